@@ -126,7 +126,8 @@ function checkFileCycles(modules, errors) {
 function checkImports(context, { path, imports }) {
   const { workspace, place, byName, everywhere, edges, errors } = context;
   const { dir, name, manifest } = workspace;
-  const shipped = place.kind !== 'tests' && !workspace.private && /^(src|bin)\//.test(path.slice(dir.length + 1));
+  const shipped =
+    place.kind !== 'tests' && !workspace.private && /^(src|bin)\//.test(path.slice(dir.length + 1));
   const declared = new Set([
     ...Object.keys(manifest.dependencies ?? {}),
     ...Object.keys(manifest.peerDependencies ?? {}),
