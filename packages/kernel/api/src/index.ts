@@ -1,0 +1,2 @@
+export * from './gen/index.ts';
+export { messageType, registry, typeUrl } from './registry.ts';

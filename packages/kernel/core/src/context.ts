@@ -1,0 +1,68 @@
+import type { FormatterFactory, LogFiles, AccessLogger } from './access-log.ts';
+import type { Clock, RandomSource } from './clock.ts';
+import type { DnsResolver } from './dns.ts';
+import type { LoggerFactory } from './log.ts';
+import type { Runtime } from './runtime.ts';
+import type { StatsScope } from './stats.ts';
+import type { ClusterManager } from './upstream.ts';
+
+/** Who this proxy is (`node` of the bootstrap and its flags). */
+export interface LocalInfo {
+  readonly cluster: string;
+  readonly node: string;
+  readonly zone: string;
+  /** First non-loopback address of the machine, for `%DOWNSTREAM_LOCAL…%` fallbacks and XFF. */
+  readonly address: string;
+}
+
+/** What every factory may use, on any thread. */
+export interface FactoryContext {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly loggers: LoggerFactory;
+  readonly runtime: Runtime;
+  readonly localInfo: LocalInfo;
+  /** The server's root scope: names are given complete. */
+  readonly stats: StatsScope;
+  readonly formatters: FormatterFactory;
+  /** Warns about a field that is accepted without acting, or is deprecated; once for each text. */
+  warn(path: string, message: string): void;
+}
+
+/** What a factory on a worker may use besides. */
+export interface WorkerContext extends FactoryContext {
+  readonly clusters: ClusterManager;
+  readonly logFiles: LogFiles;
+  /** Builds the loggers of an `access_log` list (filters applied). Paths of errors begin at the list. */
+  accessLoggers(configs: readonly unknown[]): readonly AccessLogger[];
+  /** True once the server, or this listener, is to be drained. */
+  readonly drain: DrainDecision;
+}
+
+/** What a factory of a filter in a listener may use besides. */
+export interface ListenerFactoryContext extends WorkerContext {
+  /** `listener.<address or stat_prefix>.` */
+  readonly listenerScope: StatsScope;
+  /** Of the listener: bytes, default 1 MiB. */
+  readonly perConnectionBufferLimitBytes: number;
+  readonly listenerName: string;
+  /** `INBOUND`, `OUTBOUND` or `UNSPECIFIED`. */
+  readonly trafficDirection: string;
+  /** True when the transport socket encrypts. */
+  readonly secure: boolean;
+}
+
+/** Whether a connection should be given up at the next occasion. */
+export interface DrainDecision {
+  /** Asked at the end of each response: answers yes with rising probability while draining. */
+  drainClose(): boolean;
+  /** True from the moment draining began. */
+  readonly draining: boolean;
+  /** `callback` runs when draining begins; the returned function takes it back. */
+  onDrain(callback: () => void): () => void;
+}
+
+/** What a factory on main may use besides. */
+export interface MainContext extends FactoryContext {
+  readonly dns: DnsResolver;
+}

@@ -1,0 +1,506 @@
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import type { AccessLogger, FormatterCommand } from './access-log.ts';
+import type { FactoryContext, ListenerFactoryContext, MainContext, WorkerContext } from './context.ts';
+import type { DnsResolver } from './dns.ts';
+import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { CreateHttpFilter, CreateTerminalHttpFilter } from './http-filter.ts';
+import type {
+  DownstreamTransportSocket,
+  ListenerFilter,
+  NetworkFilter,
+  NetworkFilterConnection,
+  UpstreamTransportSocket,
+} from './network.ts';
+import type { StreamInfo } from './stream-info.ts';
+import type { Discovery, Host, LoadBalancerContextForCluster, LoadBalancerPolicy } from './upstream.ts';
+
+/** The kinds of extension, named as the folders under `packages/`. */
+export type ExtensionCategory =
+  | 'http-filters'
+  | 'network-filters'
+  | 'listener-filters'
+  | 'transport-sockets'
+  | 'load-balancers'
+  | 'discovery'
+  | 'health-checkers'
+  | 'access-loggers'
+  | 'stats-sinks'
+  | 'tracers'
+  | 'retry-policies'
+  | 'resource-monitors'
+  | 'matchers'
+  | 'dns-resolvers'
+  | 'formatters'
+  | 'request-ids'
+  | 'original-ip-detection'
+  | 'cluster-specifiers'
+  | 'path-matchers'
+  | 'header-mutations';
+
+/** What every extension has. `name` is Envoy's, e.g. `envoy.filters.http.router`. */
+export interface ExtensionBase {
+  readonly category: ExtensionCategory;
+  readonly name: string;
+  /** The message that configures it; a config finds its extension by this type, then by name. Absent: takes no config. */
+  readonly config?: DescMessage | undefined;
+  /** Further messages that mean the same extension (older API versions, aliases). */
+  readonly configAliases?: readonly DescMessage[] | undefined;
+}
+
+type Shape<T extends DescMessage | undefined> = T extends DescMessage ? MessageShape<T> : undefined;
+
+// --- HTTP filters ------------------------------------------------------------------------------------------------
+
+export interface HttpFilterExtension extends ExtensionBase {
+  readonly category: 'http-filters';
+  /** Must be the last filter of a chain, and is the only one that may. */
+  readonly terminal: boolean;
+  /** The message of `typed_per_filter_config`. */
+  readonly perRoute?: DescMessage | undefined;
+  /** Checks and compiles a per-route config; what it returns is what `stream.perRouteConfig()` gives. Default: the message itself. */
+  readonly createPerRoute?: ((config: never, context: FactoryContext) => unknown) | undefined;
+  /** Once for each place in a config. Throws ConfigError with a path below its own config. */
+  create(config: never, context: HttpFilterContext): CreateHttpFilter | CreateTerminalHttpFilter;
+}
+
+export interface HttpFilterContext extends ListenerFactoryContext {
+  /** `http.<stat_prefix>.`, the connection manager's. */
+  readonly statPrefix: string;
+}
+
+export function defineHttpFilter<
+  C extends DescMessage,
+  P extends DescMessage | undefined = undefined,
+>(definition: {
+  readonly name: string;
+  readonly config: C;
+  readonly configAliases?: readonly DescMessage[];
+  readonly perRoute?: P;
+  createPerRoute?(config: Shape<P>, context: FactoryContext): unknown;
+  create(config: MessageShape<C>, context: HttpFilterContext): CreateHttpFilter;
+}): HttpFilterExtension {
+  return { category: 'http-filters', terminal: false, ...definition };
+}
+
+/** An HTTP filter that ends the chain, such as the router. */
+export function defineTerminalHttpFilter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: HttpFilterContext): CreateTerminalHttpFilter;
+}): HttpFilterExtension {
+  return { category: 'http-filters', terminal: true, ...definition };
+}
+
+// --- Network and listener filters ----------------------------------------------------------------------------------
+
+export interface NetworkFilterExtension extends ExtensionBase {
+  readonly category: 'network-filters';
+  /** True when the filter consumes the bytes, so that no filter may follow. */
+  readonly terminal: boolean;
+  create(config: never, context: ListenerFactoryContext): CreateNetworkFilter;
+}
+
+export type CreateNetworkFilter = (connection: NetworkFilterConnection) => NetworkFilter;
+
+export function defineNetworkFilter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  readonly configAliases?: readonly DescMessage[];
+  readonly terminal: boolean;
+  create(config: MessageShape<C>, context: ListenerFactoryContext): CreateNetworkFilter;
+}): NetworkFilterExtension {
+  return { category: 'network-filters', ...definition };
+}
+
+export interface ListenerFilterExtension extends ExtensionBase {
+  readonly category: 'listener-filters';
+  create(config: never, context: ListenerFactoryContext): () => ListenerFilter;
+}
+
+export function defineListenerFilter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: ListenerFactoryContext): () => ListenerFilter;
+}): ListenerFilterExtension {
+  return { category: 'listener-filters', ...definition };
+}
+
+// --- Transport sockets ---------------------------------------------------------------------------------------------
+
+export interface TransportSocketExtension extends ExtensionBase {
+  readonly category: 'transport-sockets';
+  /** Absent: cannot be used downstream. */
+  readonly createDownstream?:
+    | ((config: never, context: ListenerFactoryContext) => DownstreamTransportSocket)
+    | undefined;
+  /** Absent: cannot be used upstream. */
+  readonly createUpstream?: ((config: never, context: FactoryContext) => UpstreamTransportSocket) | undefined;
+}
+
+/** `downstream` and `upstream` have messages of their own in some transport sockets: define one extension for each side then. */
+export function defineTransportSocket<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  createDownstream?(config: MessageShape<C>, context: ListenerFactoryContext): DownstreamTransportSocket;
+  createUpstream?(config: MessageShape<C>, context: FactoryContext): UpstreamTransportSocket;
+}): TransportSocketExtension {
+  return { category: 'transport-sockets', ...definition };
+}
+
+// --- Upstream ------------------------------------------------------------------------------------------------------
+
+export interface LoadBalancerExtension extends ExtensionBase {
+  readonly category: 'load-balancers';
+  /** Value of `Cluster.lb_policy` that also means this policy, e.g. `ROUND_ROBIN`. */
+  readonly lbPolicy?: string | undefined;
+  /** `config` is undefined when the policy was asked for by `lb_policy` and has no config message of its own there. */
+  create(config: never, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
+}
+
+export function defineLoadBalancer<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  readonly lbPolicy?: string;
+  create(config: MessageShape<C> | undefined, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
+}): LoadBalancerExtension {
+  return { category: 'load-balancers', ...definition };
+}
+
+export interface DiscoveryExtension extends ExtensionBase {
+  readonly category: 'discovery';
+  /** Value of `Cluster.type` that means this source, e.g. `STRICT_DNS`. */
+  readonly clusterType?: string | undefined;
+  /**
+   * `cluster` is the typed `envoy.config.cluster.v3.Cluster`, typed unknown here because contracts know no generated code.
+   * Throws ConfigError with a path below the cluster.
+   */
+  create(cluster: never, context: DiscoveryContext): Discovery;
+}
+
+export interface DiscoveryContext extends MainContext {
+  /** Stats under `cluster.<name>.` */
+  readonly clusterScope: import('./stats.ts').StatsScope;
+}
+
+export function defineDiscovery<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly clusterType?: string;
+  /** Of `cluster_type.typed_config`, for custom clusters. */
+  readonly config?: DescMessage;
+  /** The Cluster message: only its type is used. */
+  readonly cluster: C;
+  create(cluster: MessageShape<C>, context: DiscoveryContext): Discovery;
+}): DiscoveryExtension {
+  return { category: 'discovery', ...definition };
+}
+
+/** Checks whether hosts are well, on main. */
+export interface HealthCheckerExtension extends ExtensionBase {
+  readonly category: 'health-checkers';
+  create(config: never, context: MainContext): HealthChecker;
+}
+
+export interface HealthChecker {
+  /** Begins checking one host; `report` gets every result. */
+  watch(
+    host: import('./upstream.ts').EndpointData,
+    report: (healthy: boolean, reason: string) => void,
+  ): { stop(): void };
+}
+
+export function defineHealthChecker<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: MainContext): HealthChecker;
+}): HealthCheckerExtension {
+  return { category: 'health-checkers', ...definition };
+}
+
+/** Whether a host is left out when a retry looks for another one (Envoy: retry host predicate). */
+export interface RetryHostPredicateExtension extends ExtensionBase {
+  readonly category: 'retry-policies';
+  create(config: never, context: FactoryContext): () => RetryHostPredicate;
+}
+
+export interface RetryHostPredicate {
+  shouldSkip(host: Host): boolean;
+  onHostAttempted(host: Host): void;
+}
+
+export function defineRetryHostPredicate<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): () => RetryHostPredicate;
+}): RetryHostPredicateExtension {
+  return { category: 'retry-policies', ...definition };
+}
+
+export interface DnsResolverExtension extends ExtensionBase {
+  readonly category: 'dns-resolvers';
+  /** `config` is undefined when the bootstrap names no resolver and this one is the default. */
+  create(config: never, context: FactoryContext): DnsResolver;
+}
+
+export function defineDnsResolver<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C> | undefined, context: FactoryContext): DnsResolver;
+}): DnsResolverExtension {
+  return { category: 'dns-resolvers', ...definition };
+}
+
+// --- Observability -------------------------------------------------------------------------------------------------
+
+export interface AccessLoggerExtension extends ExtensionBase {
+  readonly category: 'access-loggers';
+  create(config: never, context: WorkerContext): AccessLogger;
+}
+
+export function defineAccessLogger<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: WorkerContext): AccessLogger;
+}): AccessLoggerExtension {
+  return { category: 'access-loggers', ...definition };
+}
+
+/** The merged stats of one flush interval. */
+export interface StatsSnapshot {
+  readonly counters: readonly { readonly name: string; readonly value: number; readonly delta: number }[];
+  readonly gauges: readonly { readonly name: string; readonly value: number }[];
+  readonly textReadouts: readonly { readonly name: string; readonly value: string }[];
+  /** Wall time in ms. */
+  readonly time: number;
+}
+
+/** Receives the stats at every flush (`stats_flush_interval`, 5 s), on main. */
+export interface StatsSink {
+  flush(snapshot: StatsSnapshot): void;
+  close(): void;
+}
+
+export interface StatsSinkExtension extends ExtensionBase {
+  readonly category: 'stats-sinks';
+  create(config: never, context: MainContext): StatsSink;
+}
+
+export function defineStatsSink<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: MainContext): StatsSink;
+}): StatsSinkExtension {
+  return { category: 'stats-sinks', ...definition };
+}
+
+/** One unit of work in a trace. */
+export interface Span {
+  setTag(name: string, value: string): void;
+  log(timeMs: number, event: string): void;
+  /** Writes the trace context into headers that go upstream. */
+  inject(headers: RequestHeaders): void;
+  spawnChild(operation: string, startTimeMs: number): Span;
+  finish(endTimeMs: number): void;
+}
+
+/** Starts traces or continues a caller's. */
+export interface Tracer {
+  startSpan(headers: RequestHeaders, info: StreamInfo, operation: string, sampled: boolean): Span;
+}
+
+export interface TracerExtension extends ExtensionBase {
+  readonly category: 'tracers';
+  create(config: never, context: WorkerContext): Tracer;
+}
+
+export function defineTracer<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: WorkerContext): Tracer;
+}): TracerExtension {
+  return { category: 'tracers', ...definition };
+}
+
+export interface FormatterExtension extends ExtensionBase {
+  readonly category: 'formatters';
+  create(config: never, context: FactoryContext): FormatterCommand;
+}
+
+export function defineFormatter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): FormatterCommand;
+}): FormatterExtension {
+  return { category: 'formatters', ...definition };
+}
+
+// --- HTTP details --------------------------------------------------------------------------------------------------
+
+/** Why a request is traced; carried inside the request id. */
+export type TraceReason = 'not-traceable' | 'sampled' | 'service-forced' | 'client-forced';
+
+/** Makes and reads `x-request-id`. */
+export interface RequestIds {
+  /** Sets a new id when `force`, or when there is none. */
+  set(headers: RequestHeaders, force: boolean, keepTraceReason: boolean): void;
+  /** Copies the id into the response. */
+  setInResponse(response: ResponseHeaders, request: RequestHeaders): void;
+  get(headers: RequestHeaders): string;
+  /** A number drawn from the id, the same for every proxy on the way; undefined when the id has none. */
+  toInteger(headers: RequestHeaders): number | undefined;
+  traceReason(headers: RequestHeaders): TraceReason;
+  setTraceReason(headers: RequestHeaders, reason: TraceReason): void;
+  readonly useForTraceSampling: boolean;
+}
+
+export interface RequestIdExtension extends ExtensionBase {
+  readonly category: 'request-ids';
+  create(config: never, context: FactoryContext): RequestIds;
+}
+
+export function defineRequestId<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C> | undefined, context: FactoryContext): RequestIds;
+}): RequestIdExtension {
+  return { category: 'request-ids', ...definition };
+}
+
+/** Finds the client's address in a request. */
+export interface OriginalIpDetection {
+  detect(
+    headers: RequestHeaders,
+    info: StreamInfo,
+  ): {
+    readonly address: import('./address.ts').Address | undefined;
+    readonly trusted: boolean;
+    readonly rejectStatus?: number;
+  };
+}
+
+export interface OriginalIpDetectionExtension extends ExtensionBase {
+  readonly category: 'original-ip-detection';
+  create(config: never, context: FactoryContext): OriginalIpDetection;
+}
+
+export function defineOriginalIpDetection<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): OriginalIpDetection;
+}): OriginalIpDetectionExtension {
+  return { category: 'original-ip-detection', ...definition };
+}
+
+/** Chooses a cluster by code (`cluster_specifier_plugin`). */
+export interface ClusterSpecifier {
+  clusterName(headers: RequestHeaders, info: StreamInfo, random: number): string;
+}
+
+export interface ClusterSpecifierExtension extends ExtensionBase {
+  readonly category: 'cluster-specifiers';
+  create(config: never, context: FactoryContext): ClusterSpecifier;
+}
+
+export function defineClusterSpecifier<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): ClusterSpecifier;
+}): ClusterSpecifierExtension {
+  return { category: 'cluster-specifiers', ...definition };
+}
+
+/** Matches, and may rewrite, a path by a scheme of its own (`path_match_policy`, `path_rewrite_policy`). */
+export interface PathMatcher {
+  match(path: string): boolean;
+  rewrite?(path: string): string;
+}
+
+export interface PathMatcherExtension extends ExtensionBase {
+  readonly category: 'path-matchers';
+  create(config: never, context: FactoryContext): PathMatcher;
+}
+
+export function definePathMatcher<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): PathMatcher;
+}): PathMatcherExtension {
+  return { category: 'path-matchers', ...definition };
+}
+
+/** Changes headers before anything else sees them (`early_header_mutation_extensions`). */
+export interface EarlyHeaderMutation {
+  mutate(headers: RequestHeaders, info: StreamInfo): void;
+}
+
+export interface HeaderMutationExtension extends ExtensionBase {
+  readonly category: 'header-mutations';
+  create(config: never, context: FactoryContext): EarlyHeaderMutation;
+}
+
+export function defineHeaderMutation<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): EarlyHeaderMutation;
+}): HeaderMutationExtension {
+  return { category: 'header-mutations', ...definition };
+}
+
+/** Measures one resource for the overload manager: 0 … 1 of its limit. */
+export interface ResourceMonitor {
+  measure(): number;
+}
+
+export interface ResourceMonitorExtension extends ExtensionBase {
+  readonly category: 'resource-monitors';
+  create(config: never, context: MainContext): ResourceMonitor;
+}
+
+export function defineResourceMonitor<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: MainContext): ResourceMonitor;
+}): ResourceMonitorExtension {
+  return { category: 'resource-monitors', ...definition };
+}
+
+/** A matcher input or custom matcher of the unified matching tree. */
+export interface MatcherInput {
+  /** Undefined when there is nothing to match on. */
+  get(headers: RequestHeaders | undefined, info: StreamInfo): string | undefined;
+}
+
+export interface MatcherExtension extends ExtensionBase {
+  readonly category: 'matchers';
+  create(config: never, context: FactoryContext): MatcherInput;
+}
+
+export function defineMatcher<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): MatcherInput;
+}): MatcherExtension {
+  return { category: 'matchers', ...definition };
+}
+
+/** Any extension: what an app lists. */
+export type Extension =
+  | HttpFilterExtension
+  | NetworkFilterExtension
+  | ListenerFilterExtension
+  | TransportSocketExtension
+  | LoadBalancerExtension
+  | DiscoveryExtension
+  | HealthCheckerExtension
+  | RetryHostPredicateExtension
+  | DnsResolverExtension
+  | AccessLoggerExtension
+  | StatsSinkExtension
+  | TracerExtension
+  | FormatterExtension
+  | RequestIdExtension
+  | OriginalIpDetectionExtension
+  | ClusterSpecifierExtension
+  | PathMatcherExtension
+  | HeaderMutationExtension
+  | ResourceMonitorExtension
+  | MatcherExtension;

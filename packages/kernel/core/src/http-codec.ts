@@ -1,0 +1,130 @@
+import type { RequestHeaders, ResponseHeaders, Trailers } from './header-map.ts';
+import type { Protocol } from './stream-info.ts';
+
+/** Why a stream ended before its time. */
+export type StreamResetReason =
+  | 'local-reset'
+  | 'remote-reset'
+  | 'connection-failure'
+  | 'connection-timeout'
+  | 'connection-termination'
+  | 'overflow'
+  | 'protocol-error'
+  | 'overload'
+  | 'max-requests';
+
+/*
+ * The codec seam. "Decoder" receives what the peer sent, "encoder" sends to the peer. Every body chunk is handed over
+ * with `holdable`: false means that it must be copied or written before the call returns; true means that the receiver
+ * may keep it, by answering false, until it has said that it can take more (`resumeBody`); the sender stops meanwhile.
+ * A receiver that answers true is done with the chunk.
+ */
+
+/** Receives one request (implemented by the HTTP connection manager). */
+export interface RequestDecoder {
+  onHeaders(headers: RequestHeaders, endStream: boolean): void;
+  onBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  onTrailers(trailers: Trailers): void;
+  /** The stream is gone; nothing more is called. */
+  onReset(reason: StreamResetReason, details: string): void;
+  /** After {@link ResponseEncoder.body} said false: the downstream side has room again. */
+  onWritable(): void;
+}
+
+/** Sends one response. */
+export interface ResponseEncoder {
+  /** 100, 102, 103 …; any number before the final headers. */
+  informational(headers: ResponseHeaders): void;
+  headers(headers: ResponseHeaders, endStream: boolean): void;
+  body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  trailers(trailers: Trailers): void;
+  /** Ends the stream without finishing the response. On HTTP/1 this closes the connection. */
+  reset(reason: StreamResetReason): void;
+  /** Stops and resumes the request's body. Calls do not nest. */
+  pauseBody(): void;
+  resumeBody(): void;
+  /** The response will be the connection's last (`connection: close`). */
+  closeAfterResponse(): void;
+}
+
+/** A request that cannot be read: what to answer and what to log. */
+export interface CodecError {
+  /** Status to answer with (400, 431, 408, 426, 501, 505). */
+  readonly status: number;
+  /** Envoy's detail, e.g. `http1.codec_error`, `http1.invalid_characters`. */
+  readonly details: string;
+  /** One line for a person. */
+  readonly message: string;
+}
+
+/** The owner of a server codec. */
+export interface ServerCodecHandler {
+  /** A request begins: the returned decoder gets it. */
+  onStream(encoder: ResponseEncoder, protocol: Protocol): RequestDecoder;
+  /**
+   * The bytes are not HTTP. When a stream is open that has no response yet, it is that stream's (its decoder gets no
+   * more calls); else the owner answers on `encoder`. The codec reads nothing more; the owner closes the connection after the answer.
+   */
+  onCodecError(error: CodecError, encoder: ResponseEncoder, decoder: RequestDecoder | undefined): void;
+  /** The last exchange is complete and the connection can not or must not be used again: close it. */
+  onConnectionDone(): void;
+  /** An exchange is complete; another may begin on this connection. */
+  onStreamComplete(): void;
+}
+
+/** The server side of a protocol on one connection. */
+export interface ServerCodec {
+  readonly protocol: Protocol;
+  /** Bytes from the peer (borrowed). */
+  dispatch(data: Buffer): void;
+  onPeerEnd(): void;
+  onWritable(): void;
+  onConnectionClosed(reason: string): void;
+  /** Streams that are open. */
+  readonly activeStreams: number;
+  /** From now on every response says that the connection ends; an idle one may be closed by its owner. */
+  startDrain(): void;
+}
+
+/** Receives one response (implemented by the router, through the pool). */
+export interface ResponseDecoder {
+  onInformational(headers: ResponseHeaders): void;
+  onHeaders(headers: ResponseHeaders, endStream: boolean): void;
+  onBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  onTrailers(trailers: Trailers): void;
+  /** The stream is gone before its end; nothing more is called. */
+  onReset(reason: StreamResetReason, details: string): void;
+  /** After {@link RequestEncoder.body} said false: the upstream side has room again. */
+  onWritable(): void;
+}
+
+/** Sends one request. */
+export interface RequestEncoder {
+  headers(headers: RequestHeaders, endStream: boolean): void;
+  body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  trailers(trailers: Trailers): void;
+  /** Gives the stream up. On HTTP/1 this closes the connection unless the exchange is complete. */
+  reset(reason: StreamResetReason): void;
+  /** Stops and resumes the response's body. Calls do not nest. */
+  pauseBody(): void;
+  resumeBody(): void;
+}
+
+/** The owner of a client codec (the connection pool). */
+export interface ClientCodecHandler {
+  /** The exchange is complete in both directions. `reusable` says whether the connection may carry another. */
+  onStreamComplete(reusable: boolean): void;
+  /** The peer broke the protocol, or sent bytes that nobody asked for: close the connection. */
+  onProtocolError(details: string): void;
+}
+
+/** The client side of a protocol on one connection. */
+export interface ClientCodec {
+  readonly protocol: Protocol;
+  newStream(decoder: ResponseDecoder): RequestEncoder;
+  dispatch(data: Buffer): void;
+  onPeerEnd(): void;
+  onWritable(): void;
+  onConnectionClosed(kind: 'remote' | 'local', reason: string): void;
+  readonly activeStreams: number;
+}

@@ -1,0 +1,144 @@
+import type { AccessLogger } from './access-log.ts';
+import type { StreamResetReason } from './http-codec.ts';
+import type { HeaderMap, RequestHeaders, ResponseHeaders, Trailers } from './header-map.ts';
+import type { Route } from './route.ts';
+import type { StreamInfo } from './stream-info.ts';
+
+/**
+ * What a headers or trailers hook answers.
+ *
+ * | verdict | what runs next | who resumes | limit |
+ * | --- | --- | --- | --- |
+ * | nothing | the next filter, at once | – | – |
+ * | `'pause'` | nothing: headers, body and trailers wait before the next filter, and this filter's own body hook is not called either | the filter: `resumeRequest()` / `resumeResponse()` | body that arrives is held; above the stream's buffer limit the peer is not read |
+ * | `'collect'` | the headers wait, the body goes on to this filter's body hook (which usually collects it) | the filter, or its body hook by answering nothing at the end of the stream | collected body above the buffer limit: 413 for a request, 500 for a response |
+ * | a promise | as `'pause'` | its settling; a rejection fails the stream with 500 and is logged with the filter's name | as `'pause'` |
+ *
+ * Order: request hooks run first to last, response hooks last to first.
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement is the usual case
+export type HeadersVerdict = void | 'pause' | 'collect' | Promise<void>;
+
+/**
+ * What a body hook answers.
+ *
+ * | verdict | what happens to the chunk | who resumes |
+ * | --- | --- | --- |
+ * | nothing | passed to the next filter | – |
+ * | a Buffer | the next filter gets this instead (empty: nothing, but an end of stream is kept) | – |
+ * | `'collect'` | kept in order; handed on as one when a later call answers nothing, or the filter resumes. Above the limit: 413 / 500 | the filter |
+ * | `'pause'` | as `'collect'`, but above the limit the peer is not read | the filter |
+ * | a promise | as `'pause'` until it settles | its settling |
+ *
+ * Chunks are the stream's own and may be kept: the manager copies borrowed ones when any filter has a body hook.
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: as above
+export type BodyVerdict = void | Buffer | 'pause' | 'collect' | Promise<void>;
+
+/**
+ * One HTTP filter on one request. Every hook is optional; those a filter lacks cost nothing. After `reply` or a reset no
+ * request hook runs any more. A hook that throws fails its stream with 500, and the log names the filter.
+ */
+export interface HttpFilter {
+  onRequestHeaders?(headers: RequestHeaders, endStream: boolean): HeadersVerdict;
+  onRequestBody?(chunk: Buffer, endStream: boolean): BodyVerdict;
+  onRequestTrailers?(trailers: Trailers): HeadersVerdict;
+  /** 103 Early Hints and its kin. */
+  onInformational?(headers: ResponseHeaders): void;
+  onResponseHeaders?(headers: ResponseHeaders, endStream: boolean): HeadersVerdict;
+  onResponseBody?(chunk: Buffer, endStream: boolean): BodyVerdict;
+  onResponseTrailers?(trailers: Trailers): HeadersVerdict;
+  /** The stream is over, whatever the reason: let go of everything. Called exactly once, last. Late answers of calls made outside must do nothing after it. */
+  onComplete?(): void;
+}
+
+/** An answer made by the proxy itself. */
+export interface LocalReply {
+  /** 200 … 599. */
+  readonly status: number;
+  /** Sent as text/plain unless {@link headers} sets another type. Empty for none. */
+  readonly body?: string | Buffer;
+  /** Changes the headers before they go out. */
+  readonly modifyHeaders?: (headers: ResponseHeaders) => void;
+  readonly grpcStatus?: number;
+  /** Machine-readable, for `%RESPONSE_CODE_DETAILS%`: Envoy's where Envoy has one. Never empty. */
+  readonly details: string;
+}
+
+/** What a filter sees of its stream. One for each filter and request. */
+export interface HttpStream {
+  /** Unique within the process. */
+  readonly id: number;
+  readonly info: StreamInfo;
+  readonly requestHeaders: RequestHeaders;
+  readonly requestTrailers: Trailers | undefined;
+  readonly responseHeaders: ResponseHeaders | undefined;
+  readonly responseTrailers: Trailers | undefined;
+  /** The route, found on first use and kept; undefined when none matches. */
+  readonly route: Route | undefined;
+  /** Forgets the route, so that changed headers find another. */
+  clearRouteCache(): void;
+  /** This filter's most specific `typed_per_filter_config` (route, then virtual host, then route configuration). */
+  perRouteConfig<T>(): T | undefined;
+  /** Every level's config, least specific first. */
+  perRouteConfigs<T>(): readonly T[];
+  /** Answers the request itself. The response runs through all response hooks. Does nothing once a response has begun (then the stream is reset). */
+  reply(reply: LocalReply): void;
+  /** Go on after `'pause'` or `'collect'`. Does nothing when the filter does not hold the stream. */
+  resumeRequest(): void;
+  resumeResponse(): void;
+  /** What this filter holds of the request's body. */
+  readonly heldRequestBody: readonly Buffer[];
+  readonly heldResponseBody: readonly Buffer[];
+  /** Bytes that may be held in each direction (default: the listener's `per_connection_buffer_limit_bytes`). */
+  bufferLimit: number;
+  /** Adds trailers where there were none (only at the end of the body). */
+  addRequestTrailers(): Trailers;
+  addResponseTrailers(): Trailers;
+  /** Ends the stream without an answer. */
+  reset(reason: StreamResetReason): void;
+}
+
+/** What a terminal filter (the router) sees besides: it produces the response. */
+export interface TerminalHttpStream extends HttpStream {
+  informational(headers: ResponseHeaders): void;
+  sendHeaders(headers: ResponseHeaders, endStream: boolean): void;
+  /** As {@link ResponseEncoder.body}: false means stop until `onDownstreamWritable`. */
+  sendBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  sendTrailers(trailers: Trailers): void;
+  /** Stops and resumes the request's body. Calls do not nest. */
+  pauseRequestBody(): void;
+  resumeRequestBody(): void;
+  /** Bytes of the request's body that arrived before, kept for a retry or mirror when the terminal filter asks for it. */
+  readonly requestComplete: boolean;
+  /** True once response headers were handed to {@link sendHeaders}. */
+  readonly responseStarted: boolean;
+}
+
+/** The last filter of a chain: turns the request into a response. */
+export interface TerminalHttpFilter {
+  onRequestHeaders(headers: RequestHeaders, endStream: boolean): void;
+  /** `holdable` and the answer are as on {@link RequestDecoder.onBody}. */
+  onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  onRequestTrailers(trailers: Trailers): void;
+  /** The downstream side has room again after `sendBody` said false. */
+  onDownstreamWritable(): void;
+  /** The stream is over: give up what is open upstream. Called exactly once. */
+  onComplete(): void;
+}
+
+export type CreateHttpFilter = (stream: HttpStream) => HttpFilter;
+export type CreateTerminalHttpFilter = (stream: TerminalHttpStream) => TerminalHttpFilter;
+
+/** Writes headers as the formatters of a config say (`request_headers_to_add` and its kin). */
+export interface HeaderMutation {
+  apply(
+    target: HeaderMap,
+    info: StreamInfo,
+    request: RequestHeaders | undefined,
+    response: ResponseHeaders | undefined,
+  ): void;
+}
+
+/** The loggers of a connection manager, listener or TCP proxy. */
+export type AccessLoggers = readonly AccessLogger[];

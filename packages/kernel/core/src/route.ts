@@ -1,0 +1,74 @@
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
+
+/** Which of two circuit-breaker budgets a request uses (Envoy: RoutingPriority). */
+export type RoutingPriority = 'default' | 'high';
+export const ROUTING_PRIORITIES = ['default', 'high'] as const;
+
+/** A compiled route. Snapshot: never changed once made. */
+export interface Route extends RouteNames {
+  /** What to do with the request. */
+  readonly action: RouteAction;
+  /** `Route.metadata.filter_metadata`. */
+  readonly metadata: ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
+  /** `decorator.operation`. */
+  readonly decoratorOperation: string | undefined;
+  /** `typed_per_filter_config` by filter name, most specific first (route, virtual host, route configuration). */
+  perFilterConfigs(filterName: string): readonly unknown[];
+  /** Adds and removes headers of a request before it goes upstream (route, virtual host and table, in Envoy's order), and rewrites path and host. */
+  finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo): void;
+  finalizeResponseHeaders(headers: ResponseHeaders, info: StreamInfo, request: RequestHeaders): void;
+}
+
+export type RouteAction = ForwardAction | RedirectAction | DirectResponseAction;
+
+/** Sends the request to a cluster. */
+export interface ForwardAction {
+  readonly kind: 'forward';
+  /** The cluster for this request; weighted clusters draw with `random` (0 ≤ random < 2⁵³). Empty when a `cluster_header` is absent. */
+  clusterName(headers: RequestHeaders, random: number): string;
+  readonly priority: RoutingPriority;
+  /** Milliseconds; 0: none. Envoy's default is 15,000. */
+  readonly timeoutMs: number;
+  /** Milliseconds; 0: none; undefined: the connection manager's `stream_idle_timeout`. */
+  readonly idleTimeoutMs: number | undefined;
+  /** `max_stream_duration` of the route; undefined: not set. */
+  readonly maxStreamDurationMs: number | undefined;
+  /** Status for a cluster that does not exist: 503 by default, or 404 or 500. */
+  readonly clusterNotFoundStatus: number;
+  /** `auto_host_rewrite`: `:authority` becomes the chosen host's name. */
+  readonly autoHostRewrite: boolean;
+  /** `append_x_forwarded_host`. */
+  readonly appendForwardedHost: boolean;
+  readonly includeAttemptCountInRequest: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  /** `metadata_match` for subset load balancing. */
+  readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
+  /** 53-bit hash of the request's hash policies; undefined: none. */
+  hash?(headers: RequestHeaders, info: StreamInfo): number | undefined;
+}
+
+/** Answers with a redirect. */
+export interface RedirectAction {
+  readonly kind: 'redirect';
+  /** 301, 302, 303, 307 or 308. */
+  readonly status: number;
+  location(headers: RequestHeaders, secure: boolean): string;
+}
+
+/** Answers with a fixed response. */
+export interface DirectResponseAction {
+  readonly kind: 'direct-response';
+  readonly status: number;
+  readonly body: Buffer | undefined;
+}
+
+/** Finds routes. A snapshot, replaced whole. */
+export interface RouteTable {
+  readonly name: string;
+  /** Undefined when no virtual host or no route matches. `random` feeds runtime fractions and weights. */
+  match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
+}
+
+/** Reads a table: a lookup input of conditions in routes, logs and matchers. */
+export type HeaderPredicate = (headers: HeaderMap) => boolean;

@@ -1,0 +1,283 @@
+import type { Address } from './address.ts';
+import type { HostDescription } from './upstream.ts';
+
+/** Response flags: why a response is what it is. Bit positions are ours, short names are Envoy's. */
+export const ResponseFlag = {
+  FailedLocalHealthCheck: 1 << 0,
+  NoHealthyUpstream: 1 << 1,
+  UpstreamRequestTimeout: 1 << 2,
+  LocalReset: 1 << 3,
+  UpstreamRemoteReset: 1 << 4,
+  UpstreamConnectionFailure: 1 << 5,
+  UpstreamConnectionTermination: 1 << 6,
+  UpstreamOverflow: 1 << 7,
+  NoRouteFound: 1 << 8,
+  DelayInjected: 1 << 9,
+  FaultInjected: 1 << 10,
+  RateLimited: 1 << 11,
+  UnauthorizedExternalService: 1 << 12,
+  RateLimitServiceError: 1 << 13,
+  DownstreamConnectionTermination: 1 << 14,
+  UpstreamRetryLimitExceeded: 1 << 15,
+  StreamIdleTimeout: 1 << 16,
+  InvalidEnvoyRequestHeaders: 1 << 17,
+  DownstreamProtocolError: 1 << 18,
+  UpstreamMaxStreamDurationReached: 1 << 19,
+  ResponseFromCacheFilter: 1 << 20,
+  NoFilterConfigFound: 1 << 21,
+  DurationTimeout: 1 << 22,
+  UpstreamProtocolError: 1 << 23,
+  NoClusterFound: 1 << 24,
+  OverloadManager: 1 << 25,
+  DnsResolutionFailed: 1 << 26,
+  DropOverload: 1 << 27,
+  DownstreamRemoteReset: 1 << 28,
+  UnconditionalDropOverload: 1 << 29,
+} as const;
+export type ResponseFlagName = keyof typeof ResponseFlag;
+
+/** In Envoy's order: what `%RESPONSE_FLAGS%` and `%RESPONSE_FLAGS_LONG%` print. */
+const FLAG_TEXTS: readonly (readonly [short: string, long: ResponseFlagName])[] = [
+  ['LH', 'FailedLocalHealthCheck'],
+  ['UH', 'NoHealthyUpstream'],
+  ['UT', 'UpstreamRequestTimeout'],
+  ['LR', 'LocalReset'],
+  ['UR', 'UpstreamRemoteReset'],
+  ['UF', 'UpstreamConnectionFailure'],
+  ['UC', 'UpstreamConnectionTermination'],
+  ['UO', 'UpstreamOverflow'],
+  ['NR', 'NoRouteFound'],
+  ['DI', 'DelayInjected'],
+  ['FI', 'FaultInjected'],
+  ['RL', 'RateLimited'],
+  ['UAEX', 'UnauthorizedExternalService'],
+  ['RLSE', 'RateLimitServiceError'],
+  ['DC', 'DownstreamConnectionTermination'],
+  ['URX', 'UpstreamRetryLimitExceeded'],
+  ['SI', 'StreamIdleTimeout'],
+  ['IH', 'InvalidEnvoyRequestHeaders'],
+  ['DPE', 'DownstreamProtocolError'],
+  ['UMSDR', 'UpstreamMaxStreamDurationReached'],
+  ['RFCF', 'ResponseFromCacheFilter'],
+  ['NFCF', 'NoFilterConfigFound'],
+  ['DT', 'DurationTimeout'],
+  ['UPE', 'UpstreamProtocolError'],
+  ['NC', 'NoClusterFound'],
+  ['OM', 'OverloadManager'],
+  ['DF', 'DnsResolutionFailed'],
+  ['DO', 'DropOverload'],
+  ['DR', 'DownstreamRemoteReset'],
+  ['UDO', 'UnconditionalDropOverload'],
+];
+
+function flagsText(flags: number, column: 0 | 1): string {
+  if (flags === 0) return '-';
+  const parts: string[] = [];
+  for (const texts of FLAG_TEXTS) if ((flags & ResponseFlag[texts[1]]) !== 0) parts.push(texts[column]);
+  return parts.join(',');
+}
+
+/** `UF,URX`, or `-` for none. */
+export function responseFlagsShort(flags: number): string {
+  return flagsText(flags, 0);
+}
+
+/** `UpstreamConnectionFailure,…`, or `-` for none. */
+export function responseFlagsLong(flags: number): string {
+  return flagsText(flags, 1);
+}
+
+/** The bit of a short name such as `UF`, or undefined: for configs which name flags. */
+export function responseFlagBit(short: string): number | undefined {
+  const found = FLAG_TEXTS.find(([name]) => name === short);
+  return found === undefined ? undefined : ResponseFlag[found[1]];
+}
+
+export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' | 'HTTP/3';
+
+/** What is known of a TLS session (filled by a TLS transport socket; absent on plaintext). */
+export interface TlsInfo {
+  readonly version: string;
+  readonly cipher: string;
+  readonly sessionId?: string;
+  readonly peerSubject?: string;
+  readonly peerIssuer?: string;
+  readonly peerSerial?: string;
+  readonly peerFingerprint256?: string;
+  readonly peerFingerprint1?: string;
+  readonly peerUriSans?: readonly string[];
+  readonly peerDnsSans?: readonly string[];
+  readonly peerCertificatePem?: string;
+  readonly peerCertificateValidated?: boolean;
+  readonly localSubject?: string;
+  readonly localUriSans?: readonly string[];
+  readonly localDnsSans?: readonly string[];
+}
+
+/** What is known of a connection, filled while listener filters and transport sockets learn it. */
+export interface ConnectionInfo {
+  /** Unique within the process, from 1. */
+  readonly id: number;
+  /** The address the peer connected to (after original-dst and PROXY protocol). */
+  localAddress: Address;
+  /** The address of the peer as it stands on the socket. */
+  readonly directRemoteAddress: Address;
+  /** The peer's address after PROXY protocol and its like. */
+  remoteAddress: Address;
+  /** SNI, empty when there is none. */
+  requestedServerName: string;
+  /** Protocols the peer offered (ALPN or detected), empty when none. */
+  applicationProtocols: readonly string[];
+  /** `raw_buffer`, `tls`, or empty while it is not known. */
+  transportProtocol: string;
+  tls: TlsInfo | undefined;
+  /** Wall time in ms when the connection was accepted or opened. */
+  readonly startTime: number;
+  /** Why the transport failed, for `%DOWNSTREAM_TRANSPORT_FAILURE_REASON%`. */
+  transportFailureReason: string;
+  /** Why the proxy ended the connection, for `%CONNECTION_TERMINATION_DETAILS%`. */
+  terminationDetails: string;
+}
+
+/** A JSON-like value of dynamic metadata (google.protobuf.Value). */
+export type MetadataValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly MetadataValue[]
+  | { readonly [key: string]: MetadataValue };
+
+/** Metadata by namespace (usually a filter's name), then by key. */
+export type DynamicMetadata = Map<string, Record<string, MetadataValue>>;
+
+/** An object that filters share by name (Envoy: filter state). */
+export interface FilterStateObject {
+  /** For `%FILTER_STATE(key:PLAIN)%`; absent when it has no text form. */
+  toText?(): string;
+  /** For `%FILTER_STATE(key)%`. */
+  toJson?(): MetadataValue;
+}
+
+/** Points in time, milliseconds of {@link Clock.now}; 0 while it has not happened. Names follow Envoy's. */
+export interface StreamTimings {
+  start: number;
+  lastDownstreamRxByteReceived: number;
+  firstUpstreamTxByteSent: number;
+  lastUpstreamTxByteSent: number;
+  firstUpstreamRxByteReceived: number;
+  lastUpstreamRxByteReceived: number;
+  upstreamConnectStart: number;
+  upstreamConnectComplete: number;
+  upstreamHandshakeComplete: number;
+  downstreamHandshakeComplete: number;
+  firstDownstreamTxByteSent: number;
+  lastDownstreamTxByteSent: number;
+  end: number;
+}
+
+/** The names of the route parts which took a request; made once when the route table is compiled. */
+export interface RouteNames {
+  readonly routeName: string;
+  readonly virtualHostName: string;
+}
+
+/** All that is known of one request, or of one TCP connection, for logs, stats, filters and traces. */
+export class StreamInfo implements StreamTimings {
+  readonly connection: ConnectionInfo;
+  /** Wall time in ms at {@link start}. */
+  readonly startTime: number;
+  protocol: Protocol | undefined = undefined;
+
+  start: number;
+  lastDownstreamRxByteReceived = 0;
+  firstUpstreamTxByteSent = 0;
+  lastUpstreamTxByteSent = 0;
+  firstUpstreamRxByteReceived = 0;
+  lastUpstreamRxByteReceived = 0;
+  upstreamConnectStart = 0;
+  upstreamConnectComplete = 0;
+  upstreamHandshakeComplete = 0;
+  downstreamHandshakeComplete = 0;
+  firstDownstreamTxByteSent = 0;
+  lastDownstreamTxByteSent = 0;
+  end = 0;
+
+  /** Body bytes from the peer. */
+  bytesReceived = 0;
+  /** Body bytes to the peer. */
+  bytesSent = 0;
+  downstreamHeaderBytesReceived = 0;
+  downstreamHeaderBytesSent = 0;
+  downstreamWireBytesReceived = 0;
+  downstreamWireBytesSent = 0;
+  upstreamHeaderBytesReceived = 0;
+  upstreamHeaderBytesSent = 0;
+  upstreamWireBytesReceived = 0;
+  upstreamWireBytesSent = 0;
+
+  /** Status sent downstream; 0 while none was. */
+  responseCode = 0;
+  /** Machine-readable origin of the response (Envoy's `response_code_details`), empty for none. */
+  responseCodeDetails = '';
+  /** Bits of {@link ResponseFlag}. */
+  responseFlags = 0;
+
+  /** The peer as trusted through x-forwarded-for; starts as the connection's. */
+  remoteAddress: Address;
+  /** Set when the route is found. */
+  route: RouteNames | undefined = undefined;
+  virtualClusterName = '';
+  requestId = '';
+  /** The cluster that was routed to, also when no host was found in it. */
+  upstreamCluster: string = '';
+  upstreamHost: HostDescription | undefined = undefined;
+  upstreamLocalAddress: Address | undefined = undefined;
+  upstreamRemoteAddress: Address | undefined = undefined;
+  upstreamProtocol: Protocol | undefined = undefined;
+  upstreamConnectionId = 0;
+  upstreamTls: TlsInfo | undefined = undefined;
+  upstreamTransportFailureReason = '';
+  upstreamRequestAttemptCount = 0;
+  connectionTerminationDetails = '';
+  /** Whether the request was one of the health check filter's. */
+  healthCheck = false;
+
+  private metadata: DynamicMetadata | undefined = undefined;
+  private state: Map<string, FilterStateObject> | undefined = undefined;
+
+  constructor(connection: ConnectionInfo, startTime: number, start: number) {
+    this.connection = connection;
+    this.startTime = startTime;
+    this.start = start;
+    this.remoteAddress = connection.remoteAddress;
+  }
+
+  setResponseFlag(flag: number): void {
+    this.responseFlags |= flag;
+  }
+
+  hasResponseFlag(flag: number): boolean {
+    return (this.responseFlags & flag) !== 0;
+  }
+
+  /** Made on first use: most requests have none. */
+  get dynamicMetadata(): DynamicMetadata {
+    this.metadata ??= new Map();
+    return this.metadata;
+  }
+
+  get hasDynamicMetadata(): boolean {
+    return this.metadata !== undefined;
+  }
+
+  /** Made on first use. */
+  get filterState(): Map<string, FilterStateObject> {
+    this.state ??= new Map();
+    return this.state;
+  }
+
+  get hasFilterState(): boolean {
+    return this.state !== undefined;
+  }
+}

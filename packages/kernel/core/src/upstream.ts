@@ -1,0 +1,314 @@
+import type { Address } from './address.ts';
+import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
+import type { RequestHeaders } from './header-map.ts';
+import type { Connection, ConnectionHandler, UpstreamTransportSocket } from './network.ts';
+import type { RoutingPriority } from './route.ts';
+import type { Counter, Gauge, Histogram, StatsScope } from './stats.ts';
+import type { MetadataValue, Protocol, StreamInfo } from './stream-info.ts';
+
+/** Region, zone and sub-zone of an endpoint. */
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+}
+
+/** Plain data about one endpoint, as a discovery source publishes it. Crosses threads. */
+export interface EndpointData {
+  /** Text of an {@link Address}. */
+  readonly address: string;
+  /** The name DNS or the config gave it; empty when there is none. */
+  readonly hostname: string;
+  /** 1 … 2³²−1, default 1. */
+  readonly weight: number;
+  readonly metadata?: { readonly [namespace: string]: { readonly [key: string]: MetadataValue } };
+  /** As configured or told by a control plane; active health checks come on top. */
+  readonly health?: 'healthy' | 'unhealthy' | 'degraded' | 'draining' | 'timeout';
+  /** Where active health checks go, when not to {@link address}. */
+  readonly healthCheckAddress?: string;
+}
+
+export interface LocalityEndpoints {
+  readonly locality: Locality;
+  /** 0: not weighted. */
+  readonly weight: number;
+  /** 0 is the highest; up to 127. */
+  readonly priority: number;
+  readonly endpoints: readonly EndpointData[];
+}
+
+/** A whole host list of a cluster: replaces the one before. */
+export interface HostListUpdate {
+  readonly localities: readonly LocalityEndpoints[];
+  /** Percent, default 140. */
+  readonly overprovisioningFactor?: number;
+}
+
+/** Counters of one host (`/clusters` prints them). */
+export interface HostStats {
+  readonly cxTotal: Counter;
+  readonly cxActive: Gauge;
+  readonly cxConnectFail: Counter;
+  readonly rqTotal: Counter;
+  readonly rqActive: Gauge;
+  readonly rqSuccess: Counter;
+  readonly rqError: Counter;
+  readonly rqTimeout: Counter;
+}
+
+/** An upstream host as logs and filters see it. */
+export interface HostDescription {
+  readonly address: Address;
+  readonly hostname: string;
+  readonly clusterName: string;
+  readonly locality: Locality;
+  readonly priority: number;
+  readonly canary: boolean;
+  readonly metadata: ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
+}
+
+/** Bits of why a host is not healthy; 0 is healthy. Names are those of `/clusters`. */
+export const HealthFlag = {
+  failed_active_hc: 1 << 0,
+  failed_outlier_check: 1 << 1,
+  failed_eds_health: 1 << 2,
+  degraded_active_hc: 1 << 3,
+  degraded_eds_health: 1 << 4,
+  pending_dynamic_removal: 1 << 5,
+  pending_active_hc: 1 << 6,
+  excluded_via_immediate_hc_fail: 1 << 7,
+  active_hc_timeout: 1 << 8,
+  eds_status_draining: 1 << 9,
+} as const;
+
+/** An upstream host on one worker. */
+export interface Host extends HostDescription {
+  readonly stats: HostStats;
+  weight: number;
+  /** Bits of {@link HealthFlag}. */
+  healthFlags: number;
+  /** Open requests on this worker: what least-request balancing compares. */
+  activeRequests: number;
+}
+
+/** The hosts of one priority: a snapshot, replaced whole. */
+export interface HostSet {
+  readonly priority: number;
+  readonly hosts: readonly Host[];
+  readonly healthyHosts: readonly Host[];
+  readonly degradedHosts: readonly Host[];
+  readonly hostsByLocality: readonly (readonly Host[])[];
+  readonly healthyHostsByLocality: readonly (readonly Host[])[];
+  /** One weight for each locality, or undefined when localities are not weighted. */
+  readonly localityWeights: readonly number[] | undefined;
+  readonly overprovisioningFactor: number;
+}
+
+/** What a pick may depend on. */
+export interface LoadBalancerContext {
+  /** 53-bit hash, or undefined. */
+  readonly hash: number | undefined;
+  readonly requestHeaders: RequestHeaders | undefined;
+  readonly info: StreamInfo | undefined;
+  readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
+  /** True when a host may not be used again (a retry's other host). */
+  shouldSkip?(host: Host): boolean;
+}
+
+/**
+ * Picks a host out of the hosts of one priority. A snapshot: made anew when the hosts change; `pick` only reads
+ * (and moves its own cursor) and does not allocate.
+ */
+export interface HostPicker {
+  /** Undefined when there is none. */
+  pick(context: LoadBalancerContext | undefined): Host | undefined;
+}
+
+/** What a load-balancing policy is built from. */
+export interface LoadBalancerContextForCluster {
+  readonly clusterName: string;
+  readonly stats: StatsScope;
+  readonly random: { random(): number; next(): number };
+  readonly clock: { now(): number };
+}
+
+/** One policy of one cluster on one worker. */
+export interface LoadBalancerPolicy {
+  /**
+   * A picker over `hosts` (healthy, degraded or all: the caller has decided on priority, panic and locality).
+   * `previous` is the picker it replaces, for cursors that should go on.
+   */
+  createPicker(hosts: readonly Host[], previous: HostPicker | undefined): HostPicker;
+}
+
+/** Finds the hosts of a cluster, on main. Each update replaces the list. */
+export interface Discovery {
+  /** Begins; the first `onHosts` or `onFailure` ends the cluster's warming. */
+  start(listener: DiscoveryListener): void;
+  /** Ends; nothing is called any more. */
+  stop(): void;
+}
+
+export interface DiscoveryListener {
+  onHosts(update: HostListUpdate): void;
+  /** The source failed; what was known before stays. Only the first one matters for warming. */
+  onFailure(reason: string): void;
+}
+
+/** One budget of a circuit breaker. Holds across workers. */
+export interface ResourceBudget {
+  /** Whether one more fits. */
+  canTake(): boolean;
+  take(): void;
+  give(): void;
+  readonly max: number;
+  readonly used: number;
+}
+
+export interface ResourceManager {
+  readonly connections: ResourceBudget;
+  readonly pendingRequests: ResourceBudget;
+  readonly requests: ResourceBudget;
+  readonly retries: ResourceBudget;
+  readonly connectionPools: ResourceBudget;
+}
+
+/** What of a cluster a terminal filter uses. */
+export interface ClusterInfo {
+  readonly name: string;
+  /** `alt_stat_name`, or the name. */
+  readonly statName: string;
+  readonly observabilityName: string;
+  /** Milliseconds, default 5,000. */
+  readonly connectTimeoutMs: number;
+  /** Bytes, default 1 MiB. */
+  readonly perConnectionBufferLimitBytes: number;
+  readonly maxResponseHeadersBytes: number;
+  readonly metadata: ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
+  /** `common_http_protocol_options.max_stream_duration`; 0: none. */
+  readonly maxStreamDurationMs: number;
+  readonly stats: ClusterTrafficStats;
+  readonly statsScope: StatsScope;
+  resources(priority: RoutingPriority): ResourceManager;
+  /** Counts a final response status: `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`, and the same under `canary.`, `internal.` or `external.`. */
+  chargeResponse(status: number, internal: boolean, canary: boolean): void;
+  /** Records `upstream_rq_time` and its kin, milliseconds. */
+  chargeResponseTime(ms: number, internal: boolean, canary: boolean): void;
+  /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
+  readonly maintenanceMode: boolean;
+}
+
+/** The traffic stats of a cluster that filters outside `kernel/upstream` count. */
+export interface ClusterTrafficStats {
+  readonly upstreamRqTotal: Counter;
+  readonly upstreamRqActive: Gauge;
+  readonly upstreamRqTimeout: Counter;
+  readonly upstreamRqPerTryTimeout: Counter;
+  readonly upstreamRqPerTryIdleTimeout: Counter;
+  readonly upstreamRqMaxDurationReached: Counter;
+  readonly upstreamRqRxReset: Counter;
+  readonly upstreamRqTxReset: Counter;
+  readonly upstreamRqCancelled: Counter;
+  readonly upstreamRqMaintenanceMode: Counter;
+  readonly upstreamRqRetry: Counter;
+  readonly upstreamRqRetrySuccess: Counter;
+  readonly upstreamRqRetryOverflow: Counter;
+  readonly upstreamRqRetryLimitExceeded: Counter;
+  readonly upstreamRqRetryBackoffExponential: Counter;
+  readonly upstreamRqRetryBackoffRatelimited: Counter;
+  readonly upstreamCxNoneHealthy: Counter;
+  readonly upstreamCxTotal: Counter;
+  readonly upstreamCxActive: Gauge;
+  readonly upstreamCxRxBytesTotal: Counter;
+  readonly upstreamCxTxBytesTotal: Counter;
+  readonly upstreamFlowControlPausedReadingTotal: Counter;
+  readonly upstreamFlowControlResumedReadingTotal: Counter;
+  readonly upstreamFlowControlBackedUpTotal: Counter;
+  readonly upstreamFlowControlDrainedTotal: Counter;
+  readonly upstreamRqTime: Histogram;
+}
+
+/** Why a pool could not give a stream or connection. */
+export type PoolFailureReason =
+  | 'overflow'
+  | 'local-connection-failure'
+  | 'remote-connection-failure'
+  | 'timeout';
+
+/** Gets a stream of a pool. Exactly one of the two is called, perhaps before `newStream` returns. */
+export interface HttpPoolCallbacks {
+  /** A connection is there: send the request on `encoder`. */
+  onPoolReady(encoder: RequestEncoder, host: Host, connection: UpstreamConnectionInfo): void;
+  onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void;
+}
+
+/** What is logged of the upstream connection that carries a stream. */
+export interface UpstreamConnectionInfo {
+  readonly id: number;
+  readonly protocol: Protocol | undefined;
+  readonly localAddress: Address | undefined;
+  readonly remoteAddress: Address;
+  /** {@link Clock.now}; 0 when not measured for this stream (a connection used again). */
+  readonly connectStart: number;
+  readonly connectComplete: number;
+  readonly handshakeComplete: number;
+}
+
+/** A request that waits for a connection. */
+export interface Cancellable {
+  /** Gives up; no callback comes any more. */
+  cancel(): void;
+}
+
+/** HTTP connections to one host. */
+export interface HttpPool {
+  /** Undefined when a callback was already made. */
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined;
+}
+
+export interface TcpPoolCallbacks {
+  /** A fresh connection, the caller's own now: it must set the handler and close it in the end. */
+  onPoolReady(connection: Connection, host: Host): void;
+  onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void;
+}
+
+/** A cluster on one worker. */
+export interface Cluster {
+  readonly info: ClusterInfo;
+  /** The host for one request; undefined when none is healthy enough (`UH`). */
+  chooseHost(context: LoadBalancerContext | undefined): Host | undefined;
+  httpPool(host: Host, priority: RoutingPriority): HttpPool;
+  /** A new TCP connection to `host`; cancel gives it up. */
+  newTcpConnection(
+    host: Host,
+    priority: RoutingPriority,
+    callbacks: TcpPoolCallbacks,
+  ): Cancellable | undefined;
+  readonly hostSets: readonly HostSet[];
+}
+
+/** The clusters of one worker. */
+export interface ClusterManager {
+  /** Undefined when there is none of this name (`NC`). One Map lookup. */
+  get(name: string): Cluster | undefined;
+  readonly clusterNames: Iterable<string>;
+}
+
+/** Opens upstream connections; implemented by the network package. */
+export interface Connector {
+  connect(options: ConnectOptions, handler: ConnectHandler): Connection;
+}
+
+export interface ConnectOptions {
+  readonly address: Address;
+  readonly bindAddress?: Address;
+  readonly transportSocket?: UpstreamTransportSocket;
+  readonly serverName?: string;
+  readonly bufferLimitBytes: number;
+  readonly keepAlive?: { readonly enabled: boolean; readonly initialDelayMs: number };
+}
+
+export interface ConnectHandler extends ConnectionHandler {
+  /** TCP, and TLS where there is one, are up. */
+  onConnected(): void;
+}
