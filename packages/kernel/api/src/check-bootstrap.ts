@@ -1,0 +1,110 @@
+import type { ConfigProblem } from '@dragoman/core';
+import type { ConstraintChecker, Visitor } from './constraints.ts';
+import type {
+  Bootstrap,
+  HttpConnectionManager,
+  RegexMatcher,
+  Route,
+  RouteAction,
+  RouteConfiguration,
+} from './gen/index.ts';
+import { nearest } from './nearest.ts';
+
+/** What can be told from a Bootstrap alone: names that occur twice. */
+export function checkBootstrap(bootstrap: Bootstrap): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const resources = bootstrap.staticResources;
+  duplicates('cluster', 'clusters', resources?.clusters ?? [], problems);
+  duplicates('listener', 'listeners', resources?.listeners ?? [], problems);
+  return problems;
+}
+
+function duplicates(
+  what: string,
+  field: string,
+  list: readonly { name: string }[],
+  problems: ConfigProblem[],
+): void {
+  const first = new Map<string, number>();
+  list.forEach(({ name }, index) => {
+    if (name === '') return; // listeners may go without; clusters are told by their constraint
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, index);
+    else {
+      problems.push({
+        path: `static_resources.${field}[${index}].name`,
+        message: `a ${what} named ${JSON.stringify(name)} is already defined at static_resources.${field}[${earlier}]`,
+      });
+    }
+  });
+}
+
+/**
+ * Checks that hang on message types, to run while the constraints are checked (which goes through every Any): regular
+ * expressions, and routes of an inline `route_config` to clusters that the bootstrap does not have.
+ */
+export function bootstrapVisitors(
+  bootstrap: Bootstrap | undefined,
+  checkRegex: ((pattern: string) => void) | undefined,
+): Map<string, Visitor[]> {
+  const visitors = new Map<string, Visitor[]>();
+  if (checkRegex !== undefined) {
+    const regex = (matcher: RegexMatcher, checker: ConstraintChecker): void => {
+      try {
+        checkRegex(matcher.regex);
+      } catch (error) {
+        checker.report(`not a valid regular expression: ${(error as Error).message}`, 'regex');
+      }
+    };
+    visitors.set('envoy.type.matcher.v3.RegexMatcher', [regex as Visitor]);
+    visitors.set('xds.type.matcher.v3.RegexMatcher', [regex as Visitor]);
+  }
+  if (bootstrap !== undefined) {
+    const clusters = new Set(bootstrap.staticResources?.clusters.map((cluster) => cluster.name));
+    const manager = (hcm: HttpConnectionManager, checker: ConstraintChecker): void => {
+      if (hcm.routeSpecifier.case === 'routeConfig') routes(hcm.routeSpecifier.value, clusters, checker);
+    };
+    visitors.set('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', [
+      manager as Visitor,
+    ]);
+  }
+  return visitors;
+}
+
+/** `validate_clusters` is true by default for routes that stand in the config itself. */
+function routes(config: RouteConfiguration, clusters: ReadonlySet<string>, checker: ConstraintChecker): void {
+  if (config.validateClusters === false) return;
+  config.virtualHosts.forEach((host, h) => {
+    host.routes.forEach((route, r) => {
+      checkRoute(route, `route_config.virtual_hosts[${h}].routes[${r}]`, clusters, checker);
+    });
+  });
+}
+
+function checkRoute(
+  route: Route,
+  path: string,
+  clusters: ReadonlySet<string>,
+  checker: ConstraintChecker,
+): void {
+  if (route.action.case !== 'route') return;
+  const action: RouteAction = route.action.value;
+  const check = (name: string, field: string) => {
+    if (name === '' || clusters.has(name)) return;
+    checker.report(
+      `unknown cluster ${JSON.stringify(name)}`,
+      `${path}.route.${field}`,
+      nearest(name, clusters),
+    );
+  };
+  const target = action.clusterSpecifier;
+  if (target.case === 'cluster') check(target.value, 'cluster');
+  if (target.case === 'weightedClusters') {
+    target.value.clusters.forEach((cluster, i) => {
+      check(cluster.name, `weighted_clusters.clusters[${i}].name`);
+    });
+  }
+  action.requestMirrorPolicies.forEach((policy, i) => {
+    check(policy.cluster, `request_mirror_policies[${i}].cluster`);
+  });
+}

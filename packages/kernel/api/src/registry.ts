@@ -1,0 +1,48 @@
+import {
+  createFileRegistry,
+  type DescEnum,
+  type DescMessage,
+  type DescService,
+  type FileRegistry,
+  fromBinary,
+} from '@bufbuild/protobuf';
+import { tsEnum } from '@bufbuild/protobuf/codegenv2';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { descriptors } from './gen/descriptors.ts';
+
+/** Every message, enum, service and extension of the Envoy v3 API, of xds and udpa, and the well-known types. */
+export const registry: FileRegistry = createFileRegistry(
+  fromBinary(FileDescriptorSetSchema, Buffer.from(descriptors, 'base64'), { readUnknownFields: true }),
+);
+
+const TYPE_URL = 'type.googleapis.com/';
+
+/** The message type of a full name (`envoy.config.cluster.v3.Cluster`) or of a type URL; undefined when unknown. */
+export function messageType(nameOrUrl: string): DescMessage | undefined {
+  return registry.getMessage(nameOrUrl.slice(nameOrUrl.lastIndexOf('/') + 1));
+}
+
+/** The type URL under which an `Any` carries messages of this type. */
+export function typeUrl(schema: DescMessage): string {
+  return TYPE_URL + schema.typeName;
+}
+
+/** For the generated index: the message descriptor as the generated type. */
+export function message<T extends DescMessage>(name: string): T {
+  return present(registry.getMessage(name), name) as T;
+}
+
+/** For the generated index: the enum as an object of names and numbers, as TypeScript would emit it. */
+export function enumeration<T>(name: string): T {
+  return tsEnum(present<DescEnum>(registry.getEnum(name), name)) as T;
+}
+
+/** For the generated index: the service descriptor as the generated type. */
+export function service<T extends DescService>(name: string): T {
+  return present(registry.getService(name), name) as T;
+}
+
+function present<T>(desc: T | undefined, name: string): T {
+  if (desc === undefined) throw new Error(`${name} is not in the registry: generate the API again`);
+  return desc;
+}
