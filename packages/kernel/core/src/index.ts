@@ -16,4 +16,5 @@ export * from './route.ts';
 export * from './runtime.ts';
 export * from './stats.ts';
 export * from './stream-info.ts';
+export * from './unsupported-fields.ts';
 export * from './upstream.ts';
