@@ -1,1 +1,33 @@
-export {};
+export { BlackHole, refusedPort } from './black-hole.ts';
+export { FakeClock } from './clock.ts';
+export { Gate } from './gate.ts';
+export {
+  type Answer,
+  breakOff,
+  type Exchange,
+  echo,
+  gated,
+  HttpUpstream,
+  hang,
+  inTurn,
+  type RecordedRequest,
+  type ReplyOptions,
+  reply,
+  reset,
+  text,
+} from './http-upstream.ts';
+export { expectNoLeaks, LeakTracker, trackLeaks } from './leaks.ts';
+export {
+  type ConnectionPair,
+  type ConnectionPairOptions,
+  connectionInfo,
+  connectionPair,
+  MemoryConnection,
+} from './memory-connection.ts';
+export { ScriptedRandom, SeededRandom } from './random.ts';
+export { exchange, type RawTarget, rawClient } from './raw-client.ts';
+export { RawConnection } from './raw-connection.ts';
+export { parseResponse, type RawResponse } from './raw-response.ts';
+export { type ListenOptions, type RawScript, RawUpstream, silentUpstream } from './raw-upstream.ts';
+export { ConnectionRecorder } from './recorder.ts';
+export { DEFAULT_PATIENCE_MS, eventually, within } from './wait.ts';
