@@ -1,5 +1,6 @@
 export * from './access-log.ts';
 export * from './address.ts';
+export * from './bytes.ts';
 export * from './clock.ts';
 export * from './config-error.ts';
 export * from './context.ts';

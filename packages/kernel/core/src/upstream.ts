@@ -306,6 +306,8 @@ export interface ConnectOptions {
   readonly serverName?: string;
   readonly bufferLimitBytes: number;
   readonly keepAlive?: { readonly enabled: boolean; readonly initialDelayMs: number };
+  /** Counted while bytes flow (`upstream_cx_rx_bytes_total`, `upstream_cx_tx_bytes_total`). */
+  readonly stats?: { readonly rxBytes: Counter; readonly txBytes: Counter };
 }
 
 export interface ConnectHandler extends ConnectionHandler {

@@ -1,0 +1,30 @@
+import type { Address, ConnectionInfo, TlsInfo } from '@dragoman/core';
+
+let lastId = 0;
+
+/** The next connection id: unique within this thread's process image, from 1. */
+export function nextConnectionId(): number {
+  return ++lastId;
+}
+
+/** What is known of a connection from its socket alone. */
+export class SocketConnectionInfo implements ConnectionInfo {
+  readonly id = nextConnectionId();
+  localAddress: Address;
+  readonly directRemoteAddress: Address;
+  remoteAddress: Address;
+  requestedServerName = '';
+  applicationProtocols: readonly string[] = [];
+  transportProtocol = '';
+  tls: TlsInfo | undefined = undefined;
+  readonly startTime: number;
+  transportFailureReason = '';
+  terminationDetails = '';
+
+  constructor(localAddress: Address, remoteAddress: Address, startTime: number) {
+    this.localAddress = localAddress;
+    this.directRemoteAddress = remoteAddress;
+    this.remoteAddress = remoteAddress;
+    this.startTime = startTime;
+  }
+}

@@ -1,0 +1,424 @@
+import type { Socket } from 'node:net';
+import {
+  type Clock,
+  type CloseMode,
+  type Connection,
+  type ConnectionCloseKind,
+  type ConnectionHandler,
+  type ConnectionInfo,
+  type Counter,
+  type Logger,
+  latin1Slice,
+  type Timer,
+} from '@dragoman/core';
+import type { Dispatcher } from './dispatcher.ts';
+import type { ReadBuffers } from './read-buffers.ts';
+import { describeSocketError } from './socket-errors.ts';
+
+/** What the connections of one thread share. */
+export interface NetworkContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly dispatcher: Dispatcher;
+  readonly buffers: ReadBuffers;
+}
+
+/** Counters that a connection keeps while bytes flow. */
+export interface ConnectionByteStats {
+  readonly rxBytes: Counter;
+  readonly txBytes: Counter;
+}
+
+export interface SocketConnectionOptions {
+  /** `per_connection_buffer_limit_bytes`. */
+  readonly bufferLimitBytes: number;
+  readonly stats: ConnectionByteStats | undefined;
+  /** How long `flush-and-wait` waits for the peer's end, ms (Envoy: `delayed_close_timeout`, 1 s). */
+  readonly delayedCloseMs: number;
+}
+
+/** Bodies up to this size join the text that is being gathered; larger ones are handed to the kernel as they are. */
+const GATHER_BYTES = 8 * 1024;
+
+/** Gathered text above this size is flushed at once, so that one event cannot gather without bound. */
+const GATHER_LIMIT = 64 * 1024;
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * A {@link Connection} on a Node socket. The socket reads into a buffer that we lend it (`onread`), so that no buffer is
+ * allocated for a read; where a socket cannot (wrapped ones), `data` events deliver buffers of their own.
+ */
+export class SocketConnection implements Connection {
+  readonly info: ConnectionInfo;
+  bytesRead = 0;
+  bytesWritten = 0;
+  private socket!: Socket;
+  private handler: ConnectionHandler;
+  private readonly context: NetworkContext;
+  private readonly options: SocketConnectionOptions;
+
+  private text = '';
+  private scheduled = false;
+  /** A flush callback is under way, and when it comes `handler.onWritable` is due. */
+  private awaitingFlush = false;
+  private writableDue = false;
+
+  private pauses = 0;
+  private inRead = false;
+  private bulk: Buffer | undefined = undefined;
+  private bulkWanted = false;
+  private readBuffer: Buffer;
+  /** The chunk in hand lies in a buffer that can be kept. */
+  private holdable = false;
+  private held = false;
+
+  private closing = false;
+  private closed = false;
+  private ended = false;
+  private closeKind: ConnectionCloseKind = 'remote';
+  private closeReason = '';
+  private delayedClose: Timer | undefined = undefined;
+
+  private idleTimer: Timer | undefined = undefined;
+  private idleMs = 0;
+  private lastActivity = 0;
+
+  constructor(
+    info: ConnectionInfo,
+    context: NetworkContext,
+    options: SocketConnectionOptions,
+    handler: ConnectionHandler,
+  ) {
+    this.info = info;
+    this.context = context;
+    this.options = options;
+    this.handler = handler;
+    this.readBuffer = context.buffers.shared;
+  }
+
+  /** For `net.Socket`'s `onread.buffer`: the buffer for the next read, or undefined for the same as before. */
+  readonly nextBuffer = (): Buffer => {
+    if (this.bulkWanted !== (this.bulk !== undefined) && !this.held) this.switchBuffer();
+    return this.readBuffer;
+  };
+
+  /** For `net.Socket`'s `onread.callback`. */
+  readonly onRead = (size: number, buffer: Uint8Array): boolean => {
+    if (this.closing) return true;
+    this.holdable = buffer !== this.context.buffers.shared;
+    this.deliver((buffer as Buffer).subarray(0, size));
+    return this.pauses === 0;
+  };
+
+  /** Ties this connection to its socket. `usesOnRead` says whether the socket was made with {@link onRead}. */
+  attach(socket: Socket, usesOnRead: boolean): void {
+    this.socket = socket;
+    if (!usesOnRead) {
+      socket.on('data', (chunk: Buffer) => {
+        if (this.closing) return;
+        this.holdable = true;
+        this.deliver(chunk);
+      });
+    }
+    socket.on('end', this.onSocketEnd);
+    socket.on('error', this.onSocketError);
+    socket.on('close', this.onSocketClose);
+  }
+
+  get open(): boolean {
+    return !this.closing;
+  }
+
+  get bufferedBytes(): number {
+    return this.text.length + this.socket.writableLength;
+  }
+
+  get aboveHighWatermark(): boolean {
+    return this.bufferedBytes > this.options.bufferLimitBytes;
+  }
+
+  get readingPaused(): boolean {
+    return this.pauses > 0;
+  }
+
+  /** True once the peer has ended its side. */
+  get peerEnded(): boolean {
+    return this.ended;
+  }
+
+  setHandler(handler: ConnectionHandler): void {
+    this.handler = handler;
+  }
+
+  // --- Writing ---------------------------------------------------------------------------------------------------
+
+  writeText(text: string): void {
+    if (this.closing) return;
+    this.text += text;
+    if (!this.scheduled) {
+      this.scheduled = true;
+      this.context.dispatcher.schedule(this);
+    }
+    if (this.text.length > GATHER_LIMIT) this.flush();
+  }
+
+  writeBody(data: Buffer, holdable: boolean): boolean {
+    if (this.closing) return true;
+    const size = data.length;
+    if (size <= GATHER_BYTES) {
+      // latin1 keeps every byte; copying a small body into the text is cheaper than a second write.
+      this.writeText(latin1Slice(data, 0, size));
+      if (this.bufferedBytes <= this.options.bufferLimitBytes) return true;
+      this.flush();
+      return this.waitForRoom(this.options.bufferLimitBytes);
+    }
+    this.sendLarge(holdable ? data : Buffer.from(data));
+    // A holdable chunk is free only when the kernel has all of it; a copied one may wait up to the limit.
+    return this.waitForRoom(holdable ? 0 : this.options.bufferLimitBytes);
+  }
+
+  flush(): void {
+    this.scheduled = false;
+    const text = this.text;
+    if (text === '') return;
+    this.text = '';
+    if (this.closed) return;
+    this.count(text.length);
+    this.socket.write(text, 'latin1');
+  }
+
+  private sendLarge(data: Buffer): void {
+    const socket = this.socket;
+    if (this.text === '') {
+      this.count(data.length);
+      socket.write(data);
+      return;
+    }
+    socket.cork();
+    this.flush();
+    this.count(data.length);
+    socket.write(data);
+    socket.uncork();
+  }
+
+  private count(size: number): void {
+    this.bytesWritten += size;
+    this.options.stats?.txBytes.add(size);
+    if (this.idleMs > 0) this.lastActivity = this.context.clock.now();
+  }
+
+  /** True when at most `limit` bytes wait in Node; otherwise false, and `onWritable` is due when none does. */
+  private waitForRoom(limit: number): boolean {
+    if (this.socket.writableLength <= limit) return true;
+    this.writableDue = true;
+    if (!this.awaitingFlush) {
+      this.awaitingFlush = true;
+      // An empty write behind the others: its callback says that they are done. Only a connection that is behind
+      // pays for it; a callback on each write would cost every response a tick.
+      this.socket.write(EMPTY, this.onFlushed);
+    }
+    return false;
+  }
+
+  private readonly onFlushed = (): void => {
+    this.awaitingFlush = false;
+    if (this.closing || !this.writableDue) return;
+    this.writableDue = false;
+    this.guard(notifyWritable);
+  };
+
+  end(): void {
+    if (this.closing) return;
+    this.flush();
+    this.socket.end();
+  }
+
+  close(mode: CloseMode, details = ''): void {
+    if (this.closed) return;
+    if (this.closing && (mode === 'flush' || mode === 'flush-and-wait')) return;
+    if (!this.closing) {
+      if (mode !== 'now' && mode !== 'reset') this.flush();
+      this.closing = true;
+      this.closeKind = 'local';
+      this.closeReason = details;
+      if (details !== '') this.info.terminationDetails = details;
+      this.idleTimer?.disable();
+      this.held = false;
+    }
+    switch (mode) {
+      case 'now':
+        this.socket.destroy();
+        break;
+      case 'reset':
+        this.socket.resetAndDestroy();
+        break;
+      case 'flush':
+        this.socket.destroySoon();
+        this.startDelayedClose();
+        break;
+      case 'flush-and-wait':
+        if (this.ended) {
+          this.socket.destroySoon();
+        } else {
+          // What the peer still sends is read and dropped, so that closing does not reset it before it has read the answer.
+          this.socket.end();
+          this.pauses = 0;
+          this.socket.resume();
+        }
+        this.startDelayedClose();
+        break;
+    }
+  }
+
+  private startDelayedClose(): void {
+    if (this.closed) return;
+    this.delayedClose = this.context.clock.timer(() => this.socket.destroy());
+    this.delayedClose.enable(Math.max(1, this.options.delayedCloseMs));
+  }
+
+  // --- Reading ---------------------------------------------------------------------------------------------------
+
+  pauseReading(): void {
+    if (++this.pauses === 1 && !this.inRead) this.socket.pause();
+  }
+
+  resumeReading(): void {
+    if (this.pauses === 0 || --this.pauses > 0) return;
+    if (!this.inRead && !this.closing) this.socket.resume();
+  }
+
+  setBulk(on: boolean): void {
+    // The buffer itself changes between two reads (nextBuffer), never under a chunk in use.
+    this.bulkWanted = on;
+  }
+
+  hold(): boolean {
+    if (!this.inRead || !this.holdable || this.held) return false;
+    this.held = true;
+    this.pauseReading();
+    return true;
+  }
+
+  release(): void {
+    if (!this.held) return;
+    this.held = false;
+    this.resumeReading();
+  }
+
+  private switchBuffer(): void {
+    if (this.bulk !== undefined) {
+      this.context.buffers.giveBulk(this.bulk);
+      this.bulk = undefined;
+      this.readBuffer = this.context.buffers.shared;
+    } else {
+      this.bulk = this.context.buffers.takeBulk();
+      this.readBuffer = this.bulk;
+    }
+  }
+
+  private deliver(chunk: Buffer): void {
+    this.bytesRead += chunk.length;
+    this.options.stats?.rxBytes.add(chunk.length);
+    if (this.idleMs > 0) this.lastActivity = this.context.clock.now();
+    const { dispatcher } = this.context;
+    this.inRead = true;
+    dispatcher.enter();
+    try {
+      this.handler.onData(chunk);
+    } catch (error) {
+      this.onBug(error);
+    }
+    dispatcher.leave();
+    this.inRead = false;
+    if (this.pauses > 0 && !this.closed) this.socket.pause();
+  }
+
+  // --- Events ----------------------------------------------------------------------------------------------------
+
+  private readonly onSocketEnd = (): void => {
+    this.ended = true;
+    if (this.closing) {
+      this.socket.destroySoon();
+      return;
+    }
+    this.guard(notifyEnd);
+  };
+
+  private readonly onSocketError = (error: NodeJS.ErrnoException): void => {
+    if (this.closeReason === '' && !this.closing) this.closeReason = describeSocketError(error);
+  };
+
+  private readonly onSocketClose = (): void => {
+    if (this.closed) return;
+    this.closed = true;
+    this.closing = true;
+    this.text = '';
+    this.held = false;
+    this.delayedClose?.disable();
+    this.idleTimer?.disable();
+    if (this.bulk !== undefined) this.switchBuffer();
+    this.guard(notifyClose);
+  };
+
+  /** Runs `event` as one event of this connection: output is gathered, a bug costs the connection. */
+  run(event: () => void): void {
+    const { dispatcher } = this.context;
+    dispatcher.enter();
+    try {
+      event();
+    } catch (error) {
+      this.onBug(error);
+    }
+    dispatcher.leave();
+  }
+
+  private guard(
+    notify: (handler: ConnectionHandler, kind: ConnectionCloseKind, reason: string) => void,
+  ): void {
+    const { dispatcher } = this.context;
+    dispatcher.enter();
+    try {
+      notify(this.handler, this.closeKind, this.closeReason);
+    } catch (error) {
+      this.onBug(error);
+    }
+    dispatcher.leave();
+  }
+
+  /** A bug in a handler costs its connection, never the thread. */
+  private onBug(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.context.logger.error(`[C${this.info.id}] closing the connection after an internal error: ${text}`);
+    this.close('now', 'internal_error');
+  }
+
+  // --- Idle timeout ------------------------------------------------------------------------------------------------
+
+  setIdleTimeout(ms: number, onIdle: () => void): void {
+    this.idleTimer?.disable();
+    this.idleMs = ms;
+    if (ms <= 0) return;
+    this.lastActivity = this.context.clock.now();
+    const timer = this.context.clock.timer(() => {
+      if (this.closing) return;
+      const quiet = this.context.clock.now() - this.lastActivity;
+      if (quiet < this.idleMs - 1) timer.enable(this.idleMs - quiet);
+      else onIdle();
+    });
+    this.idleTimer = timer;
+    timer.enable(ms);
+  }
+}
+
+function notifyWritable(handler: ConnectionHandler): void {
+  handler.onWritable();
+}
+
+function notifyEnd(handler: ConnectionHandler): void {
+  handler.onEnd();
+}
+
+function notifyClose(handler: ConnectionHandler, kind: ConnectionCloseKind, reason: string): void {
+  handler.onClose(kind, reason);
+}

@@ -1,0 +1,347 @@
+import { connect as netConnect, createServer, type Socket } from 'node:net';
+import { mkdtempSync } from 'node:fs';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Address, type ConnectionHandler, silentLogger, systemClock } from '@dragoman/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  BULK_READ_BYTES,
+  Dispatcher,
+  type NetworkContext,
+  ReadBuffers,
+  type SocketConnection,
+  SocketConnector,
+  TcpListener,
+} from '../src/index.ts';
+
+const context: NetworkContext = {
+  clock: systemClock,
+  logger: silentLogger,
+  dispatcher: new Dispatcher(),
+  buffers: new ReadBuffers(),
+};
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Records what a connection's handler was told, and wakes whoever waits for it. */
+class Recorder implements ConnectionHandler {
+  connection!: SocketConnection;
+  received = '';
+  total = 0;
+  ended = false;
+  closed: string | undefined;
+  writable = 0;
+  onDataHook: ((data: Buffer) => void) | undefined;
+  private wake: (() => void)[] = [];
+  keep = true;
+
+  onData(data: Buffer): void {
+    this.total += data.length;
+    if (this.keep) this.received += data.toString('latin1');
+    this.onDataHook?.(data);
+    this.notify();
+  }
+  onEnd(): void {
+    this.ended = true;
+    this.notify();
+  }
+  onWritable(): void {
+    this.writable++;
+    this.notify();
+  }
+  onClose(kind: string, reason: string): void {
+    this.closed = `${kind}:${reason}`;
+    this.notify();
+  }
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.wake.push(resolve));
+  }
+  private notify(): void {
+    for (const wake of this.wake.splice(0)) wake();
+  }
+}
+
+async function listen(
+  address = Address.ip('127.0.0.1', 0),
+  limit = 1024 * 1024,
+): Promise<{ listener: TcpListener; next: () => Promise<Recorder> }> {
+  const accepted: Recorder[] = [];
+  const waiting: ((recorder: Recorder) => void)[] = [];
+  const listener = await TcpListener.listen(
+    {
+      address,
+      backlog: 128,
+      reusePort: false,
+      ipv6Only: false,
+      mode: undefined,
+      keepAlive: undefined,
+      bufferLimitBytes: limit,
+      delayedCloseMs: 1000,
+      stats: undefined,
+    },
+    context,
+    {
+      onAccept(connection) {
+        const recorder = new Recorder();
+        recorder.connection = connection;
+        cleanups.push(() => connection.close('now'));
+        const waiter = waiting.shift();
+        if (waiter === undefined) accepted.push(recorder);
+        else waiter(recorder);
+        return recorder;
+      },
+      onAcceptError(error) {
+        throw error;
+      },
+    },
+  );
+  cleanups.push(() => listener.close());
+  const next = async (): Promise<Recorder> =>
+    accepted.shift() ?? (await new Promise<Recorder>((resolve) => waiting.push(resolve)));
+  return { listener, next };
+}
+
+async function dial(address: Address): Promise<Socket> {
+  const socket =
+    address.family === 'pipe'
+      ? netConnect({ path: address.path.replace(/^@/, '\0'), allowHalfOpen: true })
+      : netConnect({ host: address.ip, port: address.port, allowHalfOpen: true });
+  socket.on('error', () => {});
+  cleanups.push(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+describe('a listener', () => {
+  it('accepts past Node’s server, so that reads go into our buffers', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    client.write('hello');
+    const server = await next();
+    await server.until(() => server.received === 'hello');
+    expect(listener.accepted).toEqual({ direct: 1, viaServer: 0 });
+    expect(server.connection.info.remoteAddress.port).toBe(client.localPort);
+    expect(server.connection.info.localAddress.text).toBe(listener.address.text);
+  });
+
+  it.each([
+    ['a path', () => join(mkdtempSync(join(tmpdir(), 'dragoman-')), 'x.sock')],
+    ['an abstract name', () => `@dragoman-test-${process.pid}-${Math.random()}`],
+  ])('serves a Unix socket at %s', async (_name, path) => {
+    const { listener, next } = await listen(Address.pipe(path()));
+    const client = await dial(listener.address);
+    client.write('x');
+    const server = await next();
+    await server.until(() => server.received === 'x');
+    server.connection.writeText('y');
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toBe('y');
+  });
+
+  it('rejects a port that is taken with EADDRINUSE', async () => {
+    const { listener } = await listen();
+    await expect(listen(listener.address)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});
+
+describe('a connection', () => {
+  it('sends what one event writes in one piece, in order', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.onDataHook = () => {
+      server.connection.writeText('head ');
+      server.connection.writeBody(Buffer.from('body '), false);
+      server.connection.writeText('tail');
+    };
+    client.write('go');
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toBe('head body tail');
+  });
+
+  it('copies a chunk that cannot be held', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    const chunk = Buffer.alloc(100_000, 'a');
+    server.connection.writeBody(chunk, false);
+    chunk.fill('b');
+    let got = '';
+    client.on('data', (data) => {
+      got += String(data);
+    });
+    server.connection.end();
+    await once(client, 'end');
+    expect(got).toBe('a'.repeat(100_000));
+  });
+
+  it('says stop while the peer does not read, and writable when all has gone', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    client.pause();
+    const server = await next();
+    const chunk = Buffer.alloc(256 * 1024, 'x');
+    let sent = 0;
+    while (server.connection.writeBody(chunk, true)) sent += chunk.length;
+    sent += chunk.length;
+    expect(server.writable).toBe(0);
+    expect(server.connection.bufferedBytes).toBeLessThanOrEqual(chunk.length);
+    let got = 0;
+    client.on('data', (data) => {
+      got += data.length;
+    });
+    client.resume();
+    await server.until(() => server.writable === 1);
+    server.connection.end();
+    await once(client, 'end');
+    expect(got).toBe(sent);
+  });
+
+  it('holds a bulk chunk until it is released, and reads nothing meanwhile', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.keep = false;
+    server.connection.setBulk(true);
+    let heldChunk: Buffer | undefined;
+    let copy = '';
+    let reads = 0;
+    server.onDataHook = (data) => {
+      reads++;
+      // The first read still goes into the shared buffer, which nobody may hold.
+      if (reads === 1) {
+        expect(server.connection.hold()).toBe(false);
+        return;
+      }
+      if (heldChunk !== undefined) return;
+      expect(server.connection.hold()).toBe(true);
+      heldChunk = data;
+      copy = data.toString('latin1');
+    };
+    client.write('first');
+    await server.until(() => reads === 1);
+    const total = 4 * BULK_READ_BYTES;
+    client.write(Buffer.alloc(total, 'z'));
+    client.end();
+    await server.until(() => heldChunk !== undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toBe(2);
+    expect((heldChunk as unknown as Buffer).toString('latin1')).toBe(copy);
+    server.connection.release();
+    await server.until(() => server.total === total + 5 && server.ended);
+  });
+
+  it('stops and resumes reading as often as it was asked', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.connection.pauseReading();
+    server.connection.pauseReading();
+    client.write('x');
+    server.connection.resumeReading();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(server.total).toBe(0);
+    server.connection.resumeReading();
+    await server.until(() => server.total === 1);
+  });
+
+  it('can be written to after the peer has ended its side', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    client.end('bye');
+    const server = await next();
+    await server.until(() => server.ended);
+    server.connection.writeText('still here');
+    server.connection.close('flush');
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toBe('still here');
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('local:');
+  });
+
+  it('lets the peer read the answer although it still sends (flush-and-wait)', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    client.write('a');
+    await server.until(() => server.total > 0);
+    server.connection.writeText('no');
+    server.connection.close('flush-and-wait', 'test');
+    client.write(Buffer.alloc(100_000));
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toBe('no');
+    client.end();
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('local:test');
+  });
+
+  it('tells a reset from an end', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    client.resetAndDestroy();
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('remote:Connection reset by peer');
+  });
+
+  it('closes only itself when its handler has a bug', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.onDataHook = () => {
+      throw new Error('bug');
+    };
+    client.write('x');
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('local:internal_error');
+    const other = await dial(listener.address);
+    other.write('y');
+    const second = await next();
+    await second.until(() => second.received === 'y');
+  });
+});
+
+describe('a connector', () => {
+  it('connects, and says which local address the kernel chose', async () => {
+    const server = createServer((socket) => socket.pipe(socket));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanups.push(() => server.close());
+    const port = (server.address() as { port: number }).port;
+    const recorder = new Recorder();
+    let connected = false;
+    const connection = new SocketConnector(context).connect(
+      { address: Address.ip('127.0.0.1', port), bufferLimitBytes: 1 << 20 },
+      Object.assign(recorder, {
+        onConnected() {
+          connected = true;
+          connection.writeText('echo');
+        },
+      }),
+    );
+    cleanups.push(() => connection.close('now'));
+    await recorder.until(() => recorder.received === 'echo');
+    expect(connected).toBe(true);
+    expect(connection.info.localAddress.port).toBeGreaterThan(0);
+  });
+
+  it('names the reason of a refused connection', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const port = (server.address() as { port: number }).port;
+    server.close();
+    await once(server, 'close');
+    const recorder = Object.assign(new Recorder(), { onConnected() {} });
+    new SocketConnector(context).connect(
+      { address: Address.ip('127.0.0.1', port), bufferLimitBytes: 1 << 20 },
+      recorder,
+    );
+    await recorder.until(() => recorder.closed !== undefined);
+    expect(recorder.closed).toBe('remote:Connection refused');
+  });
+});
