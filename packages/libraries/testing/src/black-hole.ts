@@ -10,21 +10,27 @@ const LISTENER = `
   const server = createServer();
   server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
     parentPort.postMessage(server.address().port);
-    setImmediate(() => Atomics.wait(new Int32Array(workerData), 0, 0));
+    Atomics.wait(new Int32Array(workerData), 0, 0);
   });
 `;
 
 /** Linux lets one connection more into the queue than the backlog says. */
 const QUEUE = 2;
 
+/** A connection that takes a place in the queue. */
+interface Filler {
+  readonly socket: Socket;
+  readonly closed: Promise<void>;
+}
+
 /** A port on 127.0.0.1 where a connect neither succeeds nor fails: its queue is full, so the kernel drops every SYN. */
 export class BlackHole {
   readonly port: number;
   private readonly worker: Worker;
   private readonly flag: SharedArrayBuffer;
-  private readonly fillers: readonly Socket[];
+  private readonly fillers: readonly Filler[];
 
-  private constructor(port: number, worker: Worker, flag: SharedArrayBuffer, fillers: readonly Socket[]) {
+  private constructor(port: number, worker: Worker, flag: SharedArrayBuffer, fillers: readonly Filler[]) {
     this.port = port;
     this.worker = worker;
     this.flag = flag;
@@ -42,12 +48,12 @@ export class BlackHole {
       }),
       'starting a black hole',
     );
-    const fillers: Socket[] = [];
+    const fillers: Filler[] = [];
     while (fillers.length < QUEUE) {
-      const filler = connect({ host: '127.0.0.1', port });
-      filler.on('error', () => {});
-      fillers.push(filler);
-      await within(new Promise((resolve) => filler.once('connect', resolve)), 'filling a black hole');
+      const socket = connect({ host: '127.0.0.1', port });
+      socket.on('error', () => {});
+      fillers.push({ socket, closed: new Promise((resolve) => socket.once('close', () => resolve())) });
+      await within(new Promise((resolve) => socket.once('connect', resolve)), 'filling a black hole');
     }
     return new BlackHole(port, worker, flag, fillers);
   }
@@ -56,13 +62,8 @@ export class BlackHole {
     Atomics.store(new Int32Array(this.flag), 0, 1);
     Atomics.notify(new Int32Array(this.flag), 0);
     await this.worker.terminate();
-    await Promise.all(
-      this.fillers.map((filler) => {
-        const closed = new Promise((resolve) => filler.once('close', resolve));
-        filler.destroy();
-        return closed;
-      }),
-    );
+    for (const { socket } of this.fillers) socket.destroy();
+    await Promise.all(this.fillers.map(({ closed }) => closed));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
