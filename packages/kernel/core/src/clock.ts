@@ -32,53 +32,96 @@ export interface RandomSource {
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
- * Keeps a Node timeout armed and only moves a deadline when it is enabled again: timeouts that are set and
- * cleared for each request cost two field writes instead of a Node timer each (measured: 15 ns against 180 ns).
+ * Timers of one duration, in the order of their deadlines: a doubly linked list, since what is armed later with the same
+ * delay is due later. One Node timeout stands for the whole list, so that a timeout which is set and cleared for
+ * each request costs a few field writes (25 ns against 180 ns for a Node timer), and nothing of a request that is over
+ * stays referenced.
  */
-class SystemTimer implements Timer {
-  private deadline = 0;
-  private armedFor = 0;
-  private handle: NodeJS.Timeout | undefined;
-  private readonly callback: () => void;
-  private readonly fire: () => void;
+class TimerList {
+  readonly delayMs: number;
+  first: SystemTimer | undefined = undefined;
+  last: SystemTimer | undefined = undefined;
 
-  constructor(callback: () => void) {
-    this.callback = callback;
-    this.fire = () => this.onTimeout();
+  constructor(delayMs: number) {
+    this.delayMs = delayMs;
+    this.arm(delayMs);
   }
 
-  get enabled(): boolean {
-    return this.deadline !== 0;
+  append(timer: SystemTimer): void {
+    timer.list = this;
+    timer.previous = this.last;
+    timer.next = undefined;
+    if (this.last === undefined) this.first = timer;
+    else this.last.next = timer;
+    this.last = timer;
   }
 
-  enable(delayMs: number): void {
-    const deadline = performance.now() + Math.min(Math.max(delayMs, 0), MAX_DELAY_MS);
-    this.deadline = deadline;
-    if (this.handle === undefined || deadline < this.armedFor) this.arm(deadline);
-  }
-
-  disable(): void {
-    this.deadline = 0;
-  }
-
-  private arm(deadline: number): void {
-    if (this.handle !== undefined) clearTimeout(this.handle);
-    this.armedFor = deadline;
-    this.handle = setTimeout(this.fire, Math.max(0, deadline - performance.now()));
-    this.handle.unref();
+  remove(timer: SystemTimer): void {
+    if (timer.previous === undefined) this.first = timer.next;
+    else timer.previous.next = timer.next;
+    if (timer.next === undefined) this.last = timer.previous;
+    else timer.next.previous = timer.previous;
+    timer.list = undefined;
+    timer.previous = undefined;
+    timer.next = undefined;
   }
 
   private onTimeout(): void {
-    this.handle = undefined;
-    if (this.deadline === 0) return;
-    if (performance.now() < this.deadline - 0.5) {
-      this.arm(this.deadline);
-      return;
+    const now = performance.now() + 0.5;
+    try {
+      while (this.first !== undefined && this.first.deadline <= now) {
+        const timer = this.first;
+        this.remove(timer);
+        timer.callback();
+      }
+    } finally {
+      if (this.first !== undefined) {
+        this.arm(Math.max(1, this.first.deadline - performance.now()));
+      } else {
+        timerLists.delete(this.delayMs);
+      }
     }
-    this.deadline = 0;
-    this.callback();
+  }
+
+  private arm(delayMs: number): void {
+    setTimeout(() => this.onTimeout(), delayMs).unref();
   }
 }
+
+class SystemTimer implements Timer {
+  readonly callback: () => void;
+  deadline = 0;
+  list: TimerList | undefined = undefined;
+  previous: SystemTimer | undefined = undefined;
+  next: SystemTimer | undefined = undefined;
+
+  constructor(callback: () => void) {
+    this.callback = callback;
+  }
+
+  get enabled(): boolean {
+    return this.list !== undefined;
+  }
+
+  enable(delayMs: number): void {
+    if (this.list !== undefined) this.list.remove(this);
+    const delay = delayMs <= 0 ? 0 : delayMs >= MAX_DELAY_MS ? MAX_DELAY_MS : Math.ceil(delayMs);
+    this.deadline = performance.now() + delay;
+    let list = timerLists.get(delay);
+    if (list === undefined) {
+      list = new TimerList(delay);
+      timerLists.set(delay, list);
+    }
+    list.append(this);
+  }
+
+  disable(): void {
+    if (this.list !== undefined) this.list.remove(this);
+  }
+}
+
+/** By delay in ms. A list goes when its timeout finds it empty. */
+const timerLists = new Map<number, TimerList>();
 
 /** The machine's clock. */
 export const systemClock: Clock = {

@@ -1,6 +1,7 @@
 import type { FormatterFactory, LogFiles, AccessLogger } from './access-log.ts';
 import type { Clock, RandomSource } from './clock.ts';
 import type { DnsResolver } from './dns.ts';
+import type { ExtensionRegistry } from './extension-registry.ts';
 import type { LoggerFactory } from './log.ts';
 import type { Runtime } from './runtime.ts';
 import type { StatsScope } from './stats.ts';
@@ -25,6 +26,8 @@ export interface FactoryContext {
   /** The server's root scope: names are given complete. */
   readonly stats: StatsScope;
   readonly formatters: FormatterFactory;
+  /** Every extension of this assembly, for those that hold others (a connection manager its filters). */
+  readonly extensions: ExtensionRegistry;
   /** Warns about a field that is accepted without acting, or is deprecated; once for each text. */
   warn(path: string, message: string): void;
 }
