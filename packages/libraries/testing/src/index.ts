@@ -24,10 +24,18 @@ export {
   connectionPair,
   MemoryConnection,
 } from './memory-connection.ts';
+export { MemoryStats } from './memory-stats.ts';
 export { ScriptedRandom, SeededRandom } from './random.ts';
 export { exchange, type RawTarget, rawClient } from './raw-client.ts';
 export { RawConnection } from './raw-connection.ts';
 export { parseResponse, type RawResponse } from './raw-response.ts';
 export { type ListenOptions, type RawScript, RawUpstream, silentUpstream } from './raw-upstream.ts';
 export { ConnectionRecorder } from './recorder.ts';
+export { RecordingLoggers, type TestContext, TestDrain, testContext } from './test-context.ts';
+export {
+  requestHeaders,
+  responseHeaders,
+  TestHttpStream,
+  type TestStreamOptions,
+} from './test-http-stream.ts';
 export { DEFAULT_PATIENCE_MS, eventually, within } from './wait.ts';
