@@ -18,10 +18,10 @@ export async function bundleSidecar(root) {
   const outdir = join(root, SIDECAR_BUNDLE);
   const entries = new Map([['main', join(root, SIDECAR_ENTRY)]]);
   const assets = new Map();
-  rmSync(outdir, { recursive: true, force: true });
   // A worker's entry is known only once the module that starts it was read: repeat until no new one turns up.
   for (let known = 0; known !== entries.size; ) {
     known = entries.size;
+    rmSync(outdir, { recursive: true, force: true });
     await build({
       entryPoints: Object.fromEntries(entries),
       outdir,

@@ -61,9 +61,13 @@ export const CATEGORIES = Object.freeze({
 /** @param {string} name kebab-case @returns {string} snake_case */
 export const snake = (name) => name.replaceAll('-', '_');
 
-/** Names under which the extension in `packages/<category>/<name>` may be known. */
+/**
+ * Names under which the extension in `packages/<category>/<name>` may be known: Envoy's, or the same under `dragoman.` for
+ * one that Envoy does not have.
+ */
 export function extensionNames(category, name) {
-  return CATEGORIES[category].envoy.map((space) => `${space}.${snake(name)}`);
+  const names = CATEGORIES[category].envoy.map((space) => `${space}.${snake(name)}`);
+  return [...names, ...names.map((one) => one.replace(/^envoy\./, 'dragoman.'))];
 }
 
 /**

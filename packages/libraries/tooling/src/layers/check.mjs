@@ -63,19 +63,18 @@ function checkName({ dir, name }, place, modules, errors) {
     errors.push(`${dir}/package.json: named ${name}, but the folder makes it ${place.npm[0]}`);
   if (place.kind !== 'extension') return;
   const expected = extensionNames(place.category, place.folder);
+  const wanted = expected.filter((one) => one.startsWith('envoy.')).join(' or ');
   const sources = [...modules.values()].filter(({ path }) => path.startsWith(`${dir}/src/`));
   const definitions = sources.flatMap(({ path, definitions: found }) =>
     found.map((one) => ({ path, ...one })),
   );
   for (const { path, line, callee, name: given } of definitions) {
     if (!expected.includes(given)) {
-      errors.push(
-        `${path}:${line}: ${callee} names ${given}, but the folder makes it ${expected.join(' or ')}`,
-      );
+      errors.push(`${path}:${line}: ${callee} names ${given}, but the folder makes it ${wanted}`);
     }
   }
   if (definitions.length === 0 && !sources.some(({ strings }) => expected.some((one) => strings.has(one)))) {
-    errors.push(`${dir}/src: no extension named ${expected.join(' or ')} is defined here`);
+    errors.push(`${dir}/src: no extension named ${wanted} is defined here`);
   }
 }
 

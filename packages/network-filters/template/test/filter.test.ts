@@ -1,0 +1,41 @@
+import { create, UInt32ValueSchema } from '@dragoman/api';
+import { type ConfigError, StreamInfo } from '@dragoman/core';
+import { connectionPair, testContext } from '@dragoman/testing';
+import { describe, expect, test } from 'vitest';
+import { template } from '../src/index.ts';
+
+const config = (value: number) => create(UInt32ValueSchema, { value }) as never;
+
+describe('the filter', () => {
+  test('passes bytes on up to its limit, then closes the connection and counts it', () => {
+    const context = testContext();
+    const { server } = connectionPair();
+    const createFilter = template.create(config(4), context);
+    const filter = createFilter({
+      connection: server,
+      info: new StreamInfo(server.info, 0, 0),
+      resume: () => {},
+    });
+    expect(filter.onData?.(Buffer.from('ab'))).toBeUndefined();
+    expect(filter.onData?.(Buffer.from('cd'))).toBeUndefined();
+    expect(server.open).toBe(true);
+    expect(filter.onData?.(Buffer.from('e'))).toBe('pause');
+    expect(server.open).toBe(false);
+    expect(server.info.terminationDetails).toBe('template_too_many_bytes');
+    expect(context.stats.used()).toEqual({ 'template.closed': 1 });
+  });
+});
+
+describe('the config', () => {
+  test('no byte at all is refused, with its path', () => {
+    const paths = () => {
+      try {
+        template.create(config(0), testContext());
+      } catch (error) {
+        return (error as ConfigError).problems.map(({ path }) => path);
+      }
+      return [];
+    };
+    expect(paths()).toEqual(['value']);
+  });
+});
