@@ -154,11 +154,11 @@ class Document<S extends DescMessage> {
       this.problems.push(this.placed(problem, normaliser.aboutKeys.has(problem) ? 'key' : 'value'));
     }
     for (const problem of normaliser.warnings) this.warnings.push(this.placed(problem, 'key'));
-    if (this.problems.length > 0 || json === undefined) return;
+    if (json === undefined) return;
     try {
       this.message = fromJson(schema, json, { registry, recursionLimit: 1000 });
     } catch (error) {
-      this.#fail((error as Error).message);
+      if (this.problems.length === 0) this.#fail((error as Error).message);
     }
   }
 
@@ -208,7 +208,7 @@ export function loadConfig<S extends DescMessage>(
   const documents = [new Document(source, schema, options)];
   if (options.overlay !== undefined) documents.push(new Document(options.overlay, schema, options));
   const broken = documents.flatMap((document) => document.problems);
-  if (broken.length > 0) throw new ConfigError(broken);
+  if (documents.some((document) => document.message === undefined)) throw new ConfigError(broken);
 
   const [first, second] = documents;
   const base = first.message as MessageShape<S>;
@@ -244,10 +244,32 @@ export function loadConfig<S extends DescMessage>(
   if (isBootstrap) problems.push(...checkBootstrap(message as unknown as Bootstrap));
   const located = problems.map((problem) => locate(loaded, problem));
   const errors = located.filter((problem) => problem.severity !== 'warning');
-  if (errors.length > 0) throw new ConfigError(errors);
-  loaded.warnings.push(...located);
+  if (broken.length > 0) throw new ConfigError(inOrder([...broken, ...withoutEchoes(errors, broken)]));
+  if (errors.length > 0) throw new ConfigError(inOrder(errors));
+  loaded.warnings.push(...located.filter((problem) => problem.severity === 'warning'));
   return loaded;
 }
+
+/**
+ * Where something could not be read, the checks that follow see a hole. What they say about the hole itself, about what
+ * is in it, around it or beside it in the same message is an echo and left out.
+ */
+function withoutEchoes(problems: readonly ConfigProblem[], broken: readonly ConfigProblem[]): ConfigProblem[] {
+  const holes = broken.map((problem) => parsePath(problem.path).map(stepText));
+  return problems.filter(({ path }) => {
+    const steps = parsePath(path).map(stepText);
+    return !holes.some((hole) => {
+      const common = hole.findIndex((step, i) => step !== steps[i]);
+      const shared = common === -1 ? hole.length : common;
+      return shared === steps.length || shared >= hole.length - 1;
+    });
+  });
+}
+
+const stepText = (step: PathStep) => (typeof step === 'object' ? JSON.stringify(step.key) : String(step));
+
+const inOrder = (problems: ConfigProblem[]) =>
+  problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 
 /**
  * A problem found later (by a factory, deep in the server) with the file, line and column of its path filled in. Paths

@@ -278,12 +278,13 @@ export class Normaliser {
     const items = Array.isArray(value) ? value : [value];
     const out: JsonValue[] = [];
     const keepNull = field.message?.typeName === 'google.protobuf.Value';
-    for (let i = 0; i < items.length; i++) {
+    for (const item of items) {
       this.count();
-      if (items[i] === null && !keepNull) continue;
-      this.path.push(i);
-      const result = this.single(field, items[i]);
-      if (result !== undefined) out.push(result);
+      if (item === null && !keepNull) continue;
+      this.path.push(out.length);
+      const result = this.single(field, item);
+      // A bad item keeps its place, so that the paths of what is found later stay right.
+      out.push(result === undefined ? placeholder(field) : result);
       this.path.pop();
     }
     return out;
@@ -547,6 +548,30 @@ export class Normaliser {
     }
     this.depth--;
     return out;
+  }
+}
+
+/** Stands in for a list item that is wrong; the config is refused anyway. */
+function placeholder(field: DescField & { fieldKind: 'list' }): JsonValue {
+  if (field.message === undefined) {
+    if (field.enum !== undefined) return 0;
+    return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES ? '' : field.scalar === ScalarType.BOOL ? false : 0;
+  }
+  switch (field.message.typeName) {
+    case 'google.protobuf.Duration':
+      return '0s';
+    case 'google.protobuf.Timestamp':
+      return '1970-01-01T00:00:00Z';
+    case 'google.protobuf.StringValue':
+    case 'google.protobuf.BytesValue':
+    case 'google.protobuf.FieldMask':
+      return '';
+    case 'google.protobuf.BoolValue':
+      return false;
+    case 'google.protobuf.ListValue':
+      return [];
+    default:
+      return field.message.typeName in WRAPPERS ? 0 : {};
   }
 }
 

@@ -181,8 +181,9 @@ function findNode(
     const target = node !== null && isAlias(node) ? (targets.get(node) ?? null) : node;
     if (typeof step === 'number') {
       if (isSeq(target)) {
-        if (step >= target.items.length) break;
-        node = target.items[step] as Node | null;
+        const items = target.items.filter((item) => !isNull(item)); // nulls in a list do not count
+        if (step >= items.length) break;
+        node = items[step] as Node | null;
         offset = startOf(node) ?? offset;
       } else if (step !== 0) break; // a lone value in place of a list is its item 0
       depth++;
@@ -200,6 +201,9 @@ function findNode(
   }
   return { offset, depth };
 }
+
+const isNull = (node: unknown): boolean =>
+  node === null || (isScalar(node) && node.type === 'PLAIN' && NULL.test(String(node.value ?? '')));
 
 const startOf = (node: Node | null | undefined): number | undefined => node?.range?.[0];
 
