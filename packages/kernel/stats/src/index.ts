@@ -1,1 +1,36 @@
-export {};
+export type {
+  ChunkAnnouncement,
+  StatAnnouncement,
+  StatsAnnouncement,
+  TextAnnouncement,
+} from './announcement.ts';
+export { ENVOY_STATS, type EnvoyStat, type EnvoyStatTree } from './envoy-stats.ts';
+export { formatJson } from './format-json.ts';
+export { formatPrometheus, formatTags, prometheusName } from './format-prometheus.ts';
+export { formatText, quantileSummary } from './format-text.ts';
+export {
+  DEFAULT_BUCKETS,
+  type HistogramBin,
+  HistogramStatistics,
+  QUANTILES,
+} from './histogram-statistics.ts';
+export type { MergedCounter, MergedGauge, MergedHistogram, MergedTextReadout } from './merged-stats.ts';
+export { compileStatsMatcher, type StatsMatcher, type StatsOptions, type TagSpecifier } from './options.ts';
+export { CHUNK_SLOTS, type SlotRange, StatsSegment } from './segment.ts';
+export {
+  HISTOGRAM_BUCKETS_MODES,
+  type HistogramBucketsMode,
+  STATS_TYPES,
+  type StatsQuery,
+  type StatsType,
+} from './selection.ts';
+export {
+  type HistogramSnapshot,
+  type StatsSource,
+  StatsStore,
+  type StatsStoreOptions,
+  type StoreSnapshot,
+} from './store.ts';
+export type { CompileRegex, StringMatch } from './string-matcher.ts';
+export { type Tag, type TaggedName, TagProducer } from './tag-producer.ts';
+export { ThreadStats, type ThreadStatsOptions } from './thread-stats.ts';

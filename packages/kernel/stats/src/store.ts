@@ -1,0 +1,161 @@
+import type { StatsSnapshot } from '@dragoman/core';
+import type { StatAnnouncement, StatsAnnouncement } from './announcement.ts';
+import {
+  MergedCounter,
+  MergedGauge,
+  MergedHistogram,
+  MergedTextReadout,
+  type SegmentView,
+} from './merged-stats.ts';
+import { compileBuckets, compileStatsMatcher, type StatsOptions } from './options.ts';
+import type { CompileRegex } from './string-matcher.ts';
+import { type TaggedName, TagProducer } from './tag-producer.ts';
+import { ThreadStats } from './thread-stats.ts';
+
+/** Where the announcements of one thread go. */
+export interface StatsSource {
+  receive(announcement: StatsAnnouncement): void;
+  /** The thread is gone: its counts and samples are kept, its gauges are dropped. */
+  detach(): void;
+}
+
+/** A histogram in a snapshot. */
+export interface HistogramSnapshot {
+  readonly name: string;
+  readonly histogram: MergedHistogram;
+}
+
+/** The merged stats of one flush. */
+export interface StoreSnapshot extends StatsSnapshot {
+  readonly counters: readonly {
+    readonly name: string;
+    readonly value: number;
+    readonly delta: number;
+    readonly used: boolean;
+  }[];
+  readonly gauges: readonly { readonly name: string; readonly value: number; readonly used: boolean }[];
+  readonly textReadouts: readonly { readonly name: string; readonly value: string; readonly used: boolean }[];
+  readonly histograms: readonly HistogramSnapshot[];
+}
+
+export interface StatsStoreOptions extends StatsOptions {
+  /** Default: V8's own. A server gives one that checks RE2 syntax and is bounded in time. */
+  readonly compileRegex?: CompileRegex;
+  /** Wall time in ms, for snapshots. Default `Date.now`. */
+  readonly wallTime?: () => number;
+}
+
+/** Main's view of the stats of every thread: adds them up when asked. */
+export class StatsStore {
+  readonly counters = new Map<string, MergedCounter>();
+  readonly gauges = new Map<string, MergedGauge>();
+  readonly histograms = new Map<string, MergedHistogram>();
+  readonly textReadouts = new Map<string, MergedTextReadout>();
+  readonly #tagProducer: TagProducer;
+  readonly #accepts: (name: string) => boolean;
+  readonly #bucketsFor: (name: string) => readonly number[];
+  readonly #wallTime: () => number;
+  readonly #tagged = new Map<string, TaggedName>();
+
+  /** @throws Error for a bad tag specifier, matcher or regex in the options. */
+  constructor(options: StatsStoreOptions = {}) {
+    const compileRegex = options.compileRegex ?? ((pattern) => new RegExp(pattern));
+    this.#tagProducer = new TagProducer(options, compileRegex);
+    this.#accepts = compileStatsMatcher(options.matcher, compileRegex);
+    this.#bucketsFor = compileBuckets(options.histogramBuckets, compileRegex);
+    this.#wallTime = options.wallTime ?? Date.now;
+  }
+
+  /** The stats of the thread that this store lives on. */
+  createThread(): ThreadStats {
+    const source = this.attach();
+    return new ThreadStats({
+      announce: (announcement) => source.receive(announcement),
+      accepts: this.#accepts,
+    });
+  }
+
+  /** Takes in a thread, whose announcements the caller hands on in order. */
+  attach(): StatsSource {
+    const segment: SegmentView = { chunks: [] };
+    const parts: { removeSegment(segment: SegmentView): void }[] = [];
+    return {
+      receive: (announcement) => {
+        if (announcement.type === 'chunk') {
+          segment.chunks[announcement.chunk] = new Float64Array(announcement.buffer);
+        } else if (announcement.type === 'text') {
+          const text = obtain(this.textReadouts, announcement.name, (name) => new MergedTextReadout(name));
+          if (announcement.value !== undefined) text.set(announcement.value);
+        } else {
+          const stat = this.#obtain(announcement);
+          stat.addPart({ segment, chunk: announcement.chunk, slot: announcement.slot });
+          parts.push(stat);
+        }
+      },
+      detach: () => {
+        for (const stat of parts.splice(0)) stat.removeSegment(segment);
+      },
+    };
+  }
+
+  #obtain(stat: StatAnnouncement): MergedCounter | MergedGauge | MergedHistogram {
+    if (stat.kind === 'counter') return obtain(this.counters, stat.name, (name) => new MergedCounter(name));
+    if (stat.kind === 'gauge') {
+      return obtain(this.gauges, stat.name, (name) => new MergedGauge(name, stat.mode ?? 'accumulate'));
+    }
+    return obtain(
+      this.histograms,
+      stat.name,
+      (name) => new MergedHistogram(name, stat.unit ?? 'unspecified', this.#bucketsFor(name)),
+    );
+  }
+
+  /** The tags of a name; worked out once for each name. */
+  tagged(name: string): TaggedName {
+    return obtain(this.#tagged, name, (key) => this.#tagProducer.produce(key));
+  }
+
+  /**
+   * Ends an interval (`stats_flush_interval`, default 5 s): latches counter deltas, merges histograms. Histograms in
+   * `/stats` change only here.
+   */
+  flush(): StoreSnapshot {
+    for (const counter of this.counters.values()) counter.latch();
+    for (const histogram of this.histograms.values()) histogram.latch();
+    return this.snapshot();
+  }
+
+  /** Values as they are now; deltas and histograms as of the last {@link flush}. */
+  snapshot(): StoreSnapshot {
+    return {
+      counters: Array.from(this.counters.values(), ({ name, value, delta, used }) => ({
+        name,
+        value,
+        delta,
+        used,
+      })),
+      gauges: Array.from(this.gauges.values(), ({ name, value, used }) => ({ name, value, used })),
+      textReadouts: Array.from(this.textReadouts.values(), ({ name, value, used }) => ({
+        name,
+        value,
+        used,
+      })),
+      histograms: Array.from(this.histograms.values(), (histogram) => ({ name: histogram.name, histogram })),
+      time: this.#wallTime(),
+    };
+  }
+
+  /** `/reset_counters`: counters read zero from here on. */
+  resetCounters(): void {
+    for (const counter of this.counters.values()) counter.reset();
+  }
+}
+
+function obtain<T>(map: Map<string, T>, name: string, create: (name: string) => T): T {
+  let value = map.get(name);
+  if (value === undefined) {
+    value = create(name);
+    map.set(name, value);
+  }
+  return value;
+}
