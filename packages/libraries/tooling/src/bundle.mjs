@@ -10,10 +10,11 @@ export const SIDECAR_BUNDLE = 'apps/sidecar/dist/bundle';
  * A script named that way (a worker's entry) becomes an entry of its own, any other file is copied.
  *
  * @param {string} root repository root
+ * @param {import('esbuild').LogLevel} logLevel what esbuild prints; default: warnings and errors
  * @returns {Promise<void>}
  * @throws {Error} esbuild's, after it has printed what is wrong
  */
-export async function bundleSidecar(root) {
+export async function bundleSidecar(root, logLevel = 'warning') {
   const { build } = await import('esbuild');
   const outdir = join(root, SIDECAR_BUNDLE);
   const entries = new Map([['main', join(root, SIDECAR_ENTRY)]]);
@@ -37,7 +38,7 @@ export async function bundleSidecar(root) {
       sourcesContent: false,
       legalComments: 'linked',
       chunkNames: '[name]-[hash]',
-      logLevel: 'warning',
+      logLevel,
       // CommonJS dependencies ask for built-ins through `require`.
       banner: {
         js: "import { createRequire as dragomanRequire } from 'node:module';\nconst require = dragomanRequire(import.meta.url);",

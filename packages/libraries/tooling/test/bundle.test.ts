@@ -24,7 +24,7 @@ const SIDECAR = {
   'apps/sidecar/src/worker.ts': [
     "import { parentPort } from 'node:worker_threads';",
     "import { shared } from './shared.ts';",
-    'parentPort?.postMessage(`worker ${shared()}`);',
+    "parentPort?.postMessage('worker ' + shared());",
   ].join('\n'),
 };
 
@@ -49,13 +49,13 @@ test('two files of one name are refused', async () => {
     ].join('\n'),
     'apps/sidecar/src/note.txt': 'other\n',
   });
-  await expect(bundleSidecar(root)).rejects.toThrow(/two files of one name/);
+  await expect(bundleSidecar(root, 'silent')).rejects.toThrow(/two files of one name/);
 });
 
 test('a source that does not resolve fails the bundle', async () => {
   const root = tree(SIDECAR);
   add(root, { 'apps/sidecar/src/shared.ts': "export * from './absent.ts';\n" });
-  await expect(bundleSidecar(root)).rejects.toThrow(/absent\.ts/);
+  await expect(bundleSidecar(root, 'silent')).rejects.toThrow(/absent\.ts/);
 });
 
 test('nothing is left of an earlier bundle', async () => {
