@@ -73,6 +73,8 @@ export interface FormatterFactory {
 
 export interface FormatterOptions {
   readonly omitEmptyValues?: boolean;
+  /** Of `json_format`: every value a string, as the deprecated `json_format` of the file access log has it. Default false. */
+  readonly valuesAsText?: boolean;
   readonly commands?: readonly FormatterCommand[];
 }
 

@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@dragoman/api';
 import {
   HeaderMatcherSchema,
   MetadataMatcherSchema,

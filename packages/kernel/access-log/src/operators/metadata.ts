@@ -1,0 +1,60 @@
+import { ConfigError, type LogContext, type MetadataValue, type StreamInfo } from '@dragoman/core';
+import { type MetadataMap, metadataValue, utf8Bytes } from '@dragoman/matching';
+import {
+  bytesOperator,
+  type OperatorSpec,
+  type OperatorTable,
+  truncate,
+  valueOperator,
+} from '../operator.ts';
+
+/** `%…METADATA(NAMESPACE:KEY*):Z%`. */
+function metadataSpec(select: (info: StreamInfo) => MetadataMap | undefined): OperatorSpec {
+  return {
+    parameters: 'required',
+    length: true,
+    compile(parameter, maxLength) {
+      const [namespace = '', ...path] = parameter.split(':');
+      return valueOperator(({ info }) => metadataValue(select(info), namespace, path), maxLength);
+    },
+  };
+}
+
+/** One field of an object that filters share, when it is a word or a number. */
+function fieldText(value: MetadataValue | undefined, name: string): string | undefined {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
+  if (!Object.hasOwn(value, name)) return undefined;
+  const field = (value as { readonly [key: string]: MetadataValue })[name];
+  return field === null || typeof field === 'object' ? undefined : String(field);
+}
+
+/** `%FILTER_STATE(KEY:F:FIELD?):Z%`. */
+const filterState: OperatorSpec = {
+  parameters: 'required',
+  length: true,
+  compile(parameter, maxLength) {
+    const [key = '', form = 'TYPED', name = '', ...more] = parameter.split(':');
+    if (key === '') throw ConfigError.at('', 'the key of a filter state must not be empty');
+    if (form !== 'PLAIN' && form !== 'TYPED' && form !== 'FIELD') {
+      throw ConfigError.at('', `"${form}" is not a form of filter state: use PLAIN, TYPED or FIELD`);
+    }
+    if ((form === 'FIELD') !== (name !== '') || more.length > 0) {
+      throw ConfigError.at('', 'a field name goes with FIELD, and only with it');
+    }
+    const object = (info: StreamInfo) => (info.hasFilterState ? info.filterState.get(key) : undefined);
+    if (form === 'TYPED') return valueOperator(({ info }) => object(info)?.toJson?.(), maxLength);
+    const text = ({ info }: LogContext): string | undefined =>
+      form === 'PLAIN' ? object(info)?.toText?.() : fieldText(object(info)?.toJson?.(), name);
+    return bytesOperator((context) => {
+      const value = text(context);
+      return value === undefined ? undefined : truncate(utf8Bytes(value), maxLength);
+    });
+  },
+};
+
+/** Operators that read metadata and filter state. */
+export const metadataOperators: OperatorTable = {
+  DYNAMIC_METADATA: metadataSpec((info) => (info.hasDynamicMetadata ? info.dynamicMetadata : undefined)),
+  UPSTREAM_METADATA: metadataSpec((info) => info.upstreamHost?.metadata),
+  FILTER_STATE: filterState,
+};

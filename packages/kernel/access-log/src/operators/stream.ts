@@ -1,0 +1,181 @@
+import { ConfigError, type LogContext, responseFlagsLong, responseFlagsShort } from '@dragoman/core';
+import { utf8Bytes } from '@dragoman/matching';
+import {
+  bytesOperator,
+  type OperatorEnvironment,
+  type OperatorSpec,
+  type OperatorTable,
+  plain,
+  truncate,
+  unicodeOperator,
+} from '../operator.ts';
+import { compileTimeFormat, defaultTimeFormatter } from '../time-format.ts';
+
+function bytes(read: (context: LogContext) => string | undefined): OperatorSpec {
+  return plain(bytesOperator(read));
+}
+
+/** A Unicode text; an empty one is no value. */
+function text(read: (context: LogContext) => string | undefined): OperatorSpec {
+  return plain(unicodeOperator((context) => read(context) || undefined));
+}
+
+/** `%START_TIME(FORMAT)%` and its kin. */
+function timeSpec(
+  local: boolean,
+  read: (context: LogContext, environment: OperatorEnvironment) => number,
+): OperatorSpec {
+  return {
+    parameters: 'optional',
+    length: false,
+    compile(parameter, _maxLength, environment) {
+      if (parameter === '') {
+        const format = defaultTimeFormatter(local);
+        return bytesOperator((context) => format(read(context, environment)));
+      }
+      const format = compileTimeFormat(parameter, local);
+      return unicodeOperator((context) => format(read(context, environment)));
+    },
+  };
+}
+
+const startTime = ({ info }: LogContext): number => info.startTime;
+const emitTime = (_context: LogContext, { clock }: OperatorEnvironment): number => clock.wallTime();
+
+const responseCodeDetails: OperatorSpec = {
+  parameters: 'optional',
+  length: false,
+  compile(parameter) {
+    if (parameter !== '' && parameter !== 'ALLOW_WHITESPACES') {
+      throw ConfigError.at('', `"${parameter}" is not ALLOW_WHITESPACES`);
+    }
+    const keep = parameter !== '';
+    return unicodeOperator(({ info }) => {
+      const details = info.responseCodeDetails;
+      if (details === '') return undefined;
+      return keep ? details : details.replace(/\s/g, '_');
+    });
+  },
+};
+
+/** A host without its port: `a.example:80` → `a.example`, `[::1]:80` → `[::1]`. */
+function withoutPort(host: string): string {
+  const found = /^(.+):[0-9]{1,5}$/.exec(host);
+  // A bare IPv6 address ends like one with a port.
+  if (found === null || (!host.startsWith('[') && host.indexOf(':') !== host.lastIndexOf(':'))) return host;
+  return found[1] as string;
+}
+
+function upstreamHostName({ info }: LogContext): string | undefined {
+  const host = info.upstreamHost;
+  return host === undefined ? undefined : host.hostname || host.address.text;
+}
+
+/** Where `%REQUESTED_SERVER_NAME%` finds the host of a request. */
+function requestHost(source: string): (context: LogContext) => string | undefined {
+  const original = (context: LogContext) => context.request?.get('x-envoy-original-host');
+  const authority = (context: LogContext) => context.request?.authority || undefined;
+  switch (source) {
+    case 'ORIG':
+      return original;
+    case 'HOST':
+      return authority;
+    case '':
+    case 'ORIG_OR_HOST':
+      return (context) => original(context) ?? authority(context);
+    default:
+      throw ConfigError.at('', `"${source}" is not a source of the host: use ORIG, HOST or ORIG_OR_HOST`);
+  }
+}
+
+const requestedServerName: OperatorSpec = {
+  parameters: 'optional',
+  length: false,
+  compile(parameter) {
+    const [order = '', source = '', ...more] = parameter.split(':');
+    // A name a client made up may hold anything: only what a host name may hold is kept.
+    const sni = ({ info }: LogContext): string | undefined =>
+      info.connection.requestedServerName.replace(/[^A-Za-z0-9.-]/g, '_') || undefined;
+    const host = requestHost(source);
+    if (more.length === 0) {
+      switch (order) {
+        case '':
+        case 'SNI_ONLY':
+          return bytesOperator(sni);
+        case 'SNI_FIRST':
+          return bytesOperator((context) => sni(context) ?? host(context));
+        case 'HOST_FIRST':
+          return bytesOperator((context) => host(context) ?? sni(context));
+      }
+    }
+    throw ConfigError.at(
+      '',
+      `"${parameter}" is not SNI_ONLY, SNI_FIRST or HOST_FIRST, then a source of the host`,
+    );
+  },
+};
+
+const environment: OperatorSpec = {
+  parameters: 'required',
+  length: true,
+  compile(parameter, maxLength, { env }) {
+    const found = env[parameter];
+    const value = found === undefined ? '-' : truncate(utf8Bytes(found), maxLength);
+    return bytesOperator(() => value);
+  },
+};
+
+const hostname: OperatorSpec = {
+  parameters: 'none',
+  length: false,
+  compile(_parameter, _maxLength, { hostname: name }) {
+    const value = utf8Bytes(name);
+    return bytesOperator(() => value || undefined);
+  },
+};
+
+const uniqueId: OperatorSpec = {
+  parameters: 'none',
+  length: false,
+  compile: (_parameter, _maxLength, { random }) => bytesOperator(() => random.uuid()),
+};
+
+/** Operators about the stream and the process that are words. */
+export const streamOperators: OperatorTable = {
+  START_TIME: timeSpec(false, startTime),
+  START_TIME_LOCAL: timeSpec(true, startTime),
+  EMIT_TIME: timeSpec(false, emitTime),
+  EMIT_TIME_LOCAL: timeSpec(true, emitTime),
+  PROTOCOL: bytes(({ info }) => info.protocol),
+  UPSTREAM_PROTOCOL: bytes(({ info }) => info.upstreamProtocol),
+  RESPONSE_CODE_DETAILS: responseCodeDetails,
+  CONNECTION_TERMINATION_DETAILS: text(
+    ({ info }) => info.connectionTerminationDetails || info.connection.terminationDetails,
+  ),
+  RESPONSE_FLAGS: bytes(({ info }) => responseFlagsShort(info.responseFlags)),
+  RESPONSE_FLAGS_LONG: bytes(({ info }) => responseFlagsLong(info.responseFlags)),
+  UPSTREAM_HOST_NAME: text(upstreamHostName),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: text((context) => {
+    const name = upstreamHostName(context);
+    return name === undefined ? undefined : withoutPort(name);
+  }),
+  UPSTREAM_CLUSTER: text(({ info }) => info.upstreamCluster),
+  UPSTREAM_CLUSTER_RAW: text(({ info }) => info.upstreamCluster),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
+    info.upstreamTransportFailureReason.replaceAll(' ', '_'),
+  ),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
+    info.connection.transportFailureReason.replaceAll(' ', '_'),
+  ),
+  REQUESTED_SERVER_NAME: requestedServerName,
+  ROUTE_NAME: text(({ info }) => info.route?.routeName),
+  VIRTUAL_CLUSTER_NAME: text(({ info }) => info.virtualClusterName),
+  STREAM_ID: bytes(({ info }) => info.requestId || undefined),
+  UNIQUE_ID: uniqueId,
+  HOSTNAME: hostname,
+  ENVIRONMENT: environment,
+  ACCESS_LOG_TYPE: bytes(({ type }) => type),
+  LOCAL_REPLY_BODY: plain(unicodeOperator(({ localReplyBody }) => localReplyBody ?? '')),
+  // Nothing sets a custom flag: empty, not "-", as in Envoy.
+  CUSTOM_FLAGS: bytes(() => ''),
+};
