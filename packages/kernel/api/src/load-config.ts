@@ -77,6 +77,8 @@ class Document<S extends DescMessage> {
   readonly format: ConfigFormat;
   readonly warnings: ConfigProblem[] = [];
   readonly problems: ConfigProblem[] = [];
+  /** Those of the problems that are about a key which is no field. */
+  readonly unknownKeys = new Set<ConfigProblem>();
   message: MessageShape<S> | undefined;
   #text = '';
   #source: Source | undefined;
@@ -151,7 +153,10 @@ class Document<S extends DescMessage> {
       if (!(error instanceof GiveUp)) throw error;
     }
     for (const problem of normaliser.problems) {
-      this.problems.push(this.placed(problem, normaliser.aboutKeys.has(problem) ? 'key' : 'value'));
+      const aboutKey = normaliser.aboutKeys.has(problem);
+      const placed = this.placed(problem, aboutKey ? 'key' : 'value');
+      this.problems.push(placed);
+      if (aboutKey) this.unknownKeys.add(placed);
     }
     for (const problem of normaliser.warnings) this.warnings.push(this.placed(problem, 'key'));
     if (json === undefined) return;
@@ -208,7 +213,9 @@ export function loadConfig<S extends DescMessage>(
   const documents = [new Document(source, schema, options)];
   if (options.overlay !== undefined) documents.push(new Document(options.overlay, schema, options));
   const broken = documents.flatMap((document) => document.problems);
-  if (documents.some((document) => document.message === undefined)) throw new ConfigError(broken);
+  // What is merged from broken parts has other indexes than its parts: nothing more can be said of it.
+  const mixed = broken.length > 0 && documents.length > 1;
+  if (mixed || documents.some((document) => document.message === undefined)) throw new ConfigError(broken);
 
   const [first, second] = documents;
   const base = first.message as MessageShape<S>;
@@ -244,24 +251,36 @@ export function loadConfig<S extends DescMessage>(
   if (isBootstrap) problems.push(...checkBootstrap(message as unknown as Bootstrap));
   const located = problems.map((problem) => locate(loaded, problem));
   const errors = located.filter((problem) => problem.severity !== 'warning');
-  if (broken.length > 0) throw new ConfigError(inOrder([...broken, ...withoutEchoes(errors, broken)]));
+  if (broken.length > 0) throw new ConfigError(inOrder([...broken, ...withoutEchoes(errors, documents)]));
   if (errors.length > 0) throw new ConfigError(inOrder(errors));
   loaded.warnings.push(...located.filter((problem) => problem.severity === 'warning'));
   return loaded;
 }
 
 /**
- * Where something could not be read, the checks that follow see a hole. What they say about the hole itself, about what
- * is in it, around it or beside it in the same message is an echo and left out.
+ * Where something could not be read, the checks that follow see a hole. What they say about the hole, about what is in
+ * it, about the message it is in, or about a field missing there (when a key was misspelt) is an echo and left out.
  */
-function withoutEchoes(problems: readonly ConfigProblem[], broken: readonly ConfigProblem[]): ConfigProblem[] {
-  const holes = broken.map((problem) => parsePath(problem.path).map(stepText));
+function withoutEchoes(
+  problems: readonly ConfigProblem[],
+  documents: readonly Document<DescMessage>[],
+): ConfigProblem[] {
+  const holes = documents.flatMap((document) =>
+    document.problems.map((problem) => ({
+      steps: parsePath(problem.path).map(stepText),
+      misspelt: document.unknownKeys.has(problem),
+    })),
+  );
   return problems.filter(({ path }) => {
-    const steps = parsePath(path).map(stepText);
+    const own = parsePath(path);
+    const steps = own.map(stepText);
     return !holes.some((hole) => {
-      const common = hole.findIndex((step, i) => step !== steps[i]);
-      const shared = common === -1 ? hole.length : common;
-      return shared === steps.length || shared >= hole.length - 1;
+      const different = hole.steps.findIndex((step, i) => step !== steps[i]);
+      if (different === -1) return true; // the hole, or in it
+      if (different === steps.length) return hole.steps.length === steps.length + 1; // the message around it
+      const siblings = different === hole.steps.length - 1 && steps.length === hole.steps.length;
+      const isThere = documents.some((document) => document.find(own, 'value')?.depth === own.length);
+      return siblings && hole.misspelt && !isThere;
     });
   });
 }

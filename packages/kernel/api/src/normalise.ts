@@ -129,6 +129,9 @@ const CUSTOM_JSON = new Set([
   'google.protobuf.ListValue',
 ]);
 
+/** Types whose JSON is not a map of their fields; in an Any it stands under `value`. */
+export const hasCustomJson = (desc: DescMessage): boolean => CUSTOM_JSON.has(desc.typeName);
+
 const DURATION = /^-?(\d{1,12})(?:\.\d{1,9})?s$/;
 /** 10,000 years: the limit of google.protobuf.Duration. */
 const MAX_DURATION_SECONDS = 315_576_000_000;
@@ -555,7 +558,11 @@ export class Normaliser {
 function placeholder(field: DescField & { fieldKind: 'list' }): JsonValue {
   if (field.message === undefined) {
     if (field.enum !== undefined) return 0;
-    return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES ? '' : field.scalar === ScalarType.BOOL ? false : 0;
+    return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES
+      ? ''
+      : field.scalar === ScalarType.BOOL
+        ? false
+        : 0;
   }
   switch (field.message.typeName) {
     case 'google.protobuf.Duration':

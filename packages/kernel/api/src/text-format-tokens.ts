@@ -12,7 +12,8 @@ const TOKEN =
   /(?:\s+|#[^\n]*)*(?:([A-Za-z_][A-Za-z0-9_]*)|(\.?\d(?:[eE][+-]|[\w.])*)|("(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')|([{}<>[\]:,;./-]))/y;
 const REST = /(?:\s+|#[^\n]*)*/y;
 
-const ESCAPE = /\\(?:([abfnrtv\\'"?])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\s\S]))/g;
+const ESCAPE =
+  /\\(?:([abfnrtv\\'"?])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\s\S]))/g;
 const SIMPLE: Record<string, number> = {
   a: 7,
   b: 8,
@@ -28,7 +29,7 @@ const SIMPLE: Record<string, number> = {
 };
 
 /** The bytes of a quoted string. */
-function unescape(quoted: string, offset: number): Buffer {
+function unquote(quoted: string, offset: number): Buffer {
   const text = quoted.slice(1, -1);
   if (!text.includes('\\')) return Buffer.from(text);
   const parts: Buffer[] = [];
@@ -39,10 +40,15 @@ function unescape(quoted: string, offset: number): Buffer {
     at = match.index + whole.length;
     const code = Number.parseInt(short ?? long ?? '0', 16);
     if (simple !== undefined) parts.push(Buffer.of(SIMPLE[simple]));
-    else if (octal !== undefined && Number.parseInt(octal, 8) < 256) parts.push(Buffer.of(Number.parseInt(octal, 8)));
+    else if (octal !== undefined && Number.parseInt(octal, 8) < 256)
+      parts.push(Buffer.of(Number.parseInt(octal, 8)));
     else if (hex !== undefined) parts.push(Buffer.of(Number.parseInt(hex, 16)));
-    else if ((short ?? long) !== undefined && code <= 0x10ffff) parts.push(Buffer.from(String.fromCodePoint(code)));
-    else throw new SourceError([{ offset: offset + match.index + 1, message: `no such escape: \\${other ?? octal ?? long}` }]);
+    else if ((short ?? long) !== undefined && code <= 0x10ffff)
+      parts.push(Buffer.from(String.fromCodePoint(code)));
+    else
+      throw new SourceError([
+        { offset: offset + match.index + 1, message: `no such escape: \\${other ?? octal ?? long}` },
+      ]);
   }
   parts.push(Buffer.from(text.slice(at)));
   return Buffer.concat(parts);
@@ -68,7 +74,13 @@ export function tokenize(text: string): Token[] {
     at += whole.length;
     const content = name ?? number ?? quoted ?? sign;
     const offset = at - content.length;
-    if (quoted !== undefined) tokens.push({ kind: 'string', text: quoted, offset, bytes: unescape(quoted, offset) });
-    else tokens.push({ kind: name !== undefined ? 'name' : number !== undefined ? 'number' : 'sign', text: content, offset });
+    if (quoted !== undefined)
+      tokens.push({ kind: 'string', text: quoted, offset, bytes: unquote(quoted, offset) });
+    else
+      tokens.push({
+        kind: name !== undefined ? 'name' : number !== undefined ? 'number' : 'sign',
+        text: content,
+        offset,
+      });
   }
 }

@@ -1,5 +1,13 @@
-import { type DescField, type DescMessage, fromBinary, type JsonValue, type Registry, ScalarType, toJson } from '@bufbuild/protobuf';
-import { MAX_DEPTH } from './normalise.ts';
+import {
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  type JsonValue,
+  type Registry,
+  ScalarType,
+  toJson,
+} from '@bufbuild/protobuf';
+import { hasCustomJson, MAX_DEPTH } from './normalise.ts';
 import type { PathStep } from './path.ts';
 import { type Source, SourceError } from './source.ts';
 import { tokenize, type Token } from './text-format-tokens.ts';
@@ -55,7 +63,8 @@ class TextParser {
   }
 
   #expect(text: string): void {
-    if (!this.#accept(text)) fail(this.#token.offset, `expected ${text}, got ${this.#token.text || 'the end'}`);
+    if (!this.#accept(text))
+      fail(this.#token.offset, `expected ${text}, got ${this.#token.text || 'the end'}`);
   }
 
   /** Fields up to the closing sign. Without a descriptor everything is read as it looks. */
@@ -82,7 +91,11 @@ class TextParser {
   }
 
   /** `[type.googleapis.com/some.Type] { … }` */
-  #expandedAny(map: Record<string, unknown>, fields: Map<string, { key: number; at: Placed }>, offset: number): void {
+  #expandedAny(
+    map: Record<string, unknown>,
+    fields: Map<string, { key: number; at: Placed }>,
+    offset: number,
+  ): void {
     let url = '';
     while (!this.#accept(']')) {
       const token = this.#token;
@@ -94,11 +107,11 @@ class TextParser {
     }
     if (map['@type'] !== undefined) fail(offset, 'an Any holds one message');
     this.#accept(':');
-    const inner = this.#message(this.#registry.getMessage(url.slice(url.lastIndexOf('/') + 1)));
+    const type = this.#registry.getMessage(url.slice(url.lastIndexOf('/') + 1));
+    const inner = this.#message(type);
     fields.set('@type', { key: offset, at: { offset, value: url } });
     map['@type'] = url;
-    const plain = typeof inner.value === 'object' && inner.value !== null && !Array.isArray(inner.value);
-    if (plain && inner.fields !== undefined) {
+    if (!(type !== undefined && hasCustomJson(type)) && inner.fields !== undefined) {
       Object.assign(map, inner.value);
       for (const [name, entry] of inner.fields) fields.set(name, entry);
     } else {
@@ -119,7 +132,8 @@ class TextParser {
     const field = desc?.fields.find((f) => f.name === name);
     const colon = this.#accept(':');
     const known = fields.get(name);
-    const repeated = field === undefined ? known !== undefined : field.fieldKind === 'list' || field.fieldKind === 'map';
+    const repeated =
+      field === undefined ? known !== undefined : field.fieldKind === 'list' || field.fieldKind === 'map';
     if (known !== undefined && !repeated) fail(token.offset, `${name} is set twice`);
     const read = () => this.#value(field, colon);
     if (!repeated) {
@@ -185,7 +199,8 @@ class TextParser {
     if (close === undefined) fail(token.offset, `expected {, got ${token.text || 'the end'}`);
     const body = this.#body(desc, close, token.offset);
     if (desc === undefined) return body;
-    if (FREE_FORM.has(desc.typeName)) return { offset: token.offset, value: freeForm(desc.typeName, body.value) };
+    if (FREE_FORM.has(desc.typeName))
+      return { offset: token.offset, value: freeForm(desc.typeName, body.value) };
     if (desc.typeName === ANY) return this.#rawAny(body);
     return body;
   }
@@ -217,12 +232,15 @@ class TextParser {
     const fields = new Map<string, { key: number; at: Placed }>();
     while (!this.#accept(close)) {
       const name = this.#token;
-      if (name.text !== 'key' && name.text !== 'value') fail(name.offset, 'a map entry has only key and value');
+      if (name.text !== 'key' && name.text !== 'value')
+        fail(name.offset, 'a map entry has only key and value');
       this.#at++;
       this.#accept(':');
       const message = name.text === 'value' ? types.value.message : undefined;
       const at =
-        message === undefined ? this.#scalar(name.text === 'key' ? types.key : types.value.scalar) : this.#message(message);
+        message === undefined
+          ? this.#scalar(name.text === 'key' ? types.key : types.value.scalar)
+          : this.#message(message);
       map[name.text] = at.value;
       fields.set(name.text, { key: name.offset, at });
       if (!this.#accept(',')) this.#accept(';');
@@ -242,14 +260,17 @@ class TextParser {
       if (!Buffer.from(value).equals(bytes)) fail(token.offset, 'not UTF-8');
       return { offset: token.offset, value };
     }
-    if (type === ScalarType.STRING || type === ScalarType.BYTES) fail(token.offset, 'expected a quoted string');
+    if (type === ScalarType.STRING || type === ScalarType.BYTES)
+      fail(token.offset, 'expected a quoted string');
     const negative = this.#accept('-');
     const word = this.#token;
-    if (word.kind !== 'number' && word.kind !== 'name') fail(word.offset, `expected a value, got ${word.text || 'the end'}`);
+    if (word.kind !== 'number' && word.kind !== 'name')
+      fail(word.offset, `expected a value, got ${word.text || 'the end'}`);
     this.#at++;
     if (word.kind === 'name') return { offset: token.offset, value: wordValue(word.text, type, negative) };
     const number = word.text;
-    if (type === ScalarType.BOOL && /^0*[01]$/.test(number)) return { offset: token.offset, value: number.endsWith('1') };
+    if (type === ScalarType.BOOL && /^0*[01]$/.test(number))
+      return { offset: token.offset, value: number.endsWith('1') };
     if (/^(?:0[xX][0-9a-fA-F]+|\d+)$/.test(number)) {
       const size = /^0[0-7]+$/.test(number) ? BigInt(`0o${number.slice(1)}`) : BigInt(number);
       return { offset: token.offset, value: String(negative ? -size : size) };
@@ -310,7 +331,11 @@ function freeForm(typeName: string, raw: unknown): JsonValue {
   return map['number_value'] === undefined ? null : Number(map['number_value']);
 }
 
-function findPlaced(root: Placed, steps: readonly PathStep[], part: 'key' | 'value'): { offset: number; depth: number } {
+function findPlaced(
+  root: Placed,
+  steps: readonly PathStep[],
+  part: 'key' | 'value',
+): { offset: number; depth: number } {
   let at = root;
   let offset = root.offset;
   let depth = 0;

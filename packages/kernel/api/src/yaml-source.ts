@@ -150,7 +150,10 @@ export function readYaml(text: string): Source {
   const errors = document.errors.filter((error) => error.code !== 'MULTIPLE_DOCS');
   if (errors.length > 0) {
     throw new SourceError(
-      errors.slice(0, 20).map((e) => ({ offset: e.pos[0], message: `not YAML: ${e.message}` })),
+      errors.slice(0, 20).map((error) => ({
+        offset: error.pos[0],
+        message: /call stack/.test(error.message) ? 'nested too deeply' : `not YAML: ${error.message}`,
+      })),
     );
   }
   const converter = new Converter();

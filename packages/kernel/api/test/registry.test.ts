@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import * as api from '../src/index.ts';
+
+describe('the registry', () => {
+  it('has the API and the well-known types', () => {
+    for (const name of [
+      'envoy.config.bootstrap.v3.Bootstrap',
+      'envoy.service.discovery.v3.DeltaDiscoveryResponse',
+      'envoy.service.metrics.v3.StreamMetricsMessage',
+      'envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig',
+      'google.protobuf.FieldMask',
+      'google.protobuf.Empty',
+      'xds.type.v3.TypedStruct',
+    ]) {
+      expect(api.messageType(name)?.typeName).toBe(name);
+      expect(api.messageType(`type.googleapis.com/${name}`)?.typeName).toBe(name);
+    }
+    expect(api.messageType('no.such.Type')).toBeUndefined();
+    expect(api.typeUrl(api.ClusterSchema)).toBe('type.googleapis.com/envoy.config.cluster.v3.Cluster');
+  });
+
+  it('is what every exported schema comes from', () => {
+    let schemas = 0;
+    for (const [name, value] of Object.entries(api as Record<string, unknown>)) {
+      if (!name.endsWith('Schema') || typeof value !== 'object') continue;
+      const desc = value as api.DescMessage;
+      if (desc.kind !== 'message' || desc.typeName.startsWith('google.protobuf.')) continue;
+      expect(api.registry.getMessage(desc.typeName)).toBe(desc);
+      schemas++;
+    }
+    expect(schemas).toBeGreaterThan(1_100);
+  });
+
+  it('gives names that occur several times to the one that configs mean', () => {
+    expect(api.FilterSchema.typeName).toBe('envoy.config.listener.v3.Filter');
+    expect(api.RetryPolicySchema.typeName).toBe('envoy.config.route.v3.RetryPolicy');
+    expect(api.HttpProtocolOptionsSchema.typeName).toBe('envoy.config.core.v3.HttpProtocolOptions');
+    expect(api.UpstreamsHttpProtocolOptionsSchema.typeName).toBe(
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    );
+    expect(api.RouterSchema.typeName).toBe('envoy.extensions.filters.http.router.v3.Router');
+    expect(api.DirectResponseConfigSchema.typeName).toBe(
+      'envoy.extensions.filters.network.direct_response.v3.Config',
+    );
+    expect(api.HttpRBACSchema.typeName).toBe('envoy.extensions.filters.http.rbac.v3.RBAC');
+    expect(api.NetworkRBACSchema.typeName).toBe('envoy.extensions.filters.network.rbac.v3.RBAC');
+    expect(api.XdsTypedStructSchema.typeName).toBe('xds.type.v3.TypedStruct');
+  });
+
+  it('makes enums objects of names and numbers', () => {
+    expect(api.HttpConnectionManager_CodecType.HTTP2).toBe(2);
+    expect(api.HttpConnectionManager_CodecType[2]).toBe('HTTP2');
+  });
+
+  it('keeps which fields are sensitive', () => {
+    const sensitive = api.registry.getExtension('udpa.annotations.sensitive');
+    const field = api.TlsCertificateSchema.field.privateKey;
+    expect(sensitive !== undefined && api.hasOption(field as never, sensitive as never)).toBe(true);
+  });
+});
+
+describe('the overlay', () => {
+  /** Numbers as the Envoy project publishes them. */
+  it.each<[message: string, field: string, number: number]>([
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      'http1_safe_max_connection_duration',
+      58,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      'stream_flush_timeout',
+      59,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      'forward_client_cert_matcher',
+      60,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      'forward_proto_config',
+      61,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      'drain_timeout_jitter',
+      62,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails',
+      'issuer',
+      8,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertConfig',
+      'set_current_client_cert_details',
+      2,
+    ],
+    [
+      'envoy.extensions.filters.network.http_connection_manager.v3.ForwardProtoConfig',
+      'http_destination_ports',
+      2,
+    ],
+    ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_host_sni', 6],
+    ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_sni_san_validation', 7],
+    ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'backoff_options', 18],
+    [
+      'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+      'max_downstream_connection_duration_jitter_percentage',
+      20,
+    ],
+    ['envoy.config.cluster.v3.Cluster', 'dns_jitter', 58],
+    ['io.prometheus.client.Metric', 'histogram', 7],
+    ['io.prometheus.client.MetricFamily', 'metric', 4],
+    ['opentelemetry.proto.common.v1.AnyValue', 'kvlist_value', 6],
+  ])('%s.%s is number %i', (message, field, number) => {
+    expect(api.messageType(message)?.fields.find((f) => f.name === field)?.number).toBe(number);
+  });
+
+  it('keeps what the shipped message has', () => {
+    const schema = api.HttpConnectionManagerSchema;
+    expect(schema.field.statPrefix.number).toBe(2);
+    expect(schema.field.forwardClientCertMatcher.message?.typeName).toBe('xds.type.matcher.v3.Matcher');
+    expect(
+      api.toBinary(
+        api.UpstreamTlsContextSchema,
+        api.create(api.UpstreamTlsContextSchema, { autoHostSni: true }),
+      ),
+    ).toEqual(Uint8Array.of(0x30, 1));
+  });
+});
+
+describe('toConfigJson', () => {
+  it('uses proto names and puts @type first', () => {
+    const any = api.anyPack(
+      api.TcpProxySchema,
+      api.create(api.TcpProxySchema, { statPrefix: 's', clusterSpecifier: { case: 'cluster', value: 'c' } }),
+    );
+    const filter = api.create(api.FilterSchema, {
+      name: 'f',
+      configType: { case: 'typedConfig', value: any },
+    });
+    expect(JSON.stringify(api.toConfigJson(filter))).toBe(
+      '{"name":"f","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy","stat_prefix":"s","cluster":"c"}}',
+    );
+  });
+
+  it('shows an Any of an unknown type instead of failing', () => {
+    const filter = api.create(api.FilterSchema, {
+      name: 'f',
+      configType: { case: 'typedConfig', value: { typeUrl: 'a/b.C', value: Uint8Array.of(1, 2) } },
+    });
+    expect(api.toConfigJson(filter)).toEqual({
+      name: 'f',
+      typed_config: { '@type': 'a/b.C', value: 'AQI=' },
+    });
+  });
+});
+
+describe('durations', () => {
+  it.each([0, 1, 1500, 0.000001, -2500, 86_400_000])('%d ms', (ms) => {
+    expect(api.durationMs(api.durationFromMs(ms))).toBeCloseTo(ms, 6);
+  });
+  it('of nothing are nothing', () => expect(api.durationMs(undefined)).toBeUndefined());
+});
+
+describe('nearest', () => {
+  it.each<[string, string[], string | undefined]>([
+    ['clustr', ['cluster', 'listener'], 'cluster'],
+    ['cluster-name', ['cluster_name'], 'cluster_name'],
+    ['lcuster', ['cluster'], 'cluster'],
+    ['abc', ['xyz'], undefined],
+    ['a', ['b', 'A'], 'A'],
+    ['', ['x'], 'x'],
+    ['zzz', [], undefined],
+  ])('%s', (name, candidates, expected) => expect(api.nearest(name, candidates)).toBe(expected));
+});
