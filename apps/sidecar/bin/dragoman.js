@@ -23,7 +23,8 @@ if (major > MINIMUM_MAJOR || (major === MINIMUM_MAJOR && minor >= MINIMUM_MINOR)
   if (bundled) nodeModule.enableCompileCache?.(join(here, '..', 'dist', 'bundle', '.cache'));
   import(bundled ? pathToFileURL(bundle).href : '../dist/main.js');
 } else {
-  const node = pinnedNode(here);
+  // The one that took over is not asked again: it would be too old as well.
+  const node = process.env.DRAGOMAN_RESTARTED === undefined ? pinnedNode(here) : undefined;
   if (node === undefined) {
     process.stderr.write(
       `dragoman needs Node.js ${MINIMUM_MAJOR}.${MINIMUM_MINOR} or newer; this is ${process.version} (${process.execPath})\n`,
@@ -43,17 +44,15 @@ function pinnedNode(from) {
   }
 }
 
-/** Runs this very command on another Node: same arguments, streams, signals and exit code. */
+/** Runs this very command on another Node: same arguments, streams, signals and exit code. Node's own options are not kept. */
 function restart(node) {
-  const args = [
-    '--disable-sigusr1',
-    ...process.execArgv,
-    fileURLToPath(import.meta.url),
-    ...process.argv.slice(2),
-  ];
-  const child = spawn(node, args, { stdio: 'inherit' });
+  const args = ['--disable-sigusr1', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const env = { ...process.env, DRAGOMAN_RESTARTED: '1' };
+  const child = spawn(node, args, { stdio: 'inherit', env });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
-    process.on(signal, () => child.kill(signal));
+    // Ctrl-C in a terminal reaches both: sent twice it would mean "at once".
+    const both = signal === 'SIGINT' && process.stdin.isTTY;
+    process.on(signal, () => both || child.kill(signal));
   }
   child.on('error', (error) => {
     process.stderr.write(`dragoman: cannot run ${node}: ${error.message}\n`);

@@ -70,6 +70,21 @@ test('on an old Node the one installed beside it takes over, with arguments and 
   expect(await run(bin, '20.20.2', '--help').ended).toEqual({ code: 7, output: 'dist --help true\n' });
 });
 
+test('one that is too old as well is asked only once', async () => {
+  const bin = installed({ 'dist/main.js': PLAIN }, true);
+  const options = {
+    env: { ...process.env, NODE_OPTIONS: `--import "${pretend('20.20.2')}"` },
+    stdio: 'pipe' as const,
+  };
+  const child = spawn(process.execPath, [bin], options);
+  let output = '';
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(1);
+  expect(output).toMatch(/^dragoman needs Node\.js 24\.15 or newer; this is v20\.20\.2 .*\n$/);
+});
+
 test('signals are passed on to it', async () => {
   const main = [
     "process.on('SIGTERM', () => { console.log('drained'); process.exit(3); });",
