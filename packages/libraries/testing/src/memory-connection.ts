@@ -95,6 +95,8 @@ export class MemoryConnection implements Connection {
   bufferedBytes = 0;
   /** @internal */
   peer!: MemoryConnection;
+  /** Kept for tests to look at: in memory a peer reads at once, so `flush-and-wait` is the same as `flush`. */
+  delayedCloseMs = 1000;
   /** Whether the caller has said that bulk data follows. */
   bulk = false;
   private readonly options: ConnectionPairOptions;
