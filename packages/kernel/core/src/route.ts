@@ -15,8 +15,15 @@ export interface Route extends RouteNames {
   readonly decoratorOperation: string | undefined;
   /** `typed_per_filter_config` by filter name, most specific first (route, virtual host, route configuration). */
   perFilterConfigs(filterName: string): readonly unknown[];
-  /** Adds and removes headers of a request before it goes upstream (route, virtual host and table, in Envoy's order), and rewrites path and host. */
-  finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo): void;
+  /** Whether the most specific level that names the filter turns it off; undefined when no level names it. */
+  filterDisabled?(filterName: string): boolean | undefined;
+  /** The virtual cluster of a request: empty without any, `other` when none of them matches. */
+  virtualClusterName?(headers: RequestHeaders): string;
+  /**
+   * Adds and removes headers of a request before it goes upstream (route, virtual host and table, in Envoy's order), and
+   * rewrites path and host; what they were stands in `x-envoy-original-path` and `-host`, unless Envoy's headers are suppressed.
+   */
+  finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, suppressEnvoyHeaders?: boolean): void;
   finalizeResponseHeaders(headers: ResponseHeaders, info: StreamInfo, request: RequestHeaders): void;
 }
 
@@ -66,6 +73,8 @@ export interface DirectResponseAction {
 /** Finds routes. A snapshot, replaced whole. */
 export interface RouteTable {
   readonly name: string;
+  /** `internal_only_headers`, in lower case: requests from outside lose them. */
+  readonly internalOnlyHeaders?: readonly string[];
   /** Undefined when no virtual host or no route matches. `random` feeds runtime fractions and weights. */
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
 }

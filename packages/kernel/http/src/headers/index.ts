@@ -1,0 +1,18 @@
+export { DateHeader } from './date-header.ts';
+export { appendForwardedFor, type ForwardedClient, lastForwardedAddress } from './forwarded-for.ts';
+export { compileHeaderMutation, HeaderMutation } from './header-mutation.ts';
+export { isUpgrade, removeNominated, stripRequestHopByHop, stripResponseHopByHop } from './hop-by-hop.ts';
+export {
+  compileInternalAddresses,
+  DEFAULT_INTERNAL_RANGES,
+  type InternalAddressOptions,
+  isLoopback,
+} from './internal-address.ts';
+export {
+  compileRequestMutation,
+  type MutationResult,
+  RequestMutation,
+  type RequestMutationOptions,
+} from './request-mutation.ts';
+export { compileResponseMutation, type ResponseMutationOptions } from './response-mutation.ts';
+export { appendVia } from './via.ts';

@@ -1,0 +1,306 @@
+import {
+  type Address,
+  type LocalInfo,
+  type OriginalIpDetection,
+  type RequestHeaders,
+  type RequestIds,
+  type StreamInfo,
+  WELL_KNOWN_NAMES,
+  wellKnownId,
+} from '@dragoman/core';
+import { appendVia } from './via.ts';
+import { appendForwardedFor, lastForwardedAddress } from './forwarded-for.ts';
+import { removeNominated, stripRequestHopByHop } from './hop-by-hop.ts';
+import { compileInternalAddresses, type InternalAddressOptions, isLoopback } from './internal-address.ts';
+
+/** The options of the HTTP connection manager that say whom to trust, and what of it is told upstream. */
+export interface RequestMutationOptions {
+  /** `use_remote_address`: this proxy is the edge, the peer's address counts. Default false. */
+  readonly useRemoteAddress: boolean;
+  /** `xff_num_trusted_hops`: proxies in front that are trusted. Default 0. */
+  readonly xffNumTrustedHops: number;
+  /** `skip_xff_append`; default false. */
+  readonly skipXffAppend: boolean;
+  /** `append_x_forwarded_port`; default false. */
+  readonly appendXForwardedPort: boolean;
+  /** `internal_address_config`; undefined: Envoy's default networks. */
+  readonly internalAddresses: InternalAddressOptions | undefined;
+  /** `via`; empty: none. */
+  readonly via: string;
+  /** The `user-agent` and `x-envoy-downstream-service-cluster` of `add_user_agent`: the local cluster's name. Undefined: off. */
+  readonly userAgent: string | undefined;
+  /** `generate_request_id`; default true. */
+  readonly generateRequestId: boolean;
+  /** `preserve_external_request_id`; default false. */
+  readonly preserveExternalRequestId: boolean;
+  /** `scheme_header_transformation.scheme_to_overwrite`; undefined: keep. */
+  readonly schemeToOverwrite: 'http' | 'https' | undefined;
+  /**
+   * `forward_client_cert_details`: `sanitize` (default) takes x-forwarded-client-cert away; `forward-only` leaves it to
+   * connections that showed a client certificate; `always-forward-only` leaves it to all.
+   */
+  readonly forwardClientCert: 'sanitize' | 'forward-only' | 'always-forward-only';
+  /** `original_ip_detection_extensions`, asked in order when `use_remote_address` is off; empty: x-forwarded-for. */
+  readonly originalIpDetection: readonly OriginalIpDetection[];
+  readonly requestIds: RequestIds;
+  readonly localInfo: LocalInfo;
+}
+
+/** What became of a request's headers. */
+export interface MutationResult {
+  /** 0: go on. Else answer with this status and {@link details}. */
+  readonly rejectStatus: number;
+  readonly details: string;
+  /** The request came from inside (`x-envoy-internal: true` was set). */
+  readonly internal: boolean;
+  /** The request came from outside to the edge. */
+  readonly edge: boolean;
+}
+
+const INTERNAL: MutationResult = { rejectStatus: 0, details: '', internal: true, edge: false };
+const EDGE: MutationResult = { rejectStatus: 0, details: '', internal: false, edge: true };
+const EXTERNAL: MutationResult = { rejectStatus: 0, details: '', internal: false, edge: false };
+const BAD_CONNECTION: MutationResult = {
+  rejectStatus: 400,
+  details: 'http1.connection_header_rejected',
+  internal: false,
+  edge: false,
+};
+
+const ID_XFF = wellKnownId('x-forwarded-for');
+const ID_XFP = wellKnownId('x-forwarded-proto');
+const ID_PORT = wellKnownId('x-forwarded-port');
+const ID_XFCC = wellKnownId('x-forwarded-client-cert');
+const ID_INTERNAL = wellKnownId('x-envoy-internal');
+const ID_EXTERNAL_ADDRESS = wellKnownId('x-envoy-external-address');
+const ID_SERVICE_CLUSTER = wellKnownId('x-envoy-downstream-service-cluster');
+const ID_SERVICE_NODE = wellKnownId('x-envoy-downstream-service-node');
+const ID_USER_AGENT = wellKnownId('user-agent');
+
+/** Gone when the request is not internal: who may set them decides over retries, timeouts, traces and stats. */
+const NOT_FROM_OUTSIDE: readonly number[] = [
+  wellKnownId('x-envoy-retriable-status-codes'),
+  wellKnownId('x-envoy-retriable-header-names'),
+  wellKnownId('x-envoy-retry-on'),
+  wellKnownId('x-envoy-retry-grpc-on'),
+  wellKnownId('x-envoy-max-retries'),
+  wellKnownId('x-envoy-upstream-alt-stat-name'),
+  wellKnownId('x-envoy-upstream-rq-timeout-ms'),
+  wellKnownId('x-envoy-upstream-rq-per-try-timeout-ms'),
+  wellKnownId('x-envoy-upstream-rq-timeout-alt-response'),
+  wellKnownId('x-envoy-expected-rq-timeout-ms'),
+  wellKnownId('x-envoy-force-trace'),
+  wellKnownId('x-envoy-ip-tags'),
+  wellKnownId('x-envoy-hedge-on-per-try-timeout'),
+];
+
+/** Not well known, for it is hardly ever there; gone as {@link NOT_FROM_OUTSIDE} are. */
+const ORIGINAL_URL = 'x-envoy-original-url';
+
+/** Gone besides when the request comes from outside to the edge. */
+const NOT_TO_THE_EDGE: readonly number[] = [
+  wellKnownId('x-envoy-decorator-operation'),
+  ID_SERVICE_CLUSTER,
+  ID_SERVICE_NODE,
+];
+
+/**
+ * Servers behind may read `x_envoy_retry_on` as `x-envoy-retry-on` (CGI and its heirs do): spelled with an underscore,
+ * a header goes where its proper form goes or is overwritten.
+ */
+const HIDDEN_FROM_OUTSIDE: ReadonlySet<string> = new Set([
+  ...NOT_FROM_OUTSIDE.map((id) => WELL_KNOWN_NAMES[id] as string),
+  ORIGINAL_URL,
+  'x-envoy-internal',
+  'x-forwarded-client-cert',
+]);
+const HIDDEN_FROM_EDGE: ReadonlySet<string> = new Set([
+  ...HIDDEN_FROM_OUTSIDE,
+  ...NOT_TO_THE_EDGE.map((id) => WELL_KNOWN_NAMES[id] as string),
+  'x-envoy-external-address',
+  'x-forwarded-for',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-request-id',
+]);
+
+const EMPTY: readonly string[] = [];
+
+/**
+ * What a request's headers go through before anything else sees them: hop-by-hop headers go, the client's address is
+ * found and written down, headers that only insiders may set are removed, `x-request-id` is made.
+ *
+ * Sets `info.remoteAddress` and `info.requestId`.
+ */
+export class RequestMutation {
+  private readonly options: RequestMutationOptions;
+  private readonly isInternal: (address: Address) => boolean;
+  private readonly useRemoteAddress: boolean;
+
+  /** @throws ConfigError for a bad `internal_address_config` */
+  constructor(options: RequestMutationOptions) {
+    this.options = options;
+    this.isInternal = compileInternalAddresses(options.internalAddresses);
+    this.useRemoteAddress = options.useRemoteAddress;
+  }
+
+  /** @param internalOnlyHeaders `internal_only_headers` of the route configuration, in lower case */
+  mutate(
+    headers: RequestHeaders,
+    info: StreamInfo,
+    internalOnlyHeaders: readonly string[] = EMPTY,
+  ): MutationResult {
+    const { options } = this;
+    if (!removeNominated(headers)) return BAD_CONNECTION;
+    stripRequestHopByHop(headers);
+    headers.removeKnown(ID_INTERNAL);
+    sanitizeReferer(headers);
+
+    const peer = info.connection.remoteAddress;
+    const secure = info.connection.tls !== undefined;
+    let client: Address | undefined;
+    let mayBeInternal = false;
+    if (this.useRemoteAddress) {
+      mayBeInternal = !headers.hasKnown(ID_XFF);
+      const hops = options.xffNumTrustedHops;
+      client = hops > 0 ? (lastForwardedAddress(headers, hops - 1)?.address ?? peer) : peer;
+      if (!options.skipXffAppend) this.appendPeer(headers, peer);
+      if (hops === 0 || !headers.hasKnown(ID_XFP)) headers.setKnown(ID_XFP, secure ? 'https' : 'http');
+      if (options.appendXForwardedPort && hops === 0) this.setPort(headers, info);
+    } else if (options.originalIpDetection.length === 0) {
+      const found = lastForwardedAddress(headers, options.xffNumTrustedHops);
+      client = found?.address;
+      mayBeInternal = found?.single ?? false;
+    } else {
+      for (const extension of options.originalIpDetection) {
+        const found = extension.detect(headers, info);
+        if (found.rejectStatus !== undefined) return rejected(found.rejectStatus);
+        if (found.address === undefined) continue;
+        client = found.address;
+        mayBeInternal = found.trusted;
+        break;
+      }
+    }
+    if (!headers.hasKnown(ID_XFP)) headers.appendKnown(ID_XFP, secure ? 'https' : 'http');
+    if (options.appendXForwardedPort && !headers.hasKnown(ID_PORT)) this.setPort(headers, info);
+    this.setScheme(headers, secure);
+
+    const internal = mayBeInternal && client !== undefined && this.isInternal(client);
+    const edge = !internal && this.useRemoteAddress;
+    client ??= peer;
+    info.remoteAddress = client;
+    if (internal) headers.appendKnown(ID_INTERNAL, 'true');
+    else removeInternalHeaders(headers, edge, internalOnlyHeaders);
+
+    if (options.userAgent !== undefined) this.setUserAgent(headers, options.userAgent);
+    if (options.via !== '') appendVia(headers, options.via);
+    if (edge && client.family !== 'pipe') headers.setKnown(ID_EXTERNAL_ADDRESS, client.ip);
+    if (options.generateRequestId)
+      options.requestIds.set(headers, edge && !options.preserveExternalRequestId, false);
+    info.requestId = options.requestIds.get(headers);
+    this.sanitizeClientCert(headers, info);
+    return internal ? INTERNAL : edge ? EDGE : EXTERNAL;
+  }
+
+  /** A peer on this machine is written as the machine's own address, as in Envoy: others can make something of it. */
+  private appendPeer(headers: RequestHeaders, peer: Address): void {
+    const local = this.options.localInfo.address;
+    if (isLoopback(peer) && local !== '') {
+      const before = headers.getJoined('x-forwarded-for');
+      headers.setKnown(ID_XFF, before === undefined || before === '' ? local : `${before},${local}`);
+    } else {
+      appendForwardedFor(headers, peer);
+    }
+  }
+
+  private setPort(headers: RequestHeaders, info: StreamInfo): void {
+    const local = info.connection.localAddress;
+    if (local.family !== 'pipe') headers.setKnown(ID_PORT, String(local.port));
+  }
+
+  private setScheme(headers: RequestHeaders, secure: boolean): void {
+    const forced = this.options.schemeToOverwrite;
+    if (forced !== undefined) {
+      headers.scheme = forced;
+      headers.setKnown(ID_XFP, forced);
+    } else if (headers.scheme === '') {
+      const proto = headers.getKnown(ID_XFP);
+      headers.scheme = proto === 'http' || proto === 'https' ? proto : secure ? 'https' : 'http';
+    }
+  }
+
+  private setUserAgent(headers: RequestHeaders, name: string): void {
+    headers.setKnown(ID_SERVICE_CLUSTER, name);
+    const present = headers.getKnown(ID_USER_AGENT);
+    if (present === undefined || present === '') headers.setKnown(ID_USER_AGENT, name);
+    if (this.options.localInfo.node !== '') headers.setKnown(ID_SERVICE_NODE, this.options.localInfo.node);
+  }
+
+  private sanitizeClientCert(headers: RequestHeaders, info: StreamInfo): void {
+    const policy = this.options.forwardClientCert;
+    if (policy === 'always-forward-only' || !headers.hasKnown(ID_XFCC)) return;
+    const { tls } = info.connection;
+    const showedCertificate = tls?.peerFingerprint256 !== undefined && tls.peerFingerprint256 !== '';
+    if (policy === 'sanitize' || !showedCertificate) headers.removeKnown(ID_XFCC);
+  }
+}
+
+/** `mutate` of a {@link RequestMutation}, as a function. @throws ConfigError for a bad `internal_address_config` */
+export function compileRequestMutation(
+  options: RequestMutationOptions,
+): (headers: RequestHeaders, info: StreamInfo, internalOnlyHeaders?: readonly string[]) => MutationResult {
+  const mutation = new RequestMutation(options);
+  return (headers, info, internalOnlyHeaders) => mutation.mutate(headers, info, internalOnlyHeaders);
+}
+
+function rejected(status: number): MutationResult {
+  return { rejectStatus: status, details: 'original_ip_detection_failed', internal: false, edge: false };
+}
+
+/** Removes what only internal requests may carry. */
+function removeInternalHeaders(
+  headers: RequestHeaders,
+  edge: boolean,
+  internalOnly: readonly string[],
+): void {
+  for (let i = 0; i < NOT_FROM_OUTSIDE.length; i++) headers.removeKnown(NOT_FROM_OUTSIDE[i] as number);
+  if (edge)
+    for (let i = 0; i < NOT_TO_THE_EDGE.length; i++) headers.removeKnown(NOT_TO_THE_EDGE[i] as number);
+  for (let i = 0; i < internalOnly.length; i++) {
+    const name = internalOnly[i] as string;
+    if (headers.has(name)) headers.remove(name);
+  }
+  const gone = edge ? HIDDEN_FROM_EDGE : HIDDEN_FROM_OUTSIDE;
+  if (someHidden(headers, gone)) headers.removeWhere((name) => isHidden(name, gone));
+}
+
+/** Without a rebuild of the list in the usual case: one look at each name that begins with `x`. */
+function someHidden(headers: RequestHeaders, hidden: ReadonlySet<string>): boolean {
+  const { names, ids } = headers;
+  for (let i = 0; i < names.length; i++)
+    if ((ids[i] as number) < 0 && isHidden(names[i] as string, hidden)) return true;
+  return false;
+}
+
+const LETTER_X = 0x78;
+
+function isHidden(name: string, hidden: ReadonlySet<string>): boolean {
+  if (name.charCodeAt(0) !== LETTER_X) return false;
+  if (name === ORIGINAL_URL) return true;
+  return name.indexOf('_') > 0 && hidden.has(name.replaceAll('_', '-'));
+}
+
+/** A Referer that is repeated, or no absolute URL or path, goes (as in Envoy). */
+function sanitizeReferer(headers: RequestHeaders): void {
+  const first = headers.names.indexOf('referer');
+  if (first < 0) return;
+  if (headers.names.indexOf('referer', first + 1) >= 0 || !isAbsoluteUrl(headers.values[first] as string))
+    headers.remove('referer');
+}
+
+/** `scheme://host…`, without spaces. */
+const ABSOLUTE_URL = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s/?#]+[^\s]*$/;
+
+function isAbsoluteUrl(value: string): boolean {
+  return ABSOLUTE_URL.test(value);
+}

@@ -1,0 +1,50 @@
+import {
+  type Clock,
+  type RequestHeaders,
+  type RequestIds,
+  type ResponseHeaders,
+  wellKnownId,
+} from '@dragoman/core';
+import { DateHeader } from './date-header.ts';
+import { isUpgrade, stripResponseHopByHop } from './hop-by-hop.ts';
+import { appendVia } from './via.ts';
+
+/** The options of the HTTP connection manager that touch every response. */
+export interface ResponseMutationOptions {
+  /** `server_name`. */
+  readonly serverName: string;
+  /** `server_header_transformation`; default `overwrite`. */
+  readonly serverHeader: 'overwrite' | 'append-if-absent' | 'pass-through';
+  /** `via`; empty: none. */
+  readonly via: string;
+  /** `always_set_request_id_in_response`; default false: only for traced requests (`x-envoy-force-trace`). */
+  readonly alwaysSetRequestId: boolean;
+  readonly requestIds: RequestIds;
+  readonly clock: Clock;
+}
+
+const ID_DATE = wellKnownId('date');
+const ID_SERVER = wellKnownId('server');
+const ID_FORCE_TRACE = wellKnownId('x-envoy-force-trace');
+
+/**
+ * The last thing that happens to a response's headers before the codec: `date` when it has none, `server`, `via`,
+ * hop-by-hop headers gone.
+ * @param request Undefined when the response answers bytes that were no request
+ */
+export function compileResponseMutation(
+  options: ResponseMutationOptions,
+): (headers: ResponseHeaders, request: RequestHeaders | undefined) => void {
+  const { serverName, serverHeader, via, alwaysSetRequestId, requestIds } = options;
+  const date = new DateHeader(options.clock);
+  return (headers, request) => {
+    if (!headers.hasKnown(ID_DATE)) headers.appendKnown(ID_DATE, date.text);
+    if (serverHeader === 'overwrite' || (serverHeader === 'append-if-absent' && !headers.hasKnown(ID_SERVER)))
+      headers.setKnown(ID_SERVER, serverName);
+    const upgraded = request !== undefined && isUpgrade(headers) && isUpgrade(request);
+    stripResponseHopByHop(headers, upgraded);
+    if (request !== undefined && (alwaysSetRequestId || request.hasKnown(ID_FORCE_TRACE)))
+      requestIds.setInResponse(headers, request);
+    if (via !== '') appendVia(headers, via);
+  };
+}

@@ -1,0 +1,3 @@
+export * from './host.ts';
+export * from './normalize.ts';
+export * from './policy.ts';

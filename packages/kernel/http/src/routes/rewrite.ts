@@ -1,0 +1,130 @@
+import type { RegexMatchAndSubstitute } from '@dragoman/api';
+import { atPath, ConfigError, compileRegex, type RequestHeaders, wellKnownId } from '@dragoman/core';
+import { utf8Bytes, utf8Text } from '@dragoman/matching';
+import { pathEnd } from '../path/normalize.ts';
+
+const ID_ORIGINAL_PATH = wellKnownId('x-envoy-original-path');
+const ID_ORIGINAL_HOST = wellKnownId('x-envoy-original-host');
+const ID_FORWARDED_HOST = wellKnownId('x-forwarded-host');
+
+/** Replaces every match in a string of bytes. */
+export type Substitution = (value: string) => string;
+
+/** Bytes that would break the request line or a header: a rewrite that makes one is not done. */
+const UNFIT = /[\0\r\n]/;
+
+/**
+ * Compiles a `RegexMatchAndSubstitute`: every match is replaced, `\1` … `\9` are groups, `\0` the match.
+ * @throws ConfigError for a broken pattern, or a substitution that names a group the pattern does not have
+ */
+export function compileSubstitution(config: RegexMatchAndSubstitute): Substitution {
+  const pattern = config.pattern?.regex;
+  if (pattern === undefined || pattern === '') throw ConfigError.at('pattern', 'is required');
+  const regex = atPath('pattern.regex', () => compileRegex(pattern));
+  const replace = atPath('substitution', () => regex.compileReplacement(config.substitution));
+  return (value) => {
+    const replaced = utf8Bytes(replace(utf8Text(value)));
+    return UNFIT.test(replaced) ? value : replaced;
+  };
+}
+
+/** `path` with its first `matched` characters replaced. */
+export function replacePrefix(path: string, matched: number, prefix: string): string {
+  return prefix + path.slice(matched);
+}
+
+/** Changes `:path`; the query stays. */
+export interface PathRewrite {
+  rewrite(path: string): string;
+}
+
+/** `prefix_rewrite`: replaces what the route matched on. */
+export class PrefixRewrite implements PathRewrite {
+  private readonly prefix: string;
+  private readonly matched: number;
+
+  /** @param matched how many characters the route matched on; −1: the whole path before the query */
+  constructor(prefix: string, matched: number) {
+    if (UNFIT.test(prefix)) throw ConfigError.at('prefix_rewrite', 'may not contain NUL, CR or LF');
+    this.prefix = utf8Bytes(prefix);
+    this.matched = matched;
+  }
+
+  rewrite(path: string): string {
+    return replacePrefix(path, this.matched < 0 ? pathEnd(path) : this.matched, this.prefix);
+  }
+}
+
+/** `regex_rewrite`: replaces every match in the path before the query. */
+export class RegexRewrite implements PathRewrite {
+  private readonly substitute: Substitution;
+
+  constructor(config: RegexMatchAndSubstitute) {
+    this.substitute = compileSubstitution(config);
+  }
+
+  rewrite(path: string): string {
+    const end = pathEnd(path);
+    return this.substitute(path.slice(0, end)) + path.slice(end);
+  }
+}
+
+/** Sets `:path`, and what it was in `x-envoy-original-path` unless Envoy's headers are suppressed. */
+export function applyPathRewrite(
+  headers: RequestHeaders,
+  rewrite: PathRewrite,
+  suppressEnvoyHeaders: boolean,
+): void {
+  if (!suppressEnvoyHeaders) headers.setKnown(ID_ORIGINAL_PATH, headers.path);
+  headers.path = rewrite.rewrite(headers.path);
+}
+
+/** The new `:authority` for a request; undefined leaves it. */
+export type HostRewrite = (headers: RequestHeaders) => string | undefined;
+
+/** `host_rewrite_literal`. */
+export function literalHost(host: string): HostRewrite {
+  if (UNFIT.test(host)) throw ConfigError.at('host_rewrite_literal', 'may not contain NUL, CR or LF');
+  const bytes = utf8Bytes(host);
+  return () => bytes;
+}
+
+/** `host_rewrite_header`: the first value of the header counts, an empty one does nothing. */
+export function hostFromHeader(header: string): HostRewrite {
+  const name = header.toLowerCase();
+  return (headers) => {
+    const value = headers.get(name);
+    return value === '' ? undefined : value;
+  };
+}
+
+/** `host_rewrite_path_regex`: what the substitution makes of the path before the query. */
+export function hostFromPath(config: RegexMatchAndSubstitute): HostRewrite {
+  const substitute = compileSubstitution(config);
+  return (headers) => substitute(headers.path.slice(0, pathEnd(headers.path)));
+}
+
+/**
+ * Sets `:authority`; what it was goes to `x-envoy-original-host` unless Envoy's headers are suppressed, and to the end of
+ * `x-forwarded-host` when `append_x_forwarded_host` asks for it and it does not stand there.
+ */
+export function applyHostRewrite(
+  headers: RequestHeaders,
+  host: string,
+  appendForwardedHost: boolean,
+  suppressEnvoyHeaders: boolean,
+): void {
+  const before = headers.authority;
+  if (before !== '') {
+    if (appendForwardedHost) appendHost(headers, before);
+    if (!suppressEnvoyHeaders) headers.setKnown(ID_ORIGINAL_HOST, before);
+  }
+  headers.authority = host;
+}
+
+function appendHost(headers: RequestHeaders, host: string): void {
+  const list = headers.getJoined('x-forwarded-host');
+  if (list === undefined || list === '') headers.setKnown(ID_FORWARDED_HOST, host);
+  else if (list.slice(list.lastIndexOf(',') + 1) !== host)
+    headers.setKnown(ID_FORWARDED_HOST, `${list},${host}`);
+}
