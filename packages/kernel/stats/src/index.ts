@@ -16,6 +16,7 @@ export {
 } from './histogram-statistics.ts';
 export type { MergedCounter, MergedGauge, MergedHistogram, MergedTextReadout } from './merged-stats.ts';
 export { compileStatsMatcher, type StatsMatcher, type StatsOptions, type TagSpecifier } from './options.ts';
+export { RECENT_LOOKUPS_CAPACITY, RecentLookups } from './recent-lookups.ts';
 export { CHUNK_SLOTS, type SlotRange, StatsSegment } from './segment.ts';
 export {
   HISTOGRAM_BUCKETS_MODES,

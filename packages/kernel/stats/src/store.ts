@@ -8,6 +8,7 @@ import {
   type SegmentView,
 } from './merged-stats.ts';
 import { compileBuckets, compileStatsMatcher, type StatsOptions } from './options.ts';
+import { RecentLookups } from './recent-lookups.ts';
 import type { CompileRegex } from './string-matcher.ts';
 import { type TaggedName, TagProducer } from './tag-producer.ts';
 import { ThreadStats } from './thread-stats.ts';
@@ -51,6 +52,8 @@ export class StatsStore {
   readonly gauges = new Map<string, MergedGauge>();
   readonly histograms = new Map<string, MergedHistogram>();
   readonly textReadouts = new Map<string, MergedTextReadout>();
+  /** Of the thread that this store lives on. */
+  readonly recentLookups = new RecentLookups();
   readonly #tagProducer: TagProducer;
   readonly #accepts: (name: string) => boolean;
   readonly #bucketsFor: (name: string) => readonly number[];

@@ -16,6 +16,8 @@ export interface ThreadStatsOptions {
   readonly announce: (announcement: StatsAnnouncement) => void;
   /** False for a name that `stats_matcher` rejects: the stat works for who made it, but nobody else sees it. Default: all. */
   readonly accepts?: (name: string) => boolean;
+  /** Told each name that is asked for, whether it exists or not. */
+  readonly onLookup?: (name: string) => void;
 }
 
 /** The stats of one thread: makes handles, keeps their values in a segment of its own. Also the thread's root scope. */
@@ -24,6 +26,7 @@ export class ThreadStats implements StatsScope {
   readonly #segment: StatsSegment;
   readonly #announce: (announcement: StatsAnnouncement) => void;
   readonly #accepts: (name: string) => boolean;
+  readonly #onLookup: ((name: string) => void) | undefined;
   readonly #counters = new Map<string, Counter>();
   readonly #gauges = new Map<string, Gauge>();
   readonly #histograms = new Map<string, Histogram>();
@@ -32,6 +35,7 @@ export class ThreadStats implements StatsScope {
   constructor(options: ThreadStatsOptions) {
     this.#announce = options.announce;
     this.#accepts = options.accepts ?? (() => true);
+    this.#onLookup = options.onLookup;
     this.#segment = new StatsSegment((chunk, buffer) => this.#announce({ type: 'chunk', chunk, buffer }));
   }
 
@@ -41,7 +45,7 @@ export class ThreadStats implements StatsScope {
   }
 
   counter(name: string): Counter {
-    const full = sanitize(name);
+    const full = this.#fullName(name);
     let counter = this.#counters.get(full);
     if (counter === undefined) {
       const range = this.#segment.allocate(1);
@@ -55,7 +59,7 @@ export class ThreadStats implements StatsScope {
   }
 
   gauge(name: string, mode: GaugeMode = 'accumulate'): Gauge {
-    const full = sanitize(name);
+    const full = this.#fullName(name);
     let gauge = this.#gauges.get(full);
     if (gauge === undefined) {
       const range = this.#segment.allocate(1);
@@ -76,7 +80,7 @@ export class ThreadStats implements StatsScope {
   }
 
   histogram(name: string, unit: HistogramUnit = 'unspecified'): Histogram {
-    const full = sanitize(name);
+    const full = this.#fullName(name);
     let histogram = this.#histograms.get(full);
     if (histogram === undefined) {
       const range = this.#segment.allocate(HEADER_SLOTS);
@@ -91,7 +95,7 @@ export class ThreadStats implements StatsScope {
   }
 
   textReadout(name: string): TextReadout {
-    const full = sanitize(name);
+    const full = this.#fullName(name);
     let text = this.#texts.get(full);
     if (text === undefined) {
       const accepted = this.#accepts(full);
@@ -106,6 +110,12 @@ export class ThreadStats implements StatsScope {
 
   scope(prefix: string): StatsScope {
     return new PrefixScope(this, join('', prefix));
+  }
+
+  #fullName(name: string): string {
+    const full = sanitize(name);
+    this.#onLookup?.(full);
+    return full;
   }
 }
 

@@ -199,3 +199,23 @@ describe('stats_matcher', () => {
     expect(counters.map((counter) => counter.value())).toEqual([1, 1, 1]);
   });
 });
+
+describe('recent lookups', () => {
+  it('are counted always, named while enabled, the last hundred names', () => {
+    const store = new StatsStore();
+    const stats = store.createThread();
+    stats.counter('before');
+    store.recentLookups.enable();
+    for (let index = 0; index < 120; index++) stats.scope('s').counter(`c${index}`);
+    stats.gauge('s.c119');
+    const { counts, total } = store.recentLookups;
+    expect(total).toBe(122);
+    expect(counts).toHaveLength(100);
+    expect(counts[0]).toEqual(['s.c119', 2]);
+    expect(counts.some(([name]) => name === 's.c19')).toBe(false);
+    store.recentLookups.disable();
+    expect(store.recentLookups.counts).toEqual([]);
+    store.recentLookups.clear();
+    expect(store.recentLookups.total).toBe(0);
+  });
+});
