@@ -1,1 +1,9 @@
-export {};
+export { createClientCodec } from './client-codec.ts';
+export { Http1Details } from './details.ts';
+export type {
+  HeaderKeyFormat,
+  Http1ClientOptions,
+  Http1CommonOptions,
+  Http1ServerOptions,
+} from './options.ts';
+export { createServerCodec, type Http1ServerCodec } from './server-codec.ts';
