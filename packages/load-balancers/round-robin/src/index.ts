@@ -1,1 +1,2 @@
-export {};
+export { EdfScheduler } from './edf-scheduler.ts';
+export { roundRobin } from './round-robin.ts';

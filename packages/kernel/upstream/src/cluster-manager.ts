@@ -1,0 +1,133 @@
+import { type Cluster as ClusterMessage, ClusterSchema, equals } from '@dragoman/api';
+import {
+  atPath,
+  type Cluster,
+  type ClusterManager,
+  type Connector,
+  type ExtensionRegistry,
+  type FactoryContext,
+  type HostListUpdate,
+  ProblemCollector,
+} from '@dragoman/core';
+import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
+import { readCluster } from './config/cluster-settings.ts';
+import type { CreateClientCodec } from './pool/pool-options.ts';
+import { type CreateBudget, createLocalBudget } from './resources.ts';
+
+export interface ClusterManagerOptions {
+  readonly clusters: readonly ClusterMessage[];
+  readonly registry: ExtensionRegistry;
+  readonly context: FactoryContext;
+  readonly connector: Connector;
+  readonly createCodec: CreateClientCodec;
+  /** Makes circuit-breaker budgets. Default: of this thread alone. */
+  readonly createBudget?: CreateBudget;
+  /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
+  readonly path?: string;
+}
+
+/** The clusters of one worker, and what main tells it about them. */
+export interface WorkerClusterManager extends ClusterManager {
+  /** Replaces a cluster's hosts. A cluster that is not (or no longer) there is passed over. */
+  updateHosts(clusterName: string, update: HostListUpdate): void;
+  /**
+   * Puts a cluster in place of one of the same name, or adds it. `hosts` are its first. An unchanged config keeps
+   * connections and stats; a changed one lets the old connections finish.
+   *
+   * @throws ConfigError with paths relative to the cluster; nothing has changed then
+   */
+  addOrUpdateCluster(cluster: ClusterMessage, hosts?: HostListUpdate): void;
+  /** Takes a cluster away; requests under way finish. @returns whether there was one */
+  removeCluster(clusterName: string): boolean;
+  /** Idle connections close, the others when their requests end. */
+  drain(): void;
+  /** Ends every connection of the pools now. */
+  close(): void;
+}
+
+/**
+ * Makes the clusters of a worker. They have no hosts until {@link WorkerClusterManager.updateHosts}.
+ *
+ * @throws ConfigError with every problem of every cluster
+ */
+export function createClusterManager(options: ClusterManagerOptions): WorkerClusterManager {
+  const { registry, path = 'static_resources.clusters' } = options;
+  const problems = new ProblemCollector();
+  const manager = new Clusters(registry, {
+    context: options.context,
+    connector: options.connector,
+    createCodec: options.createCodec,
+    createBudget: options.createBudget ?? createLocalBudget,
+  });
+  options.clusters.forEach((cluster, index) => {
+    problems.try(`${path}[${index}]`, () => {
+      if (manager.get(cluster.name) !== undefined)
+        problems.add(`${path}[${index}].name`, `another cluster is named "${cluster.name}" too`);
+      else manager.addOrUpdateCluster(cluster);
+    });
+  });
+  problems.throwIfAny();
+  return manager;
+}
+
+interface Entry {
+  readonly message: ClusterMessage;
+  readonly cluster: UpstreamCluster;
+}
+
+class Clusters implements WorkerClusterManager {
+  private readonly registry: ExtensionRegistry;
+  private readonly dependencies: ClusterDependencies;
+  private readonly entries = new Map<string, Entry>();
+  /** What requests look up: no indirection through {@link entries}. */
+  private readonly byName = new Map<string, UpstreamCluster>();
+
+  constructor(registry: ExtensionRegistry, dependencies: ClusterDependencies) {
+    this.registry = registry;
+    this.dependencies = dependencies;
+  }
+
+  get(name: string): Cluster | undefined {
+    return this.byName.get(name);
+  }
+
+  get clusterNames(): Iterable<string> {
+    return this.byName.keys();
+  }
+
+  updateHosts(clusterName: string, update: HostListUpdate): void {
+    this.byName.get(clusterName)?.updateHosts(update);
+  }
+
+  addOrUpdateCluster(message: ClusterMessage, hosts?: HostListUpdate): void {
+    const { name } = message;
+    const before = this.entries.get(name);
+    if (before !== undefined && equals(ClusterSchema, before.message, message)) {
+      if (hosts !== undefined) before.cluster.updateHosts(hosts);
+      return;
+    }
+    const settings = readCluster(message, this.registry, this.dependencies.context);
+    const cluster = atPath('', () => new UpstreamCluster(settings, this.dependencies));
+    if (hosts !== undefined) cluster.updateHosts(hosts);
+    this.entries.set(name, { message, cluster });
+    this.byName.set(name, cluster);
+    before?.cluster.drain();
+  }
+
+  removeCluster(clusterName: string): boolean {
+    const entry = this.entries.get(clusterName);
+    if (entry === undefined) return false;
+    this.entries.delete(clusterName);
+    this.byName.delete(clusterName);
+    entry.cluster.drain();
+    return true;
+  }
+
+  drain(): void {
+    for (const { cluster } of this.entries.values()) cluster.drain();
+  }
+
+  close(): void {
+    for (const { cluster } of this.entries.values()) cluster.close();
+  }
+}

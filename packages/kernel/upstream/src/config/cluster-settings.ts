@@ -1,0 +1,197 @@
+import {
+  anyTypeName,
+  type Cluster,
+  Cluster_PreconnectPolicySchema,
+  ClusterSchema,
+  durationMs,
+  TcpKeepaliveSchema,
+  unpackAny,
+  UpstreamConnectionOptionsSchema,
+} from '@dragoman/api';
+import {
+  type Address,
+  atPath,
+  ConfigError,
+  type ExtensionRegistry,
+  type FactoryContext,
+  type LoadBalancerContextForCluster,
+  type LoadBalancerPolicy,
+  ProblemCollector,
+  refuseUnsupported,
+  type RoutingPriority,
+  type UpstreamTransportSocket,
+} from '@dragoman/core';
+import type { MetadataMap } from '../hosts/host.ts';
+import type { Thresholds } from '../resources.ts';
+import { type HttpSettings, readHttpOptions } from './http-options.ts';
+import { type CommonLbSettings, readCommonLb, readPolicy } from './load-balancing.ts';
+import { readBindConfig, readMetadata } from './messages.ts';
+import { readThresholds } from './thresholds.ts';
+
+/** A cluster's configuration, read and checked. */
+export interface ClusterSettings {
+  readonly name: string;
+  /** `alt_stat_name`, or the name. */
+  readonly statName: string;
+  /** Milliseconds. Default 5,000. */
+  readonly connectTimeoutMs: number;
+  /** Default 1 MiB. */
+  readonly bufferLimitBytes: number;
+  readonly http: HttpSettings;
+  readonly thresholds: Readonly<Record<RoutingPriority, Thresholds>>;
+  readonly commonLb: CommonLbSettings;
+  readonly bindAddress: Address | undefined;
+  readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
+  readonly metadata: MetadataMap;
+  readonly transportSocket: UpstreamTransportSocket | undefined;
+  createPolicy(context: LoadBalancerContextForCluster): LoadBalancerPolicy;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
+/** Linux: the time before the first probe (`net.ipv4.tcp_keepalive_time`). */
+const DEFAULT_KEEPALIVE_S = 7_200;
+
+/** Fields that the worker acts on, or the sources on main, or the discovery extension. */
+const FIELDS = new Set([
+  'name',
+  'alt_stat_name',
+  'type',
+  'cluster_type',
+  'connect_timeout',
+  'per_connection_buffer_limit_bytes',
+  'lb_policy',
+  'load_balancing_policy',
+  'round_robin_lb_config',
+  'common_lb_config',
+  'load_assignment',
+  'max_requests_per_connection',
+  'circuit_breakers',
+  'common_http_protocol_options',
+  'http_protocol_options',
+  'typed_extension_protocol_options',
+  'dns_refresh_rate',
+  'dns_failure_refresh_rate',
+  'dns_jitter',
+  'respect_dns_ttl',
+  'dns_lookup_family',
+  'dns_resolvers',
+  'dns_resolution_config',
+  'typed_dns_resolver_config',
+  'wait_for_warm_on_init',
+  'cleanup_interval',
+  'ignore_health_on_host_removal',
+  'upstream_bind_config',
+  'upstream_connection_options',
+  'preconnect_policy',
+  'metadata',
+  'transport_socket',
+]);
+
+const REASONS = {
+  health_checks: 'active health checking is not built yet; remove it, or give health_status to the endpoints',
+  outlier_detection: 'outlier detection is not built yet',
+  eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
+  http2_protocol_options: 'HTTP/2 to upstreams is not built yet',
+  protocol_selection: 'USE_DOWNSTREAM_PROTOCOL is not built yet; leave it at USE_CONFIGURED_PROTOCOL',
+  use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
+  lb_subset_config: 'subset load balancing is not built yet',
+  ring_hash_lb_config: 'the ring hash policy is not built yet',
+  maglev_lb_config: 'the maglev policy is not built yet',
+  least_request_lb_config: 'the least request policy is not built yet',
+  original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
+  transport_socket_matches: 'choosing a transport socket by endpoint metadata is not built yet',
+  upstream_http_protocol_options: 'TLS server names from requests (auto_sni) are not built yet',
+} as const;
+
+const CONNECTION_FIELDS = new Set(['tcp_keepalive']);
+const KEEPALIVE_FIELDS = new Set(['keepalive_time']);
+const KEEPALIVE_REASON = 'only keepalive_time can be set on sockets of this platform';
+
+/**
+ * Reads a cluster. Everything that is set and does not act is refused by name.
+ *
+ * @throws ConfigError with every problem found, paths relative to the cluster
+ */
+export function readCluster(
+  cluster: Cluster,
+  registry: ExtensionRegistry,
+  context: FactoryContext,
+): ClusterSettings {
+  const problems = new ProblemCollector();
+  problems.try('', () => refuseUnsupported(cluster, ClusterSchema, FIELDS, '', REASONS));
+  if (cluster.name === '') problems.add('name', 'a cluster needs a name');
+  const connectTimeoutMs = durationMs(cluster.connectTimeout) ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  if (!(connectTimeoutMs > 0)) problems.add('connect_timeout', 'must be more than 0 s');
+  const http = readHttpOptions(cluster, problems);
+  const thresholds = readThresholds(cluster.circuitBreakers, 'circuit_breakers', problems);
+  const commonLb = readCommonLb(cluster, problems);
+  const createPolicy = problems.try('', () => readPolicy(cluster, registry));
+  const bindAddress = problems.try('', () =>
+    readBindConfig(cluster.upstreamBindConfig, 'upstream_bind_config'),
+  );
+  const keepAlive = problems.try('upstream_connection_options', () => readKeepAlive(cluster));
+  const metadata = problems.try('', () => readMetadata(cluster.metadata, 'metadata'));
+  const transportSocket = problems.try('transport_socket', () =>
+    readTransportSocket(cluster, registry, context),
+  );
+  problems.try('preconnect_policy', () => checkPreconnect(cluster));
+  problems.throwIfAny();
+  return {
+    name: cluster.name,
+    statName: cluster.altStatName === '' ? cluster.name : cluster.altStatName,
+    connectTimeoutMs,
+    bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
+    http,
+    thresholds,
+    commonLb,
+    bindAddress,
+    keepAlive,
+    metadata: metadata as MetadataMap,
+    transportSocket,
+    createPolicy: createPolicy as ClusterSettings['createPolicy'],
+  };
+}
+
+function readKeepAlive(cluster: Cluster): ClusterSettings['keepAlive'] {
+  const options = cluster.upstreamConnectionOptions;
+  if (options === undefined) return undefined;
+  refuseUnsupported(options, UpstreamConnectionOptionsSchema, CONNECTION_FIELDS);
+  const { tcpKeepalive } = options;
+  if (tcpKeepalive === undefined) return undefined;
+  refuseUnsupported(tcpKeepalive, TcpKeepaliveSchema, KEEPALIVE_FIELDS, 'tcp_keepalive', {
+    keepalive_probes: KEEPALIVE_REASON,
+    keepalive_interval: KEEPALIVE_REASON,
+  });
+  return { enabled: true, initialDelayMs: (tcpKeepalive.keepaliveTime ?? DEFAULT_KEEPALIVE_S) * 1000 };
+}
+
+function readTransportSocket(
+  cluster: Cluster,
+  registry: ExtensionRegistry,
+  context: FactoryContext,
+): UpstreamTransportSocket | undefined {
+  const socket = cluster.transportSocket;
+  if (socket === undefined) return undefined;
+  const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
+  const typeName = any === undefined ? undefined : anyTypeName(any);
+  const extension = registry.resolve('transport-sockets', socket.name, typeName, '');
+  const create = extension.createUpstream;
+  if (create === undefined) throw ConfigError.at('', `${extension.name} cannot be used upstream`);
+  return atPath('typed_config', () =>
+    create.call(extension, (any === undefined ? undefined : unpackAny(any)) as never, context),
+  );
+}
+
+function checkPreconnect(cluster: Cluster): void {
+  const policy = cluster.preconnectPolicy;
+  if (policy === undefined) return;
+  const supported = new Set<string>();
+  // A ratio of 1 is what happens without the field: one connection for each request that waits.
+  if ((policy.perUpstreamPreconnectRatio ?? 1) === 1) supported.add('per_upstream_preconnect_ratio');
+  if ((policy.predictivePreconnectRatio ?? 1) === 1) supported.add('predictive_preconnect_ratio');
+  refuseUnsupported(policy, Cluster_PreconnectPolicySchema, supported, '', {
+    per_upstream_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
+    predictive_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
+  });
+}

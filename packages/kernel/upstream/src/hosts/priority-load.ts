@@ -1,0 +1,100 @@
+import type { HostSet } from '@dragoman/core';
+
+/** How traffic is spread over the priorities. Percentages; healthy and degraded together add up to 100. */
+export interface PriorityLoad {
+  readonly healthy: readonly number[];
+  readonly degraded: readonly number[];
+  /** Priorities whose unhealthy hosts are used too, since too few are healthy. */
+  readonly panic: readonly boolean[];
+}
+
+/**
+ * Envoy's priority levels: a priority whose healthy share times the overprovisioning factor reaches 100 % takes all
+ * traffic that is left, less takes its share and spills the rest to the next; degraded hosts take what no healthy ones
+ * can. Below the panic threshold, and only when the priorities together cannot carry 100 %, a priority uses all its hosts.
+ * Whole percentages, rounded down as Envoy does; what rounding leaves goes to the first that takes any.
+ *
+ * @param panicThreshold percent, 0 … 100
+ */
+export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): PriorityLoad {
+  const health = sets.map((set) => availability(set, set.healthyHosts.length));
+  const degradedHealth = sets.map((set) => availability(set, set.degradedHosts.length));
+  const total = Math.min(100, sum(health) + sum(degradedHealth));
+  const load = total === 0 ? nothingAvailable(sets) : spread(health, degradedHealth, total);
+  if (panicThreshold === 0 && total === 0) {
+    const first = sets.map((_, index) => (index === 0 ? 100 : 0));
+    return { healthy: first, degraded: sets.map(() => 0), panic: sets.map(() => false) };
+  }
+  const panic = sets.map((set) => total < 100 && inPanic(set, panicThreshold));
+  return panic.every(Boolean)
+    ? { healthy: byHostCount(sets), degraded: sets.map(() => 0), panic }
+    : { ...load, panic };
+}
+
+/** Which priority, and whether its degraded hosts, for `draw` (any non-negative whole number). */
+export function choosePriority(load: PriorityLoad, draw: number): number {
+  const { healthy, degraded } = load;
+  const point = (draw % 100) + 1;
+  let reached = 0;
+  for (let i = 0; i < healthy.length; i++) {
+    reached += healthy[i];
+    if (point <= reached) return i;
+  }
+  for (let i = 0; i < degraded.length; i++) {
+    reached += degraded[i];
+    if (point <= reached) return i | DEGRADED_BIT;
+  }
+  return 0;
+}
+
+/** Set in what {@link choosePriority} returns when degraded hosts are meant. Priorities are below 128. */
+export const DEGRADED_BIT = 128;
+
+function availability(set: HostSet, available: number): number {
+  const count = set.hosts.length;
+  return count === 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
+}
+
+function spread(
+  health: readonly number[],
+  degradedHealth: readonly number[],
+  total: number,
+): { healthy: number[]; degraded: number[] } {
+  let left = 100;
+  const share = (part: number): number => {
+    const load = Math.min(left, Math.floor((part * 100) / total));
+    left -= load;
+    return load;
+  };
+  const healthy = health.map(share);
+  const degraded = degradedHealth.map(share);
+  if (left !== 0) {
+    const firstHealthy = health.findIndex((value) => value > 0);
+    if (firstHealthy >= 0) healthy[firstHealthy] += left;
+    else degraded[degradedHealth.findIndex((value) => value > 0)] += left;
+  }
+  return { healthy, degraded };
+}
+
+function nothingAvailable(sets: readonly HostSet[]): { healthy: number[]; degraded: number[] } {
+  return { healthy: sets.map((_, index) => (index === 0 ? 100 : 0)), degraded: sets.map(() => 0) };
+}
+
+function inPanic(set: HostSet, threshold: number): boolean {
+  const count = set.hosts.length;
+  const usable = count === 0 ? 0 : (100 * (set.healthyHosts.length + set.degradedHosts.length)) / count;
+  return usable < threshold;
+}
+
+/** When every priority is in panic, each takes the share that its hosts have of all. */
+function byHostCount(sets: readonly HostSet[]): number[] {
+  const count = sets.reduce((all, set) => all + set.hosts.length, 0);
+  if (count === 0) return sets.map((_, index) => (index === 0 ? 100 : 0));
+  const load = sets.map((set) => Math.floor((100 * set.hosts.length) / count));
+  load[sets.findIndex((set) => set.hosts.length > 0)] += 100 - sum(load);
+  return load;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0);
+}

@@ -1,0 +1,53 @@
+import type { ConnectionCloseKind } from '@dragoman/core';
+import type { UpstreamHost } from '../hosts/host.ts';
+import type { PoolContext } from './pool-options.ts';
+
+/** Counts a connection that is being opened, on cluster, host and circuit breaker. */
+export function countOpened(context: PoolContext, host: UpstreamHost): void {
+  const { stats, resources } = context;
+  stats.upstreamCxTotal.inc();
+  stats.upstreamCxActive.inc();
+  host.stats.cxTotal.inc();
+  host.stats.cxActive.inc();
+  resources.connections.take();
+}
+
+/** The opposite of {@link countOpened}, and how it ended. */
+export function countClosed(
+  context: PoolContext,
+  host: UpstreamHost,
+  kind: ConnectionCloseKind,
+  withActiveRequest: boolean,
+  lengthMs: number,
+): void {
+  const { stats, resources } = context;
+  stats.upstreamCxActive.dec();
+  host.stats.cxActive.dec();
+  resources.connections.give();
+  stats.upstreamCxLengthMs.record(lengthMs);
+  stats.upstreamCxDestroy.inc();
+  (kind === 'remote' ? stats.upstreamCxDestroyRemote : stats.upstreamCxDestroyLocal).inc();
+  if (!withActiveRequest) return;
+  stats.upstreamCxDestroyWithActiveRq.inc();
+  (kind === 'remote'
+    ? stats.upstreamCxDestroyRemoteWithActiveRq
+    : stats.upstreamCxDestroyLocalWithActiveRq
+  ).inc();
+}
+
+/** A connection that never came up. `reason` is the socket's text. */
+export function countConnectFailure(context: PoolContext, host: UpstreamHost, reason: string): void {
+  context.stats.upstreamCxConnectFail.inc();
+  host.stats.cxConnectFail.inc();
+  if (reason.includes(ADDRESS_NOT_AVAILABLE)) context.stats.bindErrors.inc();
+}
+
+/** EADDRNOTAVAIL: the source address of `upstream_bind_config` is not one of this machine's. */
+const ADDRESS_NOT_AVAILABLE = 'Cannot assign requested address';
+
+/** Whether a pool may open one more. The first is always allowed: else its requests would wait for nothing. */
+export function mayConnect(context: PoolContext, poolIsEmpty: boolean): boolean {
+  if (context.resources.connections.canTake()) return true;
+  context.stats.upstreamCxOverflow.inc();
+  return poolIsEmpty;
+}

@@ -1,0 +1,220 @@
+import type {
+  Cancellable,
+  CloseMode,
+  ConnectHandler,
+  Connection,
+  ConnectionCloseKind,
+  ConnectionHandler,
+  ConnectionInfo,
+  TcpPoolCallbacks,
+  Timer,
+} from '@dragoman/core';
+import type { UpstreamHost } from '../hosts/host.ts';
+import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
+import type { PoolContext } from './pool-options.ts';
+
+/** Opens a TCP connection that will be the caller's own. */
+export function openTcpConnection(
+  host: UpstreamHost,
+  context: PoolContext,
+  callbacks: TcpPoolCallbacks,
+): Cancellable | undefined {
+  const { stats, resources } = context;
+  if (!resources.connections.canTake()) {
+    stats.upstreamCxOverflow.inc();
+    callbacks.onPoolFailure('overflow', '', host);
+    return undefined;
+  }
+  if (!resources.pendingRequests.canTake()) {
+    stats.upstreamRqPendingOverflow.inc();
+    callbacks.onPoolFailure('overflow', '', host);
+    return undefined;
+  }
+  return new TcpClient(host, context, callbacks);
+}
+
+/**
+ * A TCP connection on its way, and then the connection that the caller gets: it passes everything through, and
+ * counts its end whoever holds it.
+ */
+class TcpClient implements Connection, ConnectHandler, Cancellable {
+  private readonly host: UpstreamHost;
+  private readonly context: PoolContext;
+  private readonly callbacks: TcpPoolCallbacks;
+  private readonly connection: Connection;
+  private readonly timer: Timer;
+  private readonly openedAt: number;
+  /** The caller's, from the moment it has the connection. */
+  private handler: ConnectionHandler | undefined = undefined;
+  private connected = false;
+  private cancelled = false;
+  private timedOut = false;
+
+  constructor(host: UpstreamHost, context: PoolContext, callbacks: TcpPoolCallbacks) {
+    this.host = host;
+    this.context = context;
+    this.callbacks = callbacks;
+    const { stats, resources, clock, connector } = context;
+    resources.pendingRequests.take();
+    stats.upstreamRqPendingTotal.inc();
+    stats.upstreamRqPendingActive.inc();
+    countOpened(context, host);
+    this.openedAt = clock.now();
+    this.timer = clock.timer(() => this.onConnectTimeout());
+    this.connection = connector.connect(context.connectOptions(host.address), this);
+    this.timer.enable(context.connectTimeoutMs);
+  }
+
+  cancel(): void {
+    if (this.connected || this.cancelled) return;
+    this.cancelled = true;
+    this.context.stats.upstreamRqCancelled.inc();
+    this.connection.close('now');
+  }
+
+  onConnected(): void {
+    const { host, context } = this;
+    const { stats, resources, clock } = context;
+    this.timer.disable();
+    this.connected = true;
+    this.countUnqueued();
+    stats.upstreamCxConnectMs.record(clock.now() - this.openedAt);
+    stats.upstreamRqTotal.inc();
+    stats.upstreamRqActive.inc();
+    host.stats.rqTotal.inc();
+    host.stats.rqActive.inc();
+    host.activeRequests++;
+    resources.requests.take();
+    this.callbacks.onPoolReady(this, host);
+  }
+
+  onData(data: Buffer): void {
+    (this.handler as ConnectionHandler).onData(data);
+  }
+
+  onEnd(): void {
+    this.handler?.onEnd();
+  }
+
+  onWritable(): void {
+    this.handler?.onWritable();
+  }
+
+  onClose(kind: ConnectionCloseKind, reason: string): void {
+    const { host, context, connected } = this;
+    const { stats, resources, clock } = context;
+    this.timer.disable();
+    countClosed(context, host, kind, connected, clock.now() - this.openedAt);
+    if (connected) {
+      stats.upstreamRqActive.dec();
+      host.stats.rqActive.dec();
+      host.activeRequests--;
+      resources.requests.give();
+      this.handler?.onClose(kind, reason);
+      return;
+    }
+    this.countUnqueued();
+    countConnectFailure(context, host, reason);
+    if (this.cancelled) return;
+    stats.upstreamRqPendingFailureEject.inc();
+    const side = kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
+    this.callbacks.onPoolFailure(this.timedOut ? 'timeout' : side, reason, host);
+  }
+
+  private onConnectTimeout(): void {
+    this.timedOut = true;
+    this.context.stats.upstreamCxConnectTimeout.inc();
+    this.connection.close('now');
+  }
+
+  private countUnqueued(): void {
+    this.context.resources.pendingRequests.give();
+    this.context.stats.upstreamRqPendingActive.dec();
+  }
+
+  // --- The connection, passed through --------------------------------------------------------------------------------
+
+  get info(): ConnectionInfo {
+    return this.connection.info;
+  }
+
+  get open(): boolean {
+    return this.connection.open;
+  }
+
+  get bufferedBytes(): number {
+    return this.connection.bufferedBytes;
+  }
+
+  get aboveHighWatermark(): boolean {
+    return this.connection.aboveHighWatermark;
+  }
+
+  get readingPaused(): boolean {
+    return this.connection.readingPaused;
+  }
+
+  get bytesRead(): number {
+    return this.connection.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.connection.bytesWritten;
+  }
+
+  get delayedCloseMs(): number {
+    return this.connection.delayedCloseMs;
+  }
+
+  set delayedCloseMs(ms: number) {
+    this.connection.delayedCloseMs = ms;
+  }
+
+  setHandler(handler: ConnectionHandler): void {
+    this.handler = handler;
+  }
+
+  writeText(text: string): void {
+    this.connection.writeText(text);
+  }
+
+  writeBody(data: Buffer, holdable: boolean): boolean {
+    return this.connection.writeBody(data, holdable);
+  }
+
+  flush(): void {
+    this.connection.flush();
+  }
+
+  end(): void {
+    this.connection.end();
+  }
+
+  close(mode: CloseMode, details?: string): void {
+    this.connection.close(mode, details);
+  }
+
+  pauseReading(): void {
+    this.connection.pauseReading();
+  }
+
+  resumeReading(): void {
+    this.connection.resumeReading();
+  }
+
+  setBulk(on: boolean): void {
+    this.connection.setBulk(on);
+  }
+
+  hold(): boolean {
+    return this.connection.hold();
+  }
+
+  release(): void {
+    this.connection.release();
+  }
+
+  setIdleTimeout(ms: number, onIdle: () => void): void {
+    this.connection.setIdleTimeout(ms, onIdle);
+  }
+}

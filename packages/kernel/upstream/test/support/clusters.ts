@@ -1,0 +1,113 @@
+import { type Cluster, ClusterSchema, readLoose } from '@dragoman/api';
+import {
+  type Cluster as UpstreamCluster,
+  defineLoadBalancer,
+  type EndpointData,
+  emptyRuntime,
+  type ExtensionRegistry,
+  ExtensionRegistry as Registry,
+  type FactoryContext,
+  type Host,
+  type HostListUpdate,
+  type LocalityEndpoints,
+  type Runtime,
+  silentLogger,
+} from '@dragoman/core';
+import { RoundRobinSchema } from '@dragoman/api';
+import { FakeClock, SeededRandom } from '@dragoman/testing';
+import { createClusterManager, type CreateBudget, type WorkerClusterManager } from '../../src/index.ts';
+import { FakeCodec, FakeConnector } from './fake-upstream.ts';
+import { MemoryStats } from './memory-stats.ts';
+
+/** The hosts in their order, always from the first: predictable, unlike the real one. */
+export const inOrder = defineLoadBalancer({
+  name: 'envoy.load_balancing_policies.round_robin',
+  config: RoundRobinSchema,
+  lbPolicy: 'ROUND_ROBIN',
+  create: () => ({
+    createPicker: (hosts: readonly Host[]) => {
+      let next = 0;
+      return { pick: () => hosts[next++ % hosts.length] };
+    },
+  }),
+});
+
+export function clusterMessage(config: object): Cluster {
+  return readLoose(ClusterSchema, { name: 'web', type: 'STATIC', ...config });
+}
+
+export function endpoint(address: string, over: Partial<EndpointData> = {}): EndpointData {
+  return { address, hostname: '', weight: 1, ...over };
+}
+
+export function hostList(...endpoints: (string | EndpointData)[]): HostListUpdate {
+  return { localities: [localityOf(0, ...endpoints)] };
+}
+
+export function localityOf(priority: number, ...endpoints: (string | EndpointData)[]): LocalityEndpoints {
+  return {
+    locality: { region: '', zone: '', subZone: '' },
+    weight: 0,
+    priority,
+    endpoints: endpoints.map((one) => (typeof one === 'string' ? endpoint(one) : one)),
+  };
+}
+
+export interface World {
+  readonly clock: FakeClock;
+  readonly stats: MemoryStats;
+  readonly connector: FakeConnector;
+  readonly manager: WorkerClusterManager;
+  readonly cluster: UpstreamCluster;
+  readonly warnings: string[];
+  /** Counters and gauges of the cluster that are not 0. */
+  counts(): Record<string, number>;
+}
+
+export interface WorldOptions {
+  readonly registry?: ExtensionRegistry;
+  readonly runtime?: Runtime;
+  readonly createBudget?: CreateBudget;
+  readonly hosts?: HostListUpdate;
+}
+
+export function testContext(clock: FakeClock, stats: MemoryStats, runtime: Runtime = emptyRuntime) {
+  const warnings: string[] = [];
+  const context: FactoryContext = {
+    clock,
+    random: new SeededRandom(7),
+    loggers: { logger: () => silentLogger },
+    runtime,
+    localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
+    stats,
+    formatters: {} as FactoryContext['formatters'],
+    warn: (path, message) => warnings.push(`${path}: ${message}`),
+  };
+  return { context, warnings };
+}
+
+/** One cluster named `web`, on fake time and fake connections. */
+export function world(config: object = {}, options: WorldOptions = {}): World {
+  const clock = new FakeClock();
+  const stats = new MemoryStats();
+  const connector = new FakeConnector();
+  const { context, warnings } = testContext(clock, stats, options.runtime);
+  const manager = createClusterManager({
+    clusters: [clusterMessage(config)],
+    registry: options.registry ?? new Registry([inOrder]),
+    context,
+    connector,
+    createCodec: (connection, handler) => new FakeCodec(connection, handler),
+    createBudget: options.createBudget,
+  });
+  manager.updateHosts('web', options.hosts ?? hostList('10.0.0.1:80'));
+  return {
+    clock,
+    stats,
+    connector,
+    manager,
+    cluster: manager.get('web') as UpstreamCluster,
+    warnings,
+    counts: () => stats.nonZero('cluster.web.'),
+  };
+}

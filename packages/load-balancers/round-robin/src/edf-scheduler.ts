@@ -1,0 +1,70 @@
+/**
+ * Earliest deadline first over entries 0 … n−1 with weights: each pick takes the entry whose deadline comes first and
+ * moves that deadline on by 1 / weight, so that an entry is picked in proportion to its weight and as evenly spread as can be.
+ * A binary heap in typed arrays: a pick moves one entry down and allocates nothing.
+ */
+export class EdfScheduler {
+  /** Entry numbers, heap order. */
+  private readonly heap: Int32Array;
+  /** Deadline of each entry (not heap order). */
+  private readonly deadlines: Float64Array;
+  /** Among equal deadlines the one that was put back first comes first. Counts up; exact up to 2⁵³ picks. */
+  private readonly turns: Float64Array;
+  private readonly steps: Float64Array;
+  private turn: number;
+
+  /** @param weights whole numbers of 1 or more, at least one */
+  constructor(weights: readonly number[]) {
+    const count = weights.length;
+    this.heap = new Int32Array(count);
+    this.deadlines = new Float64Array(count);
+    this.turns = new Float64Array(count);
+    this.steps = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      this.heap[i] = i;
+      this.steps[i] = 1 / weights[i];
+      this.deadlines[i] = this.steps[i];
+      this.turns[i] = i;
+    }
+    this.turn = count;
+    for (let i = (count >> 1) - 1; i >= 0; i--) this.sink(i);
+  }
+
+  /** The entry whose turn it is. */
+  next(): number {
+    const entry = this.heap[0];
+    this.deadlines[entry] += this.steps[entry];
+    this.turns[entry] = this.turn++;
+    this.sink(0);
+    return entry;
+  }
+
+  private sink(start: number): void {
+    const { heap, deadlines, turns } = this;
+    const count = heap.length;
+    const entry = heap[start];
+    const deadline = deadlines[entry];
+    const turn = turns[entry];
+    let hole = start;
+    for (;;) {
+      let child = 2 * hole + 1;
+      if (child >= count) break;
+      let candidate = heap[child];
+      if (child + 1 < count) {
+        const right = heap[child + 1];
+        if (
+          deadlines[right] < deadlines[candidate] ||
+          (deadlines[right] === deadlines[candidate] && turns[right] < turns[candidate])
+        ) {
+          child++;
+          candidate = right;
+        }
+      }
+      const lower = deadlines[candidate];
+      if (lower > deadline || (lower === deadline && turns[candidate] > turn)) break;
+      heap[hole] = candidate;
+      hole = child;
+    }
+    heap[hole] = entry;
+  }
+}
