@@ -1,1 +1,1 @@
-export {};
+export { fileAccessLogger } from './logger.ts';

@@ -1,1 +1,1 @@
-export {};
+export { stderrAccessLogger } from './logger.ts';

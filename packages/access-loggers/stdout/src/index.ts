@@ -1,1 +1,1 @@
-export {};
+export { stdoutAccessLogger } from './logger.ts';

@@ -38,7 +38,12 @@ function readHeader(name: string): ReadHeader {
   }
   const id = WELL_KNOWN_IDS.get(name) ?? NOT_WELL_KNOWN;
   if (id < 0 || NEVER_JOINED.has(name)) return (headers) => headers.get(name);
-  return (headers) => (headers.hasKnown(id) ? headers.getJoined(name) : undefined);
+  return (headers) => {
+    if (!headers.hasKnown(id)) return undefined;
+    const { ids } = headers;
+    const first = ids.indexOf(id);
+    return ids.indexOf(id, first + 1) < 0 ? headers.values[first] : headers.getJoined(name);
+  };
 }
 
 /** `%REQ(X?Y):Z%` and its kin. */

@@ -1,0 +1,33 @@
+import { closeSync, openSync, write, writeSync } from 'node:fs';
+
+/** What log files need of the operating system; tests put their own in its place. */
+export interface FileSystem {
+  /** Opens for appending, creating the file when it is not there; gives its descriptor. Throws a system error. */
+  open(path: string): number;
+  /** Writes some of `data` from `offset` on; `written` is less than asked for when the target takes no more at once. */
+  write(
+    fd: number,
+    data: Buffer,
+    offset: number,
+    done: (error: NodeJS.ErrnoException | null, written: number) => void,
+  ): void;
+  /** The same at once. Throws a system error. */
+  writeSync(fd: number, data: Buffer, offset: number): number;
+  close(fd: number): void;
+  /** Blocks the thread. Only on the way out, while a pipe is full. */
+  sleep(ms: number): void;
+}
+
+/** As Envoy creates its log files: readable by all, writable by the owner, less the umask. */
+const FILE_MODE = 0o644;
+
+/** The machine's file system. */
+export const systemFileSystem: FileSystem = {
+  open: (path) => openSync(path, 'a', FILE_MODE),
+  write: (fd, data, offset, done) => write(fd, data, offset, data.length - offset, null, done),
+  writeSync: (fd, data, offset) => writeSync(fd, data, offset, data.length - offset, null),
+  close: (fd) => closeSync(fd),
+  sleep: (ms) => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  },
+};

@@ -1,0 +1,115 @@
+import {
+  type Clock,
+  ConfigError,
+  type LogFile,
+  type LogFiles,
+  type LoggerFactory,
+  type StatsScope,
+} from '@dragoman/core';
+import { type FileSystem, systemFileSystem } from './file-system.ts';
+import { BatchedLogFile, FileStats, type FileSurroundings } from './log-file.ts';
+
+export interface LogFilesOptions {
+  readonly clock: Clock;
+  /** Speaks as component `file`. */
+  readonly loggers: LoggerFactory;
+  /** The server's root scope: stats are `filesystem.…`. */
+  readonly stats: StatsScope;
+  /** Milliseconds an entry waits at most; default 10,000 (Envoy: `--file-flush-interval-msec`). */
+  readonly flushIntervalMs?: number;
+  /** Bytes after which a batch is written at once; default 65,536, Envoy's. */
+  readonly batchBytes?: number;
+  /** Bytes that may wait for one file while its disk or reader stalls; default 64 MiB. Further entries are dropped and counted. */
+  readonly maxBufferedBytes?: number;
+  readonly fileSystem?: FileSystem;
+}
+
+/** The log files of one thread. */
+export interface LogFilesImpl extends LogFiles {
+  /** @throws ConfigError when the file cannot be opened. */
+  open(path: string): LogFile;
+  /** Writes everything that waits; resolves when it is through, or lost to an error. */
+  flush(): Promise<void>;
+  /** Opens every file again under its path, after it was moved away (SIGUSR1, `/reopen_logs`). */
+  reopen(): void;
+  /** Writes everything that waits, blocking, and closes: for the end of the process. Await {@link flush} before, when there is time. */
+  close(): void;
+}
+
+const STANDARD: ReadonlyMap<string, number> = new Map([
+  ['/dev/stdout', 1],
+  ['/dev/stderr', 2],
+]);
+
+/** Log files with Envoy's way of writing: batches, flushed by size, by a timer and at the end. */
+export function createLogFiles(options: LogFilesOptions): LogFilesImpl {
+  return new BatchedLogFiles(options);
+}
+
+class BatchedLogFiles implements LogFilesImpl {
+  private readonly files = new Map<string, BatchedLogFile>();
+  private readonly around: FileSurroundings;
+  private closed = false;
+
+  constructor(options: LogFilesOptions) {
+    const stats = new FileStats(options.stats);
+    const intervalMs = options.flushIntervalMs ?? 10_000;
+    const timer = options.clock.timer(() => {
+      for (const file of this.files.values()) {
+        if (!file.pending) continue;
+        stats.flushedByTimer.inc();
+        file.startFlush();
+      }
+    });
+    this.around = {
+      clock: options.clock,
+      fileSystem: options.fileSystem ?? systemFileSystem,
+      stats,
+      logger: options.loggers.logger('file'),
+      batchBytes: options.batchBytes ?? 64 * 1024,
+      maxBufferedBytes: options.maxBufferedBytes ?? 64 * 1024 * 1024,
+      // Idle files cost nothing: the timer runs only while something waits.
+      onBuffered: () => {
+        if (!timer.enabled) timer.enable(intervalMs);
+      },
+    };
+  }
+
+  open(path: string): LogFile {
+    const known = this.files.get(path);
+    if (known !== undefined) return known;
+    if (this.closed) throw ConfigError.at('path', 'log files are closed');
+    const standard = STANDARD.get(path);
+    const file = new BatchedLogFile(
+      path,
+      standard ?? this.openDescriptor(path),
+      standard === undefined,
+      this.around,
+    );
+    this.files.set(path, file);
+    return file;
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([...this.files.values()].map((file) => file.flush()));
+  }
+
+  reopen(): void {
+    for (const file of this.files.values()) file.reopen();
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const file of this.files.values()) file.closeSync();
+    this.files.clear();
+  }
+
+  private openDescriptor(path: string): number {
+    if (path === '') throw ConfigError.at('path', 'must not be empty');
+    try {
+      return this.around.fileSystem.open(path);
+    } catch (error) {
+      throw ConfigError.at('path', `cannot open log file "${path}": ${(error as Error).message}`);
+    }
+  }
+}
