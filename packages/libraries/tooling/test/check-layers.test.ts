@@ -114,6 +114,25 @@ describe('floors', () => {
   });
 });
 
+test('the kernel uses libraries from floor 1 up, and never the testing library', () => {
+  const library = (name: string) =>
+    aPackage(`packages/libraries/${name}`, `@dragoman/${name}`, { 'src/index.ts': 'export {};\n' });
+  const user = (folder: string) =>
+    aPackage(
+      `packages/kernel/${folder}`,
+      `@dragoman/${folder}`,
+      { 'src/index.ts': "export * from '@dragoman/hashing';\nexport * from '@dragoman/testing';\n" },
+      { dependencies: { '@dragoman/hashing': '0.1.0', '@dragoman/testing': '0.1.0' } },
+    );
+  expect(errorsOf({ ...library('hashing'), ...library('testing'), ...user('api'), ...user('http') })).toEqual(
+    [
+      'packages/kernel/api/src/index.ts:1: @dragoman/api is kernel, @dragoman/hashing stands above it',
+      'packages/kernel/api/src/index.ts:2: @dragoman/api is kernel, @dragoman/testing stands above it',
+      'packages/kernel/http/src/index.ts:2: @dragoman/http is kernel, @dragoman/testing stands above it',
+    ],
+  );
+});
+
 describe('imports', () => {
   test.each([
     [

@@ -22,6 +22,12 @@ export const KERNEL_HEIGHT = Object.freeze({
   server: 50,
 });
 
+/** Libraries import contracts only, so they stand between floor 0 and floor 1: the kernel may use them from this height on. */
+export const LIBRARY_HEIGHT = 15;
+
+/** Libraries for tests and for this repository: nothing that ships may import them. */
+export const NOT_SHIPPED = Object.freeze(['testing', 'tooling']);
+
 /** Kernel packages that extensions and libraries may import: the contracts. */
 export const CONTRACTS = Object.freeze(['@dragoman/core', '@dragoman/api']);
 

@@ -3,7 +3,14 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join, posix } from 'node:path';
 import { listFiles, readWorkspaces } from '../workspaces.mjs';
-import { CONTRACTS, extensionNames, KERNEL_HEIGHT, placeOf } from './categories.mjs';
+import {
+  CONTRACTS,
+  extensionNames,
+  KERNEL_HEIGHT,
+  LIBRARY_HEIGHT,
+  NOT_SHIPPED,
+  placeOf,
+} from './categories.mjs';
 import { findCycles } from './cycles.mjs';
 import { readModule } from './modules.mjs';
 
@@ -182,6 +189,7 @@ function forbidden(place, { name }, other) {
     case 'tests':
       return undefined;
     case 'kernel':
+      if (isShippedLibrary(target) && KERNEL_HEIGHT[place.folder] > LIBRARY_HEIGHT) return undefined;
       if (target.kind !== 'kernel') return `${name} is kernel, ${other.name} stands above it`;
       if (KERNEL_HEIGHT[target.folder] >= KERNEL_HEIGHT[place.folder])
         return `${other.name} does not stand below ${name}`;
@@ -192,9 +200,12 @@ function forbidden(place, { name }, other) {
       return `a library imports ${CONTRACTS.join(', ')} and libraries, not ${other.name}`;
     default:
       if (target.kind === 'extension') return `an extension does not import another (${other.name})`;
-      if (target.kind === 'library' && target.folder !== 'testing' && target.folder !== 'tooling')
-        return undefined;
+      if (isShippedLibrary(target)) return undefined;
       if (CONTRACTS.includes(other.name)) return undefined;
       return `an extension imports ${CONTRACTS.join(', ')} and libraries, not ${other.name}`;
   }
+}
+
+function isShippedLibrary({ kind, folder }) {
+  return kind === 'library' && !NOT_SHIPPED.includes(folder);
 }
