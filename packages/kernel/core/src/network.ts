@@ -62,6 +62,8 @@ export interface Connection {
   /** Ends our side after what is pending (FIN). */
   end(): void;
   close(mode: CloseMode, details?: string): void;
+  /** How long `flush` and `flush-and-wait` may take, ms (Envoy: `delayed_close_timeout`, default 1,000). */
+  delayedCloseMs: number;
 
   /** Stops reading. Calls nest: as many {@link resumeReading} are needed. */
   pauseReading(): void;

@@ -51,6 +51,7 @@ const EMPTY = Buffer.alloc(0);
  */
 export class SocketConnection implements Connection {
   readonly info: ConnectionInfo;
+  delayedCloseMs: number;
   bytesRead = 0;
   bytesWritten = 0;
   private socket!: Socket;
@@ -94,6 +95,7 @@ export class SocketConnection implements Connection {
     this.context = context;
     this.options = options;
     this.handler = handler;
+    this.delayedCloseMs = options.delayedCloseMs;
     this.readBuffer = context.buffers.shared;
   }
 
@@ -274,7 +276,7 @@ export class SocketConnection implements Connection {
   private startDelayedClose(): void {
     if (this.closed) return;
     this.delayedClose = this.context.clock.timer(() => this.socket.destroy());
-    this.delayedClose.enable(Math.max(1, this.options.delayedCloseMs));
+    this.delayedClose.enable(Math.max(1, this.delayedCloseMs));
   }
 
   // --- Reading ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,63 @@
+import { type Router, RouterSchema } from '@dragoman/api';
+import {
+  type Clock,
+  type ClusterManager,
+  type Counter,
+  type HttpFilterContext,
+  type Logger,
+  type RandomSource,
+  refuseUnsupported,
+} from '@dragoman/core';
+
+const SUPPORTED = new Set(['dynamic_stats', 'suppress_envoy_headers', 'respect_expected_rq_timeout']);
+
+/** The router's part of `http.<stat_prefix>.*`. */
+export interface RouterStats {
+  readonly noRoute: Counter;
+  readonly noCluster: Counter;
+  readonly rqRedirect: Counter;
+  readonly rqDirectResponse: Counter;
+  readonly rqTotal: Counter;
+  readonly rqResetAfterDownstreamResponseStarted: Counter;
+}
+
+/** The router's config, compiled. */
+export interface RouterConfig {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly clusters: ClusterManager;
+  readonly stats: RouterStats;
+  /** `dynamic_stats`: counts `upstream_rq_<code>` and its kin. Default true. */
+  readonly dynamicStats: boolean;
+  /** `suppress_envoy_headers`: adds no `x-envoy-*` header. Default false. */
+  readonly suppressEnvoyHeaders: boolean;
+  /** `respect_expected_rq_timeout`. Default false. */
+  readonly respectExpectedTimeout: boolean;
+}
+
+/** @throws ConfigError for a field that is not built */
+export function compileRouter(config: Router, context: HttpFilterContext): RouterConfig {
+  refuseUnsupported(config, RouterSchema, SUPPORTED);
+  const scope = context.stats.scope(context.statPrefix);
+  // Documented, and counted once retries and the overload manager exist.
+  for (const name of ['rq_overload_local_reply', 'rq_retry_skipped_request_not_complete'])
+    scope.counter(name);
+  return {
+    clock: context.clock,
+    random: context.random,
+    logger: context.loggers.logger('router'),
+    clusters: context.clusters,
+    stats: {
+      noRoute: scope.counter('no_route'),
+      noCluster: scope.counter('no_cluster'),
+      rqRedirect: scope.counter('rq_redirect'),
+      rqDirectResponse: scope.counter('rq_direct_response'),
+      rqTotal: scope.counter('rq_total'),
+      rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
+    },
+    dynamicStats: config.dynamicStats ?? true,
+    suppressEnvoyHeaders: config.suppressEnvoyHeaders,
+    respectExpectedTimeout: config.respectExpectedRqTimeout,
+  };
+}

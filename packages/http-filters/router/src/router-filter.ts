@@ -1,0 +1,383 @@
+import {
+  type Cluster,
+  type ClusterInfo,
+  type DirectResponseAction,
+  type ForwardAction,
+  type Host,
+  type LoadBalancerContext,
+  type LocalReply,
+  type MetadataValue,
+  type PoolFailureReason,
+  type RedirectAction,
+  type RequestHeaders,
+  ResponseFlag,
+  type ResponseHeaders,
+  type Route,
+  type StreamInfo,
+  type StreamResetReason,
+  type TerminalHttpFilter,
+  type TerminalHttpStream,
+  type Timer,
+  type Trailers,
+  wellKnownId,
+} from '@dragoman/core';
+import type { RouterConfig } from './config.ts';
+import {
+  type FailureText,
+  failureBody,
+  failureDetails,
+  textOfPoolFailure,
+  textOfReset,
+} from './reset-texts.ts';
+import { requestTimeoutMs, setExpectedTimeout } from './timeouts.ts';
+import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+
+const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
+const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
+const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
+const ID_INTERNAL = wellKnownId('x-envoy-internal');
+const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
+const ID_LOCATION = wellKnownId('location');
+const ID_FORWARDED_HOST = wellKnownId('x-forwarded-host');
+const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
+
+/** The router on one request: finds the route, forwards to its cluster, answers what fails. */
+export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, LoadBalancerContext {
+  readonly info: StreamInfo;
+  readonly bufferLimit: number;
+  private readonly config: RouterConfig;
+  private readonly stream: TerminalHttpStream;
+  private route: Route | undefined = undefined;
+  private action: ForwardAction | undefined = undefined;
+  private cluster: ClusterInfo | undefined = undefined;
+  private upstream: UpstreamRequest | undefined = undefined;
+  private timeoutMs = 0;
+  private timer: Timer | undefined = undefined;
+  private durationTimer: Timer | undefined = undefined;
+  private requestCompleteAt = 0;
+  private internal = false;
+  private timeoutAltResponse = false;
+
+  constructor(config: RouterConfig, stream: TerminalHttpStream) {
+    this.config = config;
+    this.stream = stream;
+    this.info = stream.info;
+    this.bufferLimit = stream.bufferLimit;
+  }
+
+  // --- LoadBalancerContext -------------------------------------------------------------------------------------------
+
+  get hash(): number | undefined {
+    return this.action?.hash?.(this.stream.requestHeaders, this.info);
+  }
+
+  get requestHeaders(): RequestHeaders {
+    return this.stream.requestHeaders;
+  }
+
+  get metadataMatch(): Readonly<Record<string, MetadataValue>> | undefined {
+    return this.action?.metadataMatch;
+  }
+
+  // --- TerminalHttpFilter ----------------------------------------------------------------------------------------------
+
+  onRequestHeaders(headers: RequestHeaders, endStream: boolean): void {
+    const { config, stream } = this;
+    config.stats.rqTotal.inc();
+    const { route } = stream;
+    if (route === undefined) {
+      config.stats.noRoute.inc();
+      this.fail(ResponseFlag.NoRouteFound, { status: 404, details: 'route_not_found' });
+      return;
+    }
+    this.route = route;
+    const { action } = route;
+    if (action.kind === 'forward') this.forward(route, action, headers, endStream);
+    else this.answer(route, action, headers);
+  }
+
+  onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.upstream === undefined) return true;
+    if (endStream) this.onRequestComplete();
+    const mayGoOn = this.upstream.body(chunk, endStream, holdable);
+    if (!mayGoOn) this.cluster?.stats.upstreamFlowControlBackedUpTotal.inc();
+    return mayGoOn;
+  }
+
+  onRequestTrailers(trailers: Trailers): void {
+    if (this.upstream === undefined) return;
+    this.onRequestComplete();
+    this.upstream.trailers(trailers);
+  }
+
+  onDownstreamWritable(): void {
+    if (this.upstream === undefined) return;
+    this.cluster?.stats.upstreamFlowControlResumedReadingTotal.inc();
+    this.upstream.resumeResponse();
+  }
+
+  onComplete(): void {
+    this.timer?.disable();
+    this.durationTimer?.disable();
+    if (this.upstream?.cancel('local-reset')) this.cluster?.stats.upstreamRqTxReset.inc();
+    this.upstream = undefined;
+  }
+
+  // --- The request -----------------------------------------------------------------------------------------------------
+
+  private forward(route: Route, action: ForwardAction, headers: RequestHeaders, endStream: boolean): void {
+    const { config, info } = this;
+    this.action = action;
+    const name = action.clusterName(headers, config.random.next());
+    info.upstreamCluster = name;
+    const cluster = config.clusters.get(name);
+    if (cluster === undefined) {
+      config.stats.noCluster.inc();
+      this.fail(ResponseFlag.NoClusterFound, {
+        status: action.clusterNotFoundStatus,
+        details: 'cluster_not_found',
+      });
+      return;
+    }
+    this.cluster = cluster.info;
+    info.upstreamCluster = cluster.info.observabilityName;
+    this.internal = headers.getKnown(ID_INTERNAL) === 'true';
+    if (cluster.info.maintenanceMode) {
+      cluster.info.stats.upstreamRqMaintenanceMode.inc();
+      this.charge(503, undefined);
+      this.fail(ResponseFlag.UpstreamOverflow, {
+        status: 503,
+        body: 'maintenance mode',
+        details: 'maintenance_mode',
+        modifyHeaders: (response) => this.markOverloaded(response),
+      });
+      return;
+    }
+    this.prepareHeaders(route, action, headers);
+    const host = cluster.chooseHost(this);
+    if (host === undefined) {
+      cluster.info.stats.upstreamCxNoneHealthy.inc();
+      this.charge(503, undefined);
+      this.fail(ResponseFlag.NoHealthyUpstream, {
+        status: 503,
+        body: 'no healthy upstream',
+        details: 'no_healthy_upstream',
+      });
+      return;
+    }
+    this.send(cluster, host, action, headers, endStream);
+  }
+
+  private prepareHeaders(route: Route, action: ForwardAction, headers: RequestHeaders): void {
+    const { config, info } = this;
+    this.timeoutMs = requestTimeoutMs(headers, action, config.respectExpectedTimeout);
+    if (headers.hasKnown(ID_TIMEOUT_ALT)) {
+      this.timeoutAltResponse = true;
+      headers.removeKnown(ID_TIMEOUT_ALT);
+    }
+    info.upstreamRequestAttemptCount = 1;
+    if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, '1');
+    route.finalizeRequestHeaders(headers, info, config.suppressEnvoyHeaders);
+    if (!config.suppressEnvoyHeaders) setExpectedTimeout(headers, this.timeoutMs);
+  }
+
+  private send(
+    cluster: Cluster,
+    host: Host,
+    action: ForwardAction,
+    headers: RequestHeaders,
+    endStream: boolean,
+  ): void {
+    const { config } = this;
+    this.info.upstreamHost = host;
+    if (action.autoHostRewrite && host.hostname !== '') {
+      if (action.appendForwardedHost) headers.setKnown(ID_FORWARDED_HOST, headers.authority);
+      headers.authority = host.hostname;
+    }
+    const { maxStreamDurationMs } = cluster.info;
+    if (maxStreamDurationMs > 0) {
+      this.durationTimer = config.clock.timer(() => this.onMaxDuration());
+      this.durationTimer.enable(maxStreamDurationMs);
+    }
+    if (endStream) this.onRequestComplete();
+    const upstream = new UpstreamRequest(this, config.clock, headers, endStream);
+    this.upstream = upstream;
+    upstream.start(cluster, host, action.priority);
+  }
+
+  private onRequestComplete(): void {
+    this.requestCompleteAt = this.config.clock.now();
+    if (this.timeoutMs <= 0) return;
+    this.timer = this.config.clock.timer(() => this.onTimeout());
+    this.timer.enable(this.timeoutMs);
+  }
+
+  /** A redirect or a fixed response. */
+  private answer(route: Route, action: RedirectAction | DirectResponseAction, headers: RequestHeaders): void {
+    const { config, info, stream } = this;
+    const redirects = action.kind === 'redirect';
+    (redirects ? config.stats.rqRedirect : config.stats.rqDirectResponse).inc();
+    const location = redirects ? action.location(headers, headers.scheme === 'https') : '';
+    stream.reply({
+      status: action.status,
+      ...(!redirects && action.body !== undefined ? { body: action.body } : {}),
+      details: 'direct_response',
+      modifyHeaders(response) {
+        if (redirects) response.setKnown(ID_LOCATION, location);
+        route.finalizeResponseHeaders(response, info, headers);
+      },
+    });
+  }
+
+  // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
+
+  onUpstreamInformational(headers: ResponseHeaders): void {
+    this.stream.informational(headers);
+  }
+
+  onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    const { config, info, stream, route, upstream } = this;
+    const host = upstream?.host;
+    if (host !== undefined) (headers.status >= 500 ? host.stats.rqError : host.stats.rqSuccess).inc();
+    this.charge(headers.status, headers);
+    if (!config.suppressEnvoyHeaders && this.requestCompleteAt > 0) {
+      const ms = Math.round(info.firstUpstreamRxByteReceived - this.requestCompleteAt);
+      headers.setKnown(ID_SERVICE_TIME, String(ms));
+    }
+    if (this.action?.includeAttemptCountInResponse === true) headers.setKnown(ID_ATTEMPT_COUNT, '1');
+    route?.finalizeResponseHeaders(headers, info, stream.requestHeaders);
+    info.responseCodeDetails = 'via_upstream';
+    if (endStream) this.onResponseComplete(headers);
+    stream.sendHeaders(headers, endStream);
+  }
+
+  onUpstreamBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (endStream) this.onResponseComplete(this.stream.responseHeaders);
+    const mayGoOn = this.stream.sendBody(chunk, endStream, holdable);
+    if (!mayGoOn) this.cluster?.stats.upstreamFlowControlPausedReadingTotal.inc();
+    return mayGoOn;
+  }
+
+  onUpstreamTrailers(trailers: Trailers): void {
+    this.onResponseComplete(this.stream.responseHeaders);
+    this.stream.sendTrailers(trailers);
+  }
+
+  onUpstreamWritable(): void {
+    this.cluster?.stats.upstreamFlowControlDrainedTotal.inc();
+    this.stream.resumeRequestBody();
+  }
+
+  onUpstreamPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
+    if (host !== undefined) this.info.upstreamHost = host;
+    this.info.upstreamTransportFailureReason = reason === 'overflow' ? '' : details;
+    this.abort(textOfPoolFailure(reason), reason === 'overflow' ? '' : details);
+  }
+
+  onUpstreamReset(reason: StreamResetReason, details: string): void {
+    const host = this.upstream?.host;
+    host?.stats.rqError.inc();
+    const failure = textOfReset(reason);
+    this.cluster?.stats.upstreamRqRxReset.inc();
+    if (!this.stream.responseStarted) {
+      this.abort(failure, '', details);
+      return;
+    }
+    this.info.setResponseFlag(failure.flag);
+    this.info.responseCodeDetails = failureDetails('upstream_reset_after_response_started', failure, details);
+    this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
+    this.upstream = undefined;
+    this.resetDownstream();
+  }
+
+  /** Ends the downstream stream without the flag of a reset of our own: the upstream's is the cause. */
+  private resetDownstream(): void {
+    const { responseFlags } = this.info;
+    this.stream.reset('remote-reset');
+    this.info.responseFlags = responseFlags;
+  }
+
+  private onResponseComplete(headers: ResponseHeaders | undefined): void {
+    this.timer?.disable();
+    if (this.requestCompleteAt === 0 || !this.config.dynamicStats) return;
+    const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
+    this.cluster?.chargeResponseTime(ms, this.internal, this.isCanary(headers));
+  }
+
+  // --- Failure -------------------------------------------------------------------------------------------------------------
+
+  /** The upstream failed before its response. */
+  private abort(failure: FailureText, transport: string, more = ''): void {
+    const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
+    this.upstream = undefined;
+    this.charge(failure.status, undefined);
+    this.fail(failure.flag, {
+      status: failure.status,
+      body: failureBody(failure, transport),
+      details: failureDetails(
+        'upstream_reset_before_response_started',
+        failure,
+        transport === '' ? more : transport,
+      ),
+      ...(overflow ? { modifyHeaders: (headers: ResponseHeaders) => this.markOverloaded(headers) } : {}),
+    });
+  }
+
+  private onTimeout(): void {
+    this.cluster?.stats.upstreamRqTimeout.inc();
+    this.expire(
+      ResponseFlag.UpstreamRequestTimeout,
+      this.timeoutAltResponse
+        ? { status: 204, details: 'response_timeout' }
+        : { status: 504, body: 'upstream request timeout', details: 'response_timeout' },
+    );
+  }
+
+  private onMaxDuration(): void {
+    this.cluster?.stats.upstreamRqMaxDurationReached.inc();
+    this.expire(ResponseFlag.UpstreamMaxStreamDurationReached, {
+      status: this.stream.requestComplete ? 504 : 408,
+      body: 'upstream max stream duration reached',
+      details: 'upstream_max_stream_duration_reached',
+    });
+  }
+
+  /** The upstream took too long: its stream is given up, the downstream answered or reset. */
+  private expire(flag: number, reply: LocalReply): void {
+    const { upstream } = this;
+    if (upstream === undefined) return;
+    this.upstream = undefined;
+    const host = upstream.host;
+    host?.stats.rqTimeout.inc();
+    host?.stats.rqError.inc();
+    if (upstream.cancel('local-reset')) this.cluster?.stats.upstreamRqTxReset.inc();
+    if (this.stream.responseStarted) {
+      this.info.setResponseFlag(flag);
+      this.info.responseCodeDetails = reply.details;
+      this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
+      this.resetDownstream();
+      return;
+    }
+    this.charge(reply.status, undefined);
+    this.fail(flag, reply);
+  }
+
+  private fail(flag: number, reply: LocalReply): void {
+    this.info.setResponseFlag(flag);
+    this.timer?.disable();
+    this.durationTimer?.disable();
+    this.stream.reply(reply);
+  }
+
+  private markOverloaded(headers: ResponseHeaders): void {
+    if (!this.config.suppressEnvoyHeaders) headers.setKnown(ID_OVERLOADED, 'true');
+  }
+
+  private charge(status: number, headers: ResponseHeaders | undefined): void {
+    if (this.config.dynamicStats) this.cluster?.chargeResponse(status, this.internal, this.isCanary(headers));
+  }
+
+  private isCanary(headers: ResponseHeaders | undefined): boolean {
+    return headers?.getKnown(ID_CANARY) === 'true' || this.upstream?.host?.canary === true;
+  }
+}

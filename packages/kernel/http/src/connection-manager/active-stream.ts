@@ -1,0 +1,695 @@
+import {
+  type AccessLogType,
+  type CodecError,
+  type ForwardAction,
+  type HttpFilter,
+  type LocalReply,
+  type LogContext,
+  type Protocol,
+  type RequestDecoder,
+  RequestHeaders,
+  type ResponseEncoder,
+  ResponseFlag,
+  ResponseHeaders,
+  type Route,
+  StreamInfo,
+  type StreamResetReason,
+  type TerminalHttpFilter,
+  type TerminalHttpStream,
+  Trailers,
+  wellKnownId,
+} from '@dragoman/core';
+import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
+import type { ConnectionManagerConfig } from './config.ts';
+import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
+import { type PipelineSink, RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
+import { buildLocalReply, isGrpcRequest } from './local-reply.ts';
+import type { StreamTimers, TimedStream } from './stream-timers.ts';
+
+/** What a stream asks of its connection. */
+export interface StreamOwner {
+  readonly config: ConnectionManagerConfig;
+  readonly connectionInfo: StreamInfo['connection'];
+  readonly localPort: number;
+  takeTimers(stream: TimedStream): StreamTimers;
+  giveTimers(timers: StreamTimers): void;
+  /** Whether the response in hand should be the connection's last. */
+  shouldClose(): boolean;
+  onStreamFinished(stream: ActiveStream): void;
+}
+
+const ID_EXPECT = wellKnownId('expect');
+const ID_UPGRADE = wellKnownId('upgrade');
+const ID_LOCATION = wellKnownId('location');
+const ID_CONNECTION = wellKnownId('connection');
+
+/** Envoy's texts and details of the replies that the connection manager itself makes. */
+const REPLY = {
+  missingHost: { status: 400, details: 'missing_host_header' },
+  missingPath: { status: 404, details: 'missing_path_rejected' },
+  absolutePath: { status: 404, details: 'absolute_path_rejected' },
+  pathNormalization: { status: 400, details: PATH_NORMALIZATION_FAILED },
+  upgradeFailed: { status: 403, details: 'upgrade_failed' },
+  requestTimeout: { status: 408, body: 'request timeout', details: 'request_overall_timeout' },
+  filterFailed: { status: 500, details: 'filter_chain_error' },
+  requestTooLarge: { status: 413, body: 'Payload Too Large', details: 'request_payload_too_large' },
+  responseTooLarge: { status: 500, body: 'Internal Server Error', details: 'response_payload_too_large' },
+} as const satisfies Record<string, LocalReply>;
+
+let lastStreamId = 0;
+const NO_REQUEST = new RequestHeaders();
+
+/** One request and its response. */
+export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream {
+  readonly id = ++lastStreamId;
+  readonly info: StreamInfo;
+  /** The request's headers; an empty map while (or if) there are none. */
+  requestHeaders: RequestHeaders = NO_REQUEST;
+  requestTrailers: Trailers | undefined = undefined;
+  responseHeaders: ResponseHeaders | undefined = undefined;
+  responseTrailers: Trailers | undefined = undefined;
+  localReplyBody: string | undefined = undefined;
+  readonly type: AccessLogType = 'DownstreamEnd';
+  /** Response headers have been handed to the terminal filter's way out. */
+  responseStarted = false;
+  /** The request has arrived whole. */
+  requestComplete = false;
+  /** The stream is over. */
+  finished = false;
+
+  private readonly owner: StreamOwner;
+  private readonly config: ConnectionManagerConfig;
+  private readonly encoder: ResponseEncoder;
+  private readonly timers: StreamTimers;
+  private idleTimeoutMs: number;
+  private terminal: TerminalHttpFilter | undefined = undefined;
+  private filters: StreamFilters | undefined = undefined;
+  private limit: number;
+  private cachedRoute: Route | undefined = undefined;
+  private routeKnown = false;
+  /** Response headers have gone to the codec. */
+  private headersEncoded = false;
+  private replying = false;
+  /** A reply to bytes that broke the protocol: the connection does not survive it. */
+  private codecFailed = false;
+  private inRequestBody = false;
+  private requestPaused = false;
+
+  constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol) {
+    const { config } = owner;
+    this.owner = owner;
+    this.config = config;
+    this.encoder = encoder;
+    this.limit = config.bufferLimitBytes;
+    this.info = new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
+    this.info.protocol = protocol;
+    this.idleTimeoutMs = config.streamIdleTimeoutMs;
+    this.timers = owner.takeTimers(this);
+    config.stats.rqTotal.inc();
+    config.stats.rqHttp1Total.inc();
+    config.stats.rqActive.inc();
+    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+    if (config.requestTimeoutMs > 0) this.timers.request.enable(config.requestTimeoutMs);
+    if (config.maxStreamDurationMs > 0) this.timers.maxDuration.enable(config.maxStreamDurationMs);
+  }
+
+  // --- LogContext --------------------------------------------------------------------------------------------------
+
+  get request(): RequestHeaders | undefined {
+    return this.requestHeaders === NO_REQUEST ? undefined : this.requestHeaders;
+  }
+
+  get response(): ResponseHeaders | undefined {
+    return this.responseHeaders;
+  }
+
+  // --- RequestDecoder: from the codec ------------------------------------------------------------------------------
+
+  onHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.requestHeaders = headers;
+    if (endStream) this.onRequestComplete();
+    try {
+      const refusal = this.prepare(headers);
+      if (refusal !== undefined) {
+        this.reply(refusal);
+        return;
+      }
+      if (this.config.chain.filters.length === 0) {
+        this.createTerminal().onRequestHeaders(headers, endStream);
+      } else {
+        this.createFilters().request.headers(headers, endStream);
+      }
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+  }
+
+  onBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    this.info.bytesReceived += chunk.length;
+    this.touch();
+    if (endStream) this.onRequestComplete();
+    if (this.finished || this.replying) return true;
+    this.inRequestBody = true;
+    let mayGoOn = true;
+    try {
+      if (this.filters !== undefined) {
+        // Filters may keep what they see, so they get a copy of their own.
+        mayGoOn = this.filters.request.body(Buffer.from(chunk), endStream);
+      } else if (this.terminal !== undefined) {
+        mayGoOn = this.terminal.onRequestBody(chunk, endStream, holdable);
+      }
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+    this.inRequestBody = false;
+    if (mayGoOn || this.finished) return true;
+    if (!this.requestPaused) this.markRequestPaused();
+    return false;
+  }
+
+  onTrailers(trailers: Trailers): void {
+    this.requestTrailers = trailers;
+    this.touch();
+    this.onRequestComplete();
+    if (this.finished || this.replying) return;
+    try {
+      if (this.filters !== undefined) this.filters.request.trailers(trailers);
+      else this.terminal?.onRequestTrailers(trailers);
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+  }
+
+  onReset(reason: StreamResetReason, details: string): void {
+    if (this.finished) return;
+    this.config.stats.rqRxReset.inc();
+    if (reason === 'connection-termination') {
+      this.info.setResponseFlag(ResponseFlag.DownstreamConnectionTermination);
+      this.setDetails('downstream_remote_disconnect');
+    } else {
+      this.info.setResponseFlag(ResponseFlag.DownstreamRemoteReset);
+      this.setDetails(details === '' ? 'downstream_remote_reset' : details);
+    }
+    this.finish();
+  }
+
+  /** Bytes that are no HTTP belong to this stream. */
+  onCodecError(error: CodecError): void {
+    if (this.finished) return;
+    this.codecFailed = true;
+    this.info.setResponseFlag(ResponseFlag.DownstreamProtocolError);
+    this.info.connectionTerminationDetails = error.details;
+    if (this.headersEncoded) {
+      this.setDetails(error.details);
+      this.reset('protocol-error');
+    } else {
+      this.reply({
+        status: error.status,
+        body: STATUS_BODIES[error.status] ?? 'Bad Request',
+        details: error.details,
+      });
+    }
+  }
+
+  onWritable(): void {
+    if (this.finished || this.terminal === undefined) return;
+    try {
+      this.terminal.onDownstreamWritable();
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+  }
+
+  // --- HttpStream: for filters -----------------------------------------------------------------------------------
+
+  get route(): Route | undefined {
+    if (!this.routeKnown) {
+      this.routeKnown = true;
+      this.cachedRoute = this.config.routes.match(this.requestHeaders, this.info, this.config.random.next());
+      this.info.route = this.cachedRoute;
+      this.info.virtualClusterName = this.cachedRoute?.virtualClusterName?.(this.requestHeaders) ?? '';
+    }
+    return this.cachedRoute;
+  }
+
+  clearRouteCache(): void {
+    this.routeKnown = false;
+    this.cachedRoute = undefined;
+  }
+
+  perRouteConfig<T>(): T | undefined {
+    return this.route?.perFilterConfigs(this.config.chain.terminal.name)[0] as T | undefined;
+  }
+
+  perRouteConfigs<T>(): readonly T[] {
+    return [...(this.route?.perFilterConfigs(this.config.chain.terminal.name) ?? [])].reverse() as T[];
+  }
+
+  get bufferLimit(): number {
+    return this.limit;
+  }
+
+  set bufferLimit(bytes: number) {
+    this.limit = bytes;
+    if (this.filters === undefined) return;
+    this.filters.request.bufferLimit = bytes;
+    this.filters.response.bufferLimit = bytes;
+  }
+
+  /** The terminal filter holds nothing of the chain's. */
+  get heldRequestBody(): readonly Buffer[] {
+    return [];
+  }
+
+  get heldResponseBody(): readonly Buffer[] {
+    return [];
+  }
+
+  resumeRequest(): void {}
+
+  resumeResponse(): void {}
+
+  resumeFilter(direction: Direction, filter: HttpFilter): void {
+    if (this.finished || this.filters === undefined) return;
+    if (direction === 'request' && this.replying) return;
+    try {
+      this.filters[direction].resume(filter);
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+  }
+
+  heldBody(direction: Direction, filter: HttpFilter): readonly Buffer[] {
+    return this.filters?.[direction].held(filter) ?? [];
+  }
+
+  addRequestTrailers(): Trailers {
+    this.requestTrailers ??= new Trailers();
+    return this.requestTrailers;
+  }
+
+  addResponseTrailers(): Trailers {
+    this.responseTrailers ??= new Trailers();
+    return this.responseTrailers;
+  }
+
+  reply(reply: LocalReply): void {
+    if (this.finished) return;
+    if (this.headersEncoded || this.replying) {
+      this.setDetails(reply.details);
+      this.reset('local-reset');
+      return;
+    }
+    // A response that filters hold is dropped: this one takes its place, and no filter sees headers twice.
+    const direct = this.responseStarted || this.filters === undefined;
+    this.replying = true;
+    this.responseStarted = true;
+    this.info.responseCodeDetails = reply.details;
+    const { headers, body } = buildLocalReply(reply, this.request);
+    if (body !== undefined) this.localReplyBody = body.toString('latin1');
+    this.emitHeaders(headers, body === undefined, direct);
+    if (body !== undefined && !this.finished) this.emitBody(body, true, true, direct);
+  }
+
+  reset(reason: StreamResetReason): void {
+    if (this.finished) return;
+    this.config.stats.rqTxReset.inc();
+    this.info.setResponseFlag(ResponseFlag.LocalReset);
+    this.encoder.reset(reason);
+    this.finish();
+  }
+
+  // --- TerminalHttpStream: the response ------------------------------------------------------------------------------
+
+  informational(headers: ResponseHeaders): void {
+    if (this.finished || this.headersEncoded) return;
+    if (this.filters !== undefined) {
+      for (const handle of this.filters.handles) handle.filter.onInformational?.(headers);
+    }
+    this.encoder.informational(headers);
+  }
+
+  sendHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.finished || this.responseStarted) return;
+    this.responseStarted = true;
+    if (this.info.responseCodeDetails === '') this.info.responseCodeDetails = 'via_upstream';
+    this.emitHeaders(headers, endStream, this.filters === undefined);
+  }
+
+  sendBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.finished) return true;
+    this.touch();
+    if (this.filters === undefined) return this.encodeBody(chunk, endStream, holdable);
+    return this.filters.response.body(Buffer.from(chunk), endStream);
+  }
+
+  sendTrailers(trailers: Trailers): void {
+    if (this.finished) return;
+    this.touch();
+    this.responseTrailers = trailers;
+    if (this.filters === undefined) this.encodeTrailers(trailers);
+    else this.filters.response.trailers(trailers);
+  }
+
+  pauseRequestBody(): void {
+    if (this.requestPaused || this.finished || this.requestComplete) return;
+    this.markRequestPaused();
+    this.encoder.pauseBody();
+  }
+
+  resumeRequestBody(): void {
+    if (!this.requestPaused || this.finished) return;
+    this.requestPaused = false;
+    this.config.stats.flowControlResumed.inc();
+    this.encoder.resumeBody();
+  }
+
+  // --- Timers ----------------------------------------------------------------------------------------------------------
+
+  onStreamIdle(): void {
+    this.config.stats.rqIdleTimeout.inc();
+    this.info.setResponseFlag(ResponseFlag.StreamIdleTimeout);
+    this.timeOut({ status: this.timeoutStatus(), body: 'stream timeout', details: 'stream_idle_timeout' });
+  }
+
+  onRequestTimeout(): void {
+    this.config.stats.rqTimeout.inc();
+    this.timeOut(REPLY.requestTimeout);
+  }
+
+  onMaxDuration(): void {
+    this.config.stats.rqMaxDurationReached.inc();
+    this.info.setResponseFlag(ResponseFlag.DurationTimeout);
+    this.timeOut({
+      status: this.timeoutStatus(),
+      body: 'downstream duration timeout',
+      details: 'max_duration_timeout',
+    });
+  }
+
+  /** Envoy: 504 once the request is complete (then the upstream is late), else 408. */
+  private timeoutStatus(): number {
+    return this.requestComplete ? 504 : 408;
+  }
+
+  private timeOut(reply: LocalReply): void {
+    if (this.finished) return;
+    if (this.headersEncoded) {
+      this.setDetails(reply.details);
+      this.reset('local-reset');
+    } else {
+      this.replying = false;
+      this.reply(reply);
+    }
+  }
+
+  private touch(): void {
+    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+  }
+
+  // --- Inside ------------------------------------------------------------------------------------------------------------
+
+  /** Everything between the codec and the first filter. Gives the reply to a request that is refused. */
+  private prepare(headers: RequestHeaders): LocalReply | undefined {
+    const { config, info } = this;
+    if (headers.method === 'CONNECT') return this.refuseUpgrade();
+    if (headers.authority === '') return REPLY.missingHost;
+    if (headers.path === '') return REPLY.missingPath;
+    if (headers.path.charCodeAt(0) !== SLASH) {
+      config.stats.rqNonRelativePath.inc();
+      return REPLY.absolutePath;
+    }
+    const verdict = config.checkPath(headers);
+    if (verdict !== 'continue') {
+      if (verdict === 'reject' || isGrpcRequest(headers)) {
+        config.stats.rqFailedPathNormalization.inc();
+        return REPLY.pathNormalization;
+      }
+      config.stats.rqRedirectedWithNormalizedPath.inc();
+      const location = headers.path;
+      return {
+        status: 307,
+        details: PATH_NORMALIZATION_FAILED,
+        modifyHeaders: (response) => response.setKnown(ID_LOCATION, location),
+      };
+    }
+    config.rewriteHost?.(headers, this.owner.localPort);
+    if (headers.hasKnown(ID_UPGRADE) && !this.ignoreH2cUpgrade(headers)) return this.refuseUpgrade();
+    const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
+    if (result.rejectStatus !== 0) {
+      config.stats.rqRejectedViaIpDetection.inc();
+      return { status: result.rejectStatus, details: result.details };
+    }
+    if (headers.hasKnown(ID_EXPECT) && !this.requestComplete && !config.proxy100Continue)
+      this.continueRequest(headers);
+    const { route } = this;
+    if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
+    return undefined;
+  }
+
+  /** A route may have timeouts of its own. */
+  private adoptTimeouts({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction): void {
+    const { timers } = this;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimeoutMs = idleTimeoutMs;
+      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
+      else timers.idle.disable();
+    }
+    if (maxStreamDurationMs === undefined) return;
+    const left = maxStreamDurationMs - (this.config.clock.now() - this.info.start);
+    if (maxStreamDurationMs > 0) timers.maxDuration.enable(left);
+    else timers.maxDuration.disable();
+  }
+
+  private refuseUpgrade(): LocalReply {
+    this.config.stats.rqWsOnNonWsRoute.inc();
+    return REPLY.upgradeFailed;
+  }
+
+  /** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
+  private ignoreH2cUpgrade(headers: RequestHeaders): boolean {
+    if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return false;
+    headers.removeKnown(ID_UPGRADE);
+    headers.removeKnown(ID_CONNECTION);
+    headers.remove('http2-settings');
+    return true;
+  }
+
+  /** Answers `Expect: 100-continue` itself, as Envoy does unless `proxy_100_continue` is set. */
+  private continueRequest(headers: RequestHeaders): void {
+    if (headers.getKnown(ID_EXPECT)?.toLowerCase() !== '100-continue') return;
+    headers.removeKnown(ID_EXPECT);
+    const interim = new ResponseHeaders();
+    interim.status = 100;
+    this.encoder.informational(interim);
+  }
+
+  private createTerminal(): TerminalHttpFilter {
+    this.terminal = this.config.chain.terminal.create(this);
+    return this.terminal;
+  }
+
+  private createFilters(): StreamFilters {
+    const { chain } = this.config;
+    const terminal = this.createTerminal();
+    const handles = chain.filters
+      .filter(({ name, disabled }) => !this.isDisabled(name, disabled))
+      .map(({ name, create }) => new FilterHandle(this, name, create));
+    this.filters = {
+      handles,
+      request: new RequestPipeline(handles, this.requestSink(terminal), this.limit),
+      response: new ResponsePipeline([...handles].reverse(), this.responseSink(), this.limit),
+    };
+    return this.filters;
+  }
+
+  /** `typed_per_filter_config` may switch a filter on or off for a route. */
+  private isDisabled(name: string, byDefault: boolean): boolean {
+    return this.route?.filterDisabled?.(name) ?? byDefault;
+  }
+
+  private requestSink(terminal: TerminalHttpFilter): PipelineSink<RequestHeaders> {
+    const stream = this;
+    return {
+      headers: (headers, endStream) => terminal.onRequestHeaders(headers, endStream),
+      body(chunk, endStream) {
+        const mayGoOn = terminal.onRequestBody(chunk, endStream, true);
+        // From a resumed filter there is no codec on the stack that could be told by the answer.
+        if (!mayGoOn && !stream.inRequestBody) stream.pauseRequestBody();
+        return mayGoOn;
+      },
+      trailers: (trailers) => terminal.onRequestTrailers(trailers),
+      onFilterError: (name, error) => this.onBug(name, error),
+      onBufferOverflow: () => {
+        this.config.stats.rqTooLarge.inc();
+        this.reply(REPLY.requestTooLarge);
+      },
+      onBackPressure: (stop) => {
+        if (!stop) this.resumeRequestBody();
+        else if (!this.inRequestBody) this.pauseRequestBody();
+      },
+      get finished() {
+        return stream.finished || stream.replying;
+      },
+    };
+  }
+
+  private responseSink(): PipelineSink<ResponseHeaders> {
+    const stream = this;
+    return {
+      headers: (headers, endStream) => this.encodeHeaders(headers, endStream),
+      body: (chunk, endStream) => this.encodeBody(chunk, endStream, true),
+      trailers: (trailers) => this.encodeTrailers(trailers),
+      onFilterError: (name, error) => this.onBug(name, error),
+      onBufferOverflow: () => {
+        this.config.stats.rsTooLarge.inc();
+        this.terminal?.onComplete();
+        this.terminal = undefined;
+        this.reply(REPLY.responseTooLarge);
+      },
+      onBackPressure: (stop) => {
+        if (!stop) this.onWritable();
+      },
+      get finished() {
+        return stream.finished;
+      },
+    };
+  }
+
+  private emitHeaders(headers: ResponseHeaders, endStream: boolean, direct: boolean): void {
+    if (direct) this.encodeHeaders(headers, endStream);
+    else {
+      this.responseHeaders = headers;
+      this.filters?.response.headers(headers, endStream);
+    }
+  }
+
+  private emitBody(chunk: Buffer, endStream: boolean, holdable: boolean, direct: boolean): void {
+    if (direct) this.encodeBody(chunk, endStream, holdable);
+    else this.filters?.response.body(chunk, endStream);
+  }
+
+  private encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.finished) return;
+    const { config, info } = this;
+    this.responseHeaders = headers;
+    config.mutateResponse(headers, this.request);
+    if (this.codecFailed || this.owner.shouldClose()) this.encoder.closeAfterResponse();
+    info.responseCode = headers.status;
+    info.firstDownstreamTxByteSent = config.clock.now();
+    this.headersEncoded = true;
+    const ends = endStream && this.responseTrailers === undefined;
+    this.encoder.headers(headers, ends);
+    if (ends) this.finish();
+    else if (endStream) this.encodeTrailers(this.responseTrailers as Trailers);
+  }
+
+  private encodeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.finished) return true;
+    this.info.bytesSent += chunk.length;
+    if (endStream && this.responseTrailers !== undefined) {
+      this.encoder.body(chunk, false, false);
+      this.encodeTrailers(this.responseTrailers);
+      return true;
+    }
+    const mayGoOn = this.encoder.body(chunk, endStream, holdable);
+    if (endStream) this.finish();
+    return mayGoOn;
+  }
+
+  private encodeTrailers(trailers: Trailers): void {
+    if (this.finished) return;
+    this.encoder.trailers(trailers);
+    this.finish();
+  }
+
+  private onRequestComplete(): void {
+    this.requestComplete = true;
+    this.info.lastDownstreamRxByteReceived = this.config.clock.now();
+    this.timers.request.disable();
+  }
+
+  private markRequestPaused(): void {
+    this.requestPaused = true;
+    this.config.stats.flowControlPaused.inc();
+  }
+
+  private setDetails(details: string): void {
+    this.info.responseCodeDetails = details;
+  }
+
+  /** A filter has a bug, or its promise was rejected: its stream fails, nothing else. */
+  private onBug(filterName: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { connection } = this.info;
+    this.config.logger.error(`[C${connection.id}][S${this.id}] filter ${filterName} failed: ${text}`);
+    if (this.finished) return;
+    if (this.headersEncoded) {
+      this.setDetails(REPLY.filterFailed.details);
+      this.reset('local-reset');
+      return;
+    }
+    // Past the filters: the one that failed must not see the reply and fail again.
+    this.replying = false;
+    this.responseStarted = true;
+    this.reply(REPLY.filterFailed);
+  }
+
+  private finish(): void {
+    if (this.finished) return;
+    this.finished = true;
+    const { config, info } = this;
+    const { stats } = config;
+    const now = config.clock.now();
+    info.end = now;
+    if (this.headersEncoded) info.lastDownstreamTxByteSent = now;
+    stats.rqActive.dec();
+    if (info.responseCode !== 0) {
+      stats.rqCompleted.inc();
+      stats.listenerRqCompleted.inc();
+      const digit = (info.responseCode / 100) | 0;
+      stats.rqClass[digit]?.inc();
+      stats.listenerRqClass[digit]?.inc();
+    }
+    stats.rqTime.record(Math.round(now - info.start));
+    this.owner.giveTimers(this.timers);
+    this.completeFilters();
+    const { accessLogs } = config;
+    for (let i = 0; i < accessLogs.length; i++) {
+      try {
+        (accessLogs[i] as { log(context: LogContext): void }).log(this);
+      } catch (error) {
+        this.onBug('access log', error);
+      }
+    }
+    this.owner.onStreamFinished(this);
+  }
+
+  private completeFilters(): void {
+    try {
+      this.terminal?.onComplete();
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+    if (this.filters === undefined) return;
+    for (const handle of this.filters.handles) {
+      try {
+        handle.filter.onComplete?.();
+      } catch (error) {
+        this.onBug(handle.name, error);
+      }
+    }
+  }
+}
+
+const SLASH = 0x2f;
+
+/** Envoy's bodies for replies to bytes that are no valid request. */
+const STATUS_BODIES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  413: 'Payload Too Large',
+  426: 'Upgrade Required',
+  431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
+  505: 'HTTP Version Not Supported',
+};

@@ -1,0 +1,167 @@
+import {
+  type Any,
+  anyTypeName,
+  create,
+  type HttpFilter as HttpFilterConfig,
+  unpackAny,
+  unpackAnyAs,
+} from '@dragoman/api';
+import {
+  atPath,
+  ConfigError,
+  type CreateHttpFilter,
+  type CreateTerminalHttpFilter,
+  type HttpFilterContext,
+  type HttpFilterExtension,
+  ProblemCollector,
+} from '@dragoman/core';
+import type { PerFilterConfigResolver } from '../routes/index.ts';
+import type { CompiledFilterChain } from './filter-chain.ts';
+
+interface ResolvedFilter {
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly extension: HttpFilterExtension;
+  readonly config: Any | undefined;
+}
+
+/**
+ * Compiles `http_filters`: finds the extensions, checks their order, and makes the factories.
+ * @throws ConfigError with paths from `http_filters[i]`
+ */
+export function compileFilterChain(
+  filters: readonly HttpFilterConfig[],
+  context: HttpFilterContext,
+): CompiledFilterChain {
+  const problems = new ProblemCollector();
+  const resolved: (ResolvedFilter & { readonly path: string })[] = [];
+  filters.forEach((filter, i) => {
+    const path = `http_filters[${i}]`;
+    const found = problems.try(path, () => resolve(filter, context));
+    if (found !== undefined) resolved.push({ ...found, path });
+  });
+  problems.throwIfAny();
+  checkOrder(resolved);
+  const compiled = resolved.map(({ name, disabled, extension, config, path }) => {
+    const factory = problems.try(`${path}.typed_config`, () =>
+      extension.create(readConfig(extension, config), context),
+    );
+    return { name, disabled, factory };
+  });
+  problems.throwIfAny();
+  const last = compiled.at(-1) as { name: string; factory: CreateTerminalHttpFilter };
+  return {
+    filters: compiled
+      .slice(0, -1)
+      .map(({ name, disabled, factory }) => ({ name, disabled, create: factory as CreateHttpFilter })),
+    terminal: { name: last.name, create: last.factory },
+  };
+}
+
+/**
+ * Finds what compiles `typed_per_filter_config`: the extension of the chain's filter of that name, else the
+ * extension of that name.
+ */
+export function perFilterConfigResolver(
+  filters: readonly HttpFilterConfig[],
+  context: HttpFilterContext,
+): PerFilterConfigResolver {
+  return (name, config, path, optional) => {
+    const inChain = filters.find((filter) => filter.name === name);
+    const extension =
+      (inChain === undefined ? undefined : findExtension(inChain, context)) ??
+      context.extensions.find('http-filters', name);
+    if (extension === undefined) {
+      if (optional) return undefined;
+      return context.extensions.resolve('http-filters', name, anyTypeName(config), path);
+    }
+    const { perRoute } = extension;
+    const message = perRoute === undefined ? undefined : unpackAnyAs(config, perRoute);
+    if (perRoute === undefined || message === undefined) {
+      throw ConfigError.at(
+        path,
+        perRoute === undefined
+          ? `${extension.name} takes no config for a route`
+          : `expected ${perRoute.typeName}, found ${anyTypeName(config)}`,
+      );
+    }
+    return extension.createPerRoute === undefined
+      ? message
+      : atPath(path, () => extension.createPerRoute?.(message as never, context));
+  };
+}
+
+function findExtension(
+  filter: HttpFilterConfig,
+  context: HttpFilterContext,
+): HttpFilterExtension | undefined {
+  if (filter.configType.case !== 'typedConfig') return context.extensions.find('http-filters', filter.name);
+  const typeName = anyTypeName(filter.configType.value);
+  return (
+    context.extensions.findByType('http-filters', typeName) ??
+    context.extensions.find('http-filters', filter.name)
+  );
+}
+
+function resolve(filter: HttpFilterConfig, context: HttpFilterContext): ResolvedFilter | undefined {
+  const { name, disabled, configType } = filter;
+  if (configType.case === 'configDiscovery') {
+    throw ConfigError.at(
+      'config_discovery',
+      'discovered filter configs are not supported yet; write the config in typed_config',
+    );
+  }
+  const config = configType.case === 'typedConfig' ? configType.value : undefined;
+  const typeName = config === undefined ? undefined : anyTypeName(config);
+  if (filter.isOptional && findExtension(filter, context) === undefined) {
+    context.warn(`http filter ${name}`, 'is optional and not part of this proxy: it is left out');
+    return undefined;
+  }
+  const extension = context.extensions.resolve('http-filters', name, typeName, 'typed_config');
+  return { name, disabled, extension, config };
+}
+
+function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string })[]): void {
+  const last = resolved.at(-1);
+  if (last === undefined) {
+    throw ConfigError.at(
+      'http_filters',
+      'there is no filter: the last must be a terminal one, usually envoy.filters.http.router',
+    );
+  }
+  const names = new Set<string>();
+  for (const { name, extension, path } of resolved) {
+    if (names.has(name))
+      throw ConfigError.at(`${path}.name`, `there are two filters named "${name}"; names must differ`);
+    names.add(name);
+    if (extension.terminal && path !== last.path) {
+      throw ConfigError.at(path, `${extension.name} is a terminal filter: it must be the last`);
+    }
+  }
+  if (!last.extension.terminal) {
+    throw ConfigError.at(
+      last.path,
+      `the last filter must be a terminal one, usually envoy.filters.http.router; ${last.extension.name} is not`,
+    );
+  }
+  if (last.disabled) throw ConfigError.at(`${last.path}.disabled`, 'a terminal filter cannot be disabled');
+}
+
+/** @throws ConfigError when the config is of another type than the extension's. */
+function readConfig(extension: HttpFilterExtension, config: Any | undefined): never {
+  const { config: schema } = extension;
+  if (schema === undefined) return undefined as never;
+  if (config === undefined) return create(schema) as never;
+  const message = unpackAnyAs(config, schema) ?? alias(extension, config);
+  if (message === undefined)
+    throw ConfigError.at('', `expected ${schema.typeName}, found ${anyTypeName(config)}`);
+  return message as never;
+}
+
+function alias(extension: HttpFilterExtension, config: Any): unknown {
+  const message = unpackAny(config);
+  if (message === undefined) return undefined;
+  return extension.configAliases?.some(({ typeName }) => typeName === message.$typeName)
+    ? message
+    : undefined;
+}

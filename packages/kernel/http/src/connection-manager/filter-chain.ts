@@ -1,0 +1,109 @@
+import type {
+  CreateHttpFilter,
+  CreateTerminalHttpFilter,
+  HttpFilter,
+  HttpStream,
+  LocalReply,
+  RequestHeaders,
+  ResponseHeaders,
+  Route,
+  StreamInfo,
+  StreamResetReason,
+  Trailers,
+} from '@dragoman/core';
+import type { ActiveStream } from './active-stream.ts';
+import type { FilterPipeline } from './filter-pipeline.ts';
+
+/** A compiled filter chain: the factories of its filters, in the order of the config. */
+export interface CompiledFilterChain {
+  readonly filters: readonly {
+    readonly name: string;
+    readonly disabled: boolean;
+    readonly create: CreateHttpFilter;
+  }[];
+  readonly terminal: { readonly name: string; readonly create: CreateTerminalHttpFilter };
+}
+
+/** What one filter sees of its stream. */
+export class FilterHandle implements HttpStream {
+  readonly name: string;
+  readonly filter: HttpFilter;
+  private readonly stream: ActiveStream;
+
+  constructor(stream: ActiveStream, name: string, create: CreateHttpFilter) {
+    this.stream = stream;
+    this.name = name;
+    this.filter = create(this);
+  }
+
+  get id(): number {
+    return this.stream.id;
+  }
+  get info(): StreamInfo {
+    return this.stream.info;
+  }
+  get requestHeaders(): RequestHeaders {
+    return this.stream.requestHeaders;
+  }
+  get requestTrailers(): Trailers | undefined {
+    return this.stream.requestTrailers;
+  }
+  get responseHeaders(): ResponseHeaders | undefined {
+    return this.stream.responseHeaders;
+  }
+  get responseTrailers(): Trailers | undefined {
+    return this.stream.responseTrailers;
+  }
+  get route(): Route | undefined {
+    return this.stream.route;
+  }
+  clearRouteCache(): void {
+    this.stream.clearRouteCache();
+  }
+  perRouteConfig<T>(): T | undefined {
+    return this.stream.route?.perFilterConfigs(this.name)[0] as T | undefined;
+  }
+  perRouteConfigs<T>(): readonly T[] {
+    const mostSpecificFirst = this.stream.route?.perFilterConfigs(this.name) ?? [];
+    return [...mostSpecificFirst].reverse() as T[];
+  }
+  reply(reply: LocalReply): void {
+    this.stream.reply(reply);
+  }
+  resumeRequest(): void {
+    this.stream.resumeFilter('request', this.filter);
+  }
+  resumeResponse(): void {
+    this.stream.resumeFilter('response', this.filter);
+  }
+  get heldRequestBody(): readonly Buffer[] {
+    return this.stream.heldBody('request', this.filter);
+  }
+  get heldResponseBody(): readonly Buffer[] {
+    return this.stream.heldBody('response', this.filter);
+  }
+  get bufferLimit(): number {
+    return this.stream.bufferLimit;
+  }
+  set bufferLimit(bytes: number) {
+    this.stream.bufferLimit = bytes;
+  }
+  addRequestTrailers(): Trailers {
+    return this.stream.addRequestTrailers();
+  }
+  addResponseTrailers(): Trailers {
+    return this.stream.addResponseTrailers();
+  }
+  reset(reason: StreamResetReason): void {
+    this.stream.reset(reason);
+  }
+}
+
+export type Direction = 'request' | 'response';
+
+/** The pipelines of a stream that has more filters than the terminal one. */
+export interface StreamFilters {
+  readonly handles: readonly FilterHandle[];
+  readonly request: FilterPipeline<RequestHeaders>;
+  readonly response: FilterPipeline<ResponseHeaders>;
+}

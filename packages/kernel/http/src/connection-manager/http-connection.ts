@@ -1,0 +1,183 @@
+import type {
+  CodecError,
+  Connection,
+  ConnectionCloseKind,
+  NetworkFilter,
+  Protocol,
+  RequestDecoder,
+  ResponseEncoder,
+  ServerCodec,
+  ServerCodecHandler,
+  Timer,
+} from '@dragoman/core';
+import { createServerCodec } from '@dragoman/http1';
+import { ActiveStream, type StreamOwner } from './active-stream.ts';
+import type { ConnectionManagerConfig } from './config.ts';
+import { StreamTimers, type TimedStream } from './stream-timers.ts';
+
+/** The connection manager on one downstream connection. */
+export class HttpConnection implements NetworkFilter, ServerCodecHandler, StreamOwner {
+  readonly config: ConnectionManagerConfig;
+  readonly connectionInfo: Connection['info'];
+  readonly localPort: number;
+  private readonly connection: Connection;
+  private readonly codec: ServerCodec;
+  private readonly start: number;
+  private readonly idleTimer: Timer;
+  private readonly durationTimer: Timer | undefined;
+  private readonly stopListeningForDrain: () => void;
+  private spareTimers: StreamTimers | undefined = undefined;
+  private readonly streams = new Set<ActiveStream>();
+  private requests = 0;
+  private rxCounted = 0;
+  private txCounted = 0;
+  /** Set when the connection is to end with the response in hand. */
+  private closing = false;
+
+  constructor(config: ConnectionManagerConfig, connection: Connection) {
+    this.config = config;
+    this.connection = connection;
+    this.connectionInfo = connection.info;
+    this.localPort = connection.info.localAddress.port;
+    const { clock, stats } = config;
+    this.start = clock.now();
+    connection.delayedCloseMs = config.delayedCloseMs;
+    this.codec = createServerCodec(connection, this, config.http1);
+    stats.cxTotal.inc();
+    stats.cxActive.inc();
+    stats.cxHttp1Total.inc();
+    stats.cxHttp1Active.inc();
+    this.idleTimer = clock.timer(() => this.onIdle());
+    if (config.idleTimeoutMs > 0) this.idleTimer.enable(config.idleTimeoutMs);
+    if (config.maxConnectionDurationMs > 0) {
+      this.durationTimer = clock.timer(() => this.onMaxDuration());
+      this.durationTimer.enable(config.maxConnectionDurationMs);
+    }
+    this.stopListeningForDrain = config.drain.onDrain(() => this.onDrain());
+  }
+
+  // --- NetworkFilter -------------------------------------------------------------------------------------------------
+
+  onData(data: Buffer): undefined {
+    this.codec.dispatch(data);
+  }
+
+  onEnd(): void {
+    this.codec.onPeerEnd();
+  }
+
+  onWritable(): void {
+    this.codec.onWritable();
+  }
+
+  onClose(kind: ConnectionCloseKind, reason: string): void {
+    const { stats } = this.config;
+    const active = this.streams.size > 0;
+    this.codec.onConnectionClosed(reason);
+    for (const stream of this.streams) stream.onReset('connection-termination', '');
+    this.stopListeningForDrain();
+    this.idleTimer.disable();
+    this.durationTimer?.disable();
+    this.countBytes();
+    stats.cxActive.dec();
+    stats.cxHttp1Active.dec();
+    stats.cxDestroy.inc();
+    stats.cxLengthMs.record(Math.round(this.config.clock.now() - this.start));
+    if (kind === 'local') stats.cxDestroyLocal.inc();
+    else stats.cxDestroyRemote.inc();
+    if (!active) return;
+    stats.cxDestroyActiveRq.inc();
+    if (kind === 'local') stats.cxDestroyLocalActiveRq.inc();
+    else stats.cxDestroyRemoteActiveRq.inc();
+  }
+
+  // --- ServerCodecHandler ----------------------------------------------------------------------------------------------
+
+  onStream(encoder: ResponseEncoder, protocol: Protocol): RequestDecoder {
+    this.idleTimer.disable();
+    this.requests++;
+    const stream = new ActiveStream(this, encoder, protocol);
+    this.streams.add(stream);
+    return stream;
+  }
+
+  onCodecError(error: CodecError, encoder: ResponseEncoder, decoder: RequestDecoder | undefined): void {
+    this.config.stats.cxProtocolError.inc();
+    const stream =
+      decoder instanceof ActiveStream
+        ? decoder
+        : (this.onStream(encoder, this.codec.protocol) as ActiveStream);
+    stream.onCodecError(error);
+  }
+
+  onStreamComplete(): void {
+    if (this.streams.size > 0) return;
+    if (this.closing) this.connection.close('flush-and-wait');
+    else if (this.config.idleTimeoutMs > 0) this.idleTimer.enable(this.config.idleTimeoutMs);
+  }
+
+  onConnectionDone(): void {
+    this.connection.close('flush-and-wait');
+  }
+
+  // --- StreamOwner -----------------------------------------------------------------------------------------------------
+
+  takeTimers(stream: TimedStream): StreamTimers {
+    const timers = this.spareTimers ?? new StreamTimers(this.config.clock);
+    this.spareTimers = undefined;
+    timers.stream = stream;
+    return timers;
+  }
+
+  giveTimers(timers: StreamTimers): void {
+    timers.disable();
+    this.spareTimers = timers;
+  }
+
+  shouldClose(): boolean {
+    const { config } = this;
+    if (this.closing) return true;
+    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
+      config.stats.cxMaxRequestsReached.inc();
+      this.closing = true;
+    } else if (config.drain.drainClose()) {
+      config.stats.cxDrainClose.inc();
+      this.closing = true;
+    }
+    return this.closing;
+  }
+
+  onStreamFinished(stream: ActiveStream): void {
+    this.streams.delete(stream);
+    this.countBytes();
+  }
+
+  // --- Ends --------------------------------------------------------------------------------------------------------------
+
+  private onIdle(): void {
+    this.config.stats.cxIdleTimeout.inc();
+    this.connection.close('flush', 'idle_timeout');
+  }
+
+  private onMaxDuration(): void {
+    this.config.stats.cxMaxDurationReached.inc();
+    this.closing = true;
+    this.codec.startDrain();
+    if (this.streams.size === 0) this.connection.close('flush', 'max_connection_duration_reached');
+  }
+
+  /** A connection between two requests can go at once; one in the middle says so with its response. */
+  private onDrain(): void {
+    if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
+    this.config.stats.cxDrainClose.inc();
+    this.connection.close('flush', 'drained');
+  }
+
+  private countBytes(): void {
+    const { bytesRead, bytesWritten } = this.connection;
+    this.config.stats.cxRxBytes.add(bytesRead - this.rxCounted);
+    this.config.stats.cxTxBytes.add(bytesWritten - this.txCounted);
+    this.rxCounted = bytesRead;
+    this.txCounted = bytesWritten;
+  }
+}
