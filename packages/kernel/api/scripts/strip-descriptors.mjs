@@ -64,6 +64,19 @@ function* typeNames(prefix, messages, enums) {
   }
 }
 
+/** Map entries are no types of their own to protobuf-es. */
+const withoutMapEntries = (messages) =>
+  messages
+    .filter((message) => !message.options?.mapEntry)
+    .map((message) => ({ ...message, nestedType: withoutMapEntries(message.nestedType) }));
+
+/** Everything that can be looked up in a file, relative to its package: messages, enums, services, extensions. */
+export function* typeNamesOf(file) {
+  yield* typeNames('', withoutMapEntries(file.messageType), file.enumType);
+  for (const service of file.service) yield service.name;
+  for (const extension of file.extension) yield extension.name;
+}
+
 /** Strips `set` in place and drops the files that `roots` (file names) no longer need. */
 export function stripDescriptors(set, roots) {
   const home = new Map();

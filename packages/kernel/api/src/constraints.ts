@@ -50,7 +50,8 @@ export function planOf(desc: DescMessage): MessagePlan {
 }
 
 /** The value of an option of `validate.proto`; undefined where it is not set. */
-function option(desc: DescMessage | DescField | DescOneof, name: string): unknown {
+function option(desc: DescMessage | DescField | DescOneof, name: 'rules' | 'required' | 'disabled'): unknown {
+  if (desc.proto.options === undefined) return undefined; // most have none: spares the lookup
   const extension = api.getExtension(`validate.${name}`) as never;
   const holder = desc as unknown as DescFile;
   return hasOption(holder, extension) ? getOption(holder, extension) : undefined;

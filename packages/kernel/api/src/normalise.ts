@@ -7,6 +7,7 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 import type { ConfigProblem } from '@dragoman/core';
+import { LazyRegistry } from './lazy-registry.ts';
 import { nearest } from './nearest.ts';
 import { camelCase, formatPath, type PathStep } from './path.ts';
 
@@ -524,8 +525,9 @@ export class Normaliser {
     if (!url.includes('/')) {
       this.fail(`${JSON.stringify(url)} is not a type URL`, `type.googleapis.com/${url}`);
     } else {
-      const names: string[] = [];
-      for (const type of this.options.registry) if (type.kind === 'message') names.push(type.typeName);
+      const { registry } = this.options;
+      const names =
+        registry instanceof LazyRegistry ? [...registry.names()] : [...registry].map((type) => type.typeName);
       const near = nearest(name, names) ?? sameLastName(name, names);
       const old = /\.v2(alpha\d?)?\.|\.api\.v2\./.test(name) ? ' (the v2 API is gone; use v3)' : '';
       this.fail(`unknown type ${name}${old}`, near === undefined ? undefined : `type.googleapis.com/${near}`);

@@ -1,19 +1,10 @@
-import {
-  createFileRegistry,
-  type DescEnum,
-  type DescMessage,
-  type DescService,
-  type FileRegistry,
-  fromBinary,
-} from '@bufbuild/protobuf';
+import type { DescEnum, DescMessage, DescService } from '@bufbuild/protobuf';
 import { tsEnum } from '@bufbuild/protobuf/codegenv2';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { descriptors } from './gen/descriptors.ts';
+import { contents, descriptors } from './gen/descriptors.ts';
+import { LazyRegistry } from './lazy-registry.ts';
 
 /** Every message, enum, service and extension of the Envoy v3 API, of xds and udpa, and the well-known types. */
-export const registry: FileRegistry = createFileRegistry(
-  fromBinary(FileDescriptorSetSchema, Buffer.from(descriptors, 'base64'), { readUnknownFields: true }),
-);
+export const registry: LazyRegistry = new LazyRegistry(Buffer.from(descriptors, 'base64'), contents);
 
 const TYPE_URL = 'type.googleapis.com/';
 

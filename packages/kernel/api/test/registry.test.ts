@@ -176,3 +176,33 @@ describe('nearest', () => {
     ['zzz', [], undefined],
   ])('%s', (name, candidates, expected) => expect(api.nearest(name, candidates)).toBe(expected));
 });
+
+describe('the lazy registry', () => {
+  it('finds types of each kind, and extensions by what they extend', () => {
+    expect(api.registry.get('envoy.config.cluster.v3.Cluster.LbPolicy')?.kind).toBe('enum');
+    expect(api.registry.getMessage('envoy.config.cluster.v3.Cluster.LbPolicy')).toBeUndefined();
+    expect(
+      api.registry.getService('envoy.service.cluster.v3.ClusterDiscoveryService')?.method.streamClusters
+        .methodKind,
+    ).toBe('bidi_streaming');
+    const rules = api.registry.getExtension('validate.rules')!;
+    expect(api.registry.getExtensionFor(rules.extendee, rules.number)).toBe(rules);
+    expect(api.registry.getExtensionFor(api.ClusterSchema, 1)).toBeUndefined();
+    expect(api.registry.getFile('no/such.proto')).toBeUndefined();
+    expect(api.registry.getFile('envoy/config/cluster/v3/cluster.proto')).toBe(api.ClusterSchema.file);
+  });
+
+  it('has every file and every type once, and one descriptor a type', () => {
+    const files = [...api.registry.files].map((file) => file.proto.name);
+    expect(new Set(files).size).toBe(files.length);
+    const types = [...api.registry].map((type) => type.typeName);
+    expect(new Set(types).size).toBe(types.length);
+    expect(new Set(api.registry.names())).toEqual(new Set(types));
+    for (const type of api.registry) {
+      if (type.kind !== 'message') continue;
+      for (const field of type.fields) {
+        if (field.message) expect(api.registry.getMessage(field.message.typeName)).toBe(field.message);
+      }
+    }
+  });
+});
