@@ -1,0 +1,2 @@
+export { type CompiledRegex, compileRegex } from './compile.ts';
+export { RegexSyntaxError } from './syntax-error.ts';
