@@ -247,8 +247,8 @@ describe('refusals', () => {
       ),
     );
     expect(problems.map((problem) => problem.path)).toEqual([
-      'hcm.route_config.virtual_hosts[0].routes[0].route.hedge_policy',
       'hcm.route_config.virtual_hosts[0].routes[0].route.cors',
+      'hcm.route_config.virtual_hosts[0].routes[0].route.hedge_policy',
       'hcm.route_config.virtual_hosts[0].routes[1].match.connect_matcher',
     ]);
   });
