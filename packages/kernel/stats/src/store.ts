@@ -75,6 +75,7 @@ export class StatsStore {
     return new ThreadStats({
       announce: (announcement) => source.receive(announcement),
       accepts: this.#accepts,
+      onLookup: (name) => this.recentLookups.record(name),
     });
   }
 
