@@ -2,13 +2,14 @@ import {
   type DescMessage,
   fromBinary,
   fromJson,
+  type JsonValue,
   type Message,
   type MessageShape,
   type Registry,
 } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { ConfigError } from '@dragoman/core';
-import { Normaliser } from './normalise.ts';
+import { GiveUp, Normaliser } from './normalise.ts';
 import { registry as api } from './registry.ts';
 
 const TYPED_STRUCTS = new Set(['xds.type.v3.TypedStruct', 'udpa.type.v1.TypedStruct']);
@@ -72,17 +73,28 @@ export function anyTypeName(any: Any): string {
 
 function unwrap(struct: TypedStruct, registry: Registry): Message {
   const desc = registry.getMessage(nameOf(struct.typeUrl));
-  return desc === undefined ? struct : readLoose(desc, struct.value ?? {}, registry);
+  // A static config was checked for unknown fields when it was loaded; elsewhere they are let through, as in binary.
+  return desc === undefined ? struct : readLoose(desc, struct.value ?? {}, registry, true);
 }
 
-/** Reads JSON by the loader's rules into a message. @throws ConfigError with every problem */
+/**
+ * Reads JSON by the loader's rules into a message.
+ * @param allowUnknownFields leaves fields out that the message does not have. Default false: they are problems.
+ * @throws ConfigError with every problem
+ */
 export function readLoose<S extends DescMessage>(
   desc: S,
   value: unknown,
   registry: Registry = api,
+  allowUnknownFields = false,
 ): MessageShape<S> {
-  const normaliser = new Normaliser({ registry });
-  const json = normaliser.message(desc, value);
+  const normaliser = new Normaliser({ registry, allowUnknownFields });
+  let json: JsonValue | undefined;
+  try {
+    json = normaliser.message(desc, value);
+  } catch (error) {
+    if (!(error instanceof GiveUp)) throw error;
+  }
   if (normaliser.problems.length > 0 || json === undefined) throw new ConfigError(normaliser.problems);
   return fromJson(desc, json, { registry, recursionLimit: 1000 });
 }

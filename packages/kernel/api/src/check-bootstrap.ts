@@ -45,20 +45,18 @@ function duplicates(
  */
 export function bootstrapVisitors(
   bootstrap: Bootstrap | undefined,
-  checkRegex: ((pattern: string) => void) | undefined,
+  checkRegex: (pattern: string) => void,
 ): Map<string, Visitor[]> {
   const visitors = new Map<string, Visitor[]>();
-  if (checkRegex !== undefined) {
-    const regex = (matcher: RegexMatcher, checker: ConstraintChecker): void => {
-      try {
-        checkRegex(matcher.regex);
-      } catch (error) {
-        checker.report(`not a valid regular expression: ${(error as Error).message}`, 'regex');
-      }
-    };
-    visitors.set('envoy.type.matcher.v3.RegexMatcher', [regex as Visitor]);
-    visitors.set('xds.type.matcher.v3.RegexMatcher', [regex as Visitor]);
-  }
+  const regex = (matcher: RegexMatcher, checker: ConstraintChecker): void => {
+    try {
+      checkRegex(matcher.regex);
+    } catch (error) {
+      checker.report(`not a valid regular expression: ${(error as Error).message}`, 'regex');
+    }
+  };
+  visitors.set('envoy.type.matcher.v3.RegexMatcher', [regex as Visitor]);
+  visitors.set('xds.type.matcher.v3.RegexMatcher', [regex as Visitor]);
   if (bootstrap !== undefined) {
     const clusters = new Set(bootstrap.staticResources?.clusters.map((cluster) => cluster.name));
     const manager = (hcm: HttpConnectionManager, checker: ConstraintChecker): void => {

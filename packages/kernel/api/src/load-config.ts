@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type DescMessage, fromBinary, fromJson, type MessageShape, type Registry } from '@bufbuild/protobuf';
-import { ConfigError, type ConfigProblem } from '@dragoman/core';
+import { ConfigError, type ConfigProblem, compileRegex } from '@dragoman/core';
 import { bootstrapVisitors, checkBootstrap } from './check-bootstrap.ts';
 import { checkConstraints, type Visitor } from './constraints.ts';
 import { type Bootstrap, BootstrapSchema } from './gen/index.ts';
@@ -241,7 +241,7 @@ export function loadConfig<S extends DescMessage>(
   const isBootstrap = schema.typeName === BootstrapSchema.typeName;
   const visitors: ReadonlyMap<string, readonly Visitor[]> = bootstrapVisitors(
     isBootstrap ? (message as unknown as Bootstrap) : undefined,
-    options.checkRegex,
+    options.checkRegex ?? compileRegex,
   );
   const problems = checkConstraints(schema, message, {
     registry: options.registry,

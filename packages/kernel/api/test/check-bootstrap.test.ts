@@ -103,4 +103,16 @@ describe('a bootstrap as a whole', () => {
     ]);
     expect(seen).toEqual(['a(', 'b+']);
   });
+
+  it('takes RE2 syntax by default, and only that', () => {
+    const text = (pattern: string) =>
+      bootstrap('route: {cluster: other}').replace(
+        '{prefix: /}',
+        () => `{safe_regex: {regex: '${pattern}'}}`,
+      );
+    expect(problems(text('^/(?P<id>[0-9]+)$'))).toEqual([]);
+    expect(problems(text('(?=a)b'))).toEqual([
+      expect.stringMatching(/^x\.yaml:18:\d+: .*safe_regex\.regex: not a valid regular expression: /),
+    ]);
+  });
 });

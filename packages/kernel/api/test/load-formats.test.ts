@@ -231,6 +231,15 @@ static_resources:
     );
   });
 
+  it('may have unknown fields when those are allowed', () => {
+    const text = struct('xds.type.v3.TypedStruct', '{stat_prefix: s, cluster: c, more: 1}');
+    const { message, warnings } = loadConfig({ text }, { allowUnknownStaticFields: true });
+    const filter = message.staticResources!.listeners[0].filterChains[0].filters[0];
+    if (filter.configType.case !== 'typedConfig') throw new Error('no typed config');
+    expect(unpackAnyAs(filter.configType.value, TcpProxySchema)?.statPrefix).toBe('s');
+    expect(warnings.map((warning) => warning.line)).toEqual([12]);
+  });
+
   it('of an unknown type stays as it is, for the extension that knows it', () => {
     const { message } = loadConfig({
       text: struct('xds.type.v3.TypedStruct', '{a: 1}').replace(TCP_PROXY, 'my/own.Type'),
