@@ -1,4 +1,10 @@
-import { Address, type ConnectionInfo, type OriginalIpDetection, RequestHeaders, type RequestIds } from '@dragoman/core';
+import {
+  Address,
+  type ConnectionInfo,
+  type OriginalIpDetection,
+  RequestHeaders,
+  type RequestIds,
+} from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
 import { compileRequestMutation, type RequestMutationOptions } from '../src/headers/index.ts';
 import { streamInfo } from './routes-support.ts';
@@ -107,7 +113,9 @@ describe("the client's address", () => {
       expect(result).toMatchObject({ rejectStatus: 0, internal, edge: useRemoteAddress && !internal });
       expect(headers.getJoined('x-forwarded-for')).toBe(upstream);
       expect(headers.get('x-envoy-internal')).toBe(internal ? 'true' : undefined);
-      expect(headers.get('x-envoy-external-address')).toBe(useRemoteAddress && !internal ? client : undefined);
+      expect(headers.get('x-envoy-external-address')).toBe(
+        useRemoteAddress && !internal ? client : undefined,
+      );
     },
   );
 
@@ -122,22 +130,38 @@ describe("the client's address", () => {
   });
 
   it('leaves x-forwarded-for alone with skip_xff_append', () => {
-    const { headers } = run({ useRemoteAddress: true, skipXffAppend: true }, { 'x-forwarded-for': '1.1.1.1' }, EXTERNAL);
+    const { headers } = run(
+      { useRemoteAddress: true, skipXffAppend: true },
+      { 'x-forwarded-for': '1.1.1.1' },
+      EXTERNAL,
+    );
     expect(headers.get('x-forwarded-for')).toBe('1.1.1.1');
   });
 
   it('knows which addresses are internal from the config', () => {
-    const internalAddresses = { unixSockets: true, cidrRanges: [{ addressPrefix: '203.0.113.0', prefixLength: 24 }] };
+    const internalAddresses = {
+      unixSockets: true,
+      cidrRanges: [{ addressPrefix: '203.0.113.0', prefixLength: 24 }],
+    };
     const options = { useRemoteAddress: true, internalAddresses };
     expect(run(options, {}, EXTERNAL).result.internal).toBe(true);
     expect(run(options, {}, INTERNAL).result.internal).toBe(false);
     expect(run(options, {}, { remoteAddress: Address.pipe('/run/a.sock') }).result.internal).toBe(true);
-    expect(run({ useRemoteAddress: true }, {}, { remoteAddress: Address.pipe('/run/a.sock') }).result.internal).toBe(false);
-    expect(() => run({ internalAddresses: { unixSockets: false, cidrRanges: [{ addressPrefix: 'x', prefixLength: 1 }] } })).toThrow(
-      /cidr_ranges\[0\]\.address_prefix/,
-    );
+    expect(
+      run({ useRemoteAddress: true }, {}, { remoteAddress: Address.pipe('/run/a.sock') }).result.internal,
+    ).toBe(false);
     expect(() =>
-      run({ internalAddresses: { unixSockets: false, cidrRanges: [{ addressPrefix: '10.0.0.0', prefixLength: 33 }] } }),
+      run({
+        internalAddresses: { unixSockets: false, cidrRanges: [{ addressPrefix: 'x', prefixLength: 1 }] },
+      }),
+    ).toThrow(/cidr_ranges\[0\]\.address_prefix/);
+    expect(() =>
+      run({
+        internalAddresses: {
+          unixSockets: false,
+          cidrRanges: [{ addressPrefix: '10.0.0.0', prefixLength: 33 }],
+        },
+      }),
     ).toThrow(/prefix_len/);
   });
 
@@ -149,7 +173,9 @@ describe("the client's address", () => {
     const { info, result } = run({ originalIpDetection: extensions }, {}, EXTERNAL);
     expect([info.remoteAddress.ip, result.internal]).toEqual(['10.0.0.1', true]);
     expect(run({ originalIpDetection: [answer('10.0.0.1', false)] }).result.internal).toBe(false);
-    const refusing: OriginalIpDetection = { detect: () => ({ address: undefined, trusted: false, rejectStatus: 403 }) };
+    const refusing: OriginalIpDetection = {
+      detect: () => ({ address: undefined, trusted: false, rejectStatus: 403 }),
+    };
     expect(run({ originalIpDetection: [refusing] }).result.rejectStatus).toBe(403);
   });
 });
@@ -160,7 +186,13 @@ describe('scheme and port', () => {
     ['edge, plaintext, forged', { useRemoteAddress: true }, 'https', EXTERNAL, 'http'],
     ['edge, TLS, forged', { useRemoteAddress: true }, 'http', { ...EXTERNAL, ...tls }, 'https'],
     ['behind a trusted hop', { useRemoteAddress: true, xffNumTrustedHops: 1 }, 'https', EXTERNAL, 'https'],
-    ['behind a trusted hop, absent', { useRemoteAddress: true, xffNumTrustedHops: 1 }, undefined, EXTERNAL, 'http'],
+    [
+      'behind a trusted hop, absent',
+      { useRemoteAddress: true, xffNumTrustedHops: 1 },
+      undefined,
+      EXTERNAL,
+      'http',
+    ],
     ['inside', {}, 'https', EXTERNAL, 'https'],
     ['inside, absent', {}, undefined, { ...EXTERNAL, ...tls }, 'https'],
     ['overwritten', { schemeToOverwrite: 'https' }, 'http', EXTERNAL, 'https'],
@@ -187,7 +219,12 @@ describe('scheme and port', () => {
 });
 
 /** Which requests keep a header: from inside, from outside past the edge, from outside at the edge. */
-const SANITISING: readonly (readonly [header: string, internal: boolean, external: boolean, edge: boolean])[] = [
+const SANITISING: readonly (readonly [
+  header: string,
+  internal: boolean,
+  external: boolean,
+  edge: boolean,
+])[] = [
   ['x-envoy-retriable-status-codes', true, false, false],
   ['x-envoy-retriable-header-names', true, false, false],
   ['x-envoy-retry-on', true, false, false],
@@ -280,7 +317,14 @@ describe('hop by hop', () => {
         'x-kept': '1',
       },
     );
-    for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'x-nominated'])
+    for (const name of [
+      'connection',
+      'keep-alive',
+      'proxy-connection',
+      'transfer-encoding',
+      'upgrade',
+      'x-nominated',
+    ])
       expect(headers.get(name)).toBe(undefined);
     expect(headers.get('te')).toBe('trailers');
     expect(headers.get('x-kept')).toBe('1');
@@ -327,7 +371,13 @@ describe('hop by hop', () => {
 describe('request id, via, user agent', () => {
   it.each([
     ['edge makes a new one', { useRemoteAddress: true }, 'sent', EXTERNAL, 'id-1'],
-    ['edge keeps it when told to', { useRemoteAddress: true, preserveExternalRequestId: true }, 'sent', EXTERNAL, 'sent'],
+    [
+      'edge keeps it when told to',
+      { useRemoteAddress: true, preserveExternalRequestId: true },
+      'sent',
+      EXTERNAL,
+      'sent',
+    ],
     ['inside keeps it', { useRemoteAddress: true }, 'sent', INTERNAL, 'sent'],
     ['past the edge keeps it', {}, 'sent', EXTERNAL, 'sent'],
     ['makes one when there is none', {}, undefined, EXTERNAL, 'id-1'],
@@ -340,7 +390,9 @@ describe('request id, via, user agent', () => {
 
   it('appends via', () => {
     expect(run({ via: '1.1 me' }).headers.get('via')).toBe('1.1 me');
-    expect(run({ via: '1.1 me' }, { via: ['1.0 a', '1.1 b'] }).headers.getAll('via')).toEqual(['1.0 a,1.1 b, 1.1 me']);
+    expect(run({ via: '1.1 me' }, { via: ['1.0 a', '1.1 b'] }).headers.getAll('via')).toEqual([
+      '1.0 a,1.1 b, 1.1 me',
+    ]);
   });
 
   it('says who sends, with add_user_agent', () => {
@@ -348,7 +400,9 @@ describe('request id, via, user agent', () => {
     expect(headers.get('user-agent')).toBe('local-cluster');
     expect(headers.get('x-envoy-downstream-service-cluster')).toBe('local-cluster');
     expect(headers.get('x-envoy-downstream-service-node')).toBe('local-node');
-    expect(run({ userAgent: 'local-cluster' }, { 'user-agent': 'curl' }).headers.get('user-agent')).toBe('curl');
+    expect(run({ userAgent: 'local-cluster' }, { 'user-agent': 'curl' }).headers.get('user-agent')).toBe(
+      'curl',
+    );
   });
 
   it('takes a plain request from this machine without further ado', () => {

@@ -45,15 +45,26 @@ describe('every response', () => {
     expect(run({ serverHeader }, sent === undefined ? {} : { server: sent }).get('server')).toBe(expected);
   });
 
-  it('has a date, the upstream\'s when there is one', () => {
-    expect(run({}, { date: 'Thu, 01 Jan 1970 00:00:00 GMT' }).get('date')).toBe('Thu, 01 Jan 1970 00:00:00 GMT');
-    expect(run({}, {}).get('date')).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/);
+  it("has a date, the upstream's when there is one", () => {
+    expect(run({}, { date: 'Thu, 01 Jan 1970 00:00:00 GMT' }).get('date')).toBe(
+      'Thu, 01 Jan 1970 00:00:00 GMT',
+    );
+    expect(run({}, {}).get('date')).toMatch(
+      /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+    );
   });
 
   it('loses its hop-by-hop headers', () => {
     const headers = run(
       {},
-      { connection: 'keep-alive', 'keep-alive': 'timeout=5', 'proxy-connection': 'x', 'transfer-encoding': 'chunked', upgrade: 'h2c', 'x-kept': '1' },
+      {
+        connection: 'keep-alive',
+        'keep-alive': 'timeout=5',
+        'proxy-connection': 'x',
+        'transfer-encoding': 'chunked',
+        upgrade: 'h2c',
+        'x-kept': '1',
+      },
     );
     expect(headers.names).toEqual(['x-kept', 'date', 'server']);
   });
@@ -78,7 +89,13 @@ describe('every response', () => {
 describe('the date', () => {
   it('is made anew once a second', () => {
     let wall = 1_000_500;
-    const date = new DateHeader({ now: () => 0, wallTime: () => wall, timer: () => { throw new Error('no timers'); } });
+    const date = new DateHeader({
+      now: () => 0,
+      wallTime: () => wall,
+      timer: () => {
+        throw new Error('no timers');
+      },
+    });
     const first = date.text;
     expect(first).toBe('Thu, 01 Jan 1970 00:16:40 GMT');
     wall = 1_000_999;

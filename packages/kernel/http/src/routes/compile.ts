@@ -12,12 +12,13 @@ import type {
 import {
   atPath,
   ConfigError,
+  compileRegex,
   type FactoryContext,
   type MetadataValue,
   ProblemCollector,
   type RouteAction,
 } from '@dragoman/core';
-import { asciiLower, compileRegexMatcher, utf8Bytes } from '@dragoman/matching';
+import { asciiLower, utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
 import { compileConditions } from './conditions.ts';
@@ -419,7 +420,7 @@ function pathCondition(match: RouteMatch): PathCondition {
         throw ConfigError.at('path_separated_prefix', 'may not contain "?" or "#", nor end with "/"');
       return { kind: 'separated', path: text(specifier.value), ignoreCase };
     case 'safeRegex':
-      return { kind: 'regex', matches: atPath('safe_regex', () => compileRegexMatcher(specifier.value)) };
+      return { kind: 'regex', regex: atPath('safe_regex.regex', () => compileRegex(specifier.value.regex)) };
     default:
       throw ConfigError.at('', 'a match needs one of prefix, path, safe_regex, path_separated_prefix');
   }

@@ -1,6 +1,6 @@
 import type { RegexMatchAndSubstitute } from '@dragoman/api';
 import { atPath, ConfigError, compileRegex, type RequestHeaders, wellKnownId } from '@dragoman/core';
-import { utf8Bytes, utf8Text } from '@dragoman/matching';
+import { utf8Bytes } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 
 const ID_ORIGINAL_PATH = wellKnownId('x-envoy-original-path');
@@ -21,9 +21,9 @@ export function compileSubstitution(config: RegexMatchAndSubstitute): Substituti
   const pattern = config.pattern?.regex;
   if (pattern === undefined || pattern === '') throw ConfigError.at('pattern', 'is required');
   const regex = atPath('pattern.regex', () => compileRegex(pattern));
-  const replace = atPath('substitution', () => regex.compileReplacement(config.substitution));
+  const replace = atPath('substitution', () => regex.replacer(config.substitution));
   return (value) => {
-    const replaced = utf8Bytes(replace(utf8Text(value)));
+    const replaced = replace(value);
     return UNFIT.test(replaced) ? value : replaced;
   };
 }

@@ -1,4 +1,4 @@
-import type { RequestHeaders, StreamInfo } from '@dragoman/core';
+import type { CompiledRegex, RequestHeaders, StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 import type { CompiledRoute } from './compiled-route.ts';
@@ -9,7 +9,7 @@ import type { WeightedRoutes } from './weighted-clusters.ts';
 /** How a route matches the path. `path` is in bytes; in lower case when case does not count. */
 export type PathCondition =
   | { readonly kind: 'exact' | 'prefix' | 'separated'; readonly path: string; readonly ignoreCase: boolean }
-  | { readonly kind: 'regex'; readonly matches: (path: string) => boolean };
+  | { readonly kind: 'regex'; readonly regex: CompiledRegex };
 
 /** One entry of a virtual host's `routes`. */
 export interface RouteEntry {
@@ -113,7 +113,7 @@ export class VirtualHostRoutes {
       regexAt++;
       if (!holds) continue;
       text ??= headers.path.slice(0, end);
-      if (entry.path.kind === 'regex' && entry.path.matches(text)) return entry.target;
+      if (entry.path.kind === 'regex' && entry.path.regex.fullMatch(text)) return entry.target;
     }
   }
 }
