@@ -271,6 +271,8 @@ function withoutEchoes(
       misspelt: document.unknownKeys.has(problem),
     })),
   );
+  const isThere = (steps: readonly PathStep[]) =>
+    documents.some((document) => document.find(steps, 'value')?.depth === steps.length);
   return problems.filter(({ path }) => {
     const own = parsePath(path);
     const steps = own.map(stepText);
@@ -279,8 +281,7 @@ function withoutEchoes(
       if (different === -1) return true; // the hole, or in it
       if (different === steps.length) return hole.steps.length === steps.length + 1; // the message around it
       const siblings = different === hole.steps.length - 1 && steps.length === hole.steps.length;
-      const isThere = documents.some((document) => document.find(own, 'value')?.depth === own.length);
-      return siblings && hole.misspelt && !isThere;
+      return siblings && hole.misspelt && !isThere(own);
     });
   });
 }
