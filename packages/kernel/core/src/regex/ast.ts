@@ -28,21 +28,22 @@ export type RegexNode =
 
 export const EMPTY: RegexNode = { kind: 'empty' };
 
-/** Whether it can match the empty text. */
-export function isNullable(node: RegexNode): boolean {
+/** Whether it can match the empty text. @param anywhere wherever it stands: assertions do not count */
+export function isNullable(node: RegexNode, anywhere = false): boolean {
   switch (node.kind) {
     case 'empty':
-    case 'assertion':
       return true;
+    case 'assertion':
+      return !anywhere;
     case 'set':
       return false;
     case 'concat':
-      return node.items.every(isNullable);
+      return node.items.every((item) => isNullable(item, anywhere));
     case 'alternate':
-      return node.items.some(isNullable);
+      return node.items.some((item) => isNullable(item, anywhere));
     case 'group':
-      return isNullable(node.item);
+      return isNullable(node.item, anywhere);
     case 'repeat':
-      return node.min === 0 || isNullable(node.item);
+      return node.min === 0 || isNullable(node.item, anywhere);
   }
 }

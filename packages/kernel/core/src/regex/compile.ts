@@ -109,6 +109,14 @@ class Regex implements CompiledRegex {
 
   replacer(substitution: string): (text: string) => string {
     const rewrite = parseRewrite(substitution, this.groupCount);
+    if (some(this.root, (node) => node.kind === 'repeat' && node.max > 1 && isNullable(node.item))) {
+      throw new RegexSyntaxError(
+        this.pattern,
+        0,
+        'it repeats what may match nothing, so that how far a match reaches is not defined alike everywhere',
+        'repeat something that matches at least one character: (?:a|b)* instead of (?:a*|b)*',
+      );
+    }
     for (const part of rewrite) {
       if (typeof part === 'number' && part > 0 && isUnstable(this.root, part, false, false)) {
         throw new RegexSyntaxError(
@@ -257,8 +265,8 @@ function asIs(text: string): string {
 }
 
 /**
- * Whether what group `index` captured depends on the engine: in a repetition JavaScript forgets a group at the beginning of each round, and
- * refuses rounds that match nothing; RE2 does neither.
+ * Whether what group `index` captured depends on the engine: JavaScript forgets a group at the beginning of each round of a repetition,
+ * RE2 does not.
  */
 function isUnstable(node: RegexNode, index: number, repeated: boolean, skippable: boolean): boolean {
   switch (node.kind) {
@@ -271,17 +279,16 @@ function isUnstable(node: RegexNode, index: number, repeated: boolean, skippable
         (node.index === index && repeated && skippable) || isUnstable(node.item, index, repeated, skippable)
       );
     case 'repeat': {
-      const rounds = node.max > 1;
-      if (rounds && isNullable(node.item) && holdsGroup(node.item, index)) return true;
-      return isUnstable(node.item, index, repeated || rounds, repeated && (skippable || node.min === 0));
+      return isUnstable(
+        node.item,
+        index,
+        repeated || node.max > 1,
+        repeated && (skippable || node.min === 0),
+      );
     }
     default:
       return false;
   }
-}
-
-function holdsGroup(node: RegexNode, index: number): boolean {
-  return some(node, (candidate) => candidate.kind === 'group' && candidate.index === index);
 }
 
 function symbolLength(symbols: string, at: number): number {

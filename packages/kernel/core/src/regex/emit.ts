@@ -89,11 +89,15 @@ class Emitter {
   }
 
   private repeat(node: RegexNode & { kind: 'repeat' }, budget: number): string {
-    const { min, max, greedy } = node;
+    const { max, greedy } = node;
+    // With a body that matches nothing anywhere a minimum asks for nothing.
+    const min = isNullable(node.item, true) ? 0 : node.min;
     const lazy = greedy ? '' : '?';
     if (max === 0) return '(?:)';
     const unbounded = max === Number.POSITIVE_INFINITY;
-    if (min <= 1 && (unbounded || max === 1)) {
+    // V8 copies the body of `x+` when x may match nothing: then we do, as for a count.
+    const copied = min === 1 && unbounded && isNullable(node.item);
+    if (min <= 1 && (unbounded || max === 1) && !copied) {
       if (min === 1 && max === 1) return this.body(node.item, budget);
       if (min === 0) this.optionalParts++;
       return `${this.body(node.item, budget)}${min === 1 ? '+' : unbounded ? '*' : '?'}${lazy}`;

@@ -229,13 +229,17 @@ class Parser {
   private escape(start: number, items: RegexNode[]): void {
     switch (this.pattern[this.at]) {
       case 'A':
-        return this.pushAssertion(items, 'begin-text');
+        this.pushAssertion(items, 'begin-text');
+        return;
       case 'z':
-        return this.pushAssertion(items, 'end-text');
+        this.pushAssertion(items, 'end-text');
+        return;
       case 'b':
-        return this.pushAssertion(items, 'word-boundary');
+        this.pushAssertion(items, 'word-boundary');
+        return;
       case 'B':
-        return this.pushAssertion(items, 'not-word-boundary');
+        this.pushAssertion(items, 'not-word-boundary');
+        return;
       case 'C':
         throw this.error(start, '\\C (a single byte) is not supported', 'use (?s:.) for any character');
       case 'Q':
