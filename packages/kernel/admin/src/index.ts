@@ -1,1 +1,26 @@
-export {};
+export { Admin, type AdminOptions } from './admin.ts';
+export type { Endpoint, EndpointParameter } from './endpoint.ts';
+export {
+  type AdminRequest,
+  type AdminResponse,
+  html,
+  json,
+  jsonText,
+  ok,
+  Query,
+  text,
+} from './request.ts';
+export { type AdminLogEntry, type AdminServer, type AdminServerOptions, startAdminServer } from './server.ts';
+export type {
+  AdminCircuitBreaker,
+  AdminCluster,
+  AdminHost,
+  AdminHostStats,
+  AdminListener,
+  AdminLogger,
+  AdminOutlierDetector,
+  AdminRuntimeLayer,
+  AdminState,
+  Awaitable,
+  DrainListenersOptions,
+} from './state.ts';

@@ -1,0 +1,49 @@
+import {
+  CertificatesSchema,
+  create,
+  MemorySchema,
+  ServerInfo_State,
+  ServerInfoSchema,
+  UnreadyTargetsDumpsSchema,
+} from '@dragoman/api';
+import type { Endpoint } from '../endpoint.ts';
+import { messageJson } from '../proto.ts';
+import { json, text } from '../request.ts';
+
+export function serverInfo(): Endpoint[] {
+  return [
+    {
+      path: '/server_info',
+      help: 'print version, state, uptime and options',
+      handle: (state) => json(messageJson(ServerInfoSchema, state.serverInfo(), true)),
+    },
+    {
+      path: '/ready',
+      help: 'print the state: 200 when LIVE, else 503',
+      handle: (state) => {
+        const current = create(ServerInfoSchema, state.serverInfo()).state;
+        return text(`${ServerInfo_State[current]}\n`, current === ServerInfo_State.LIVE ? 200 : 503);
+      },
+    },
+    {
+      path: '/hot_restart_version',
+      help: 'print which versions a hot restart may go between',
+      handle: (state) => text(create(ServerInfoSchema, state.serverInfo()).hotRestartVersion),
+    },
+    {
+      path: '/memory',
+      help: 'print the use of memory, in bytes',
+      handle: async (state) => json(messageJson(MemorySchema, await state.memory(), true)),
+    },
+    {
+      path: '/certs',
+      help: 'print loaded certificates',
+      handle: async (state) => json(messageJson(CertificatesSchema, await state.certificates(), true)),
+    },
+    {
+      path: '/init_dump',
+      help: 'print what the start is waiting for',
+      handle: (state) => json(messageJson(UnreadyTargetsDumpsSchema, state.unreadyTargets())),
+    },
+  ];
+}

@@ -1,0 +1,72 @@
+import { type DescField, getOption, type Message, registry } from '@dragoman/api';
+import { descriptorOf, fieldValue, isAny, openAny, packAny, setField } from './config-dump.ts';
+
+const REDACTED = '[redacted]';
+
+/** The proto option that marks fields whose values are secret. */
+const sensitive = registry.getExtension('udpa.annotations.sensitive') as Parameters<typeof getOption>[1];
+
+/**
+ * Replaces every value of a field that is marked `udpa.annotations.sensitive`, in Anys too, by `[redacted]` (numbers by
+ * zero). Changes `message` in place.
+ */
+export function redact(message: Message): void {
+  walk(message, false);
+}
+
+function walk(message: Message, secret: boolean): void {
+  if (isAny(message)) {
+    const inner = openAny(message);
+    if (inner === undefined) {
+      // What cannot be read cannot be told apart: below a secret field it goes, elsewhere there is nothing to find.
+      if (secret) message.value = new Uint8Array();
+      return;
+    }
+    walk(inner, secret);
+    message.value = packAny(inner).value;
+    return;
+  }
+  for (const field of descriptorOf(message).fields) {
+    const value = fieldValue(message, field);
+    if (value === undefined) continue;
+    walkField(message, field, value, secret || getOption(field, sensitive) === true);
+  }
+}
+
+function walkField(message: Message, field: DescField, value: unknown, secret: boolean): void {
+  if (field.fieldKind === 'message') {
+    walk(value as Message, secret);
+  } else if (field.fieldKind === 'list') {
+    const list = value as unknown[];
+    if (field.listKind === 'message') for (const element of list) walk(element as Message, secret);
+    else if (secret) setField(message, field, list.map(hide));
+  } else if (field.fieldKind === 'map') {
+    const map = value as Record<string, unknown>;
+    for (const key of Object.keys(map)) {
+      if (field.mapKind === 'message') walk(map[key] as Message, secret);
+      else if (secret) map[key] = hide(map[key]);
+    }
+  } else if (secret && field.fieldKind === 'scalar' && !isEmpty(value)) {
+    setField(message, field, hide(value));
+  }
+}
+
+/** A text that is empty was not set: there is nothing to hide. */
+function isEmpty(value: unknown): boolean {
+  return (typeof value === 'string' || value instanceof Uint8Array) && value.length === 0;
+}
+
+function hide(value: unknown): unknown {
+  switch (typeof value) {
+    case 'string':
+      return REDACTED;
+    case 'number':
+      return 0;
+    case 'bigint':
+      return 0n;
+    case 'boolean':
+      return false;
+    default:
+      return value instanceof Uint8Array ? Buffer.from(REDACTED) : value;
+  }
+}
