@@ -1,4 +1,10 @@
 import {
+  create,
+  type JsonObject,
+  type SubstitutionFormatString,
+  SubstitutionFormatStringSchema,
+} from '@dragoman/api';
+import {
   Address,
   type ConnectionInfo,
   type HostDescription,
@@ -134,4 +140,9 @@ export function fullContext(): LogContext {
   const responseTrailers = new Trailers();
   responseTrailers.append('x-checksum', 'abc');
   return { info, request, response, responseTrailers, type: 'DownstreamEnd' };
+}
+
+/** A `SubstitutionFormatString` with a JSON format. */
+export function jsonMessage(value: JsonObject, omitEmptyValues = false): SubstitutionFormatString {
+  return create(SubstitutionFormatStringSchema, { format: { case: 'jsonFormat', value }, omitEmptyValues });
 }

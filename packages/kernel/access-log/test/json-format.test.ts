@@ -1,0 +1,87 @@
+import type { JsonObject } from '@dragoman/api';
+import type { LogContext } from '@dragoman/core';
+import { describe, expect, it } from 'vitest';
+import { createFormatterFactory } from '../src/index.ts';
+import { emptyContext, fullContext, jsonMessage } from './fixtures.ts';
+
+const factory = createFormatterFactory();
+
+function line(format: JsonObject, context: LogContext, omitEmptyValues = false): string {
+  return factory.fromConfig(jsonMessage(format, omitEmptyValues)).format(context);
+}
+
+describe('JSON format', () => {
+  it('sorts keys, nests, keeps types and ends with a newline', () => {
+    const format: JsonObject = {
+      z: '%PROTOCOL%',
+      a: { y: '%RESPONSE_CODE%', x: ['%DURATION%', 'word', 1.5, true, null, '%TRACE_ID%'] },
+      m: 'code %RESPONSE_CODE% of %TRACE_ID%',
+      Z: '',
+      '"é': 'é',
+    };
+    expect(line(format, fullContext())).toBe(
+      '{"\\"\xc3\xa9":"\xc3\xa9","Z":"","a":{"x":[34,"word",1.5,true,null,null],"y":200},"m":"code 200 of -","z":"HTTP/1.1"}\n',
+    );
+  });
+
+  it('makes an empty object of an empty format', () => {
+    expect(line({}, fullContext())).toBe('{}\n');
+    expect(line({ a: {}, b: [] }, fullContext())).toBe('{"a":{},"b":[]}\n');
+  });
+
+  it('leaves out what has no value when told to', () => {
+    const format: JsonObject = {
+      none: '%TRACE_ID%',
+      text: '[%TRACE_ID%]',
+      list: ['%TRACE_ID%', 'a', null],
+      empty: { deep: { none: '%REQ(x-none)%' } },
+      null: null,
+      flags: '%CUSTOM_FLAGS%',
+    };
+    expect(line(format, fullContext(), true)).toBe('{"flags":"","list":["a"],"text":"[]"}\n');
+    expect(line({ a: '%TRACE_ID%' }, fullContext(), true)).toBe('{}\n');
+  });
+
+  it('makes strings of all values for the older json_format', () => {
+    const message = jsonMessage({
+      code: '%RESPONSE_CODE%',
+      none: '%TRACE_ID%',
+      n: 3,
+      b: true,
+      o: '%UPSTREAM_METADATA(envoy.lb)%',
+    });
+    const formatter = factory.fromConfig(message, { valuesAsText: true });
+    expect(formatter.format(fullContext())).toBe(
+      '{"b":"true","code":"200","n":"3","none":"-","o":"{\\"stage\\":\\"canary\\",\\"weight\\":3}"}\n',
+    );
+  });
+
+  it('escapes what a peer may send', () => {
+    const context = fullContext();
+    const escaped = (value: string): string => {
+      context.request?.set('x-custom', value);
+      return line({ a: '%REQ(x-custom)%', b: '<%REQ(x-custom)%>' }, context);
+    };
+    expect(escaped('","admin":"yes')).toBe('{"a":"\\",\\"admin\\":\\"yes","b":"<\\",\\"admin\\":\\"yes>"}\n');
+    expect(escaped('a\\\n\r\t\b\f\u0000\u001b\x7f')).toBe(
+      '{"a":"a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f","b":"<a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f>"}\n',
+    );
+    // UTF-8 stays, anything else becomes JSON all the same.
+    expect(escaped('\xc3\xa9')).toBe('{"a":"\xc3\xa9","b":"<\xc3\xa9>"}\n');
+    expect(escaped('\xe9')).toBe('{"a":"\\u00e9","b":"<\\u00e9>"}\n');
+    expect(escaped('\u2028')).toBe('{"a":"\xe2\x80\xa8","b":"<\xe2\x80\xa8>"}\n');
+  });
+
+  it('writes metadata as JSON, whatever it holds', () => {
+    const context = emptyContext();
+    context.info.dynamicMetadata.set('ns', {
+      s: 'é"\n\u2028\x7f',
+      n: Number.NaN,
+      i: Number.POSITIVE_INFINITY,
+      l: '\ud800',
+    });
+    expect(line({ m: '%DYNAMIC_METADATA(ns)%' }, context)).toBe(
+      '{"m":{"i":null,"l":"\\ud800","n":null,"s":"\xc3\xa9\\"\\n\xe2\x80\xa8\\u007f"}}\n',
+    );
+  });
+});
