@@ -17,6 +17,8 @@ export interface Locality {
 export interface EndpointData {
   /** Text of an {@link Address}. */
   readonly address: string;
+  /** What makes it the same host in the next update. Default: the address. With it new connections go to a new address while the host, its stats and its open connections stay. */
+  readonly id?: string;
   /** The name DNS or the config gave it; empty when there is none. */
   readonly hostname: string;
   /** 1 … 2³²−1, default 1. */
