@@ -1,1 +1,1 @@
-export {};
+export { logicalDns } from './logical-dns.ts';

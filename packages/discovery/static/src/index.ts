@@ -1,1 +1,1 @@
-export {};
+export { staticDiscovery } from './static.ts';

@@ -1,1 +1,1 @@
-export {};
+export { strictDns } from './strict-dns.ts';

@@ -13,3 +13,9 @@ export {
   type ResourceKind,
 } from './resources.ts';
 export { CLUSTER_COUNTERS, CLUSTER_GAUGES } from './stats/cluster-stats.ts';
+export {
+  type ClusterSink,
+  type ClusterSources,
+  type ClusterSourcesOptions,
+  createClusterSources,
+} from './sources/cluster-sources.ts';

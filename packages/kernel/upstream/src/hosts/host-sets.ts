@@ -6,7 +6,7 @@ export const DEFAULT_OVERPROVISIONING_FACTOR = 140;
 
 /** The hosts of a cluster at one moment. */
 export interface HostSnapshot {
-  /** By address; a second entry of the same address has a key of its own. */
+  /** By identity; a second entry of the same one has a key of its own. */
   readonly byKey: ReadonlyMap<string, UpstreamHost>;
   /** One for each priority from 0 to the highest used; at least one. */
   readonly sets: readonly HostSet[];
@@ -19,8 +19,8 @@ export interface HostChange {
 }
 
 /**
- * Builds new host sets. A host whose address stays keeps its identity: stats, connections, load. An endpoint whose
- * address cannot be read is left out and reported to `onBadAddress`.
+ * Builds new host sets. A host whose address (or `id`) stays is the same host: stats, connections, load. An endpoint
+ * whose address cannot be read is left out and reported to `onBadAddress`.
  */
 export function applyHostList(
   clusterName: string,
@@ -34,12 +34,15 @@ export function applyHostList(
   for (const group of update.localities) {
     const members: UpstreamHost[] = [];
     for (const endpoint of group.endpoints) {
-      const key = freeKey(byKey, endpoint.address);
-      const host = previous.byKey.get(key) ?? newHost(clusterName, endpoint.address, onBadAddress);
-      if (host === undefined) continue;
-      host.update(endpoint, group.locality, group.priority);
-      byKey.set(key, host);
-      members.push(host);
+      const key = freeKey(byKey, endpoint.id ?? endpoint.address);
+      try {
+        const host = previous.byKey.get(key) ?? new UpstreamHost(clusterName, endpoint.address);
+        host.update(endpoint, group.locality, group.priority);
+        byKey.set(key, host);
+        members.push(host);
+      } catch {
+        onBadAddress(endpoint.address);
+      }
     }
     builders[group.priority].add(members);
   }
@@ -47,16 +50,6 @@ export function applyHostList(
   const removed: UpstreamHost[] = [];
   for (const [key, host] of previous.byKey) if (byKey.get(key) !== host) removed.push(host);
   return { snapshot: { byKey, sets: builders.map((builder) => builder.build(factor)) }, removed };
-}
-
-/** The same hosts with their health counted again. */
-export function recountHealth(snapshot: HostSnapshot): HostSnapshot {
-  const sets = snapshot.sets.map((set) => {
-    const builder = new SetBuilder(set.priority);
-    for (const group of set.hostsByLocality) builder.add(group as readonly UpstreamHost[]);
-    return builder.build(set.overprovisioningFactor);
-  });
-  return { byKey: snapshot.byKey, sets };
 }
 
 class SetBuilder {
@@ -92,23 +85,10 @@ export const EMPTY_SNAPSHOT: HostSnapshot = {
   sets: [new SetBuilder(0).build(DEFAULT_OVERPROVISIONING_FACTOR)],
 };
 
-function newHost(
-  clusterName: string,
-  address: string,
-  onBadAddress: (address: string) => void,
-): UpstreamHost | undefined {
-  try {
-    return new UpstreamHost(clusterName, address);
-  } catch {
-    onBadAddress(address);
-    return undefined;
-  }
-}
-
 /** The same address may be listed twice (a way to give it more weight): each listing is a host. */
-function freeKey(taken: ReadonlyMap<string, unknown>, address: string): string {
-  if (!taken.has(address)) return address;
+function freeKey(taken: ReadonlyMap<string, unknown>, identity: string): string {
+  if (!taken.has(identity)) return identity;
   let index = 2;
-  while (taken.has(`${address} ${index}`)) index++;
-  return `${address} ${index}`;
+  while (taken.has(`${identity} ${index}`)) index++;
+  return `${identity} ${index}`;
 }

@@ -71,9 +71,10 @@ class LocalHostStats implements HostStats {
   readonly rqTimeout = new LocalCounter('rq_timeout');
 }
 
-/** One host on this worker. It lives as long as its address stays in the cluster, whatever else an update changes. */
+/** One host on this worker. It lives as long as its identity stays in the cluster, whatever else an update changes. */
 export class UpstreamHost implements Host {
-  readonly address: Address;
+  /** Where new connections go. */
+  address: Address;
   readonly clusterName: string;
   readonly stats: HostStats = new LocalHostStats();
   hostname = '';
@@ -89,14 +90,17 @@ export class UpstreamHost implements Host {
 
   /** @throws RangeError when `address` is not the text of an {@link Address} */
   constructor(clusterName: string, address: string) {
-    const parsed = Address.parse(address);
-    if (parsed === undefined) throw new RangeError(`"${address}" is not an address`);
-    this.address = parsed;
+    this.address = parseAddress(address);
     this.clusterName = clusterName;
   }
 
-  /** Takes over what an update says of this host. */
+  /**
+   * Takes over what an update says of this host.
+   *
+   * @throws RangeError when it has moved to something that is no address
+   */
   update(data: EndpointData, locality: Locality, priority: number): void {
+    if (data.address !== this.address.text) this.address = parseAddress(data.address);
     this.hostname = data.hostname;
     this.locality = locality;
     this.priority = priority;
@@ -105,4 +109,10 @@ export class UpstreamHost implements Host {
     this.canary = this.metadata.get('envoy.lb')?.['canary'] === true;
     this.healthFlags = (this.healthFlags & ~FROM_SOURCE) | sourceHealthFlags(data.health);
   }
+}
+
+function parseAddress(text: string): Address {
+  const address = Address.parse(text);
+  if (address === undefined) throw new RangeError(`"${text}" is not an address`);
+  return address;
 }

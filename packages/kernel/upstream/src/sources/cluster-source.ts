@@ -1,0 +1,106 @@
+import { anyTypeName, type Cluster, Cluster_DiscoveryType } from '@dragoman/api';
+import type {
+  Discovery,
+  DiscoveryContext,
+  DiscoveryExtension,
+  DnsResolver,
+  ExtensionRegistry,
+  Gauge,
+  HostListUpdate,
+  Logger,
+  MainContext,
+} from '@dragoman/core';
+import { clusterResolver } from './dns-resolvers.ts';
+import { Membership } from './membership.ts';
+
+/** Who hears of a source's hosts. */
+export interface SourceListener {
+  onHosts(update: HostListUpdate): void;
+  /** The first answer or failure has come: the cluster may be used. */
+  onWarm(): void;
+}
+
+/** The discovery of one cluster, on main. */
+export class ClusterSource {
+  readonly message: Cluster;
+  /** The hosts as last published. */
+  last: HostListUpdate | undefined = undefined;
+  private readonly discovery: Discovery;
+  private readonly ownResolver: DnsResolver | undefined;
+  private readonly membership: Membership;
+  private readonly warmingState: Gauge;
+  private readonly logger: Logger;
+  private active = false;
+  private isWarm = false;
+
+  /** @throws ConfigError with paths relative to the cluster */
+  constructor(message: Cluster, registry: ExtensionRegistry, context: MainContext) {
+    this.message = message;
+    const statName = message.altStatName === '' ? message.name : message.altStatName;
+    const clusterScope = context.stats.scope(`cluster.${statName}`);
+    const extension = findDiscovery(message, registry);
+    this.ownResolver = clusterResolver(message, registry, context);
+    const scoped: DiscoveryContext = Object.assign(Object.create(context) as MainContext, {
+      dns: this.ownResolver ?? context.dns,
+      clusterScope,
+    });
+    this.discovery = extension.create(message as never, scoped);
+    this.membership = new Membership(clusterScope);
+    this.warmingState = clusterScope.gauge('warming_state');
+    this.logger = context.loggers.logger('upstream');
+  }
+
+  /** False until the first answer or failure. */
+  get warm(): boolean {
+    return this.isWarm;
+  }
+
+  start(listener: SourceListener): void {
+    this.active = true;
+    this.warmingState.set(1);
+    this.discovery.start({
+      onHosts: (update) => {
+        if (!this.active) return;
+        this.last = update;
+        this.membership.record(update);
+        listener.onHosts(update);
+        this.setWarm(listener);
+      },
+      onFailure: (reason) => {
+        if (!this.active) return;
+        this.logger.warn(`cluster ${this.message.name}: ${reason}`);
+        this.setWarm(listener);
+      },
+    });
+  }
+
+  stop(): void {
+    this.active = false;
+    this.discovery.stop();
+    this.ownResolver?.close();
+    this.membership.clear();
+  }
+
+  private setWarm(listener: SourceListener): void {
+    if (this.isWarm) return;
+    this.isWarm = true;
+    this.warmingState.set(0);
+    listener.onWarm();
+  }
+}
+
+function findDiscovery(cluster: Cluster, registry: ExtensionRegistry): DiscoveryExtension {
+  const kind = cluster.clusterDiscoveryType;
+  if (kind.case === 'clusterType') {
+    const any = kind.value.typedConfig;
+    return registry.resolve(
+      'discovery',
+      kind.value.name,
+      any === undefined ? undefined : anyTypeName(any),
+      'cluster_type',
+    );
+  }
+  const type = Cluster_DiscoveryType[kind.case === 'type' ? kind.value : Cluster_DiscoveryType.STATIC];
+  const found = registry.ofCategory('discovery').find((extension) => extension.clusterType === type);
+  return found ?? registry.resolve('discovery', `envoy.cluster.${type?.toLowerCase()}`, undefined, 'type');
+}
