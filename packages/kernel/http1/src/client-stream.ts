@@ -60,6 +60,9 @@ export class ClientStream implements RequestEncoder {
       writer.framing = Framing.chunked;
       text += framing.chunked;
     }
+    // A body that the peer may not expect (RFC 9110 section 9.3.1) must not become the next request.
+    if (writer.framing !== Framing.none && (this.isHead || method === 'GET') && length !== 0)
+      codec.closeAfter();
     if (serialiser.close) {
       codec.closeAfter();
       text += framing.close;

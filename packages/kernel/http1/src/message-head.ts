@@ -1,6 +1,7 @@
 import { type HeaderMap, NOT_WELL_KNOWN, type Trailers } from '@dragoman/core';
 import { Http1Details } from './details.ts';
 import { FieldScanner, INVALID, MARKS, UNKNOWN_MIXED } from './field-scanner.ts';
+import { listMembers } from './lists.ts';
 import { NAME_IDS, NAME_ROLES, NAMES, NameRole } from './names.ts';
 
 /** `latin1Slice` is what `toString('latin1')` ends in; called directly it is 40 ns cheaper. Node's types leave it out. */
@@ -32,6 +33,22 @@ export function parseContentLength(value: string): number {
   return number;
 }
 
+const SHORTEST_ALIAS = 'contentlength'.length;
+const LETTER_C = 0x63;
+const LETTER_T = 0x74;
+
+/**
+ * Names such as `transfer_encoding` and `content--length`: harmless here, but a peer that folds delimiters (CGI and its heirs)
+ * takes them for the real one. Only names that are not interned get here.
+ */
+function isFramingAlias(name: string): boolean {
+  if (name.length < SHORTEST_ALIAS) return false;
+  const first = name.charCodeAt(0);
+  if (first !== LETTER_T && first !== LETTER_C) return false;
+  const letters = name.replace(/[^a-z0-9]/g, '');
+  return letters === 'transferencoding' || letters === 'contentlength';
+}
+
 /**
  * What the fields of a head say about framing and the connection, common to requests and responses. One object of each
  * kind serves a thread: it is filled and read in one go, before anything else is called.
@@ -51,7 +68,8 @@ export class MessageHead {
   upgrade = false;
   expectContinue = false;
   host: string | undefined = undefined;
-  transferEncoding = '';
+  /** Transfer-Encoding, several lines as one list. */
+  private transferEncoding: string | undefined = undefined;
   underscores = false;
 
   /** Why the head is refused: {@link INVALID} was answered. */
@@ -69,7 +87,7 @@ export class MessageHead {
     this.upgrade = false;
     this.expectContinue = false;
     this.host = undefined;
-    this.transferEncoding = '';
+    this.transferEncoding = undefined;
     this.underscores = false;
     this.status = 400;
   }
@@ -102,6 +120,9 @@ export class MessageHead {
       if (known < 0) {
         let name = text.substring((marks[at] as number) - base, (marks[at + 1] as number) - base);
         if (known === UNKNOWN_MIXED) name = name.toLowerCase();
+        if (isFramingAlias(name)) {
+          return this.fail(Http1Details.codecError, 'header name that others may take for a framing header');
+        }
         if (underscores && name.includes('_')) this.underscores = true;
         else headers.appendParsed(name, NOT_WELL_KNOWN, value);
         continue;
@@ -121,11 +142,8 @@ export class MessageHead {
           if (this.contentLength < 0) return this.fail(Http1Details.codecError, 'malformed Content-Length');
           break;
         case NameRole.transferEncoding:
-          if (this.chunked || this.transferEncoding !== '') {
-            return this.fail(Http1Details.invalidTransferEncoding, 'more than one Transfer-Encoding');
-          }
-          if (value === 'chunked') this.chunked = true;
-          else if (this.otherTransferEncoding(value) < 0) return INVALID;
+          this.transferEncoding =
+            this.transferEncoding === undefined ? value : `${this.transferEncoding},${value}`;
           break;
         case NameRole.connection:
           this.readConnection(value);
@@ -139,30 +157,34 @@ export class MessageHead {
       }
       headers.appendParsed(NAMES[known] as string, NAME_IDS[known] as number, value);
     }
+    const codings = this.transferEncoding;
+    if (codings === undefined) return 0;
+    if (codings !== 'chunked') return this.checkTransferEncoding(codings);
+    this.chunked = true;
     return 0;
   }
 
-  private otherTransferEncoding(value: string): number {
-    const lower = value.toLowerCase();
-    if (lower === 'chunked') {
-      this.chunked = true;
-      return 0;
+  /**
+   * RFC 9112 section 6.3: when chunked is not the last coding the length is unknown (400); section 6.1: chunked is applied
+   * once, and a coding that is not understood gets 501.
+   */
+  private checkTransferEncoding(list: string): number {
+    const codings = listMembers(list);
+    if (codings.indexOf('chunked') !== codings.length - 1 || codings.includes('')) {
+      return this.fail(Http1Details.invalidTransferEncoding, 'chunked is not the last transfer coding');
     }
-    if (lower === '') return this.fail(Http1Details.invalidTransferEncoding, 'empty Transfer-Encoding');
-    // RFC 9112 section 6.3: when chunked is not the last coding the length is unknown (400); section 6.1: a coding
-    // that is not understood gets 501. A coding named twice is not understood either.
-    const last = lower.slice(lower.lastIndexOf(',') + 1).trim();
-    return last === 'chunked'
-      ? this.fail(Http1Details.invalidTransferEncoding, 'unsupported transfer coding', 501)
-      : this.fail(Http1Details.invalidTransferEncoding, 'chunked is not the last transfer coding');
+    if (codings.length > 1) {
+      return this.fail(Http1Details.invalidTransferEncoding, 'unsupported transfer coding', 501);
+    }
+    this.chunked = true;
+    return 0;
   }
 
   private readConnection(value: string): void {
     if (value === 'keep-alive') this.keepAlive = true;
     else if (value === 'close') this.close = true;
     else {
-      for (const token of value.toLowerCase().split(',')) {
-        const option = token.trim();
+      for (const option of listMembers(value)) {
         if (option === 'close') this.close = true;
         else if (option === 'keep-alive') this.keepAlive = true;
         else if (option === 'upgrade') this.connectionUpgrade = true;

@@ -3,6 +3,7 @@ import { isAuthority } from './authority.ts';
 import { CR, LF, SLASH, SP, TARGET, TOKEN_LOWER } from './chars.ts';
 import { Http1Details } from './details.ts';
 import { INCOMPLETE, INVALID } from './field-scanner.ts';
+import { listMembers } from './lists.ts';
 import { latin1, MessageHead, minorVersion, scanner } from './message-head.ts';
 import { METHODS } from './methods.ts';
 import type { Http1ServerOptions } from './options.ts';
@@ -104,6 +105,8 @@ export class RequestHead extends MessageHead {
       }
     }
     if (this.chunked || this.contentLength > 0) {
+      // RFC 9110 section 9.3.1: implementations differ on whether such a request has a body at all.
+      if (this.isHead || this.headers.method === 'GET') this.close = true;
       if (this.isConnect) return this.fail(Http1Details.bodyDisallowed, 'CONNECT with a body');
       if (this.upgrade && this.connectionUpgrade && !this.http10) {
         this.dropH2c(this.headers);
@@ -183,8 +186,8 @@ export class RequestHead extends MessageHead {
 
   /** `Upgrade: h2c` is ignored, as Envoy does: HTTP/2 in clear text begins with prior knowledge only. */
   private dropH2c(headers: RequestHeaders): void {
-    const tokens = (headers.getJoined('upgrade') ?? '').split(',').map((token) => token.trim());
-    const kept = tokens.filter((token) => token !== '' && token.toLowerCase() !== 'h2c');
+    const tokens = listMembers(headers.getJoined('upgrade') ?? '');
+    const kept = tokens.filter((token) => token !== '' && token !== 'h2c');
     if (kept.length === tokens.length) return;
     headers.remove('http2-settings');
     if (kept.length > 0) headers.setKnown(ID_UPGRADE, kept.join(', '));

@@ -1,4 +1,5 @@
 import { type HeaderMap, wellKnownId } from '@dragoman/core';
+import { listMembers } from './lists.ts';
 import { parseContentLength } from './message-head.ts';
 import { NAMES } from './names.ts';
 
@@ -111,8 +112,7 @@ export class FieldSerialiser {
   private readConnection(value: string): void {
     if (value === 'close') this.close = true;
     else {
-      for (const token of value.toLowerCase().split(',')) {
-        const option = token.trim();
+      for (const option of listMembers(value)) {
         if (option === 'close') this.close = true;
         else if (option === 'keep-alive') this.keepAlive = true;
         else if (option === 'upgrade') this.connectionUpgrade = true;
