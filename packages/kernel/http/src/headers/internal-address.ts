@@ -1,5 +1,6 @@
-import { BlockList, isIP } from 'node:net';
-import { type Address, ConfigError } from '@dragoman/core';
+import { isIP } from 'node:net';
+import { Address, ConfigError } from '@dragoman/core';
+import { IpRanges } from './ip-ranges.ts';
 
 /** `internal_address_config`. */
 export interface InternalAddressOptions {
@@ -29,7 +30,7 @@ export function compileInternalAddresses(
 ): (address: Address) => boolean {
   const ranges = options?.cidrRanges ?? DEFAULT_INTERNAL_RANGES;
   const unixSockets = options?.unixSockets ?? false;
-  const list = new BlockList();
+  const list = new IpRanges();
   ranges.forEach(({ addressPrefix, prefixLength }, i) => {
     const family = isIP(addressPrefix);
     if (family === 0)
@@ -39,11 +40,11 @@ export function compileInternalAddresses(
         `cidr_ranges[${i}].prefix_len`,
         `${prefixLength} bits are more than the address has`,
       );
-    list.addSubnet(addressPrefix, prefixLength, family === 4 ? 'ipv4' : 'ipv6');
+    list.add(Address.ip(addressPrefix, 0), prefixLength);
   });
   return (address) => {
     if (address.family === 'pipe') return unixSockets;
-    return list.check(address.ip, address.family);
+    return list.has(address);
   };
 }
 
