@@ -340,7 +340,10 @@ export type TraceReason = 'not-traceable' | 'sampled' | 'service-forced' | 'clie
 
 /** Makes and reads `x-request-id`. */
 export interface RequestIds {
-  /** Sets a new id when `force`, or when there is none. */
+  /**
+   * Sets a new id when `force`, or when there is none. An id that stays keeps its trace reason only with `keepTraceReason`: at the edge, where
+   * a stranger wrote it, it is not believed.
+   */
   set(headers: RequestHeaders, force: boolean, keepTraceReason: boolean): void;
   /** Copies the id into the response. */
   setInResponse(response: ResponseHeaders, request: RequestHeaders): void;

@@ -1,1 +1,1 @@
-export {};
+export { uuidRequestId } from './uuid-request-ids.ts';

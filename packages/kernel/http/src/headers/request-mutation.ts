@@ -196,7 +196,7 @@ export class RequestMutation {
     if (options.via !== '') appendVia(headers, options.via);
     if (edge && client.family !== 'pipe') headers.setKnown(ID_EXTERNAL_ADDRESS, client.ip);
     if (options.generateRequestId)
-      options.requestIds.set(headers, edge && !options.preserveExternalRequestId, false);
+      options.requestIds.set(headers, edge && !options.preserveExternalRequestId, !edge);
     info.requestId = options.requestIds.get(headers);
     this.sanitizeClientCert(headers, info);
     return internal ? INTERNAL : edge ? EDGE : EXTERNAL;
