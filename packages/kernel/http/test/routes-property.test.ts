@@ -6,7 +6,8 @@ import { clusterFor, request, testContext } from './routes-support.ts';
 
 /** What a route asks for, in a form that both the table and the naive matcher read. */
 interface Rule {
-  readonly kind: 'prefix' | 'path' | 'pathSeparatedPrefix';
+  readonly kind: 'prefix' | 'path' | 'pathSeparatedPrefix' | 'safeRegex';
+  /** For a regex: the text that it must match, before anything. */
   readonly path: string;
   readonly ignoreCase: boolean;
   /** A header that must be there; empty: none. */
@@ -18,6 +19,7 @@ function naive(rules: readonly Rule[], path: string, present: ReadonlySet<string
   const bare = path.replace(/[?#].*$/s, '');
   const index = rules.findIndex((rule) => {
     if (rule.header !== '' && !present.has(rule.header)) return false;
+    if (rule.kind === 'safeRegex') return bare.startsWith(rule.path);
     const wanted = rule.ignoreCase ? rule.path.toLowerCase() : rule.path;
     const actual = rule.ignoreCase ? bare.toLowerCase() : bare;
     if (rule.kind === 'path') return actual === wanted;
@@ -30,7 +32,10 @@ function naive(rules: readonly Rule[], path: string, present: ReadonlySet<string
 function tableFor(rules: readonly Rule[]) {
   const routes = rules.map((rule, i) => ({
     match: {
-      pathSpecifier: { case: rule.kind, value: rule.path },
+      pathSpecifier: {
+        case: rule.kind,
+        value: rule.kind === 'safeRegex' ? { regex: `${rule.path.replaceAll('-', '\\-')}.*` } : rule.path,
+      },
       caseSensitive: rule.ignoreCase ? false : undefined,
       headers: rule.header === '' ? [] : [{ name: rule.header }],
     },
@@ -52,7 +57,7 @@ const path = fc
   .chain((parts) => fc.constantFrom(`/${parts.join('/')}`, `/${parts.join('')}`, `/${parts.join('/')}/`));
 const rule: fc.Arbitrary<Rule> = fc
   .record({
-    kind: fc.constantFrom('prefix', 'path', 'pathSeparatedPrefix'),
+    kind: fc.constantFrom('prefix', 'path', 'pathSeparatedPrefix', 'safeRegex'),
     path,
     ignoreCase: fc.boolean(),
     header: fc.constantFrom('', '', 'h1', 'h2'),

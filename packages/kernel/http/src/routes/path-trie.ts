@@ -1,6 +1,9 @@
 /** An index that no route has. */
 export const NO_ROUTE = 0x3fffffff;
 
+const NO_CODES: number[] = [];
+const NO_CHILDREN: TrieNode[] = [];
+
 /** Which part of the path a route's path condition covers. */
 export type TrieKind = 'exact' | 'prefix' | 'separated';
 
@@ -11,8 +14,9 @@ export type TrieKind = 'exact' | 'prefix' | 'separated';
  */
 class TrieNode {
   label: string;
-  readonly codes: number[] = [];
-  readonly children: TrieNode[] = [];
+  /** First characters of the {@link children}'s labels. Leaves, most nodes, share the empty lists. */
+  codes: number[] = NO_CODES;
+  children: TrieNode[] = NO_CHILDREN;
   /** Children by character code, once there are many. */
   table: (TrieNode | undefined)[] | undefined = undefined;
   tableBase = 0;
@@ -180,6 +184,10 @@ function split(parent: TrieNode, code: number, child: TrieNode, length: number):
 }
 
 function adopt(parent: TrieNode, code: number, child: TrieNode): void {
+  if (parent.codes === NO_CODES) {
+    parent.codes = [];
+    parent.children = [];
+  }
   parent.codes.push(code);
   parent.children.push(child);
   if (parent.children.length <= TABLE_FROM) return;
