@@ -9,7 +9,7 @@ import type {
   UnreadyTargetsDumpsSchema,
 } from '@dragoman/api';
 import type { Address, Locality, LogLevel } from '@dragoman/core';
-import type { CompileRegex, StatsStore } from '@dragoman/stats';
+import type { StatsStore } from '@dragoman/stats';
 
 /** An answer that may have to be collected from other threads first. */
 export type Awaitable<T> = T | Promise<T>;
@@ -104,8 +104,6 @@ export interface AdminState {
   flushStats(): void;
   /** `stats_flush_on_admin` of the bootstrap. */
   readonly flushStatsOnAdmin: boolean;
-  /** Compiles RE2 syntax bounded in time; throws when it is malformed. */
-  readonly compileRegex: CompileRegex;
 
   /** Health-check failure makes LIVE into DRAINING. */
   serverInfo(): MessageInitShape<typeof ServerInfoSchema>;

@@ -174,6 +174,22 @@ describe('/stats', () => {
     expect(await get(path)).toMatchObject({ status: 400, body: expected });
   });
 
+  it('takes linear time of any filter, and no syntax but RE2', async () => {
+    state.stats.createThread().counter('a'.repeat(20_000));
+    // A backtracking engine would not end before the runner gives up.
+    expect((await get('/stats?filter=^(a%2B)%2B$&type=Gauges')).body).toBe('');
+    expect((await get('/stats?filter=^(a|a)*b$')).body).toBe('');
+    expect((await get('/stats?filter=.*.*.*x')).body).toContain('cluster.a.upstream_rq_2xx');
+    expect((await get('/stats?filter=(?=a)')).status).toBe(400);
+    expect((await get('/stats?filter=(a)\\1')).status).toBe(400);
+  });
+
+  it('prints summaries for Prometheus', async () => {
+    expect((await get('/stats/prometheus?filter=^h$&histogram_buckets=summary')).body).toMatch(
+      /^# TYPE envoy_h summary\nenvoy_h\{quantile="0"\} NaN\n/,
+    );
+  });
+
   it('flushes first when the bootstrap says so', async () => {
     state.flushStatsOnAdmin = true;
     expect((await get('/stats?filter=^h$')).body).toMatch(/^h: P0\(5,5\) P25/);

@@ -44,7 +44,6 @@ export class FakeState implements AdminState {
   state: ServerInfo_State = ServerInfo_State.LIVE;
   profilePath = '/nonexistent/profile';
   failClusters = false;
-  readonly compileRegex = (pattern: string): RegExp => new RegExp(pattern);
 
   flushStats(): void {
     this.stats.flush();

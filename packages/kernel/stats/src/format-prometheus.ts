@@ -1,3 +1,4 @@
+import { QUANTILES } from './histogram-statistics.ts';
 import type { MergedHistogram } from './merged-stats.ts';
 import { formatLong } from './numbers.ts';
 import { select, type StatsQuery } from './selection.ts';
@@ -19,7 +20,10 @@ export function formatPrometheus(store: StatsStore, query: StatsQuery = {}): str
       return `${name}{${tags === '' ? label : `${tags},${label}`}} 1\n`;
     });
   }
-  return text + family(store, selection.histograms, 'histogram', formatHistogram);
+  const summary = query.histogramBuckets === 'summary';
+  return summary
+    ? text + family(store, selection.histograms, 'summary', formatSummary)
+    : text + family(store, selection.histograms, 'histogram', formatHistogram);
 }
 
 function family<T extends { readonly name: string }>(
@@ -52,6 +56,20 @@ function formatHistogram(name: string, tags: string, histogram: MergedHistogram)
   text += `${name}_bucket{${comma}le="+Inf"} ${cumulative.sampleCount}\n`;
   text += `${name}_sum{${tags}} ${formatLong(cumulative.sampleSum)}\n`;
   return `${text}${name}_count{${tags}} ${cumulative.sampleCount}\n`;
+}
+
+/** Quantiles of the last interval, as in Envoy; sum and count of all samples. */
+function formatSummary(name: string, tags: string, histogram: MergedHistogram): string {
+  const { cumulative, interval } = histogram;
+  const comma = tags === '' ? '' : `${tags},`;
+  const lines = interval.quantiles().map((value, index) => {
+    const text = Number.isNaN(value) ? 'NaN' : formatLong(value);
+    return `${name}{${comma}quantile="${QUANTILES[index]}"} ${text}\n`;
+  });
+  return (
+    `${lines.join('')}${name}_sum{${tags}} ${formatLong(cumulative.sampleSum)}\n` +
+    `${name}_count{${tags}} ${cumulative.sampleCount}\n`
+  );
 }
 
 /** The metric name of a stat's name without its tags. */

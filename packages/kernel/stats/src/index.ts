@@ -32,6 +32,6 @@ export {
   type StatsStoreOptions,
   type StoreSnapshot,
 } from './store.ts';
-export type { CompileRegex, StringMatch } from './string-matcher.ts';
+export type { StringMatch } from './string-matcher.ts';
 export { type Tag, type TaggedName, TagProducer } from './tag-producer.ts';
 export { ThreadStats, type ThreadStatsOptions } from './thread-stats.ts';

@@ -17,7 +17,7 @@ export interface StatsQuery {
   readonly usedOnly?: boolean;
   /** Default `All`. */
   readonly type?: StatsType;
-  /** Default `none` (quantiles); not for Prometheus. `summary` is the same as `none`. */
+  /** Default `none`: quantiles. `summary` is the same, and for Prometheus (else always buckets) its type of this name. */
   readonly histogramBuckets?: HistogramBucketsMode;
   /** Prometheus only: text readouts as gauges that carry the text as a label. Default false. */
   readonly textReadouts?: boolean;

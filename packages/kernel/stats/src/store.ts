@@ -9,7 +9,6 @@ import {
 } from './merged-stats.ts';
 import { compileBuckets, compileStatsMatcher, type StatsOptions } from './options.ts';
 import { RecentLookups } from './recent-lookups.ts';
-import type { CompileRegex } from './string-matcher.ts';
 import { type TaggedName, TagProducer } from './tag-producer.ts';
 import { ThreadStats } from './thread-stats.ts';
 
@@ -40,8 +39,6 @@ export interface StoreSnapshot extends StatsSnapshot {
 }
 
 export interface StatsStoreOptions extends StatsOptions {
-  /** Default: V8's own. A server gives one that checks RE2 syntax and is bounded in time. */
-  readonly compileRegex?: CompileRegex;
   /** Wall time in ms, for snapshots. Default `Date.now`. */
   readonly wallTime?: () => number;
 }
@@ -62,10 +59,9 @@ export class StatsStore {
 
   /** @throws Error for a bad tag specifier, matcher or regex in the options. */
   constructor(options: StatsStoreOptions = {}) {
-    const compileRegex = options.compileRegex ?? ((pattern) => new RegExp(pattern));
-    this.#tagProducer = new TagProducer(options, compileRegex);
-    this.#accepts = compileStatsMatcher(options.matcher, compileRegex);
-    this.#bucketsFor = compileBuckets(options.histogramBuckets, compileRegex);
+    this.#tagProducer = new TagProducer(options);
+    this.#accepts = compileStatsMatcher(options.matcher);
+    this.#bucketsFor = compileBuckets(options.histogramBuckets);
     this.#wallTime = options.wallTime ?? Date.now;
   }
 

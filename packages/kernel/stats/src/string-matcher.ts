@@ -1,26 +1,22 @@
+import { compileRegex } from '@dragoman/core';
+
 /** Envoy's `StringMatcher` as plain data; exactly one of the patterns is set. */
 export interface StringMatch {
   readonly exact?: string;
   readonly prefix?: string;
   readonly suffix?: string;
   readonly contains?: string;
-  /** Must match the whole text, as `safe_regex` does. */
+  /** RE2 syntax; must match the whole text, as `safe_regex` does. */
   readonly regex?: string;
   /** Does not touch {@link regex}. */
   readonly ignoreCase?: boolean;
 }
 
-/** Turns a pattern into a regular expression that cannot take more than linear time; throws when it is malformed. */
-export type CompileRegex = (pattern: string) => RegExp;
-
-/** A function that tells whether a text matches. @throws what `compileRegex` throws, or an Error when no pattern is set. */
-export function compileStringMatch(
-  match: StringMatch,
-  compileRegex: CompileRegex,
-): (text: string) => boolean {
+/** A function that tells whether a text matches. @throws RegexSyntaxError, or an Error when no pattern is set. */
+export function compileStringMatch(match: StringMatch): (text: string) => boolean {
   if (match.regex !== undefined) {
-    const regex = compileRegex(`^(?:${match.regex})$`);
-    return (text) => regex.test(text);
+    const regex = compileRegex(match.regex);
+    return (text) => regex.fullMatch(text);
   }
   const fold = match.ignoreCase === true ? (text: string) => text.toLowerCase() : (text: string) => text;
   if (match.exact !== undefined) {

@@ -1,5 +1,4 @@
 import type { StatsOptions } from './options.ts';
-import type { CompileRegex } from './string-matcher.ts';
 import { WELL_KNOWN_TAGS, type WellKnownTag } from './well-known-tags.ts';
 
 /** A label of a stat. */
@@ -34,8 +33,8 @@ export class TagProducer {
   readonly #fixed: Tag[] = [];
   readonly #extractors: Extractor[] = [];
 
-  /** @throws Error when a tag has no name, or neither a value, a regex nor a default extractor; what `compileRegex` throws. */
-  constructor(options: StatsOptions, compileRegex: CompileRegex) {
+  /** @throws Error when a tag has no name, a bad regex, or neither a value, a regex nor a default extractor. */
+  constructor(options: StatsOptions) {
     if (options.useAllDefaultTags !== false)
       this.#extractors.push(...WELL_KNOWN_TAGS.map(wellKnownExtractor));
     for (const tag of options.tags ?? []) {
@@ -43,7 +42,7 @@ export class TagProducer {
       if (tag.fixedValue !== undefined) {
         this.#fixed.push({ name: tag.name, value: tag.fixedValue });
       } else if (tag.regex !== undefined && tag.regex !== '') {
-        this.#extractors.push(regexExtractor(tag.name, compileRegex(tag.regex)));
+        this.#extractors.push(regexExtractor(tag.name, new RegExp(tag.regex, 'd')));
       } else {
         const defaults = WELL_KNOWN_TAGS.filter((known) => known.name === tag.name);
         if (defaults.length === 0) {
@@ -96,12 +95,12 @@ function wellKnownExtractor(tag: WellKnownTag): Extractor {
   };
 }
 
+/** `regex` has the flag `d`. */
 function regexExtractor(tagName: string, regex: RegExp): Extractor {
-  const indexed = regex.hasIndices ? regex : new RegExp(regex.source, `${regex.flags}d`);
   return {
     tagName,
     extract(name) {
-      const match = indexed.exec(name);
+      const match = regex.exec(name);
       const range = match?.indices?.[1];
       if (match === null || range === undefined) return undefined;
       return { start: range[0], end: range[1], value: match[2] || match[1] };

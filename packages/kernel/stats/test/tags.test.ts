@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TagProducer, StatsStore, formatPrometheus } from '../src/index.ts';
 
-const producer = new TagProducer({}, (pattern) => new RegExp(pattern));
+const producer = new TagProducer({});
 
 describe('default tags', () => {
   it.each<[name: string, extracted: string, tags: string]>([
@@ -125,28 +125,25 @@ describe('default tags', () => {
     expect(result.tags.map((tag) => `${tag.name.replace('envoy.', '')}=${tag.value}`).join(' ')).toBe(tags);
   });
 
-  it('takes linear time of a long name', () => {
-    const start = performance.now();
-    producer.produce(`listener.${'http.'.repeat(20_000)}x`);
-    producer.produce(`mongo.${'collection.query.'.repeat(5_000)}x`);
-    expect(performance.now() - start).toBeLessThan(5_000);
+  it('takes names that only look like a match, however long', () => {
+    const listener = `listener.${'http.'.repeat(20_000)}x`;
+    expect(producer.produce(listener).tags.map(({ name }) => name)).toEqual([
+      'envoy.http_conn_manager_prefix',
+      'envoy.listener_address',
+    ]);
+    expect(producer.produce(`mongo.${'collection.query.'.repeat(5_000)}x`).tags).toHaveLength(1);
   });
 });
 
 describe('stats_tags', () => {
-  const compile = (pattern: string): RegExp => new RegExp(pattern);
-
   it('adds fixed values first and own regexes last', () => {
-    const own = new TagProducer(
-      {
-        tags: [
-          { name: 'zone', fixedValue: 'eu' },
-          { name: 'port', regex: '_(\\d+)\\.' },
-          { name: 'whole', regex: '(\\.downstream)' },
-        ],
-      },
-      compile,
-    );
+    const own = new TagProducer({
+      tags: [
+        { name: 'zone', fixedValue: 'eu' },
+        { name: 'port', regex: '_(\\d+)\\.' },
+        { name: 'whole', regex: '(\\.downstream)' },
+      ],
+    });
     expect(own.produce('listener.10.0.0.1_80.downstream_cx')).toEqual({
       extractedName: 'listener._cx',
       tags: [
@@ -159,10 +156,7 @@ describe('stats_tags', () => {
   });
 
   it('takes a default by its name when the defaults are off', () => {
-    const only = new TagProducer(
-      { useAllDefaultTags: false, tags: [{ name: 'envoy.cluster_name' }] },
-      compile,
-    );
+    const only = new TagProducer({ useAllDefaultTags: false, tags: [{ name: 'envoy.cluster_name' }] });
     expect(only.produce('cluster.a.upstream_rq_2xx')).toEqual({
       extractedName: 'cluster.upstream_rq_2xx',
       tags: [{ name: 'envoy.cluster_name', value: 'a' }],
@@ -174,7 +168,7 @@ describe('stats_tags', () => {
     [{ name: 'mine' }, /no default regex for name: 'mine'/],
     [{ name: 'mine', regex: '(' }, /regular expression/i],
   ])('refuses %j', (tag, message) => {
-    expect(() => new TagProducer({ tags: [tag] }, compile)).toThrow(message);
+    expect(() => new TagProducer({ tags: [tag] })).toThrow(message);
   });
 });
 
@@ -227,5 +221,21 @@ describe('Prometheus', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('writes summaries of the last interval', () => {
+    const store = new StatsStore();
+    const histogram = store.createThread().histogram('cluster.a.upstream_rq_time', 'milliseconds');
+    histogram.record(20);
+    store.flush();
+    const lines = formatPrometheus(store, { histogramBuckets: 'summary' }).split('\n');
+    expect(lines.slice(0, 3)).toEqual([
+      '# TYPE envoy_cluster_upstream_rq_time summary',
+      'envoy_cluster_upstream_rq_time{envoy_cluster_name="a",quantile="0"} 20',
+      'envoy_cluster_upstream_rq_time{envoy_cluster_name="a",quantile="0.25"} 20.25',
+    ]);
+    expect(lines.slice(-2)).toEqual(['envoy_cluster_upstream_rq_time_count{envoy_cluster_name="a"} 1', '']);
+    store.flush();
+    expect(formatPrometheus(store, { histogramBuckets: 'summary' })).toContain('quantile="1"} NaN\n');
   });
 });

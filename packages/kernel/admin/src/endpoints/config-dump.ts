@@ -1,4 +1,5 @@
 import { clone, ConfigDumpSchema, create, type Message, toConfigJson } from '@dragoman/api';
+import { type CompiledRegex, compileRegex } from '@dragoman/core';
 import { descriptorOf, elements, packAny } from '../config-dump.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { parseMask, trimMessage, trimResource } from '../field-mask.ts';
@@ -25,9 +26,9 @@ export function configDump(): Endpoint[] {
 
 async function dump(state: AdminState, query: Query): Promise<AdminResponse> {
   const nameRegex = query.get('name_regex');
-  let name: RegExp | undefined;
+  let name: CompiledRegex | undefined;
   try {
-    name = nameRegex === undefined ? undefined : state.compileRegex(`^(?:${nameRegex})$`);
+    name = nameRegex === undefined ? undefined : compileRegex(nameRegex);
   } catch (error) {
     return text(`Error while parsing name_regex from ${nameRegex}: ${(error as Error).message}`, 400);
   }
@@ -37,7 +38,7 @@ async function dump(state: AdminState, query: Query): Promise<AdminResponse> {
   const copies = parts.map((part) => clone(descriptorOf(part), part));
   if (name !== undefined) {
     const regex = name;
-    for (const part of copies) keepNamed(part, (candidate) => regex.test(candidate));
+    for (const part of copies) keepNamed(part, (candidate) => regex.fullMatch(candidate));
   }
   const resource = query.get('resource');
   const selected = resource === undefined ? masked(copies, query) : listed(copies, resource, query);

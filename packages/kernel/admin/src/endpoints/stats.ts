@@ -1,3 +1,4 @@
+import { type CompiledRegex, compileRegex } from '@dragoman/core';
 import {
   formatJson,
   formatPrometheus,
@@ -51,9 +52,14 @@ export function stats(): Endpoint[] {
     {
       path: '/stats/prometheus',
       help: 'print server stats, and metrics of the process, for Prometheus',
-      parameters: [USED_ONLY, TEXT_READOUTS, FILTER],
+      parameters: [
+        USED_ONLY,
+        TEXT_READOUTS,
+        FILTER,
+        { name: 'histogram_buckets', help: 'How to print histograms', choices: ['cumulative', 'summary'] },
+      ],
       handle: (state, query) => {
-        const wanted = parse(state, query);
+        const wanted = parse(query);
         return 'status' in wanted ? wanted : prometheus(state, query, wanted);
       },
     },
@@ -80,7 +86,7 @@ export function stats(): Endpoint[] {
 }
 
 async function handleStats(endpoint: Endpoint, state: AdminState, query: Query): Promise<AdminResponse> {
-  const wanted = parse(state, query);
+  const wanted = parse(query);
   if ('status' in wanted) return wanted;
   switch (query.get('format') ?? 'text') {
     case 'text':
@@ -104,7 +110,7 @@ function flushFor(state: AdminState): void {
 }
 
 async function prometheus(state: AdminState, query: Query, wanted: StatsQuery): Promise<AdminResponse> {
-  if (query.has('histogram_buckets') && query.get('histogram_buckets') !== 'cumulative') {
+  if (!['cumulative', 'summary'].includes(query.get('histogram_buckets') ?? 'cumulative')) {
     return text('unsupported prometheus histogram bucket mode\n', 400);
   }
   flushFor(state);
@@ -115,7 +121,7 @@ async function prometheus(state: AdminState, query: Query, wanted: StatsQuery): 
 }
 
 /** What the query asks for, or the answer to a query that is wrong. */
-function parse(state: AdminState, query: Query): StatsQuery | AdminResponse {
+function parse(query: Query): StatsQuery | AdminResponse {
   const type = query.get('type') ?? 'All';
   if (!STATS_TYPES.includes(type as StatsType)) return text('invalid &type= param', 400);
   const buckets = query.get('histogram_buckets') ?? 'none';
@@ -123,14 +129,14 @@ function parse(state: AdminState, query: Query): StatsQuery | AdminResponse {
     return text(`usage: /stats?histogram_buckets=(${HISTOGRAM_BUCKETS_MODES.join('|')})\n`, 400);
   }
   const filter = query.get('filter');
-  let compiled: RegExp | undefined;
+  let compiled: CompiledRegex | undefined;
   try {
-    compiled = filter === undefined ? undefined : state.compileRegex(filter);
+    compiled = filter === undefined ? undefined : compileRegex(filter);
   } catch {
     return text('Invalid re2 regex', 400);
   }
   return {
-    ...(compiled === undefined ? {} : { filter: compiled }),
+    ...(compiled === undefined ? {} : { filter: { test: (name) => compiled.search(name) } }),
     usedOnly: query.has('usedonly'),
     textReadouts: query.has('text_readouts'),
     type: type as StatsType,
