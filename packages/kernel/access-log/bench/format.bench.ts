@@ -1,13 +1,22 @@
 // node --conditions dragoman-source packages/kernel/access-log/bench/format.bench.ts
 
 import { create, SubstitutionFormatStringSchema } from '@dragoman/api';
-import type { TextFormatter } from '@dragoman/core';
+import type { LogContext, TextFormatter } from '@dragoman/core';
 import { createFormatterFactory } from '../src/index.ts';
 import { fullContext } from '../test/fixtures.ts';
 
 const ROUNDS = 300_000;
-const contexts = Array.from({ length: 64 }, fullContext);
+const contexts = Array.from({ length: 64 }, usualContext);
 const factory = createFormatterFactory();
+
+/** A request as most are: no flags, each header once, no rewritten path. */
+function usualContext(): LogContext {
+  const context = fullContext();
+  context.info.responseFlags = 0;
+  context.request?.set('x-forwarded-for', '198.51.100.1');
+  context.request?.remove('x-envoy-original-path');
+  return context;
+}
 
 /** Prints CPU time of the best of five rounds, making the bytes of each batch included. */
 function measure(name: string, formatter: TextFormatter): void {

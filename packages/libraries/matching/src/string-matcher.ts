@@ -1,6 +1,6 @@
 import type { RegexMatcher, StringMatcher } from '@dragoman/api';
 import { atPath, ConfigError, compileRegex } from '@dragoman/core';
-import { asciiLower, utf8Bytes, utf8Text } from './bytes.ts';
+import { asciiLower, utf8Bytes } from './bytes.ts';
 
 /** Whether a string matches. Pure and cheap; made once from config. */
 export type StringPredicate = (value: string) => boolean;
@@ -19,8 +19,9 @@ export interface StringMatcherOptions {
  */
 export function compileRegexMatcher(config: RegexMatcher, options?: StringMatcherOptions): StringPredicate {
   const regex = atPath('regex', () => compileRegex(config.regex));
-  if (options?.values === 'text') return (value) => regex.fullMatch(value);
-  return (value) => regex.fullMatch(utf8Text(value));
+  // A regex reads strings of bytes as UTF-8 by itself.
+  if (options?.values === 'text') return (value) => regex.fullMatch(utf8Bytes(value));
+  return (value) => regex.fullMatch(value);
 }
 
 /**

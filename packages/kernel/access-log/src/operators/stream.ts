@@ -42,6 +42,25 @@ function timeSpec(
 const startTime = ({ info }: LogContext): number => info.startTime;
 const emitTime = (_context: LogContext, { clock }: OperatorEnvironment): number => clock.wallTime();
 
+/** Flags as words. Failures come in rows with the same flags: the last text is kept. */
+function responseFlags(print: (flags: number) => string): OperatorSpec {
+  return {
+    parameters: 'none',
+    length: false,
+    compile() {
+      let last = 0;
+      let text = print(0);
+      return bytesOperator(({ info }) => {
+        if (info.responseFlags !== last) {
+          last = info.responseFlags;
+          text = print(last);
+        }
+        return text;
+      });
+    },
+  };
+}
+
 const responseCodeDetails: OperatorSpec = {
   parameters: 'optional',
   length: false,
@@ -152,8 +171,8 @@ export const streamOperators: OperatorTable = {
   CONNECTION_TERMINATION_DETAILS: text(
     ({ info }) => info.connectionTerminationDetails || info.connection.terminationDetails,
   ),
-  RESPONSE_FLAGS: bytes(({ info }) => responseFlagsShort(info.responseFlags)),
-  RESPONSE_FLAGS_LONG: bytes(({ info }) => responseFlagsLong(info.responseFlags)),
+  RESPONSE_FLAGS: responseFlags(responseFlagsShort),
+  RESPONSE_FLAGS_LONG: responseFlags(responseFlagsLong),
   UPSTREAM_HOST_NAME: text(upstreamHostName),
   UPSTREAM_HOST_NAME_WITHOUT_PORT: text((context) => {
     const name = upstreamHostName(context);
