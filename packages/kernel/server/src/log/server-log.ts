@@ -1,0 +1,207 @@
+import { isMainThread, threadId } from 'node:worker_threads';
+import { type Clock, LOG_LEVELS, type Logger, type LoggerFactory, type LogLevel } from '@dragoman/core';
+import { LOG_COMPONENTS } from './components.ts';
+import type { LineFormat, LogThread } from './entry.ts';
+import { escapeAll, toJsonLine } from './escape.ts';
+import { compilePattern, DEFAULT_LOG_PATTERN } from './pattern.ts';
+import { DescriptorSink, FunctionSink, type LogFileSystem, type LogSink } from './sink.ts';
+
+export interface ServerLogOptions {
+  readonly clock: Pick<Clock, 'wallTime'>;
+  /** Of every logger that {@link componentLevels} does not name; default `info` (`--log-level`). */
+  readonly level?: LogLevel;
+  /** By component name (`--component-log-level`). */
+  readonly componentLevels?: Readonly<Record<string, LogLevel>>;
+  /** `json`: one object a line; else a pattern in spdlog's syntax; default {@link DEFAULT_LOG_PATTERN} (`--log-format`). */
+  readonly format?: string;
+  /** Escapes backslashes and quotes in messages too (`--log-format-escaped`); default false. Control characters always are. */
+  readonly escaped?: boolean;
+  /** A file to append to (`--log-path`); default: standard error. */
+  readonly path?: string;
+  /** Takes the lines instead, without line ends. */
+  readonly write?: (line: string) => void;
+  /** What `%N` prints. */
+  readonly version?: string;
+  /** What `%P` and `%t` print; default: of this process and thread. */
+  readonly thread?: LogThread;
+  /** For tests. */
+  readonly files?: LogFileSystem;
+}
+
+/** The proxy's own log: a logger a component, levels changeable while running. Written at once; nothing in it throws. */
+export interface ServerLog extends LoggerFactory {
+  /** Every logger with its level, Envoy's in its order, then those made besides. */
+  loggers(): readonly { readonly name: string; readonly level: LogLevel }[];
+  /**
+   * Sets the level of one logger, or with `undefined` of every logger and those made later.
+   * @returns false when there is no logger of that name
+   */
+  setLevel(name: string | undefined, level: LogLevel): boolean;
+  /** Opens the file anew, after it was moved away. */
+  reopen(): void;
+  /** Writes nothing from now on. */
+  close(): void;
+}
+
+/** Characters of a message that are written; the rest is counted. */
+const MAX_MESSAGE = 32 * 1024;
+
+/** @throws ConfigError for a format that is not valid or a file that cannot be opened. */
+export function createServerLog(options: ServerLogOptions): ServerLog {
+  const format = compileFormat(options);
+  const line = (level: LogLevel, logger: string, message: string) =>
+    format({ level, logger, message, wallTime: options.clock.wallTime() });
+  const notice = (dropped: number) =>
+    line('warning', 'file', `${dropped} lines of this log were dropped: nobody read it`);
+  const sink =
+    options.write !== undefined
+      ? new FunctionSink(options.write)
+      : new DescriptorSink(options.path, notice, options.files);
+  return new ComponentLogs(options, new LogWriter(line, sink));
+}
+
+/** Writes nothing; levels can be set all the same. */
+export function silentServerLog(): ServerLog {
+  return createServerLog({ level: 'off', clock: { wallTime: () => 0 }, write: () => {} });
+}
+
+function compileFormat(options: ServerLogOptions): LineFormat {
+  // Node does not tell thread numbers of the operating system; Linux gives a process's threads the numbers after its own.
+  const thread = options.thread ?? {
+    processId: process.pid,
+    threadId: isMainThread ? process.pid : process.pid + threadId,
+  };
+  const escaped = options.escaped ?? false;
+  if (options.format !== 'json') {
+    const version = options.version ?? '';
+    return compilePattern(options.format ?? DEFAULT_LOG_PATTERN, { thread, escaped, version });
+  }
+  return ({ level, logger, message, wallTime }) =>
+    toJsonLine({
+      time: new Date(wallTime).toISOString(),
+      level,
+      logger,
+      message: escaped ? escapeAll(message) : message,
+      thread: thread.threadId,
+    });
+}
+
+class LogWriter {
+  readonly sink: LogSink;
+  private readonly line: (level: LogLevel, logger: string, message: string) => string;
+
+  constructor(line: LogWriter['line'], sink: LogSink) {
+    this.line = line;
+    this.sink = sink;
+  }
+
+  write(level: LogLevel, logger: string, message: string): void {
+    const more = message.length - MAX_MESSAGE;
+    const text = more > 0 ? `${message.slice(0, MAX_MESSAGE)}… (${more} more characters)` : message;
+    this.sink.write(this.line(level, logger, text));
+  }
+}
+
+const rank = (level: LogLevel) => LOG_LEVELS.indexOf(level);
+const TRACE = rank('trace');
+const DEBUG = rank('debug');
+const INFO = rank('info');
+const WARNING = rank('warning');
+const ERROR = rank('error');
+const CRITICAL = rank('critical');
+const OFF = rank('off');
+
+class ComponentLogger implements Logger {
+  readonly name: string;
+  /** Rank of the least severe level that is written. */
+  threshold: number;
+  private readonly writer: LogWriter;
+
+  constructor(name: string, threshold: number, writer: LogWriter) {
+    this.name = name;
+    this.threshold = threshold;
+    this.writer = writer;
+  }
+
+  trace(message: string): void {
+    if (this.threshold <= TRACE) this.writer.write('trace', this.name, message);
+  }
+
+  debug(message: string): void {
+    if (this.threshold <= DEBUG) this.writer.write('debug', this.name, message);
+  }
+
+  info(message: string): void {
+    if (this.threshold <= INFO) this.writer.write('info', this.name, message);
+  }
+
+  warn(message: string): void {
+    if (this.threshold <= WARNING) this.writer.write('warning', this.name, message);
+  }
+
+  error(message: string): void {
+    if (this.threshold <= ERROR) this.writer.write('error', this.name, message);
+  }
+
+  critical(message: string): void {
+    if (this.threshold <= CRITICAL) this.writer.write('critical', this.name, message);
+  }
+
+  enabled(level: LogLevel): boolean {
+    const wanted = rank(level);
+    return wanted !== OFF && this.threshold <= wanted;
+  }
+}
+
+class ComponentLogs implements ServerLog {
+  private readonly byName = new Map<string, ComponentLogger>();
+  private readonly writer: LogWriter;
+  private threshold: number;
+
+  constructor(options: ServerLogOptions, writer: LogWriter) {
+    this.writer = writer;
+    this.threshold = rank(options.level ?? 'info');
+    for (const name of LOG_COMPONENTS) this.logger(name);
+    for (const [name, level] of Object.entries(options.componentLevels ?? {})) {
+      this.component(name).threshold = rank(level);
+    }
+  }
+
+  logger(name: string): Logger {
+    return this.component(name);
+  }
+
+  loggers(): { name: string; level: LogLevel }[] {
+    return [...this.byName.values()].map(({ name, threshold }) => ({ name, level: LOG_LEVELS[threshold] }));
+  }
+
+  setLevel(name: string | undefined, level: LogLevel): boolean {
+    if (name !== undefined) {
+      const logger = this.byName.get(name);
+      if (logger === undefined) return false;
+      logger.threshold = rank(level);
+      return true;
+    }
+    this.threshold = rank(level);
+    for (const logger of this.byName.values()) logger.threshold = this.threshold;
+    return true;
+  }
+
+  reopen(): void {
+    const problem = this.writer.sink.reopen();
+    if (problem !== undefined) this.logger('file').error(problem);
+  }
+
+  close(): void {
+    this.writer.sink.close();
+  }
+
+  private component(name: string): ComponentLogger {
+    let logger = this.byName.get(name);
+    if (logger === undefined) {
+      logger = new ComponentLogger(name, this.threshold, this.writer);
+      this.byName.set(name, logger);
+    }
+    return logger;
+  }
+}
