@@ -1,1 +1,2 @@
-export {};
+export { caresDnsResolver } from './cares.ts';
+export { CaresResolver, type CaresResolverOptions } from './cares-resolver.ts';
