@@ -1,17 +1,31 @@
-import { CR, HEX, HTAB, LF, SP } from './chars.ts';
+import { CR, FIELD_VALUE, HEX, HTAB, LF, SP, TOKEN_LOWER } from './chars.ts';
 
 const ChunkState = {
   size: 0,
+  /** Blanks behind the size or a value, before a semicolon. */
   blank: 1,
-  extension: 2,
-  sizeLf: 3,
-  data: 4,
-  dataCr: 5,
-  dataLf: 6,
-  trailers: 7,
+  /** Behind a semicolon, before or in a name. */
+  name: 2,
+  /** Blanks behind a name. */
+  afterName: 3,
+  /** Behind a quoted value. */
+  afterValue: 4,
+  /** Behind an equals sign. */
+  valueStart: 5,
+  value: 6,
+  quoted: 7,
+  escaped: 8,
+  sizeLf: 9,
+  data: 10,
+  dataCr: 11,
+  dataLf: 12,
+  trailers: 13,
 } as const;
 
 const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 /** 13 hex digits are 52 bits: the largest size a double holds exactly is above it. Leading zeros count too. */
 const MAX_SIZE_DIGITS = 13;
 
@@ -29,6 +43,8 @@ export class ChunkFraming {
   private state: number = ChunkState.size;
   private digits = 0;
   private extensionBytes = 0;
+  /** Bytes of the extension name in hand. */
+  private namedBytes = 0;
   private readonly maxExtensionBytes: number;
   /** Data bytes of this chunk that are still to come. */
   remaining = 0;
@@ -79,26 +95,12 @@ export class ChunkFraming {
             this.remaining = this.remaining * 16 + digit - 1;
           } else if (this.digits === 0) return this.fail('chunk size is missing', p);
           else if (c === CR) this.state = ChunkState.sizeLf;
-          else if (c === SEMICOLON) this.state = ChunkState.extension;
-          else if (c === SP || c === HTAB) this.state = ChunkState.blank;
-          else return this.fail('chunk size has an invalid character', p);
+          else if (c === SEMICOLON || c === SP || c === HTAB) {
+            this.namedBytes = 0;
+            this.state = c === SEMICOLON ? ChunkState.name : ChunkState.blank;
+          } else return this.fail('chunk size has an invalid character', p);
           break;
         }
-        case ChunkState.blank:
-          if (c === SEMICOLON) this.state = ChunkState.extension;
-          else if (c !== SP && c !== HTAB) return this.fail('whitespace behind a chunk size', p);
-          else if (++this.extensionBytes > this.maxExtensionBytes) {
-            return this.fail('chunk extensions are too large', p);
-          }
-          break;
-        case ChunkState.extension:
-          if (c === CR) this.state = ChunkState.sizeLf;
-          else if ((c < SP && c !== HTAB) || c === 0x7f) {
-            return this.fail('chunk extension has a control character', p);
-          } else if (++this.extensionBytes > this.maxExtensionBytes) {
-            return this.fail('chunk extensions are too large', p);
-          }
-          break;
         case ChunkState.sizeLf:
           if (c !== LF) return this.fail('CR without LF behind a chunk size', p);
           this.digits = 0;
@@ -116,12 +118,67 @@ export class ChunkFraming {
           if (c !== LF) return this.fail('CR without LF behind chunk data', p);
           this.state = ChunkState.size;
           break;
-        default:
+        case ChunkState.data:
+        case ChunkState.trailers:
           return p;
+        default:
+          if (!this.readExtension(c)) return this.fail('malformed or oversized chunk extension', p);
       }
       p++;
     }
     return p;
+  }
+
+  /** One byte of `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 section 7.1.1) and the CR behind. */
+  private readExtension(c: number): boolean {
+    if (++this.extensionBytes > this.maxExtensionBytes) return false;
+    const blank = c === SP || c === HTAB;
+    switch (this.state) {
+      case ChunkState.blank:
+        return c === SEMICOLON ? this.endExtension(c) : blank;
+      case ChunkState.name:
+        if (TOKEN_LOWER[c] !== 0) this.namedBytes++;
+        else if (this.namedBytes === 0) return blank;
+        else if (c === EQUALS) this.state = ChunkState.valueStart;
+        else if (blank) this.state = ChunkState.afterName;
+        else return this.endExtension(c);
+        return true;
+      case ChunkState.afterName:
+        if (c === EQUALS) this.state = ChunkState.valueStart;
+        else if (c === SEMICOLON) return this.endExtension(c);
+        else return blank;
+        return true;
+      case ChunkState.valueStart:
+        if (c === QUOTE) this.state = ChunkState.quoted;
+        else if (TOKEN_LOWER[c] !== 0) this.state = ChunkState.value;
+        else return blank;
+        return true;
+      case ChunkState.value:
+        if (TOKEN_LOWER[c] !== 0) return true;
+        if (!blank) return this.endExtension(c);
+        this.state = ChunkState.blank;
+        return true;
+      case ChunkState.afterValue:
+        if (!blank) return this.endExtension(c);
+        this.state = ChunkState.blank;
+        return true;
+      case ChunkState.quoted:
+        if (c === QUOTE) this.state = ChunkState.afterValue;
+        else if (c === BACKSLASH) this.state = ChunkState.escaped;
+        else return FIELD_VALUE[c] !== 0;
+        return true;
+      default:
+        this.state = ChunkState.quoted;
+        return FIELD_VALUE[c] !== 0;
+    }
+  }
+
+  private endExtension(c: number): boolean {
+    this.namedBytes = 0;
+    if (c === SEMICOLON) this.state = ChunkState.name;
+    else if (c === CR) this.state = ChunkState.sizeLf;
+    else return false;
+    return true;
   }
 
   /**

@@ -195,10 +195,6 @@ export class ClientConnection extends CodecBase implements ClientCodec {
 
   // --- Called by the stream --------------------------------------------------------------------------------------
 
-  isOpen(stream: ClientStream): boolean {
-    return this.stream === stream;
-  }
-
   /** The request's head is on its way: from now on a response is expected. */
   expectResponse(): void {
     this.input = Input.head;

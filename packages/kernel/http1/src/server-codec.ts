@@ -63,10 +63,6 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
     return this.connection;
   }
 
-  isOpen(stream: ServerStream): boolean {
-    return this.stream === stream;
-  }
-
   startDrain(): void {
     this.closing = true;
   }
@@ -81,8 +77,9 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   }
 
   onConnectionClosed(reason: string): void {
-    const decoder = this.decoder;
+    const { decoder, stream } = this;
     this.finished = true;
+    if (stream !== undefined) stream.done = true;
     this.stream = undefined;
     this.decoder = undefined;
     this.stopInput();

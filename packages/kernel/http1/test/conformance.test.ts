@@ -52,7 +52,7 @@ const STRICTER: Readonly<Record<string, string>> = {
 };
 
 /** Escapes that single-quoted and plain YAML strings leave alone. */
-function unescape(text: string): string {
+function expand(text: string): string {
   return text
     .replace(/\\x([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
     .replace(/\\t/g, '\t')
@@ -63,10 +63,10 @@ function unescape(text: string): string {
 /** The request as bytes: text beyond latin1 as UTF-8. */
 function bytesOf(test: Case): Buffer {
   const lines = (test.headers ?? []).map(
-    ({ name, value }) => `${unescape(name)}: ${unescape(String(value ?? ''))}`,
+    ({ name, value }) => `${expand(name)}: ${expand(String(value ?? ''))}`,
   );
   const host = (test.headers ?? []).some(({ name }) => /host/i.test(name)) ? [] : ['Host: a.example'];
-  const text = [`${test.method} ${unescape(test.uri)} ${test.version}`, ...host, ...lines, '', ''].join(
+  const text = [`${test.method} ${expand(test.uri)} ${test.version}`, ...host, ...lines, '', ''].join(
     '\r\n',
   );
   return Buffer.from(text, /[\u0100-\uffff]/.test(text) ? 'utf8' : 'latin1');

@@ -71,6 +71,14 @@ describe('what is taken', () => {
     ['CL with leading zeros', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 000\r\n\r\n', '/'],
     ['TE in upper case', 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n', '/'],
     [
+      'every form of chunk extension',
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a;b=c ; d = e;f="g;\\"\r\nx\r\n0;z\r\n\r\n'.replace(
+        'g;\\"',
+        'g;\\"h"',
+      ),
+      '/',
+    ],
+    [
       'blank before a chunk extension',
       'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x\r\na\r\n0\r\n\r\n',
       '/',
