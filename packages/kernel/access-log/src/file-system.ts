@@ -1,4 +1,4 @@
-import { closeSync, openSync, write, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, write, writeSync } from 'node:fs';
 
 /** What log files need of the operating system; tests put their own in its place. */
 export interface FileSystem {
@@ -21,9 +21,15 @@ export interface FileSystem {
 /** As Envoy creates its log files: readable by all, writable by the owner, less the umask. */
 const FILE_MODE = 0o644;
 
+/**
+ * Not blocking matters for a named pipe: without a reader it cannot be opened (instead of hanging the process), and when
+ * it is full a write says so (instead of holding a thread).
+ */
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0);
+
 /** The machine's file system. */
 export const systemFileSystem: FileSystem = {
-  open: (path) => openSync(path, 'a', FILE_MODE),
+  open: (path) => openSync(path, FLAGS, FILE_MODE),
   write: (fd, data, offset, done) => write(fd, data, offset, data.length - offset, null, done),
   writeSync: (fd, data, offset) => writeSync(fd, data, offset, data.length - offset, null),
   close: (fd) => closeSync(fd),

@@ -1,4 +1,5 @@
 import type { Clock, Counter, Gauge, LogFile, Logger, StatsScope, Timer } from '@dragoman/core';
+import { wideToBytes } from './escape.ts';
 import type { FileSystem } from './file-system.ts';
 
 /** Envoy's `filesystem.` stats, and one of ours. */
@@ -50,7 +51,7 @@ const CLOSE_PATIENCE_MS = 1000;
 
 /**
  * One file. Entries gather in batches; one batch is on its way at a time, so that the order stays. Entries are strings
- * of bytes (latin1), and a batch holds whole entries only.
+ * of bytes (latin1); one with other characters is taken for text and written as UTF-8. A batch holds whole entries only.
  */
 export class BatchedLogFile implements LogFile {
   readonly path: string;
@@ -86,8 +87,9 @@ export class BatchedLogFile implements LogFile {
     this.retry = around.clock.timer(() => this.submit());
   }
 
-  write(entry: string): void {
-    if (entry === '') return;
+  write(text: string): void {
+    if (text === '') return;
+    const entry = wideToBytes(text);
     const { stats, maxBufferedBytes, batchBytes } = this.around;
     if (this.closed || this.buffered + entry.length > maxBufferedBytes) {
       this.drop();

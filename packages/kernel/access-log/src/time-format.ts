@@ -10,13 +10,18 @@ export function defaultTimeFormatter(local: boolean): TimeFormatter {
   let second = Number.NaN;
   let prefix = '';
   return (ms) => {
-    const now = Math.floor(ms / 1000);
+    const now = secondOf(ms);
     if (now !== second) {
       second = now;
       prefix = new Date(now * 1000).toISOString().slice(0, -4);
     }
     return prefix + MILLISECONDS_Z[Math.floor(ms - now * 1000)];
   };
+}
+
+/** Whole seconds. Of whole milliseconds: a time just before a second would be rounded up to it by the division. */
+function secondOf(ms: number): number {
+  return Math.floor(Math.floor(ms) / 1000);
 }
 
 const MILLISECONDS_Z: readonly string[] = Array.from(
@@ -236,7 +241,7 @@ export function compileTimeFormat(format: string, local: boolean): TimeFormatter
   let second = Number.NaN;
   let texts: string[] = [];
   return (ms) => {
-    const now = Math.floor(ms / 1000);
+    const now = secondOf(ms);
     if (now !== second) {
       second = now;
       const fields = fieldsOf(now, local);

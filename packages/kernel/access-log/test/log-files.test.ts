@@ -213,6 +213,15 @@ describe('log files', () => {
     expect(() => files.open('/b')).toThrow('log files are closed');
   });
 
+  it('writes text as UTF-8: no character becomes a newline', () => {
+    const { fileSystem, files } = setUp({ batchBytes: 1 });
+    const file = files.open('/a');
+    file.write('a\u010ab\n');
+    file.write('\xc3\xa9\n');
+    fileSystem.completeAll();
+    expect(fileSystem.text(10)).toBe('a\xc4\x8ab\n\xc3\xa9\n');
+  });
+
   it('gives up a pipe that stays full when it closes', () => {
     const { fileSystem, files, stats } = setUp();
     files.open('/a').write('x\n');
@@ -279,6 +288,12 @@ describe('log files on disk', () => {
 
   it('refuses a folder that is not there', () => {
     expect(() => onDisk().open(join(folder, 'no', 'such.log'))).toThrow('cannot open log file');
+  });
+
+  it('does not hang on a named pipe that nobody reads', () => {
+    const path = join(folder, 'pipe');
+    expect(spawnSync('mkfifo', [path]).status).toBe(0);
+    expect(() => onDisk().open(path)).toThrow(/cannot open log file .*ENXIO/);
   });
 
   it('loses nothing when the process exits with writes under way', () => {

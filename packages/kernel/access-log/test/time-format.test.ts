@@ -1,4 +1,5 @@
 import { ConfigError } from '@dragoman/core';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileTimeFormat, defaultTimeFormatter } from '../src/time-format.ts';
 
@@ -48,6 +49,18 @@ describe('time format', () => {
       expect(format(start + ms)).toBe(time);
       expect(byDefault(start + ms)).toBe(date);
     }
+  });
+
+  it('never rounds up, at no time', () => {
+    const format = compileTimeFormat('%Y-%m-%dT%H:%M:%E3SZ', false);
+    const byDefault = defaultTimeFormatter(false);
+    const check = (ms: number): void => {
+      expect(byDefault(ms)).toBe(new Date(Math.floor(ms)).toISOString());
+      expect(format(ms)).toBe(byDefault(ms));
+    };
+    // The largest number below a second that a double holds today.
+    for (let i = 0; i < 2000; i++) check(1_767_323_046_000 + i * 1000 - 2 ** -12);
+    fc.assert(fc.property(fc.double({ min: 0, max: 4e12, noNaN: true }), check));
   });
 
   it.each([

@@ -14,10 +14,24 @@ function metadataSpec(select: (info: StreamInfo) => MetadataMap | undefined): Op
     parameters: 'required',
     length: true,
     compile(parameter, maxLength) {
-      const [namespace = '', ...path] = parameter.split(':');
+      const [namespace = '', ...path] = parameter.startsWith('[')
+        ? jsonPath(parameter)
+        : parameter.split(':');
       return valueOperator(({ info }) => metadataValue(select(info), namespace, path), maxLength);
     },
   };
+}
+
+/** The older form, of header values only in Envoy: `["namespace", "key", …]`, with one key at least. */
+function jsonPath(parameter: string): string[] {
+  let path: unknown;
+  try {
+    path = JSON.parse(parameter);
+  } catch {
+    path = undefined;
+  }
+  if (Array.isArray(path) && path.length > 1 && path.every((part) => typeof part === 'string')) return path;
+  throw ConfigError.at('', `${parameter} is not a JSON list of a namespace and at least one key`);
 }
 
 /** One field of an object that filters share, when it is a word or a number. */
@@ -57,4 +71,14 @@ export const metadataOperators: OperatorTable = {
   DYNAMIC_METADATA: metadataSpec((info) => (info.hasDynamicMetadata ? info.dynamicMetadata : undefined)),
   UPSTREAM_METADATA: metadataSpec((info) => info.upstreamHost?.metadata),
   FILTER_STATE: filterState,
+  // The older name of FILTER_STATE(key:PLAIN), of header values only in Envoy.
+  PER_REQUEST_STATE: {
+    parameters: 'required',
+    length: false,
+    compile: (parameter) =>
+      bytesOperator(({ info }) => {
+        const text = info.hasFilterState ? info.filterState.get(parameter)?.toText?.() : undefined;
+        return text === undefined ? undefined : utf8Bytes(text);
+      }),
+  },
 };
