@@ -156,7 +156,6 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     this.prepareHeaders(route, action, headers);
     const host = cluster.chooseHost(this);
     if (host === undefined) {
-      cluster.info.stats.upstreamCxNoneHealthy.inc();
       this.charge(503, undefined);
       this.fail(ResponseFlag.NoHealthyUpstream, {
         status: 503,

@@ -158,6 +158,7 @@ export class SocketConnection implements Connection {
   writeText(text: string): void {
     if (this.closing) return;
     this.text += text;
+    this.count(text.length);
     if (!this.scheduled) {
       this.scheduled = true;
       this.context.dispatcher.schedule(this);
@@ -185,21 +186,18 @@ export class SocketConnection implements Connection {
     const text = this.text;
     if (text === '') return;
     this.text = '';
-    if (this.closed) return;
-    this.count(text.length);
-    this.socket.write(text, 'latin1');
+    if (!this.closed) this.socket.write(text, 'latin1');
   }
 
   private sendLarge(data: Buffer): void {
     const socket = this.socket;
+    this.count(data.length);
     if (this.text === '') {
-      this.count(data.length);
       socket.write(data);
       return;
     }
     socket.cork();
     this.flush();
-    this.count(data.length);
     socket.write(data);
     socket.uncork();
   }

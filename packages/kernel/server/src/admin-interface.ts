@@ -1,0 +1,119 @@
+import {
+  Admin,
+  type AdminLogEntry,
+  type AdminServer,
+  type AdminState,
+  startAdminServer,
+} from '@dragoman/admin';
+import { AccessLogSchema, type Bootstrap, create, FileAccessLogSchema, anyPack } from '@dragoman/api';
+import {
+  type AccessLogger,
+  Address,
+  atPath,
+  ConfigError,
+  type ConnectionInfo,
+  RequestHeaders,
+  ResponseHeaders,
+  StreamInfo,
+  type WorkerContext,
+} from '@dragoman/core';
+import { readBindTarget } from './listener/addresses.ts';
+import { bindFailureText } from './worker.ts';
+
+export interface AdminInterfaceOptions {
+  readonly bootstrap: Bootstrap;
+  readonly state: AdminState;
+  readonly context: WorkerContext;
+}
+
+/**
+ * Opens the admin interface where the bootstrap says; undefined when it says nothing.
+ * @throws ConfigError with a path below `admin`
+ */
+export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminServer | undefined> {
+  const { bootstrap, state, context } = options;
+  const { admin } = bootstrap;
+  if (admin?.address === undefined) return undefined;
+  const logger = context.loggers.logger('admin');
+  const { address } = atPath('admin.address', () => readBindTarget(admin.address));
+  const loggers = adminAccessLoggers(bootstrap, context);
+  const handler = new Admin(state, { logger });
+  if (!isLoopback(address)) {
+    logger.warn(
+      `admin.address ${address.text} can be reached from other machines: whoever reaches it can stop this proxy and read its configuration; bind it to 127.0.0.1 unless the network is closed`,
+    );
+  }
+  try {
+    return await startAdminServer({
+      address,
+      handle: (request) => handler.handle(request),
+      stats: context.stats,
+      clock: context.clock,
+      logger,
+      ...(loggers.length === 0 ? {} : { onRequest: (entry) => logRequest(entry, loggers, context, address) }),
+    });
+  } catch (error) {
+    throw ConfigError.at('admin.address', bindFailureText(address.text, error));
+  }
+}
+
+/** `admin.access_log`, and the older `access_log_path`. @throws ConfigError */
+export function adminAccessLoggers(bootstrap: Bootstrap, context: WorkerContext): readonly AccessLogger[] {
+  const { admin } = bootstrap;
+  if (admin === undefined) return [];
+  const configs = [...admin.accessLog];
+  if (admin.accessLogPath !== '') {
+    configs.push(
+      create(AccessLogSchema, {
+        name: 'envoy.access_loggers.file',
+        configType: {
+          case: 'typedConfig',
+          value: anyPack(FileAccessLogSchema, create(FileAccessLogSchema, { path: admin.accessLogPath })),
+        },
+      }),
+    );
+  }
+  return atPath('admin.access_log', () => context.accessLoggers(configs));
+}
+
+function isLoopback(address: Address): boolean {
+  return address.family === 'pipe' || address.ip === '::1' || address.ip.startsWith('127.');
+}
+
+function logRequest(
+  entry: AdminLogEntry,
+  loggers: readonly AccessLogger[],
+  context: WorkerContext,
+  localAddress: Address,
+): void {
+  const { clock } = context;
+  const remote = entry.remoteAddress === '' ? Address.pipe('') : Address.ip(entry.remoteAddress, 0);
+  const connection: ConnectionInfo = {
+    id: 0,
+    localAddress,
+    directRemoteAddress: remote,
+    remoteAddress: remote,
+    requestedServerName: '',
+    applicationProtocols: [],
+    transportProtocol: 'raw_buffer',
+    tls: undefined,
+    startTime: clock.wallTime() - entry.durationMs,
+    transportFailureReason: '',
+    terminationDetails: '',
+  };
+  const end = clock.now();
+  const info = new StreamInfo(connection, connection.startTime, end - entry.durationMs);
+  info.protocol = 'HTTP/1.1';
+  info.responseCode = entry.status;
+  info.responseCodeDetails = 'admin_filter_response';
+  info.bytesSent = entry.responseBytes;
+  info.end = end;
+  const request = new RequestHeaders();
+  request.method = entry.method;
+  request.path = entry.path;
+  const response = new ResponseHeaders();
+  response.status = entry.status;
+  for (const logger of loggers) {
+    logger.log({ info, request, response, responseTrailers: undefined, type: 'DownstreamEnd' });
+  }
+}

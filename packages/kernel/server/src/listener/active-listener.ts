@@ -1,0 +1,321 @@
+import {
+  type Address,
+  type ConnectionCloseKind,
+  type ConnectionHandler,
+  type ListenerFilter,
+  type Logger,
+  type LogContext,
+  ResponseFlag,
+  type Runtime,
+  StreamInfo,
+  type Timer,
+} from '@dragoman/core';
+import {
+  type AcceptHandler,
+  type NetworkContext,
+  type SocketConnection,
+  TcpListener,
+} from '@dragoman/network';
+import { type CompiledChain, NetworkFilterChain } from './filter-chain.ts';
+import type { BindTarget } from './addresses.ts';
+import type { CompiledListener } from './listener-config.ts';
+import { createListenerStats, type ListenerStats } from './listener-stats.ts';
+
+/** Connections of the whole process, for the global limit. */
+export interface ConnectionCount {
+  active: number;
+  total: number;
+}
+
+/** Until a connection manager says otherwise. */
+const DEFAULT_DELAYED_CLOSE_MS = 1000;
+
+/** Bytes that listener filters may look at. */
+const MAX_PEEK_BYTES = 64 * 1024;
+
+/** One listener on one worker: its sockets and the connections they have accepted. */
+export class ActiveListener implements AcceptHandler {
+  readonly compiled: CompiledListener;
+  private readonly network: NetworkContext;
+  private readonly logger: Logger;
+  private readonly stats: ListenerStats;
+  private readonly count: ConnectionCount;
+  private readonly sockets: TcpListener[] = [];
+  private readonly connections = new Set<AcceptedConnection>();
+
+  constructor(
+    compiled: CompiledListener,
+    network: NetworkContext,
+    workerName: string,
+    count: ConnectionCount,
+  ) {
+    this.compiled = compiled;
+    this.network = network;
+    this.logger = compiled.context.loggers.logger('conn_handler');
+    this.stats = createListenerStats(compiled.context.listenerScope, workerName);
+    this.count = count;
+  }
+
+  /** Where it listens, ports resolved; what the config says while (or where) it is not bound. */
+  get addresses(): readonly Address[] {
+    return this.compiled.targets.map((target, i) => this.sockets[i]?.address ?? target.address);
+  }
+
+  get activeConnections(): number {
+    return this.connections.size;
+  }
+
+  /** Binds every address. Rejects with Node's error, which names the address; nothing stays bound then. */
+  async listen(): Promise<void> {
+    if (!this.compiled.bindToPort) return;
+    try {
+      for (const target of this.compiled.targets) this.sockets.push(await this.bind(target));
+    } catch (error) {
+      await this.stopAccepting();
+      throw error;
+    }
+  }
+
+  /** Open connections go on. */
+  async stopAccepting(): Promise<void> {
+    await Promise.all(this.sockets.splice(0).map((socket) => socket.close()));
+  }
+
+  /** Ends every connection now. */
+  closeConnections(): void {
+    for (const accepted of this.connections) accepted.connection.close('now', 'listener_closed');
+  }
+
+  private bind(target: BindTarget): Promise<TcpListener> {
+    const { compiled } = this;
+    return TcpListener.listen(
+      {
+        address: target.address,
+        backlog: compiled.backlog,
+        reusePort: false,
+        ipv6Only: target.ipv6Only,
+        mode: target.mode,
+        keepAlive: compiled.tuning.keepAlive,
+        bufferLimitBytes: compiled.bufferLimitBytes,
+        delayedCloseMs: DEFAULT_DELAYED_CLOSE_MS,
+        stats: undefined,
+      },
+      this.network,
+      this,
+    );
+  }
+
+  // --- AcceptHandler -------------------------------------------------------------------------------------------------
+
+  onAccept(connection: SocketConnection): ConnectionHandler | undefined {
+    const { runtime } = this.compiled.context;
+    if (this.overLimit(runtime)) return undefined;
+    this.stats.cxTotal.inc();
+    this.stats.cxActive.inc();
+    this.stats.workerCxTotal.inc();
+    this.stats.workerCxActive.inc();
+    this.count.active++;
+    this.count.total++;
+    const accepted = new AcceptedConnection(connection, this.compiled, this.stats, this.network, (closed) =>
+      this.onClosed(closed),
+    );
+    this.connections.add(accepted);
+    accepted.start();
+    return accepted;
+  }
+
+  onAcceptError(error: Error): void {
+    this.logger.warn(`listener ${this.compiled.name || this.addresses[0]?.text}: ${error.message}`);
+  }
+
+  private overLimit(runtime: Runtime): boolean {
+    const { name, ignoreGlobalLimit } = this.compiled;
+    const own = runtime.getInteger(
+      `envoy.resource_limits.listener.${name}.connection_limit`,
+      Number.MAX_SAFE_INTEGER,
+    );
+    if (this.connections.size >= own) {
+      this.stats.cxOverflow.inc();
+      return true;
+    }
+    const all = runtime.getInteger('overload.global_downstream_max_connections', Number.MAX_SAFE_INTEGER);
+    if (!ignoreGlobalLimit && this.count.active >= all) {
+      this.stats.globalCxOverflow.inc();
+      return true;
+    }
+    return false;
+  }
+
+  private onClosed(accepted: AcceptedConnection): void {
+    this.connections.delete(accepted);
+    this.count.active--;
+    this.stats.cxActive.dec();
+    this.stats.workerCxActive.dec();
+    this.stats.cxDestroy.inc();
+    this.stats.cxLengthMs.record(Math.round(this.network.clock.now() - accepted.start0));
+  }
+}
+
+/** An accepted connection: peeked at by listener filters, then handed to its filter chain. */
+class AcceptedConnection implements ConnectionHandler {
+  readonly connection: SocketConnection;
+  readonly start0: number;
+  private readonly listener: CompiledListener;
+  private readonly stats: ListenerStats;
+  private readonly network: NetworkContext;
+  private readonly onClosed: (accepted: AcceptedConnection) => void;
+  private chain: NetworkFilterChain | undefined = undefined;
+  private streamInfo: StreamInfo | undefined = undefined;
+  /** Listener filters that have not had their say, while there are any. */
+  private filters: ListenerFilter[] | undefined = undefined;
+  private peeked: Buffer = EMPTY;
+  private ended = false;
+  private timer: Timer | undefined = undefined;
+
+  constructor(
+    connection: SocketConnection,
+    listener: CompiledListener,
+    stats: ListenerStats,
+    network: NetworkContext,
+    onClosed: (accepted: AcceptedConnection) => void,
+  ) {
+    this.connection = connection;
+    this.listener = listener;
+    this.stats = stats;
+    this.network = network;
+    this.onClosed = onClosed;
+    this.start0 = network.clock.now();
+  }
+
+  start(): void {
+    if (this.listener.listenerFilters.length === 0) {
+      this.chooseChain();
+      return;
+    }
+    this.stats.preCxActive.inc();
+    this.filters = this.listener.listenerFilters.map((make) => make());
+    const { listenerFiltersTimeoutMs: ms } = this.listener;
+    if (ms > 0) {
+      this.timer = this.network.clock.timer(() => this.onTimeout());
+      this.timer.enable(ms);
+    }
+    this.runFilters(true);
+  }
+
+  onData(data: Buffer): void {
+    if (this.filters === undefined) {
+      this.chain?.onData(data);
+      return;
+    }
+    this.peeked = Buffer.concat([this.peeked, data]);
+    if (this.peeked.length > MAX_PEEK_BYTES) this.connection.close('now', 'listener_filter_buffer_limit');
+    else this.runFilters(false);
+  }
+
+  onEnd(): void {
+    if (this.filters === undefined) {
+      this.chain?.onEnd();
+      return;
+    }
+    this.ended = true;
+    this.finishFilters();
+  }
+
+  onWritable(): void {
+    this.chain?.onWritable();
+  }
+
+  onClose(kind: ConnectionCloseKind, reason: string): void {
+    if (this.filters !== undefined) {
+      this.filters = undefined;
+      this.timer?.disable();
+      this.stats.preCxActive.dec();
+    }
+    this.chain?.onClose(kind, reason);
+    this.log();
+    this.onClosed(this);
+  }
+
+  private get info(): StreamInfo {
+    this.streamInfo ??= new StreamInfo(this.connection.info, this.connection.info.startTime, this.start0);
+    return this.streamInfo;
+  }
+
+  private runFilters(accepted: boolean): void {
+    const socket = { info: this.connection.info, peeked: this.peeked };
+    let fresh = accepted;
+    while (this.filters !== undefined && this.filters.length > 0) {
+      const filter = this.filters[0] as ListenerFilter;
+      let verdict = fresh ? filter.onAccept(socket) : (filter.onData?.(socket) ?? 'continue');
+      if (fresh && verdict === 'wait' && this.peeked.length > 0)
+        verdict = filter.onData?.(socket) ?? 'continue';
+      if (verdict === 'close') {
+        this.connection.close('now', 'listener_filter_closed');
+        return;
+      }
+      if (verdict === 'wait') return;
+      this.peeked = this.peeked.subarray(filter.consumed ?? 0);
+      socket.peeked = this.peeked;
+      this.filters.shift();
+      fresh = true;
+    }
+    this.finishFilters();
+  }
+
+  private finishFilters(): void {
+    if (this.filters === undefined) return;
+    this.filters = undefined;
+    this.timer?.disable();
+    this.stats.preCxActive.dec();
+    this.chooseChain();
+    const { peeked } = this;
+    this.peeked = EMPTY;
+    if (peeked.length > 0 && this.connection.open) this.chain?.onData(peeked);
+    if (this.ended && this.connection.open) this.chain?.onEnd();
+  }
+
+  private onTimeout(): void {
+    this.stats.preCxTimeout.inc();
+    if (this.listener.continueOnFiltersTimeout) this.connection.run(() => this.finishFilters());
+    else this.connection.close('now', 'listener_filters_timeout');
+  }
+
+  private chooseChain(): void {
+    const { connection } = this;
+    const compiled: CompiledChain | undefined = this.listener.chains.find(connection.info);
+    if (compiled === undefined) {
+      this.stats.noFilterChainMatch.inc();
+      this.info.setResponseFlag(ResponseFlag.NoRouteFound);
+      this.info.responseCodeDetails = 'filter_chain_not_found';
+      connection.close('now', 'filter_chain_not_found');
+      return;
+    }
+    if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
+    this.chain = new NetworkFilterChain(
+      connection,
+      compiled,
+      () => this.info,
+      this.listener.context.loggers.logger('filter'),
+    );
+  }
+
+  private log(): void {
+    const { accessLogs } = this.listener;
+    if (accessLogs.length === 0) return;
+    const { info, connection } = this;
+    info.end = this.network.clock.now();
+    info.bytesReceived = connection.bytesRead;
+    info.bytesSent = connection.bytesWritten;
+    info.connectionTerminationDetails = connection.info.terminationDetails;
+    const context: LogContext = {
+      info,
+      request: undefined,
+      response: undefined,
+      responseTrailers: undefined,
+      type: 'TcpConnectionEnd',
+    };
+    for (const logger of accessLogs) logger.log(context);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,193 @@
+import { BlockList } from 'node:net';
+import { type CidrRange, type FilterChainMatch, FilterChainMatchSchema } from '@dragoman/api';
+import { type Address, ConfigError, type ConnectionInfo, refuseUnsupported } from '@dragoman/core';
+
+/** What a filter chain is chosen by. */
+export interface MatchInput {
+  readonly info: ConnectionInfo;
+}
+
+/** How well a chain fits in one respect: −1 not at all, 0 because it says nothing, else the larger the more specific. */
+type Criterion = (info: ConnectionInfo) => number;
+
+const SUPPORTED = new Set([
+  'destination_port',
+  'prefix_ranges',
+  'server_names',
+  'transport_protocol',
+  'application_protocols',
+  'direct_source_prefix_ranges',
+  'source_type',
+  'source_prefix_ranges',
+  'source_ports',
+]);
+
+const ANY: Criterion = () => 0;
+
+/** In Envoy's order: an earlier one decides before a later one is looked at. */
+const CRITERIA: readonly ((match: FilterChainMatch) => Criterion)[] = [
+  ({ destinationPort }) =>
+    destinationPort === undefined ? ANY : (info) => (info.localAddress.port === destinationPort ? 1 : -1),
+  ({ prefixRanges }) => ranges(prefixRanges, 'prefix_ranges', (info) => info.localAddress),
+  ({ serverNames }) => names(serverNames),
+  ({ transportProtocol }) =>
+    transportProtocol === ''
+      ? ANY
+      : (info) =>
+          (info.transportProtocol === '' ? 'raw_buffer' : info.transportProtocol) === transportProtocol
+            ? 1
+            : -1,
+  ({ applicationProtocols }) =>
+    applicationProtocols.length === 0
+      ? ANY
+      : (info) => (info.applicationProtocols.some((name) => applicationProtocols.includes(name)) ? 1 : -1),
+  ({ directSourcePrefixRanges }) =>
+    ranges(directSourcePrefixRanges, 'direct_source_prefix_ranges', (info) => info.directRemoteAddress),
+  ({ sourceType }) => sourceTypes(sourceType),
+  ({ sourcePrefixRanges }) =>
+    ranges(sourcePrefixRanges, 'source_prefix_ranges', (info) => info.remoteAddress),
+  ({ sourcePorts }) =>
+    sourcePorts.length === 0 ? ANY : (info) => (sourcePorts.includes(info.remoteAddress.port) ? 1 : -1),
+];
+
+/**
+ * Finds the filter chain of a connection: criterion by criterion the chains that fit best stay, and a choice once made
+ * is not taken back, as in Envoy.
+ */
+export class FilterChainMatcher<T> {
+  private readonly chains: readonly { readonly chain: T; readonly criteria: readonly Criterion[] }[];
+  private readonly fallback: T | undefined;
+  /** A single chain that takes everything: nothing to look at. */
+  private readonly only: T | undefined;
+
+  /**
+   * @param chains each with its match; a path for errors comes with it
+   * @throws ConfigError when two chains have the same match, or a range is none
+   */
+  constructor(
+    chains: readonly {
+      readonly match: FilterChainMatch | undefined;
+      readonly chain: T;
+      readonly path: string;
+    }[],
+    fallback: T | undefined,
+  ) {
+    const seen = new Map<string, string>();
+    this.chains = chains.map(({ match, chain, path }) => {
+      if (match !== undefined)
+        refuseUnsupported(match, FilterChainMatchSchema, SUPPORTED, `${path}.filter_chain_match`);
+      const key = match === undefined ? '' : describe(match);
+      const other = seen.get(key);
+      if (other !== undefined) {
+        throw ConfigError.at(
+          `${path}.filter_chain_match`,
+          `${other} has the same match: only one of them could ever be chosen`,
+        );
+      }
+      seen.set(key, path);
+      return { chain, criteria: match === undefined ? CRITERIA.map(() => ANY) : compile(match, path) };
+    });
+    this.fallback = fallback;
+    this.only = chains.length === 1 && chains[0]?.match === undefined ? chains[0].chain : undefined;
+  }
+
+  /** Undefined when no chain fits and there is no default. */
+  find(info: ConnectionInfo): T | undefined {
+    if (this.only !== undefined) return this.only;
+    let left = this.chains;
+    for (let i = 0; i < CRITERIA.length && left.length > 0; i++) {
+      const scores = left.map(({ criteria }) => (criteria[i] as Criterion)(info));
+      const best = Math.max(...scores);
+      if (best < 0) return this.fallback;
+      left = left.filter((_, j) => scores[j] === best);
+    }
+    return left[0]?.chain ?? this.fallback;
+  }
+}
+
+function compile(match: FilterChainMatch, path: string): Criterion[] {
+  try {
+    return CRITERIA.map((make) => make(match));
+  } catch (error) {
+    throw error instanceof ConfigError ? error.within(`${path}.filter_chain_match`) : error;
+  }
+}
+
+/** The same text for the same match. */
+function describe(match: FilterChainMatch): string {
+  const { $typeName, $unknown, ...fields } = match as FilterChainMatch & { $unknown?: unknown };
+  return JSON.stringify(fields, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+}
+
+function ranges(
+  list: readonly CidrRange[],
+  field: string,
+  address: (info: ConnectionInfo) => Address,
+): Criterion {
+  if (list.length === 0) return ANY;
+  const compiled = list.map((range, i) => compileRange(range, `${field}[${i}]`));
+  return (info) => {
+    const { ip, family } = address(info);
+    if (family === 'pipe') return -1;
+    let best = -1;
+    for (const { list: block, length } of compiled) {
+      // A /0 that is written down is more specific than nothing.
+      if (length + 1 > best && block.check(ip, family)) best = length + 1;
+    }
+    return best;
+  };
+}
+
+function compileRange(
+  { addressPrefix, prefixLen }: CidrRange,
+  path: string,
+): { list: BlockList; length: number } {
+  const list = new BlockList();
+  const length = prefixLen ?? 0;
+  try {
+    list.addSubnet(addressPrefix, length, addressPrefix.includes(':') ? 'ipv6' : 'ipv4');
+  } catch {
+    throw ConfigError.at(
+      path,
+      `"${addressPrefix}/${length}" is not a network; expected e.g. 10.0.0.0 with prefix_len 8`,
+    );
+  }
+  return { list, length };
+}
+
+/** An exact name beats a wildcard, a longer wildcard a shorter one. */
+function names(list: readonly string[]): Criterion {
+  if (list.length === 0) return ANY;
+  const exact = new Set<string>();
+  const suffixes: string[] = [];
+  list.forEach((name, i) => {
+    if (name.startsWith('*.')) suffixes.push(name.slice(1).toLowerCase());
+    else if (name.includes('*'))
+      throw ConfigError.at(
+        `server_names[${i}]`,
+        `"${name}": a wildcard may only stand for the first label, as in *.example.com`,
+      );
+    else exact.add(name.toLowerCase());
+  });
+  return (info) => {
+    const name = info.requestedServerName.toLowerCase();
+    if (exact.has(name)) return Number.MAX_SAFE_INTEGER;
+    let best = -1;
+    for (const suffix of suffixes) if (suffix.length > best && name.endsWith(suffix)) best = suffix.length;
+    return best;
+  };
+}
+
+/** 1: SAME_IP_OR_LOOPBACK, 2: EXTERNAL. */
+function sourceTypes(type: number): Criterion {
+  if (type === 0) return ANY;
+  return (info) => {
+    const { remoteAddress, localAddress } = info;
+    const local =
+      remoteAddress.family === 'pipe' ||
+      remoteAddress.ip === localAddress.ip ||
+      remoteAddress.ip === '::1' ||
+      remoteAddress.ip.startsWith('127.');
+    return local === (type === 1) ? 1 : -1;
+  };
+}

@@ -1,0 +1,294 @@
+import {
+  anyTypeName,
+  create,
+  type Filter,
+  type FilterChain,
+  FilterChainSchema,
+  unpackAnyAs,
+} from '@dragoman/api';
+import {
+  atPath,
+  type Connection,
+  type ConnectionCloseKind,
+  type ConnectionHandler,
+  ConfigError,
+  type CreateNetworkFilter,
+  type DownstreamTransportSocket,
+  type ListenerFactoryContext,
+  type Logger,
+  type NetworkFilter,
+  type NetworkFilterConnection,
+  type NetworkFilterExtension,
+  ProblemCollector,
+  refuseUnsupported,
+  StreamInfo,
+} from '@dragoman/core';
+
+const SUPPORTED = new Set([
+  'filter_chain_match',
+  'filters',
+  'transport_socket',
+  'metadata',
+  'name',
+  'transport_socket_connect_timeout',
+]);
+
+/** A filter chain of a listener, compiled. */
+export interface CompiledChain {
+  readonly name: string;
+  readonly transportSocket: DownstreamTransportSocket | undefined;
+  readonly filters: readonly { readonly name: string; readonly create: CreateNetworkFilter }[];
+}
+
+/** @throws ConfigError with paths below the chain */
+export function compileChain(config: FilterChain, context: ListenerFactoryContext): CompiledChain {
+  refuseUnsupported(config, FilterChainSchema, SUPPORTED);
+  const problems = new ProblemCollector();
+  const transportSocket = problems.try('transport_socket', () => compileTransportSocket(config, context));
+  const chainContext: ListenerFactoryContext = { ...context, secure: transportSocket?.secure ?? false };
+  const resolved = config.filters.map((filter, i) =>
+    problems.try(`filters[${i}]`, () => resolveFilter(filter, chainContext)),
+  );
+  problems.throwIfAny();
+  checkOrder(resolved as Resolved[]);
+  const filters = (resolved as Resolved[]).map(({ name, extension, config: message }, i) => ({
+    name,
+    create: problems.try(`filters[${i}].typed_config`, () =>
+      extension.create(message as never, chainContext),
+    ),
+  }));
+  problems.throwIfAny();
+  return { name: config.name, transportSocket, filters: filters as CompiledChain['filters'] };
+}
+
+interface Resolved {
+  readonly name: string;
+  readonly extension: NetworkFilterExtension;
+  readonly config: unknown;
+}
+
+function resolveFilter(filter: Filter, context: ListenerFactoryContext): Resolved {
+  const { name, configType } = filter;
+  if (configType.case === 'configDiscovery') {
+    throw ConfigError.at(
+      'config_discovery',
+      'discovered filter configs are not supported yet; write the config in typed_config',
+    );
+  }
+  const any = configType.case === 'typedConfig' ? configType.value : undefined;
+  const typeName = any === undefined ? undefined : anyTypeName(any);
+  const extension = context.extensions.resolve('network-filters', name, typeName, 'typed_config');
+  const schema = extension.config;
+  if (schema === undefined) return { name, extension, config: undefined };
+  const message = any === undefined ? create(schema) : unpackAnyAs(any, schema);
+  if (message === undefined)
+    throw ConfigError.at('typed_config', `expected ${schema.typeName}, found ${typeName}`);
+  return { name, extension, config: message };
+}
+
+function checkOrder(filters: readonly Resolved[]): void {
+  if (filters.length === 0) {
+    throw ConfigError.at(
+      'filters',
+      'there is no filter: a chain needs at least one terminal filter, e.g. envoy.filters.network.tcp_proxy',
+    );
+  }
+  filters.forEach(({ extension }, i) => {
+    const last = i === filters.length - 1;
+    if (extension.terminal && !last) {
+      throw ConfigError.at(
+        `filters[${i}]`,
+        `${extension.name} is a terminal filter: it must be the last of the chain`,
+      );
+    }
+    if (last && !extension.terminal) {
+      throw ConfigError.at(
+        `filters[${i}]`,
+        `${extension.name} is not a terminal filter: the chain needs one at its end`,
+      );
+    }
+  });
+}
+
+function compileTransportSocket(
+  config: FilterChain,
+  context: ListenerFactoryContext,
+): DownstreamTransportSocket | undefined {
+  const given = config.transportSocket;
+  if (given === undefined) return undefined;
+  const any = given.configType.case === 'typedConfig' ? given.configType.value : undefined;
+  const typeName = any === undefined ? undefined : anyTypeName(any);
+  const extension = context.extensions.resolve('transport-sockets', given.name, typeName, 'typed_config');
+  if (extension.createDownstream === undefined) {
+    throw ConfigError.at('typed_config', `${extension.name} cannot be used on a listener`);
+  }
+  const schema = extension.config;
+  const message =
+    schema === undefined ? undefined : any === undefined ? create(schema) : unpackAnyAs(any, schema);
+  return atPath('typed_config', () => extension.createDownstream?.(message as never, context));
+}
+
+/** The filters of one connection. Bytes go through them in order until one pauses or the terminal one takes them. */
+export class NetworkFilterChain implements ConnectionHandler {
+  private readonly slots: FilterSlot[];
+  private closed = false;
+
+  constructor(connection: Connection, chain: CompiledChain, info: () => StreamInfo, logger: Logger) {
+    this.slots = chain.filters.map(
+      ({ name, create: make }, index) => new FilterSlot(this, connection, name, index, info, make),
+    );
+    this.logger = logger;
+    this.connection = connection;
+    this.openFrom(0);
+  }
+
+  private readonly logger: Logger;
+  private readonly connection: Connection;
+
+  onData(data: Buffer): void {
+    // One filter is the rule (an HTTP connection manager, a TCP proxy): no walk.
+    if (this.slots.length === 1) {
+      const [slot] = this.slots as [FilterSlot];
+      if (slot.waiting) slot.hold(data);
+      else if (slot.filter.onData?.(data) === 'pause') slot.waiting = true;
+      return;
+    }
+    this.dataFrom(0, data);
+  }
+
+  onEnd(): void {
+    for (const slot of this.slots) {
+      if (slot.waiting) {
+        slot.endHeld = true;
+        return;
+      }
+      slot.filter.onEnd?.();
+    }
+  }
+
+  onWritable(): void {
+    for (const slot of this.slots) slot.filter.onWritable?.();
+  }
+
+  onClose(kind: ConnectionCloseKind, reason: string): void {
+    this.closed = true;
+    for (const slot of this.slots) {
+      try {
+        slot.filter.onClose?.(kind, reason);
+      } catch (error) {
+        this.logger.error(`network filter ${slot.name} failed while its connection closed: ${String(error)}`);
+      }
+    }
+  }
+
+  /** @internal a filter goes on after a pause */
+  resumeFrom(index: number): void {
+    const slot = this.slots[index] as FilterSlot;
+    if (!slot.waiting || this.closed) return;
+    slot.waiting = false;
+    if (slot.opening) {
+      slot.opening = false;
+      this.openFrom(index + 1);
+    }
+    const held = slot.takeHeld();
+    if (held !== undefined) this.dataFrom(slot.heldOwn ? index : index + 1, held);
+    slot.heldOwn = true;
+    if (slot.endHeld && !slot.waiting && !this.closed) {
+      slot.endHeld = false;
+      for (const next of this.slots.slice(index)) next.filter.onEnd?.();
+    }
+  }
+
+  private openFrom(from: number): void {
+    for (let i = from; i < this.slots.length; i++) {
+      const slot = this.slots[i] as FilterSlot;
+      if (slot.filter.onNewConnection?.() === 'pause') {
+        slot.waiting = true;
+        slot.opening = true;
+        return;
+      }
+      if (!this.connection.open) return;
+    }
+  }
+
+  private dataFrom(from: number, data: Buffer): void {
+    let current = data;
+    for (let i = from; i < this.slots.length; i++) {
+      const slot = this.slots[i] as FilterSlot;
+      if (slot.waiting) {
+        slot.hold(current);
+        return;
+      }
+      const verdict = slot.filter.onData?.(current);
+      if (this.closed || !this.connection.open) return;
+      if (verdict === 'pause') {
+        // What it has seen goes to the next filter once it resumes.
+        slot.waiting = true;
+        slot.heldOwn = false;
+        slot.hold(current);
+        return;
+      }
+      if (verdict !== undefined) current = verdict;
+      if (current.length === 0) return;
+    }
+  }
+}
+
+class FilterSlot implements NetworkFilterConnection {
+  readonly name: string;
+  readonly connection: Connection;
+  readonly filter: NetworkFilter;
+  waiting = false;
+  opening = false;
+  endHeld = false;
+  /** What is held has not been seen by this filter. */
+  heldOwn = true;
+  private held: Buffer[] = [];
+  private paused = false;
+  private readonly chain: NetworkFilterChain;
+  private readonly index: number;
+  private readonly makeInfo: () => StreamInfo;
+
+  constructor(
+    chain: NetworkFilterChain,
+    connection: Connection,
+    name: string,
+    index: number,
+    makeInfo: () => StreamInfo,
+    make: CreateNetworkFilter,
+  ) {
+    this.chain = chain;
+    this.connection = connection;
+    this.name = name;
+    this.index = index;
+    this.makeInfo = makeInfo;
+    this.filter = make(this);
+  }
+
+  get info(): StreamInfo {
+    return this.makeInfo();
+  }
+
+  resume(): void {
+    this.chain.resumeFrom(this.index);
+  }
+
+  /** Keeps a copy; the peer is not read until the filter resumes, so that at most one read's bytes wait. */
+  hold(data: Buffer): void {
+    this.held.push(Buffer.from(data));
+    if (!this.paused) {
+      this.paused = true;
+      this.connection.pauseReading();
+    }
+  }
+
+  takeHeld(): Buffer | undefined {
+    const { held } = this;
+    this.held = [];
+    if (this.paused) {
+      this.paused = false;
+      this.connection.resumeReading();
+    }
+    return held.length === 0 ? undefined : Buffer.concat(held);
+  }
+}

@@ -1,0 +1,170 @@
+import { anyTypeName, create, durationMs, type Listener, ListenerSchema, unpackAnyAs } from '@dragoman/api';
+import {
+  atPath,
+  ConfigError,
+  type ListenerFactoryContext,
+  type ListenerFilter,
+  ProblemCollector,
+  refuseUnsupported,
+  type WorkerContext,
+} from '@dragoman/core';
+import { type BindTarget, readBindTarget } from './addresses.ts';
+import { type CompiledChain, compileChain } from './filter-chain.ts';
+import { FilterChainMatcher } from './filter-chain-match.ts';
+import { readSocketTuning, type SocketTuning } from './socket-options.ts';
+
+const SUPPORTED = new Set([
+  'name',
+  'address',
+  'additional_addresses',
+  'stat_prefix',
+  'filter_chains',
+  'default_filter_chain',
+  'per_connection_buffer_limit_bytes',
+  'metadata',
+  'drain_type',
+  'listener_filters',
+  'listener_filters_timeout',
+  'continue_on_listener_filters_timeout',
+  'socket_options',
+  'traffic_direction',
+  'access_log',
+  'tcp_backlog_size',
+  'bind_to_port',
+  'enable_reuse_port',
+  'ignore_global_conn_limit',
+]);
+
+const REASONS = {
+  use_original_dst: 'use_original_dst needs the original_dst listener filter, which is not supported yet',
+  transparent: 'transparent (IP_TRANSPARENT) cannot be set on Node yet; remove it',
+  freebind: 'freebind (IP_FREEBIND) cannot be set on Node yet; remove it',
+  connection_balance_config:
+    'connection_balance_config is not supported: the kernel spreads connections (SO_REUSEPORT); remove it',
+  udp_listener_config: 'UDP listeners are not supported yet',
+  api_listener: 'API listeners are not supported',
+};
+
+const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
+const DEFAULT_FILTERS_TIMEOUT_MS = 15_000;
+/** The kernel caps it at net.core.somaxconn, which is Envoy's default. */
+const DEFAULT_BACKLOG = 4096;
+const TRAFFIC_DIRECTIONS = ['UNSPECIFIED', 'INBOUND', 'OUTBOUND'];
+
+/** A listener's config, compiled. */
+export interface CompiledListener {
+  readonly name: string;
+  readonly config: Listener;
+  readonly targets: readonly BindTarget[];
+  readonly bindToPort: boolean;
+  readonly reusePort: boolean;
+  readonly backlog: number;
+  readonly tuning: SocketTuning;
+  readonly bufferLimitBytes: number;
+  readonly trafficDirection: string;
+  readonly ignoreGlobalLimit: boolean;
+  readonly context: ListenerFactoryContext;
+  readonly chains: FilterChainMatcher<CompiledChain>;
+  readonly listenerFilters: readonly (() => ListenerFilter)[];
+  readonly listenerFiltersTimeoutMs: number;
+  readonly continueOnFiltersTimeout: boolean;
+  readonly accessLogs: ReturnType<WorkerContext['accessLoggers']>;
+}
+
+/** The part of a listener's stats names that stands for it: its `stat_prefix`, or its address as stats write it. */
+export function statsName(listener: Listener, target: BindTarget): string {
+  return listener.statPrefix !== '' ? listener.statPrefix : target.address.text.replaceAll(':', '_');
+}
+
+/** @throws ConfigError with paths below the listener */
+export function compileListener(config: Listener, context: WorkerContext): CompiledListener {
+  const problems = new ProblemCollector();
+  problems.try('', () => refuseUnsupported(config, ListenerSchema, SUPPORTED, '', REASONS));
+  const main = problems.try('address', () => readBindTarget(config.address));
+  const more = config.additionalAddresses.map((additional, i) =>
+    problems.try(`additional_addresses[${i}].address`, () => {
+      if (additional.socketOptions !== undefined)
+        throw ConfigError.at('socket_options', 'is not supported on additional addresses yet');
+      return readBindTarget(additional.address);
+    }),
+  );
+  const tuning = problems.try('', () => readSocketTuning(config.socketOptions));
+  if (config.filterChains.length === 0 && config.defaultFilterChain === undefined) {
+    problems.add('filter_chains', 'a listener needs at least one filter chain, or default_filter_chain');
+  }
+  problems.throwIfAny();
+  const targets = [main, ...more] as BindTarget[];
+  const bufferLimitBytes = config.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT;
+  const trafficDirection = TRAFFIC_DIRECTIONS[config.trafficDirection] ?? 'UNSPECIFIED';
+  const listenerContext: ListenerFactoryContext = {
+    ...context,
+    listenerScope: context.stats.scope(`listener.${statsName(config, targets[0] as BindTarget)}`),
+    perConnectionBufferLimitBytes: bufferLimitBytes,
+    listenerName: config.name,
+    trafficDirection,
+    secure: false,
+  };
+  const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
+  const chains = config.filterChains.map((chain, i) => {
+    const path = `filter_chains[${i}]`;
+    return {
+      match: chain.filterChainMatch,
+      path,
+      chain: problems.try(path, () => compileChain(chain, listenerContext)),
+    };
+  });
+  const { defaultFilterChain } = config;
+  const fallback =
+    defaultFilterChain === undefined
+      ? undefined
+      : problems.try('default_filter_chain', () => compileChain(defaultFilterChain, listenerContext));
+  const listenerFilters = config.listenerFilters.map((filter, i) =>
+    problems.try(`listener_filters[${i}]`, () => compileListenerFilter(filter, listenerContext)),
+  );
+  problems.throwIfAny();
+  return {
+    name: config.name,
+    config,
+    targets,
+    bindToPort: config.bindToPort ?? true,
+    reusePort: config.enableReusePort ?? true,
+    backlog: config.tcpBacklogSize ?? DEFAULT_BACKLOG,
+    tuning: tuning as SocketTuning,
+    bufferLimitBytes,
+    trafficDirection,
+    ignoreGlobalLimit: config.ignoreGlobalConnLimit,
+    context: listenerContext,
+    chains: new FilterChainMatcher(
+      chains as { match: (typeof chains)[0]['match']; path: string; chain: CompiledChain }[],
+      fallback,
+    ),
+    listenerFilters: listenerFilters as (() => ListenerFilter)[],
+    listenerFiltersTimeoutMs:
+      config.listenerFiltersTimeout === undefined
+        ? DEFAULT_FILTERS_TIMEOUT_MS
+        : durationMs(config.listenerFiltersTimeout),
+    continueOnFiltersTimeout: config.continueOnListenerFiltersTimeout,
+    accessLogs: accessLogs ?? [],
+  };
+}
+
+function compileListenerFilter(
+  filter: Listener['listenerFilters'][number],
+  context: ListenerFactoryContext,
+): () => ListenerFilter {
+  if (filter.filterDisabled !== undefined)
+    throw ConfigError.at('filter_disabled', 'is not supported yet; remove it');
+  if (filter.configType.case === 'configDiscovery') {
+    throw ConfigError.at(
+      'config_discovery',
+      'discovered filter configs are not supported yet; write typed_config',
+    );
+  }
+  const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  const typeName = any === undefined ? undefined : anyTypeName(any);
+  const extension = context.extensions.resolve('listener-filters', filter.name, typeName, 'typed_config');
+  const schema = extension.config;
+  const message =
+    schema === undefined ? undefined : any === undefined ? create(schema) : unpackAnyAs(any, schema);
+  return atPath('typed_config', () => extension.create(message as never, context));
+}

@@ -1,0 +1,37 @@
+import type { Counter, Gauge, Histogram, StatsScope } from '@dragoman/core';
+
+/** `listener.<address or stat_prefix>.*`. */
+export interface ListenerStats {
+  readonly cxTotal: Counter;
+  readonly cxActive: Gauge;
+  readonly cxDestroy: Counter;
+  readonly cxOverflow: Counter;
+  readonly cxLengthMs: Histogram;
+  readonly preCxTimeout: Counter;
+  readonly preCxActive: Gauge;
+  readonly globalCxOverflow: Counter;
+  readonly noFilterChainMatch: Counter;
+  readonly workerCxTotal: Counter;
+  readonly workerCxActive: Gauge;
+}
+
+/** @param workerName `worker_0`, `worker_1`, … */
+export function createListenerStats(scope: StatsScope, workerName: string): ListenerStats {
+  const perWorker = scope.scope(workerName);
+  // Documented, and counted once TLS and the overload manager exist.
+  scope.counter('downstream_cx_overload_reject');
+  scope.counter('downstream_cx_transport_socket_connect_timeout');
+  return {
+    cxTotal: scope.counter('downstream_cx_total'),
+    cxActive: scope.gauge('downstream_cx_active'),
+    cxDestroy: scope.counter('downstream_cx_destroy'),
+    cxOverflow: scope.counter('downstream_cx_overflow'),
+    cxLengthMs: scope.histogram('downstream_cx_length_ms', 'milliseconds'),
+    preCxTimeout: scope.counter('downstream_pre_cx_timeout'),
+    preCxActive: scope.gauge('downstream_pre_cx_active'),
+    globalCxOverflow: scope.counter('downstream_global_cx_overflow'),
+    noFilterChainMatch: scope.counter('no_filter_chain_match'),
+    workerCxTotal: perWorker.counter('downstream_cx_total'),
+    workerCxActive: perWorker.gauge('downstream_cx_active'),
+  };
+}
