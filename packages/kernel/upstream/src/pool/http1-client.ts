@@ -181,6 +181,8 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
       this.dispatching = true;
       this.codec.onPeerEnd();
       this.dispatching = false;
+      // A response whose receiver is slow may still be on its way through the codec: then its completion closes.
+      if (this.state === BUSY && this.codec.activeStreams > 0) return;
     }
     this.closeNow('');
   }

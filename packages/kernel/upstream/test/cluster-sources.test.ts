@@ -1,0 +1,247 @@
+import { CaresDnsResolverConfigSchema, ClusterSchema } from '@dragoman/api';
+import {
+  defineDiscovery,
+  defineDnsResolver,
+  type DiscoveryContext,
+  type DiscoveryListener,
+  type DnsResolver,
+  ExtensionRegistry,
+  type HostListUpdate,
+  type MainContext,
+} from '@dragoman/core';
+import { FakeClock } from '@dragoman/testing';
+import { describe, expect, it } from 'vitest';
+import { type ClusterSink, createClusterSources } from '../src/index.ts';
+import { clusterMessage, endpoint, hostList, localityOf, testContext } from './support/clusters.ts';
+import { MemoryStats } from './support/memory-stats.ts';
+
+/** A discovery that does what the test says, by the cluster's name. */
+class Scripted {
+  readonly listeners = new Map<string, DiscoveryListener>();
+  readonly contexts = new Map<string, DiscoveryContext>();
+  readonly stopped: string[] = [];
+  readonly extension = defineDiscovery({
+    name: 'envoy.cluster.static',
+    clusterType: 'STATIC',
+    cluster: ClusterSchema,
+    create: (cluster, context) => {
+      this.contexts.set(cluster.name, context);
+      return {
+        start: (listener) => this.listeners.set(cluster.name, listener),
+        stop: () => this.stopped.push(cluster.name),
+      };
+    },
+  });
+
+  of(name: string): DiscoveryListener {
+    const listener = this.listeners.get(name);
+    if (listener === undefined) throw new Error(`${name} was not started`);
+    return listener;
+  }
+}
+
+class Recorder implements ClusterSink {
+  readonly lists: [cluster: string, addresses: string[]][] = [];
+
+  updateHosts(clusterName: string, update: HostListUpdate): void {
+    this.lists.push([
+      clusterName,
+      update.localities.flatMap((group) => group.endpoints.map((one) => one.address)),
+    ]);
+  }
+}
+
+function setUp(...clusters: object[]) {
+  const scripted = new Scripted();
+  const stats = new MemoryStats();
+  const closed: string[] = [];
+  const resolver = defineDnsResolver({
+    name: 'envoy.network.dns_resolver.cares',
+    config: CaresDnsResolverConfigSchema,
+    create: (config) => ({
+      resolve: async () => ({ ok: false, reason: `own ${config?.resolvers.length}` }),
+      close: () => closed.push('own'),
+    }),
+  });
+  const server: DnsResolver = { resolve: async () => ({ ok: false, reason: 'server' }), close: () => {} };
+  const { context } = testContext(new FakeClock(), stats);
+  const main: MainContext = { ...context, dns: server };
+  const sink = new Recorder();
+  const create = () =>
+    createClusterSources({
+      clusters: clusters.map(clusterMessage),
+      registry: new ExtensionRegistry([scripted.extension, resolver]),
+      context: main,
+      sinks: [sink],
+    });
+  return { scripted, stats, sink, closed, create, server };
+}
+
+async function settled(promise: Promise<void>): Promise<boolean> {
+  return Promise.race([
+    promise.then(() => true),
+    new Promise<boolean>((resolve) => setImmediate(resolve, false)),
+  ]);
+}
+
+describe('createClusterSources', () => {
+  it('passes lists on to every sink, and to a late one what is known', () => {
+    const { scripted, sink, create } = setUp({ name: 'a' }, { name: 'b' });
+    const sources = create();
+    sources.start();
+    scripted.of('a').onHosts(hostList('10.0.0.1:80'));
+    const late = new Recorder();
+    const leave = sources.addSink(late);
+    scripted.of('b').onHosts(hostList('10.0.0.2:80'));
+    leave();
+    scripted.of('b').onHosts(hostList());
+    expect(sink.lists).toEqual([
+      ['a', ['10.0.0.1:80']],
+      ['b', ['10.0.0.2:80']],
+      ['b', []],
+    ]);
+    expect(late.lists).toEqual([
+      ['a', ['10.0.0.1:80']],
+      ['b', ['10.0.0.2:80']],
+    ]);
+  });
+
+  it('is warm when every cluster has had its first answer or failure', async () => {
+    const { scripted, stats, create } = setUp({ name: 'a' }, { name: 'b' });
+    const sources = create();
+    expect(await settled(sources.warmed)).toBe(false);
+    sources.start();
+    expect(stats.nonZero('cluster_manager.')).toEqual({ cluster_added: 2, warming_clusters: 2 });
+    expect(stats.value('cluster.a.warming_state')).toBe(1);
+    scripted.of('a').onHosts(hostList());
+    expect(await settled(sources.warmed)).toBe(false);
+    scripted.of('b').onFailure('no answer');
+    expect(await settled(sources.warmed)).toBe(true);
+    expect(stats.nonZero('cluster_manager.')).toEqual({
+      cluster_added: 2,
+      cluster_updated: 1,
+      active_clusters: 2,
+    });
+  });
+
+  it('does not wait for a cluster that says so, nor without clusters', async () => {
+    const { create } = setUp({ name: 'a', wait_for_warm_on_init: false });
+    const sources = create();
+    sources.start();
+    expect(await settled(sources.warmed)).toBe(true);
+    const none = setUp().create();
+    none.start();
+    expect(await settled(none.warmed)).toBe(true);
+  });
+
+  it('counts the members', () => {
+    const { scripted, stats, create } = setUp({ name: 'a', alt_stat_name: 'pretty' });
+    create().start();
+    const update = {
+      localities: [
+        localityOf(
+          0,
+          endpoint('10.0.0.1:80', { weight: 9 }),
+          endpoint('10.0.0.2:80', { health: 'degraded' }),
+        ),
+        localityOf(1, endpoint('10.0.0.3:80', { health: 'unhealthy' })),
+      ],
+    };
+    scripted.of('a').onHosts(update);
+    scripted.of('a').onHosts(update);
+    expect(stats.nonZero('cluster.pretty.')).toEqual({
+      membership_change: 1,
+      membership_total: 3,
+      membership_healthy: 1,
+      membership_degraded: 1,
+      max_host_weight: 9,
+    });
+    scripted.of('a').onHosts(hostList('10.0.0.1:80'));
+    expect(stats.nonZero('cluster.pretty.')).toEqual({
+      membership_change: 2,
+      membership_total: 1,
+      membership_healthy: 1,
+      max_host_weight: 1,
+    });
+  });
+
+  it('gives a cluster the resolver it asks for, and closes it', async () => {
+    const address = { socket_address: { address: '10.0.0.53', port_value: 53 } };
+    const typed = {
+      name: 'envoy.network.dns_resolver.cares',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+        resolvers: [address, address, address],
+      },
+    };
+    const { scripted, closed, create } = setUp(
+      { name: 'server' },
+      { name: 'list', dns_resolvers: [address] },
+      { name: 'config', dns_resolution_config: { resolvers: [address, address] } },
+      { name: 'typed', typed_dns_resolver_config: typed, dns_resolvers: [address] },
+    );
+    const sources = create();
+    const reasons = [...scripted.contexts.values()].map(async ({ dns }) => {
+      const result = await dns.resolve('x', 'AUTO');
+      return result.ok ? '' : result.reason;
+    });
+    expect(await Promise.all(reasons)).toEqual(['server', 'own 1', 'own 2', 'own 3']);
+    sources.stop();
+    expect(closed).toEqual(['own', 'own', 'own']);
+  });
+
+  it('adds, changes and removes clusters while it runs', () => {
+    const { scripted, stats, sink, create } = setUp({ name: 'a' });
+    const sources = create();
+    sources.start();
+    const [old] = [scripted.of('a')];
+    sources.addOrUpdateCluster(clusterMessage({ name: 'a' }));
+    expect(scripted.stopped).toEqual([]);
+    sources.addOrUpdateCluster(clusterMessage({ name: 'a', connect_timeout: '1s' }));
+    sources.addOrUpdateCluster(clusterMessage({ name: 'b' }));
+    old.onHosts(hostList('10.0.0.1:80'));
+    expect(sink.lists).toEqual([]);
+    scripted.of('a').onHosts(hostList('10.0.0.2:80'));
+    expect(sink.lists).toEqual([['a', ['10.0.0.2:80']]]);
+    expect(sources.removeCluster('a')).toBe(true);
+    expect(sources.removeCluster('a')).toBe(false);
+    scripted.of('a').onHosts(hostList('10.0.0.3:80'));
+    expect(sink.lists).toHaveLength(1);
+    expect(stats.nonZero('cluster_manager.')).toMatchObject({
+      cluster_added: 2,
+      cluster_modified: 1,
+      cluster_removed: 1,
+      warming_clusters: 1,
+    });
+  });
+
+  it('publishes nothing after stop, and leaves nobody waiting', async () => {
+    const { scripted, sink, create } = setUp({ name: 'a' });
+    const sources = create();
+    sources.start();
+    sources.stop();
+    scripted.of('a').onHosts(hostList('10.0.0.1:80'));
+    scripted.of('a').onFailure('late');
+    expect(sink.lists).toEqual([]);
+    expect(scripted.stopped).toEqual(['a']);
+    expect(await settled(sources.warmed)).toBe(true);
+  });
+
+  it.each<[object, string]>([
+    [
+      { type: 'EDS' },
+      '.type: extension "envoy.cluster.eds" is not part of this proxy: the package @dragoman/discovery-eds',
+    ],
+    [{ type: 'STRICT_DNS' }, '.type: extension "envoy.cluster.strict_dns"'],
+    [{ type: null, cluster_type: { name: 'envoy.clusters.aggregate' } }, '.cluster_type: unknown extension'],
+  ])('refuses %j, whose source is not there', (config, message) => {
+    const { create } = setUp({ name: 'ok' }, { name: 'a', ...config });
+    expect(create).toThrow(`static_resources.clusters[1]${message}`);
+  });
+
+  it('takes STATIC for a cluster that does not say', () => {
+    const { scripted, create } = setUp({ name: 'a', type: null });
+    create();
+    expect([...scripted.contexts.keys()]).toEqual(['a']);
+  });
+});
