@@ -1,4 +1,15 @@
 export { BlackHole, refusedPort } from './black-hole.ts';
+export {
+  clusterConfig,
+  clusterRoute,
+  type HttpBootstrapOptions,
+  httpBootstrap,
+  httpManager,
+  type Json,
+  type JsonObject,
+  loadAssignment,
+  localAddress,
+} from './bootstraps.ts';
 export { FakeClock } from './clock.ts';
 export { Gate } from './gate.ts';
 export {
@@ -16,6 +27,7 @@ export {
   reset,
   text,
 } from './http-upstream.ts';
+export * from './kits/index.ts';
 export { expectNoLeaks, LeakTracker, trackLeaks } from './leaks.ts';
 export {
   type ConnectionPair,
@@ -31,6 +43,13 @@ export { RawConnection } from './raw-connection.ts';
 export { parseResponse, type RawResponse } from './raw-response.ts';
 export { type ListenOptions, type RawScript, RawUpstream, silentUpstream } from './raw-upstream.ts';
 export { ConnectionRecorder } from './recorder.ts';
+export {
+  RecordingServerLog,
+  requestText,
+  type StartProxyOptions,
+  startProxy,
+  TestProxy,
+} from './start-proxy.ts';
 export { RecordingLoggers, type TestContext, TestDrain, testContext } from './test-context.ts';
 export {
   requestHeaders,

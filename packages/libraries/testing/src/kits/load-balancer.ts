@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import {
+  Address,
+  type Host,
+  type HostPicker,
+  type HostStats,
+  type LoadBalancerContext,
+  type LoadBalancerExtension,
+  type LoadBalancerPolicy,
+} from '@dragoman/core';
+import { FakeClock } from '../clock.ts';
+import { MemoryStats } from '../memory-stats.ts';
+import { SeededRandom } from '../random.ts';
+import { type ConformanceRunner, checkIdentity, type InvalidConfig, refusals } from './runner.ts';
+
+/** What {@link loadBalancerConformance} is told of the policy. */
+export interface LoadBalancerSubject {
+  readonly extension: LoadBalancerExtension;
+  /** A typed config that is valid; undefined for a policy that may have none. */
+  readonly config: unknown;
+  readonly invalid?: readonly InvalidConfig[];
+  /** What decides where a request goes: `spread` (each pick may be another host) or `hash` (the same hash gives the same host). Default `spread`. */
+  readonly kind?: 'spread' | 'hash';
+  /** Whether picks are in proportion to the weights of hosts. Default true. */
+  readonly weighted?: boolean;
+}
+
+/** Hosts `10.0.0.1:80`, … of weight 1, or of the given weights. */
+export function testHosts(count: number, weights: readonly number[] = []): Host[] {
+  return Array.from({ length: count }, (_, i) => testHost(`10.0.0.${i + 1}:80`, weights[i] ?? 1));
+}
+
+/** A healthy host of cluster `test`. */
+export function testHost(address: string, weight = 1): Host {
+  const parsed = Address.parse(address);
+  assert.ok(parsed !== undefined, `${address} is an address`);
+  return {
+    address: parsed,
+    hostname: '',
+    clusterName: 'test',
+    locality: { region: '', zone: '', subZone: '' },
+    priority: 0,
+    canary: false,
+    metadata: new Map(),
+    stats: hostStats(),
+    weight,
+    healthFlags: 0,
+    activeRequests: 0,
+  };
+}
+
+function hostStats(): HostStats {
+  const stats = new MemoryStats('host');
+  return {
+    cxTotal: stats.counter('cx_total'),
+    cxActive: stats.gauge('cx_active'),
+    cxConnectFail: stats.counter('cx_connect_fail'),
+    rqTotal: stats.counter('rq_total'),
+    rqActive: stats.gauge('rq_active'),
+    rqSuccess: stats.counter('rq_success'),
+    rqError: stats.counter('rq_error'),
+    rqTimeout: stats.counter('rq_timeout'),
+  };
+}
+
+/** A pick that depends on a hash, and on hosts to leave out. */
+export function pickContext(over: Partial<LoadBalancerContext> = {}): LoadBalancerContext {
+  return { hash: undefined, requestHeaders: undefined, info: undefined, metadataMatch: undefined, ...over };
+}
+
+/**
+ * Registers the tests that every load-balancing policy has to pass: identity, configs, no host, one host, only hosts of its set, every host in
+ * its turn, weights, removal, another host for a retry, snapshots that go on while a successor is made.
+ */
+export function loadBalancerConformance(runner: ConformanceRunner, subject: LoadBalancerSubject): void {
+  const { describe, it } = runner;
+  const { extension, kind = 'spread', weighted = true } = subject;
+  const create = (config: unknown = subject.config): LoadBalancerPolicy =>
+    extension.create(config as never, {
+      clusterName: 'test',
+      stats: new MemoryStats('cluster.test'),
+      random: new SeededRandom(17),
+      clock: new FakeClock(),
+    });
+  const random = new SeededRandom(19);
+  const pick = (picker: HostPicker): Host | undefined =>
+    picker.pick(kind === 'hash' ? pickContext({ hash: random.next() }) : undefined);
+  const counts = (picker: HostPicker, picks: number): Map<Host | undefined, number> => {
+    const found = new Map<Host | undefined, number>();
+    for (let i = 0; i < picks; i++) {
+      const host = pick(picker);
+      found.set(host, (found.get(host) ?? 0) + 1);
+    }
+    return found;
+  };
+
+  describe(`${extension.name} keeps the contract of load balancers`, () => {
+    it('is a load balancer', () => checkIdentity(extension, 'load-balancers'));
+
+    refusals(runner, subject.invalid, (config) => create(config));
+
+    it('finds no host in an empty set', () => {
+      const picker = create().createPicker([], undefined);
+      assert.equal(picker.pick(undefined), undefined);
+      assert.equal(picker.pick(pickContext({ hash: 1, shouldSkip: () => true })), undefined);
+    });
+
+    it('finds the only host', () => {
+      const [host] = testHosts(1);
+      const picker = create().createPicker([host], undefined);
+      for (const context of [
+        undefined,
+        pickContext(),
+        pickContext({ hash: 0 }),
+        pickContext({ hash: 2 ** 53 - 1 }),
+      ]) {
+        assert.equal(picker.pick(context), host);
+      }
+    });
+
+    it('comes to every host, and to no other', () => {
+      const hosts = testHosts(7);
+      const found = counts(create().createPicker(hosts, undefined), 700);
+      assert.deepEqual(new Set(found.keys()), new Set(hosts));
+    });
+
+    if (weighted) {
+      it('picks in proportion to weights', () => {
+        const hosts = testHosts(3, [1, 2, 5]);
+        const found = counts(create().createPicker(hosts, undefined), 8000);
+        for (const host of hosts) {
+          const share = (found.get(host) ?? 0) / 1000;
+          assert.ok(Math.abs(share - host.weight) < host.weight * 0.25, `weight ${host.weight} got ${share}`);
+        }
+      });
+    }
+
+    it('forgets a host that was removed, and finds one that was added', () => {
+      const policy = create();
+      const hosts = testHosts(4);
+      const before = policy.createPicker(hosts, undefined);
+      counts(before, 10);
+      const [removed, ...kept] = hosts;
+      const added = testHost('10.0.1.1:80');
+      const after = policy.createPicker([...kept, added], before);
+      const found = counts(after, 800);
+      assert.equal(found.get(removed), undefined);
+      assert.deepEqual(new Set(found.keys()), new Set([...kept, added]));
+      assert.equal(policy.createPicker([], after).pick(undefined), undefined);
+    });
+
+    it('goes on with its own hosts while a successor is made', () => {
+      const policy = create();
+      const hosts = testHosts(3);
+      const before = policy.createPicker(hosts, undefined);
+      pick(before);
+      const successor = policy.createPicker(testHosts(1), before);
+      for (let i = 0; i < 30; i++) {
+        assert.ok(hosts.includes(pick(before) as Host));
+        pick(successor);
+      }
+    });
+
+    it('does not change the list it was given', () => {
+      const hosts = Object.freeze(testHosts(5, [3, 1, 2, 1, 1]));
+      const order = [...hosts];
+      counts(create().createPicker(hosts, undefined), 100);
+      assert.deepEqual([...hosts], order);
+    });
+
+    if (kind === 'spread') {
+      // The cluster asks again while a host is to be skipped (Envoy: host_selection_retry_max_attempts).
+      it('comes to a host that a retry may use', () => {
+        const hosts = testHosts(3);
+        const picker = create().createPicker(hosts, undefined);
+        const skipped = new Set(hosts.slice(0, 2));
+        const context = pickContext({ shouldSkip: (host) => skipped.has(host) });
+        const found = Array.from({ length: 60 }, () => picker.pick(context));
+        assert.ok(found.includes(hosts[2]));
+        assert.ok(found.every((host) => host !== undefined));
+      });
+    } else {
+      it('gives the same hash the same host, also after an update that does not concern it', () => {
+        const policy = create();
+        const hosts = testHosts(8);
+        const picker = policy.createPicker(hosts, undefined);
+        const again = policy.createPicker([...hosts], picker);
+        for (let hash = 0; hash < 100; hash++) {
+          const host = picker.pick(pickContext({ hash: hash * 7919 }));
+          assert.equal(picker.pick(pickContext({ hash: hash * 7919 })), host);
+          assert.equal(again.pick(pickContext({ hash: hash * 7919 })), host);
+        }
+      });
+    }
+
+    it('keeps clusters apart', () => {
+      const [first, second] = [create(), create()];
+      const a = first.createPicker(testHosts(2), undefined);
+      const hosts = testHosts(2);
+      const b = second.createPicker(hosts, undefined);
+      pick(a);
+      for (let i = 0; i < 10; i++) assert.ok(hosts.includes(pick(b) as Host));
+    });
+  });
+}
