@@ -1,1 +1,1 @@
-export {};
+export { directResponse } from './direct-response.ts';

@@ -1,1 +1,1 @@
-export {};
+export { echo } from './echo.ts';

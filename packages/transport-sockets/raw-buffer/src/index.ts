@@ -1,1 +1,1 @@
-export {};
+export { rawBuffer } from './raw-buffer.ts';
