@@ -27,6 +27,7 @@ export {
   reset,
   text,
 } from './http-upstream.ts';
+export * from './kits/index.ts';
 export { expectNoLeaks, LeakTracker, trackLeaks } from './leaks.ts';
 export {
   type ConnectionPair,
