@@ -53,19 +53,14 @@ export class Http1Pool implements HttpPool, PendingOwner {
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
     const { idle } = this;
-    const last = idle.length - 1;
+    if (idle.length === 0) return this.wait(decoder, callbacks);
     // The hot path: no closure, promise or object is made between here and the codec.
-    if (last >= 0) {
-      if (!this.context.resources.requests.canTake()) {
-        this.refuse(callbacks);
-        return undefined;
-      }
-      const client = idle[last];
-      idle.length = last;
-      client.start(decoder, callbacks);
+    if (!this.context.resources.requests.canTake()) {
+      this.refuse(callbacks);
       return undefined;
     }
-    return this.wait(decoder, callbacks);
+    (idle.pop() as Http1Client).start(decoder, callbacks);
+    return undefined;
   }
 
   /** Lets idle connections go at once, and the others when their request ends. New requests are still served. */
