@@ -238,7 +238,9 @@ export class HeaderMap {
   /** Name–value pairs, pseudo-headers first. For tests, dumps and logs. */
   entries(): [string, string][] {
     const list: [string, string][] = [];
-    this.forEach((name, value) => list.push([name, value]));
+    this.forEach((name, value) => {
+      list.push([name, value]);
+    });
     return list;
   }
 
@@ -385,8 +387,7 @@ export class ResponseHeaders extends HeaderMap {
 
   protected override setPseudo(name: string, value: string): boolean {
     if (name !== ':status') return super.setPseudo(name, value);
-    const status = Number(value);
-    if (Number.isInteger(status) && status >= 100 && status <= 999) this.status = status;
+    if (/^[1-9]\d\d$/.test(value)) this.status = Number(value);
     return true;
   }
 

@@ -20,3 +20,4 @@ export * from './stats.ts';
 export * from './stream-info.ts';
 export * from './unsupported-fields.ts';
 export * from './upstream.ts';
+export * from './uuid.ts';
