@@ -31,7 +31,9 @@ export class RequestHead extends MessageHead {
     this.isHead = false;
     this.isConnect = false;
     let p = start;
-    while (p < end && TOKEN_LOWER[data[p] as number] !== 0) p++;
+    const isGet = startsWithGet(data, p);
+    if (isGet) p += 3;
+    else while (p < end && TOKEN_LOWER[data[p] as number] !== 0) p++;
     const methodEnd = p;
     if (methodEnd - start > MAX_METHOD_LENGTH)
       return this.fail(Http1Details.invalidMethod, 'method is too long');
@@ -58,8 +60,8 @@ export class RequestHead extends MessageHead {
     this.reset();
     this.http10 = minor === 0;
     const text = latin1(data, start, headEnd);
-    const methodText = text.substring(0, methodEnd - start);
-    const method = METHODS.get(methodText);
+    const methodText = isGet ? 'GET' : text.substring(0, methodEnd - start);
+    const method = isGet ? 'GET' : METHODS.get(methodText);
     if (method === undefined && !options.allowCustomMethods) {
       return this.fail(Http1Details.codecError, 'unknown method');
     }
@@ -196,6 +198,11 @@ export class RequestHead extends MessageHead {
       headers.removeKnown(ID_UPGRADE);
     }
   }
+}
+
+/** The method of most requests, without a string or a look-up. False also when the bytes end before it is clear. */
+function startsWithGet(data: Buffer, p: number): boolean {
+  return data[p] === 0x47 && data[p + 1] === 0x45 && data[p + 2] === 0x54 && data[p + 3] === SP;
 }
 
 function isAuthorityEnd(code: number): boolean {

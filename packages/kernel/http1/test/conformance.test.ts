@@ -66,9 +66,7 @@ function bytesOf(test: Case): Buffer {
     ({ name, value }) => `${expand(name)}: ${expand(String(value ?? ''))}`,
   );
   const host = (test.headers ?? []).some(({ name }) => /host/i.test(name)) ? [] : ['Host: a.example'];
-  const text = [`${test.method} ${expand(test.uri)} ${test.version}`, ...host, ...lines, '', ''].join(
-    '\r\n',
-  );
+  const text = [`${test.method} ${expand(test.uri)} ${test.version}`, ...host, ...lines, '', ''].join('\r\n');
   return Buffer.from(text, /[\u0100-\uffff]/.test(text) ? 'utf8' : 'latin1');
 }
 

@@ -23,6 +23,7 @@ export class FakeConnection implements Connection {
   open = true;
   bufferedBytes = 0;
   aboveHighWatermark = false;
+  delayedCloseMs = 1000;
   bytesRead = 0;
   bytesWritten = 0;
   /** Everything written, as latin1. */
