@@ -111,7 +111,12 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   onStreamComplete(): void {
-    if (this.streams.size > 0) return;
+    this.rest();
+  }
+
+  /** Between two requests: what the codec and the stream each report last comes here. */
+  private rest(): void {
+    if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
     if (this.closing) this.connection.close('flush-and-wait');
     else if (this.config.idleTimeoutMs > 0) this.idleTimer.enable(this.config.idleTimeoutMs);
   }
@@ -150,6 +155,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   onStreamFinished(stream: ActiveStream): void {
     this.streams.delete(stream);
     this.countBytes();
+    this.rest();
   }
 
   // --- Ends --------------------------------------------------------------------------------------------------------------
