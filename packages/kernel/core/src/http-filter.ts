@@ -16,7 +16,6 @@ import type { StreamInfo } from './stream-info.ts';
  *
  * Order: request hooks run first to last, response hooks last to first.
  */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement is the usual case
 export type HeadersVerdict = void | 'pause' | 'collect' | Promise<void>;
 
 /**
@@ -32,7 +31,6 @@ export type HeadersVerdict = void | 'pause' | 'collect' | Promise<void>;
  *
  * Chunks are the stream's own and may be kept: the manager copies borrowed ones when any filter has a body hook.
  */
-// biome-ignore lint/suspicious/noConfusingVoidType: as above
 export type BodyVerdict = void | Buffer | 'pause' | 'collect' | Promise<void>;
 
 /**
