@@ -1,0 +1,2 @@
+export { createProxy, type Proxy, type ProxyOptions } from '@dragoman/server';
+export { extensions } from './extensions.ts';

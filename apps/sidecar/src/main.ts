@@ -1,0 +1,62 @@
+// The entry of the command, of its bundle too.
+import { type Flags, FlagError, parseFlags } from './flags.ts';
+import { helpText } from './help.ts';
+import { fullVersion } from './version.ts';
+
+/** @returns the exit code */
+async function main(argv: readonly string[]): Promise<number> {
+  let flags: Flags;
+  try {
+    flags = parseFlags(argv);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    process.stderr.write(`dragoman: ${error.message}\n`);
+    return 1;
+  }
+  switch (flags.action) {
+    case 'help':
+      process.stdout.write(helpText());
+      return 0;
+    case 'version':
+      process.stdout.write(`dragoman  version: ${fullVersion()}\n`);
+      return 0;
+    case 'hot-restart-version':
+      // As an Envoy without hot restart answers, and where.
+      process.stderr.write('disabled');
+      return 0;
+    default:
+      return serve(flags);
+  }
+}
+
+async function serve(flags: Flags): Promise<number> {
+  const [{ run }, { extensions }, server, { systemClock }] = await Promise.all([
+    import('./run.ts'),
+    import('./extensions.ts'),
+    import('@dragoman/server'),
+    import('@dragoman/core'),
+  ]);
+  // Without a listener or an admin interface there is nothing else that keeps the process.
+  const alive = setInterval(() => {}, 2 ** 30);
+  try {
+    return await run(flags, {
+      clock: systemClock,
+      extensions,
+      server,
+      events: process,
+      out: (text) => process.stdout.write(text),
+      err: (text) => process.stderr.write(text),
+      exit: (code) => process.exit(code),
+    });
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error) => {
+    process.stderr.write(`dragoman: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,29 @@
+import { ExtensionRegistry } from '@dragoman/core';
+import { createProxy as fromServer } from '@dragoman/server';
+import { expect, test } from 'vitest';
+import { createProxy, extensions } from '../src/index.ts';
+
+test('the assembly has each of these once, under Envoy’s names', () => {
+  const { extensions: all } = new ExtensionRegistry(extensions);
+  expect(all.map(({ name }) => name).sort()).toEqual([
+    'envoy.access_loggers.file',
+    'envoy.access_loggers.stderr',
+    'envoy.access_loggers.stdout',
+    'envoy.cluster.logical_dns',
+    'envoy.cluster.static',
+    'envoy.cluster.strict_dns',
+    'envoy.filters.http.router',
+    'envoy.filters.network.direct_response',
+    'envoy.filters.network.echo',
+    'envoy.filters.network.http_connection_manager',
+    'envoy.filters.network.tcp_proxy',
+    'envoy.load_balancing_policies.round_robin',
+    'envoy.network.dns_resolver.cares',
+    'envoy.request_id.uuid',
+    'envoy.transport_sockets.raw_buffer',
+  ]);
+});
+
+test('a program gets what it needs to embed a proxy', () => {
+  expect(createProxy).toBe(fromServer);
+});

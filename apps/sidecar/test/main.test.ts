@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { helpText } from '../src/help.ts';
+import { packageVersion } from '../src/version.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+test('the version is that of the package', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  expect(packageVersion()).toBe(version);
+  expect(packageVersion(join(ROOT, 'dist', 'bundle'))).toBe(version);
+  expect(packageVersion('/')).toBe('unknown');
+});
+
+/** The command from its sources: nothing has to be built. */
+function dragoman(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const node = ['--conditions=dragoman-source', join(ROOT, 'src', 'main.ts')];
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [...node, ...argv], (_error, out, err) => {
+      resolve({ code: child.exitCode ?? -1, out, err });
+    });
+  });
+}
+
+test.each([
+  [['--version'], 0, /^dragoman {2}version: \d+\.\d+\.\d+\/node-\d+\.\d+\.\d+\n$/, /^$/],
+  [['--hot-restart-version'], 0, /^$/, /^disabled$/],
+  [['--hlep'], 1, /^$/, /^dragoman: unknown flag --hlep; did you mean "--help"\?\n$/],
+])('%j', async (argv, code, out, err) => {
+  const result = await dragoman(...argv);
+  expect(result.err).toMatch(err);
+  expect(result.out).toMatch(out);
+  expect(result.code).toBe(code);
+});
+
+test('--help', async () => {
+  expect(await dragoman('-h')).toEqual({ code: 0, out: helpText(), err: '' });
+});
