@@ -1,0 +1,14 @@
+import { RouterSchema } from '@dragoman/api';
+import { defineTerminalHttpFilter } from '@dragoman/core';
+import { compileRouter } from './config.ts';
+import { RouterFilter } from './router-filter.ts';
+
+/** `envoy.filters.http.router`: the last filter of nearly every chain; forwards the request to its route's cluster. */
+export const router = defineTerminalHttpFilter({
+  name: 'envoy.filters.http.router',
+  config: RouterSchema,
+  create(config, context) {
+    const compiled = compileRouter(config, context);
+    return (stream) => new RouterFilter(compiled, stream);
+  },
+});
