@@ -1,9 +1,11 @@
 // node --conditions dragoman-source packages/load-balancers/round-robin/bench/pick.bench.ts
 
-import type { LoadBalancerContextForCluster } from '@dragoman/core';
-import { SeededRandom } from '@dragoman/testing';
+import type { Host, LoadBalancerContextForCluster } from '@dragoman/core';
+import { SeededRandom, testHost } from '@dragoman/testing';
 import { roundRobin } from '../src/index.ts';
-import { hosts } from '../test/hosts.ts';
+
+const hosts = (...weights: number[]): Host[] =>
+  weights.map((weight, index) => testHost(`10.0.${index >> 8}.${index & 255}:80`, weight));
 
 /** Prints the best of five rounds: the others were disturbed. */
 function measure(name: string, operations: number, round: () => void): void {

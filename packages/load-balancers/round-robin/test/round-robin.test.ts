@@ -1,9 +1,8 @@
 import { readLoose, RoundRobinSchema } from '@dragoman/api';
 import type { Host, HostPicker, LoadBalancerContextForCluster, LoadBalancerPolicy } from '@dragoman/core';
-import { ScriptedRandom, SeededRandom } from '@dragoman/testing';
+import { loadBalancerConformance, ScriptedRandom, SeededRandom, testHosts } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { roundRobin } from '../src/index.ts';
-import { hosts } from './hosts.ts';
 
 function policy(random: { random(): number; next(): number } = new SeededRandom()): LoadBalancerPolicy {
   const context = { clusterName: 'test', stats: {}, random, clock: { now: () => 0 } };
@@ -13,6 +12,23 @@ function policy(random: { random(): number; next(): number } = new SeededRandom(
 function picks(picker: HostPicker, count: number): (Host | undefined)[] {
   return Array.from({ length: count }, () => picker.pick(undefined));
 }
+
+const hosts = (...weights: number[]): Host[] => testHosts(weights.length, weights);
+
+loadBalancerConformance(
+  { describe, it },
+  {
+    extension: roundRobin,
+    config: undefined,
+    invalid: [
+      {
+        name: 'slow start',
+        config: readLoose(RoundRobinSchema, { slow_start_config: {} }),
+        path: 'slow_start_config',
+      },
+    ],
+  },
+);
 
 describe('hosts of equal weight', () => {
   const [a, b, c] = hosts(1, 1, 1);
