@@ -265,11 +265,13 @@ export class ClientConnection extends CodecBase implements ClientCodec {
 
   private terminate(reason: StreamResetReason, details: string): void {
     const { stream, decoder } = this;
+    // Whoever has had the whole response hears nothing more, though the request was not through.
+    const answered = this.input === Input.wait && stream?.requestSent === true;
     this.stream = undefined;
     this.decoder = undefined;
     if (stream !== undefined) stream.done = true;
     this.die();
-    decoder?.onReset(reason, details);
+    if (!answered) decoder?.onReset(reason, details);
   }
 
   private die(): void {

@@ -1,4 +1,5 @@
 import type {
+  CodecError,
   Connection,
   Protocol,
   RequestDecoder,
@@ -18,6 +19,8 @@ import { ServerStream } from './server-stream.ts';
 export interface Http1ServerCodec extends ServerCodec {
   /** Part of a request's head has come, and not yet all of it (for `request_headers_timeout`). */
   readonly headPending: boolean;
+  /** Gives up a head that is {@link headPending}: `onCodecError` is called with `error`, and nothing more is read. */
+  refuseHead(error: CodecError): void;
   /** The response is complete and the rest of its request is being read and thrown away. */
   readonly draining: boolean;
 }
@@ -53,6 +56,10 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
 
   get headPending(): boolean {
     return this.readingHead;
+  }
+
+  refuseHead({ status, details, message }: CodecError): void {
+    if (this.readingHead) this.fail(status, details, message);
   }
 
   get draining(): boolean {

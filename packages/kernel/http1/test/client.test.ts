@@ -180,6 +180,17 @@ describe('the end of the connection', () => {
     }
   });
 
+  it('is no reset for who has had the whole response', () => {
+    for (const how of ['end', 'close'] as const) {
+      const rig = clientRig();
+      const { answer } = rig.send(post(), false);
+      rig.feed(OK);
+      if (how === 'end') rig.codec.onPeerEnd();
+      else rig.codec.onConnectionClosed('remote', 'ECONNRESET');
+      expect([answer.ended, answer.reset, rig.codec.activeStreams]).toEqual([true, undefined, 0]);
+    }
+  });
+
   it('comes after what was kept for a receiver that had stopped', () => {
     const rig = clientRig();
     const { answer, encoder } = rig.send(get());
