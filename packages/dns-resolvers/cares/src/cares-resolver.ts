@@ -35,6 +35,9 @@ export interface CaresResolverOptions {
 
 type Version = 4 | 6;
 
+/** A result that also says whether asking the same servers for another name is worth while. */
+type Outcome = DnsResult & { readonly unreachable?: boolean };
+
 const DEFAULT_TIMEOUT_MS = 2_000;
 /** c-ares doubles the wait with each try; this is where it stops. */
 const MAX_TIMEOUT_MS = 5_000;
@@ -112,7 +115,9 @@ export class CaresResolver implements DnsResolver {
     for (const candidate of candidates(name, search, conf.ndots)) {
       const result = await this.query(resolver, candidate, family);
       if (result.ok && result.addresses.length > 0) return result;
-      if (!result.ok) failure ??= result;
+      if (!result.ok) failure ??= { ok: false, reason: result.reason };
+      // Servers that do not answer will not answer for the next name either (glibc stops here too).
+      if (result.unreachable === true) break;
     }
     // A server that failed for one of the names may have known it: that is not "there is no such name".
     return failure ?? { ok: true, addresses: [] };
@@ -128,7 +133,7 @@ export class CaresResolver implements DnsResolver {
     return firstUseful(family, of);
   }
 
-  private async query(resolver: Resolver, name: string, family: DnsLookupFamily): Promise<DnsResult> {
+  private async query(resolver: Resolver, name: string, family: DnsLookupFamily): Promise<Outcome> {
     switch (family) {
       case 'V4_ONLY':
         return this.ask(resolver, name, 4);
@@ -146,7 +151,7 @@ export class CaresResolver implements DnsResolver {
   }
 
   /** One query. No records, or no such name, is an empty answer. */
-  private async ask(resolver: Resolver, name: string, version: Version): Promise<DnsResult> {
+  private async ask(resolver: Resolver, name: string, version: Version): Promise<Outcome> {
     const { stats } = this;
     stats.resolveTotal.inc();
     try {
@@ -167,7 +172,7 @@ export class CaresResolver implements DnsResolver {
       }
       if (code === 'ETIMEOUT') stats.timeout.inc();
       else if (code !== 'ECANCELLED') stats.failure.inc();
-      return { ok: false, reason: describe(code) };
+      return { ok: false, reason: describe(code), unreachable: UNREACHABLE.has(code) };
     }
   }
 
@@ -212,11 +217,13 @@ function firstUseful(family: DnsLookupFamily, of: (version: Version) => DnsAddre
 }
 
 /** Addresses of any that has some; else the failure of one that failed; else nothing. */
-function merge(results: readonly DnsResult[]): DnsResult {
+function merge(results: readonly Outcome[]): Outcome {
   const addresses = results.flatMap((result) => (result.ok ? result.addresses : []));
   if (addresses.length > 0) return { ok: true, addresses };
   return results.find((result) => !result.ok) ?? { ok: true, addresses: [] };
 }
+
+const UNREACHABLE: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCELLED']);
 
 const CODES: Readonly<Record<string, string>> = {
   ETIMEOUT: 'the DNS servers did not answer in time',

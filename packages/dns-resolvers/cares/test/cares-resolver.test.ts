@@ -236,6 +236,12 @@ describe('the search list', () => {
     expect(off.server.asked).toEqual(['A web']);
   });
 
+  it('ends with servers that do not answer: the wait is not multiplied by the list', async () => {
+    const { resolver, server } = await setUp({ answer: always('silence'), resolvConf });
+    expect((await resolver.resolve('web', 'V4_ONLY')).ok).toBe(false);
+    expect(new Set(server.asked)).toEqual(new Set(['A web.a.example']));
+  });
+
   it('does not turn a failure into "no such name"', async () => {
     const answer = (question: Question): Answer => (question.name === 'web' ? 'nxdomain' : 'servfail');
     const { resolver } = await setUp({ answer, resolvConf });

@@ -32,6 +32,7 @@ export class ClusterSource {
   private readonly logger: Logger;
   private active = false;
   private isWarm = false;
+  private failing = false;
 
   /** @throws ConfigError with paths relative to the cluster */
   constructor(message: Cluster, registry: ExtensionRegistry, context: MainContext) {
@@ -61,6 +62,7 @@ export class ClusterSource {
     this.discovery.start({
       onHosts: (update) => {
         if (!this.active) return;
+        this.failing = false;
         this.last = update;
         this.membership.record(update);
         listener.onHosts(update);
@@ -68,7 +70,11 @@ export class ClusterSource {
       },
       onFailure: (reason) => {
         if (!this.active) return;
-        this.logger.warn(`cluster ${this.message.name}: ${reason}`);
+        // Only the first of a row is news; a name server that is down would fill the log.
+        const text = `cluster ${this.message.name}: no new hosts: ${reason}`;
+        if (this.failing) this.logger.debug(text);
+        else this.logger.warn(text);
+        this.failing = true;
         this.setWarm(listener);
       },
     });
