@@ -1,0 +1,1 @@
+export { startUpstream, type UpstreamOptions } from './upstream.ts';
