@@ -1,10 +1,4 @@
-import {
-  type Cluster,
-  Cluster_DnsLookupFamily,
-  Cluster_RefreshRateSchema,
-  type Duration,
-  durationMs,
-} from '@dragoman/api';
+import { type Cluster, Cluster_DnsLookupFamily, Cluster_RefreshRateSchema, durationMs } from '@dragoman/api';
 import { ConfigError, type DnsLookupFamily, ProblemCollector, refuseUnsupported } from '@dragoman/core';
 
 /** How a cluster's names are resolved, and how often. */
@@ -31,8 +25,7 @@ export function readDnsOptions(cluster: Cluster): DnsOptions {
   const refreshMs = durationMs(cluster.dnsRefreshRate) ?? DEFAULT_REFRESH_MS;
   // Envoy's constraint: more than a millisecond.
   if (!(refreshMs > 1)) problems.add('dns_refresh_rate', 'must be more than 1 ms');
-  const jitter = (cluster as { readonly dnsJitter?: Duration }).dnsJitter;
-  const jitterMs = durationMs(jitter) ?? 0;
+  const jitterMs = durationMs(cluster.dnsJitter) ?? 0;
   if (jitterMs < 0) problems.add('dns_jitter', 'must not be negative');
   const failure = problems.try('dns_failure_refresh_rate', () => readFailureRate(cluster));
   problems.throwIfAny();

@@ -86,13 +86,13 @@ describe('NameWatcher', () => {
     expect(clock.nextTimerInMs).toBe(wait);
   });
 
-  it('adds jitter where the API has it', async () => {
-    const options = readDnsOptions(readLoose(ClusterSchema, { name: 'web' }));
+  it('adds jitter', async () => {
+    const options = readDnsOptions(readLoose(ClusterSchema, { name: 'web', dns_jitter: '1s' }));
     const clock = new FakeClock();
     const waits = new Set<number>();
     const watcher = new NameWatcher(
       'web.example',
-      { ...options, jitterMs: 1000 },
+      options,
       { dns: new ScriptedDns(), clock, random: new SeededRandom(5) },
       { onAttempt: () => {}, onAddresses: () => true, onFailure: () => {} },
     );
@@ -157,6 +157,7 @@ describe('readDnsOptions', () => {
 
   it.each<[object, string]>([
     [{ dns_refresh_rate: '0s' }, 'dns_refresh_rate'],
+    [{ dns_jitter: '-1s' }, 'dns_jitter'],
     [{ dns_failure_refresh_rate: {} }, 'dns_failure_refresh_rate.base_interval'],
     [
       { dns_failure_refresh_rate: { base_interval: '5s', max_interval: '1s' } },
