@@ -228,7 +228,9 @@ export class ClientConnection extends CodecBase implements ClientCodec {
     this.stream = undefined;
     this.decoder = undefined;
     this.blocked = false;
-    const reusable = this.reusable && this.connection.open;
+    // A response that came while the request is still queued here: the peer has not read it all, and the queue may
+    // reference a buffer that its owner takes back now.
+    const reusable = this.reusable && this.connection.open && this.connection.bufferedBytes === 0;
     if (!reusable) this.die();
     this.handler.onStreamComplete(reusable);
   }

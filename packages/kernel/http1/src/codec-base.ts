@@ -357,21 +357,22 @@ export abstract class CodecBase {
     else this.connection.resumeReading();
   }
 
-  /** Nothing that the peer sends matters any more. */
+  /**
+   * Nothing that the peer sends matters any more. A chunk that is held stays so until the connection is closed: another
+   * connection's queue may still reference it, and reading on would overwrite what it sends.
+   */
   protected stopInput(): void {
     this.input = Input.dead;
     this.pending = undefined;
     this.blocked = false;
     this.head.clear();
-    this.endBulk();
-    this.letGo();
+    if (!this.held) this.endBulk();
     this.updateReading();
   }
 
   /** The body's receiver is gone, the rest of the message will be thrown away. */
   protected unblock(): void {
     this.blocked = false;
-    this.letGo();
     this.updateReading();
   }
 

@@ -69,6 +69,14 @@ describe('when a connection may be used again', () => {
     expect(rig.completed).toEqual([false]);
   });
 
+  it('is not when the request still waits in our queue', () => {
+    const rig = clientRig();
+    rig.send(get());
+    rig.connection.bufferedBytes = 1;
+    rig.feed(OK);
+    expect(rig.completed).toEqual([false]);
+  });
+
   it('is when the response only began before the end of the request', () => {
     const rig = clientRig();
     const { encoder } = rig.send(post(), false);
