@@ -244,7 +244,6 @@ export class SocketConnection implements Connection {
       this.closeReason = details;
       if (details !== '') this.info.terminationDetails = details;
       this.idleTimer?.disable();
-      this.held = false;
     }
     switch (mode) {
       case 'now':
@@ -263,8 +262,11 @@ export class SocketConnection implements Connection {
         } else {
           // What the peer still sends is read and dropped, so that closing does not reset it before it has read the answer.
           this.socket.end();
-          this.pauses = 0;
-          this.socket.resume();
+          // Not over a held chunk, though: the next read would write into it.
+          if (!this.held) {
+            this.pauses = 0;
+            this.socket.resume();
+          }
         }
         this.startDelayedClose();
         break;
@@ -354,10 +356,12 @@ export class SocketConnection implements Connection {
     this.closed = true;
     this.closing = true;
     this.text = '';
-    this.held = false;
     this.delayedClose?.disable();
     this.idleTimer?.disable();
-    if (this.bulk !== undefined) this.switchBuffer();
+    // A held chunk may still stand in another connection's write queue: then the buffer is not used again.
+    if (this.bulk !== undefined && !this.held) this.switchBuffer();
+    this.bulk = undefined;
+    this.held = false;
     this.guard(notifyClose);
   };
 

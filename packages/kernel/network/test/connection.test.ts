@@ -235,6 +235,28 @@ describe('a connection', () => {
     await server.until(() => server.total === total + 5 && server.ended);
   });
 
+  it('does not lend a buffer to others while a chunk in it is still held', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.keep = false;
+    server.connection.setBulk(true);
+    let held: Buffer | undefined;
+    let reads = 0;
+    server.onDataHook = (data) => {
+      if (++reads === 2 && server.connection.hold()) held = data;
+    };
+    client.write('first');
+    await server.until(() => reads === 1);
+    client.write(Buffer.alloc(1000, 'h'));
+    await server.until(() => held !== undefined);
+    server.connection.close('now');
+    await server.until(() => server.closed !== undefined);
+    const { buffer } = held as unknown as Buffer;
+    const taken = Array.from({ length: 20 }, () => context.buffers.takeBulk());
+    expect(taken.some((other) => other.buffer === buffer)).toBe(false);
+  });
+
   it('stops and resumes reading as often as it was asked', async () => {
     const { listener, next } = await listen();
     const client = await dial(listener.address);
