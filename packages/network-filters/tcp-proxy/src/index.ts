@@ -1,1 +1,1 @@
-export {};
+export { tcpProxy } from './extension.ts';
