@@ -24,32 +24,11 @@ async function main(argv: readonly string[]): Promise<number> {
       // As an Envoy without hot restart answers, and where.
       process.stderr.write('disabled');
       return 0;
-    default:
+    default: {
+      // Only now: the other actions need nothing of it.
+      const { serve } = await import('./serve.ts');
       return serve(flags);
-  }
-}
-
-async function serve(flags: Flags): Promise<number> {
-  const [{ run }, { extensions }, server, { systemClock }] = await Promise.all([
-    import('./run.ts'),
-    import('./extensions.ts'),
-    import('@dragoman/server'),
-    import('@dragoman/core'),
-  ]);
-  // Without a listener or an admin interface there is nothing else that keeps the process.
-  const alive = setInterval(() => {}, 2 ** 30);
-  try {
-    return await run(flags, {
-      clock: systemClock,
-      extensions,
-      server,
-      events: process,
-      out: (text) => process.stdout.write(text),
-      err: (text) => process.stderr.write(text),
-      exit: (code) => process.exit(code),
-    });
-  } finally {
-    clearInterval(alive);
+    }
   }
 }
 

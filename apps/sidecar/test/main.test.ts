@@ -1,7 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { FLAG_TABLE } from '../src/flag-table.ts';
 import { helpText } from '../src/help.ts';
 import { packageVersion } from '../src/version.ts';
 
@@ -37,4 +38,34 @@ test.each([
 
 test('--help', async () => {
   expect(await dragoman('-h')).toEqual({ code: 0, out: helpText(), err: '' });
+});
+
+test('the README names every flag', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  for (const { name } of FLAG_TABLE) expect(readme).toContain(`--${name}`);
+});
+
+test('--mode validate', async () => {
+  expect(await dragoman('--config-yaml', '{}', '--mode', 'validate')).toEqual({
+    code: 0,
+    out: "configuration '--config-yaml' OK\n",
+    err: '',
+  });
+  const { code, err } = await dragoman('--config-yaml', '{nodes: {}}', '--mode', 'validate');
+  expect(code).toBe(1);
+  expect(err).toMatch(/^--config-yaml:1:2: nodes: no such field/);
+});
+
+test('serves with nothing to serve until SIGTERM', async () => {
+  const main = join(ROOT, 'src', 'main.ts');
+  const argv = ['--conditions=dragoman-source', main, '--config-yaml', '{}', '--log-format', '%v'];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let err = '';
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+    if (err.endsWith('starting main dispatch loop\n')) child.kill('SIGTERM');
+  });
+  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+  expect(err).toContain('caught SIGTERM\n');
+  expect(err.endsWith('exiting\n')).toBe(true);
 });

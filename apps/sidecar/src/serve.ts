@@ -1,0 +1,24 @@
+import { systemClock } from '@dragoman/core';
+import { createProxy, validateBootstrap } from '@dragoman/server';
+import { extensions } from './extensions.ts';
+import type { Flags } from './flags.ts';
+import { run } from './run.ts';
+
+/** {@link run} in this process. */
+export async function serve(flags: Flags): Promise<number> {
+  // Without a listener or an admin interface there is nothing else that keeps the process.
+  const alive = setInterval(() => {}, 2 ** 30);
+  try {
+    return await run(flags, {
+      clock: systemClock,
+      extensions,
+      server: { createProxy, validateBootstrap },
+      events: process,
+      out: (text) => process.stdout.write(text),
+      err: (text) => process.stderr.write(text),
+      exit: (code) => process.exit(code),
+    });
+  } finally {
+    clearInterval(alive);
+  }
+}
