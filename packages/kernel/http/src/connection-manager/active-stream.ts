@@ -56,6 +56,9 @@ const REPLY = {
   responseTooLarge: { status: 500, body: 'Internal Server Error', details: 'response_payload_too_large' },
 } as const satisfies Record<string, LocalReply>;
 
+/** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
+export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
+
 let lastStreamId = 0;
 const NO_REQUEST = new RequestHeaders();
 
@@ -93,6 +96,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   /** A reply to bytes that broke the protocol: the connection does not survive it. */
   private codecFailed = false;
   private inRequestBody = false;
+  /** Which trailers are a filter's own and not on their way yet. */
+  private addedTrailers: Direction | undefined = undefined;
   private requestPaused = false;
 
   constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol) {
@@ -137,7 +142,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       if (this.config.chain.filters.length === 0) {
         this.createTerminal().onRequestHeaders(headers, endStream);
       } else {
-        this.createFilters().request.headers(headers, endStream);
+        const { request } = this.createFilters();
+        if (!this.finished) request.headers(headers, endStream);
       }
     } catch (error) {
       this.onBug(this.config.chain.terminal.name, error);
@@ -185,7 +191,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     this.config.stats.rqRxReset.inc();
     if (reason === 'connection-termination') {
       this.info.setResponseFlag(ResponseFlag.DownstreamConnectionTermination);
-      this.setDetails('downstream_remote_disconnect');
+      this.setDetails(details.startsWith(LOCAL_DISCONNECT) ? details : 'downstream_remote_disconnect');
     } else {
       this.info.setResponseFlag(ResponseFlag.DownstreamRemoteReset);
       this.setDetails(details === '' ? 'downstream_remote_reset' : details);
@@ -209,6 +215,19 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         details: error.details,
       });
     }
+  }
+
+  /** The head took too long as a whole: there is no request, and the connection cannot be used again. */
+  onHeadTimeout({ status, details, message }: CodecError): void {
+    this.codecFailed = true;
+    this.config.stats.rqHeaderTimeout.inc();
+    this.reply({ status, body: message, details });
+  }
+
+  /** Nothing more came of a head. */
+  onHeadIdle(): void {
+    this.codecFailed = true;
+    this.onStreamIdle();
   }
 
   onWritable(): void {
@@ -284,12 +303,18 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   addRequestTrailers(): Trailers {
-    this.requestTrailers ??= new Trailers();
+    if (this.requestTrailers === undefined) {
+      this.requestTrailers = new Trailers();
+      this.addedTrailers = 'request';
+    }
     return this.requestTrailers;
   }
 
   addResponseTrailers(): Trailers {
-    this.responseTrailers ??= new Trailers();
+    if (this.responseTrailers === undefined) {
+      this.responseTrailers = new Trailers();
+      this.addedTrailers = 'response';
+    }
     return this.responseTrailers;
   }
 
@@ -314,7 +339,6 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   reset(reason: StreamResetReason): void {
     if (this.finished) return;
     this.config.stats.rqTxReset.inc();
-    this.info.setResponseFlag(ResponseFlag.LocalReset);
     this.encoder.reset(reason);
     this.finish();
   }
@@ -324,7 +348,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   informational(headers: ResponseHeaders): void {
     if (this.finished || this.headersEncoded) return;
     if (this.filters !== undefined) {
-      for (const handle of this.filters.handles) handle.filter.onInformational?.(headers);
+      for (const handle of this.filters.handles) {
+        try {
+          handle.filter.onInformational?.(headers);
+        } catch (error) {
+          this.onBug(handle.name, error);
+        }
+        if (this.finished) return;
+      }
     }
     this.encoder.informational(headers);
   }
@@ -337,14 +368,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   sendBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
-    if (this.finished) return true;
+    if (this.finished || this.replying) return true;
     this.touch();
     if (this.filters === undefined) return this.encodeBody(chunk, endStream, holdable);
     return this.filters.response.body(Buffer.from(chunk), endStream);
   }
 
   sendTrailers(trailers: Trailers): void {
-    if (this.finished) return;
+    if (this.finished || this.replying) return;
     this.touch();
     this.responseTrailers = trailers;
     if (this.filters === undefined) this.encodeTrailers(trailers);
@@ -492,9 +523,17 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private createFilters(): StreamFilters {
     const { chain } = this.config;
     const terminal = this.createTerminal();
-    const handles = chain.filters
-      .filter(({ name, disabled }) => !this.isDisabled(name, disabled))
-      .map(({ name, create }) => new FilterHandle(this, name, create));
+    const handles: FilterHandle[] = [];
+    for (const { name, disabled, create } of chain.filters) {
+      if (this.isDisabled(name, disabled)) continue;
+      try {
+        handles.push(new FilterHandle(this, name, create));
+      } catch (error) {
+        this.onBug(name, error);
+        this.complete(handles);
+        break;
+      }
+    }
     this.filters = {
       handles,
       request: new RequestPipeline(handles, this.requestSink(terminal), this.limit),
@@ -511,14 +550,23 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private requestSink(terminal: TerminalHttpFilter): PipelineSink<RequestHeaders> {
     const stream = this;
     return {
-      headers: (headers, endStream) => terminal.onRequestHeaders(headers, endStream),
+      headers: (headers, endStream) =>
+        this.guard(() => {
+          const added = endStream ? this.takeAddedTrailers('request') : undefined;
+          terminal.onRequestHeaders(headers, endStream && added === undefined);
+          if (added !== undefined && !this.finished) terminal.onRequestTrailers(added);
+        }),
       body(chunk, endStream) {
-        const mayGoOn = terminal.onRequestBody(chunk, endStream, true);
+        let mayGoOn = true;
+        stream.guard(() => {
+          mayGoOn = terminal.onRequestBody(chunk, endStream, true);
+        });
         // From a resumed filter there is no codec on the stack that could be told by the answer.
         if (!mayGoOn && !stream.inRequestBody) stream.pauseRequestBody();
         return mayGoOn;
       },
-      trailers: (trailers) => terminal.onRequestTrailers(trailers),
+      trailers: (trailers) => this.guard(() => terminal.onRequestTrailers(trailers)),
+      takeAddedTrailers: () => this.takeAddedTrailers('request'),
       onFilterError: (name, error) => this.onBug(name, error),
       onBufferOverflow: () => {
         this.config.stats.rqTooLarge.inc();
@@ -540,6 +588,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       headers: (headers, endStream) => this.encodeHeaders(headers, endStream),
       body: (chunk, endStream) => this.encodeBody(chunk, endStream, true),
       trailers: (trailers) => this.encodeTrailers(trailers),
+      takeAddedTrailers: () => this.takeAddedTrailers('response'),
       onFilterError: (name, error) => this.onBug(name, error),
       onBufferOverflow: () => {
         this.config.stats.rsTooLarge.inc();
@@ -554,6 +603,22 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         return stream.finished;
       },
     };
+  }
+
+  /** A terminal filter that throws fails its stream, whoever is on the stack: a resumed filter, or a promise. */
+  private guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.onBug(this.config.chain.terminal.name, error);
+    }
+  }
+
+  /** Trailers which a filter has added at the end of a body that had none; once. */
+  private takeAddedTrailers(direction: Direction): Trailers | undefined {
+    if (this.addedTrailers !== direction) return undefined;
+    this.addedTrailers = undefined;
+    return direction === 'request' ? this.requestTrailers : this.responseTrailers;
   }
 
   private emitHeaders(headers: ResponseHeaders, endStream: boolean, direct: boolean): void {
@@ -671,8 +736,11 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     } catch (error) {
       this.onBug(this.config.chain.terminal.name, error);
     }
-    if (this.filters === undefined) return;
-    for (const handle of this.filters.handles) {
+    if (this.filters !== undefined) this.complete(this.filters.handles);
+  }
+
+  private complete(handles: readonly FilterHandle[]): void {
+    for (const handle of handles) {
       try {
         handle.filter.onComplete?.();
       } catch (error) {

@@ -37,6 +37,8 @@ export interface ConnectionManagerConfig {
   readonly rewriteHost: ((headers: RequestHeaders, localPort: number) => void) | undefined;
   /** `request_timeout`; default 0. */
   readonly requestTimeoutMs: number;
+  /** `request_headers_timeout`; default 0. */
+  readonly requestHeadersTimeoutMs: number;
   /** `stream_idle_timeout`; default 300,000. */
   readonly streamIdleTimeoutMs: number;
   /** `common_http_protocol_options.max_stream_duration`; default 0. */

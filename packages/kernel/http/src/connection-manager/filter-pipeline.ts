@@ -19,6 +19,8 @@ export interface PipelineSink<H> {
   /** As on the codec seam: false asks for a stop until {@link FilterPipeline}'s owner hears that there is room again. The chunk is the stream's own. */
   body(chunk: Buffer, endStream: boolean): boolean;
   trailers(trailers: Trailers): void;
+  /** Trailers that the filter just called has added to a body which ends without any; undefined for none. */
+  takeAddedTrailers(): Trailers | undefined;
   /** A hook threw, or its promise was rejected. */
   onFilterError(filterName: string, error: unknown): void;
   /** What filters hold exceeds the limit, and none of them asked for back-pressure. */
@@ -108,11 +110,11 @@ export abstract class FilterPipeline<H> {
    * @returns false to ask the sender to stop until back-pressure ends.
    */
   body(chunk: Buffer, endStream: boolean): boolean {
-    return this.bodyFrom(0, chunk, endStream);
+    return this.sink.finished || this.bodyFrom(0, chunk, endStream);
   }
 
   trailers(trailers: Trailers): void {
-    this.trailersFrom(0, trailers);
+    if (!this.sink.finished) this.trailersFrom(0, trailers);
   }
 
   /** Chunks that `filter` holds. */
@@ -166,9 +168,20 @@ export abstract class FilterPipeline<H> {
       }
       chunk = takeKept(stage, verdict ?? chunk);
       if (!this.releaseHeaders(stage, i)) return true;
+      if (endStream) {
+        const added = this.sink.takeAddedTrailers();
+        if (added !== undefined) return this.endWithTrailers(i + 1, chunk, added);
+      }
       if (chunk.length === 0 && !endStream) return true;
     }
     return this.sink.body(chunk, endStream);
+  }
+
+  /** The filter before `from` has added trailers: the filters behind it see the body end with them. */
+  private endWithTrailers(from: number, chunk: Buffer, trailers: Trailers): boolean {
+    const mayGoOn = chunk.length === 0 || this.bodyFrom(from, chunk, false);
+    if (!this.sink.finished) this.trailersFrom(from, trailers);
+    return mayGoOn;
   }
 
   private trailersFrom(from: number, trailers: Trailers): void {
@@ -196,7 +209,7 @@ export abstract class FilterPipeline<H> {
         return;
       }
       if (!this.releaseHeaders(stage, i)) return;
-      if (stage.kept.length > 0) this.bodyFrom(i + 1, takeKept(stage, EMPTY), false);
+      if (stage.heldBytes > 0) this.resumeBody(stage, i);
       if (this.sink.finished) return;
     }
     this.sink.trailers(trailers);
@@ -285,7 +298,12 @@ export abstract class FilterPipeline<H> {
     stage.queue = [];
     stage.queuedBytes = 0;
     stage.queueEnd = false;
-    if (stage.kept.length > 0 || keptEnd) this.bodyFrom(index + 1, takeKept(stage, EMPTY), keptEnd);
+    if (stage.kept.length > 0 || keptEnd) {
+      const added = keptEnd ? this.sink.takeAddedTrailers() : undefined;
+      const kept = takeKept(stage, EMPTY);
+      if (added === undefined) this.bodyFrom(index + 1, kept, keptEnd);
+      else this.endWithTrailers(index + 1, kept, added);
+    }
     stage.bodyPaused = false;
     if (queueEnd && queue.length === 0) queue.push(EMPTY);
     for (let i = 0; i < queue.length && !this.sink.finished; i++) {

@@ -6,14 +6,21 @@ import type {
   Protocol,
   RequestDecoder,
   ResponseEncoder,
-  ServerCodec,
   ServerCodecHandler,
   Timer,
 } from '@dragoman/core';
-import { createServerCodec } from '@dragoman/http1';
-import { ActiveStream, type StreamOwner } from './active-stream.ts';
+import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
+import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
+
+/** What a head that takes too long is answered with; the texts are Envoy's. */
+const HEAD_TIMEOUT: CodecError = {
+  status: 408,
+  details: 'request_header_timeout',
+  message: 'request header timeout',
+};
+const HEAD_IDLE: CodecError = { status: 408, details: 'stream_idle_timeout', message: 'stream timeout' };
 
 /** The connection manager on one downstream connection. */
 export class HttpConnection implements NetworkFilter, ServerCodecHandler, StreamOwner {
@@ -21,11 +28,13 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   readonly connectionInfo: Connection['info'];
   readonly localPort: number;
   private readonly connection: Connection;
-  private readonly codec: ServerCodec;
+  private readonly codec: Http1ServerCodec;
   private readonly start: number;
   private readonly idleTimer: Timer;
   private readonly durationTimer: Timer | undefined;
   private readonly stopListeningForDrain: () => void;
+  /** Runs while a head is incomplete; made for the first that is. */
+  private headTimer: Timer | undefined = undefined;
   private spareTimers: StreamTimers | undefined = undefined;
   private readonly streams = new Set<ActiveStream>();
   private requests = 0;
@@ -33,6 +42,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private txCounted = 0;
   /** Set when the connection is to end with the response in hand. */
   private closing = false;
+  /** The peer ended its side: whoever closes after that, the end is the peer's. */
+  private peerEnded = false;
+  private cutRequests = false;
 
   constructor(config: ConnectionManagerConfig, connection: Connection) {
     this.config = config;
@@ -60,10 +72,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onData(data: Buffer): undefined {
     this.codec.dispatch(data);
+    if (this.headTimer !== undefined || this.codec.headPending) this.watchHead();
   }
 
   onEnd(): void {
+    this.peerEnded = true;
+    const requests = this.streams.size;
     this.codec.onPeerEnd();
+    if (this.streams.size < requests) this.cutRequests = true;
   }
 
   onWritable(): void {
@@ -72,22 +88,25 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onClose(kind: ConnectionCloseKind, reason: string): void {
     const { stats } = this.config;
-    const active = this.streams.size > 0;
-    this.codec.onConnectionClosed(reason);
-    for (const stream of this.streams) stream.onReset('connection-termination', '');
+    const local = kind === 'local' && !this.peerEnded;
+    const active = this.streams.size > 0 || this.cutRequests;
+    const details = local ? localDisconnect(this.connectionInfo.terminationDetails) : reason;
+    this.codec.onConnectionClosed(details);
+    for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
     this.idleTimer.disable();
+    this.headTimer?.disable();
     this.durationTimer?.disable();
     this.countBytes();
     stats.cxActive.dec();
     stats.cxHttp1Active.dec();
     stats.cxDestroy.inc();
     stats.cxLengthMs.record(Math.round(this.config.clock.now() - this.start));
-    if (kind === 'local') stats.cxDestroyLocal.inc();
+    if (local) stats.cxDestroyLocal.inc();
     else stats.cxDestroyRemote.inc();
     if (!active) return;
     stats.cxDestroyActiveRq.inc();
-    if (kind === 'local') stats.cxDestroyLocalActiveRq.inc();
+    if (local) stats.cxDestroyLocalActiveRq.inc();
     else stats.cxDestroyRemoteActiveRq.inc();
   }
 
@@ -102,12 +121,18 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   onCodecError(error: CodecError, encoder: ResponseEncoder, decoder: RequestDecoder | undefined): void {
-    this.config.stats.cxProtocolError.inc();
     const stream =
       decoder instanceof ActiveStream
         ? decoder
         : (this.onStream(encoder, this.codec.protocol) as ActiveStream);
-    stream.onCodecError(error);
+    if (error.details === HEAD_TIMEOUT.details) {
+      stream.onHeadTimeout(error);
+    } else if (error.details === HEAD_IDLE.details) {
+      stream.onHeadIdle();
+    } else {
+      this.config.stats.cxProtocolError.inc();
+      stream.onCodecError(error);
+    }
   }
 
   onStreamComplete(): void {
@@ -119,6 +144,25 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
     if (this.closing) this.connection.close('flush-and-wait');
     else if (this.config.idleTimeoutMs > 0) this.idleTimer.enable(this.config.idleTimeoutMs);
+  }
+
+  /** `request_headers_timeout` limits the time of a whole head; without it a head may not rest for `stream_idle_timeout`. */
+  private watchHead(): void {
+    const { requestHeadersTimeoutMs, streamIdleTimeoutMs, clock } = this.config;
+    if (!this.codec.headPending || !this.connection.open) {
+      this.headTimer?.disable();
+      return;
+    }
+    this.headTimer ??= clock.timer(() => this.onHeadTimeout());
+    if (requestHeadersTimeoutMs > 0) {
+      if (!this.headTimer.enabled) this.headTimer.enable(requestHeadersTimeoutMs);
+    } else if (streamIdleTimeoutMs > 0) {
+      this.headTimer.enable(streamIdleTimeoutMs);
+    }
+  }
+
+  private onHeadTimeout(): void {
+    this.codec.refuseHead(this.config.requestHeadersTimeoutMs > 0 ? HEAD_TIMEOUT : HEAD_IDLE);
   }
 
   onConnectionDone(): void {
@@ -186,4 +230,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.rxCounted = bytesRead;
     this.txCounted = bytesWritten;
   }
+}
+
+/** Envoy's detail of a stream whose connection the proxy itself closed. */
+function localDisconnect(reason: string): string {
+  return reason === '' ? LOCAL_DISCONNECT : `${LOCAL_DISCONNECT}(${reason.replaceAll(' ', '_')})`;
 }
