@@ -20,7 +20,7 @@ import {
   type ServerInfo_State,
   type ServerInfoSchema,
 } from '@dragoman/api';
-import { type Clock, type Cluster, type Host, type LogLevel, type RoutingPriority } from '@dragoman/core';
+import type { Clock, Cluster, Host, LogLevel, RoutingPriority } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import { configDumps, endpointsDump } from './config-dump.ts';
 import type { ServerFlags, ServerLoggers } from './proxy.ts';

@@ -13,10 +13,10 @@ import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
 import { type Assembly, assemble, type FullOptions, located, readBootstrap } from './assemble.ts';
-import type { Proxy, ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
+import type { ProxyOptions, Proxy as ServedProxy, ServerFlags, ServerLoggers } from './proxy.ts';
 import { createServerStats, ServerState, type ServerStats } from './server-stats.ts';
 
-/** How long {@link Proxy.drain} waits when it is not told: what a supervisor usually grants before it kills. */
+/** How long {@link ServedProxy.drain} waits when it is not told: what a supervisor usually grants before it kills. */
 const DEFAULT_DRAIN_MS = 25_000;
 /** Envoy's `stats_flush_interval`. */
 const DEFAULT_FLUSH_MS = 5000;
@@ -61,7 +61,7 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
  *
  * @throws ConfigError with every problem found
  */
-export async function createProxy(options: ProxyOptions): Promise<Proxy> {
+export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
   const { bootstrap, loaded } = readBootstrap(options.bootstrap);
   return located(loaded, async () => {
     const proxy = new RunningProxy(assemble(withDefaults(options, bootstrap)), options.onQuit);
@@ -90,7 +90,7 @@ export async function validateBootstrap(options: ProxyOptions): Promise<void> {
   });
 }
 
-class RunningProxy implements Proxy {
+class RunningProxy implements ServedProxy {
   private readonly parts: Assembly;
   private readonly serverStats: ServerStats;
   private readonly onQuit: () => void;
@@ -111,7 +111,7 @@ class RunningProxy implements Proxy {
     return this.parts.stats;
   }
 
-  get listeners(): Proxy['listeners'] {
+  get listeners(): ServedProxy['listeners'] {
     return this.parts.worker.listeners.map((listener) => ({
       name: listener.compiled.name,
       addresses: listener.addresses,

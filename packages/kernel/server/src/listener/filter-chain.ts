@@ -21,7 +21,7 @@ import {
   type NetworkFilterExtension,
   ProblemCollector,
   refuseUnsupported,
-  StreamInfo,
+  type StreamInfo,
 } from '@dragoman/core';
 
 const SUPPORTED = new Set([
