@@ -12,7 +12,7 @@ import {
   type Timer,
 } from '@dragoman/core';
 import type { Dispatcher } from './dispatcher.ts';
-import type { ReadBuffers } from './read-buffers.ts';
+import { type ReadBuffers, SHARED_READ_BYTES } from './read-buffers.ts';
 import { describeSocketError } from './socket-errors.ts';
 
 /** What the connections of one thread share. */
@@ -176,7 +176,8 @@ export class SocketConnection implements Connection {
       this.flush();
       return this.waitForRoom(this.options.bufferLimitBytes);
     }
-    this.sendLarge(holdable ? data : Buffer.from(data));
+    if (holdable) this.sendLarge(data);
+    else this.sendCopy(data);
     // A holdable chunk is free only when the kernel has all of it; a copied one may wait up to the limit.
     return this.waitForRoom(holdable ? 0 : this.options.bufferLimitBytes);
   }
@@ -187,6 +188,19 @@ export class SocketConnection implements Connection {
     if (text === '') return;
     this.text = '';
     if (!this.closed) this.socket.write(text, 'latin1');
+  }
+
+  private sendCopy(data: Buffer): void {
+    if (data.length > SHARED_READ_BYTES) {
+      this.sendLarge(Buffer.from(data));
+      return;
+    }
+    const { buffers } = this.context;
+    const copy = buffers.takeCopy();
+    data.copy(copy);
+    this.sendLarge(copy.subarray(0, data.length));
+    // Otherwise the rest of it waits in Node: then the garbage collector gets it.
+    if (this.socket.writableLength === 0) buffers.giveCopy(copy);
   }
 
   private sendLarge(data: Buffer): void {
