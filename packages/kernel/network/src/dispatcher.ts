@@ -1,3 +1,5 @@
+import type { Clock } from '@dragoman/core';
+
 /** Something with output gathered for the end of the event in hand. */
 export interface Flushable {
   flush(): void;
@@ -11,6 +13,9 @@ export interface Flushable {
  * Outside, for instance in a timer or after a promise, it comes with the next microtask.
  */
 export class Dispatcher {
+  /** {@link Clock.now} when the event in hand began; 0 outside of events. */
+  eventTime = 0;
+  private readonly clock: Pick<Clock, 'now'>;
   private depth = 0;
   private queue: Flushable[] = [];
   private spare: Flushable[] = [];
@@ -20,12 +25,19 @@ export class Dispatcher {
     this.flush();
   };
 
+  /** @param clock of which {@link eventTime} is taken */
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.clock = clock;
+  }
+
   enter(): void {
-    this.depth++;
+    if (this.depth++ === 0) this.eventTime = this.clock.now();
   }
 
   leave(): void {
-    if (--this.depth === 0 && this.queue.length > 0) this.flush();
+    if (--this.depth > 0) return;
+    if (this.queue.length > 0) this.flush();
+    this.eventTime = 0;
   }
 
   /** Asks for `target.flush()` at the end of this event. The target asks once until it has been flushed. */

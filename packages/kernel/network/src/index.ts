@@ -1,6 +1,7 @@
 export { SocketConnectionInfo, nextConnectionId } from './connection-info.ts';
 export { SocketConnector } from './connector.ts';
 export { Dispatcher, type Flushable } from './dispatcher.ts';
+export { EventClock } from './event-clock.ts';
 export { BULK_READ_BYTES, ReadBuffers, SHARED_READ_BYTES } from './read-buffers.ts';
 export {
   type ConnectionByteStats,

@@ -70,6 +70,8 @@ export class SocketConnection implements Connection {
   private bulk: Buffer | undefined = undefined;
   private bulkWanted = false;
   private readBuffer: Buffer;
+  /** The one that the socket reads into. */
+  private lentBuffer: Buffer | undefined = undefined;
   /** The chunk in hand lies in a buffer that can be kept. */
   private holdable = false;
   private held = false;
@@ -99,9 +101,14 @@ export class SocketConnection implements Connection {
     this.readBuffer = context.buffers.shared;
   }
 
-  /** For `net.Socket`'s `onread.buffer`: the buffer for the next read, or undefined for the same as before. */
-  readonly nextBuffer = (): Buffer => {
+  /**
+   * For `net.Socket`'s `onread.buffer`: asked after every read; the buffer for the next one, or undefined to go on with the
+   * same (which spares the way into C++).
+   */
+  readonly nextBuffer = (): Buffer | undefined => {
     if (this.bulkWanted !== (this.bulk !== undefined) && !this.held) this.switchBuffer();
+    if (this.lentBuffer === this.readBuffer) return undefined;
+    this.lentBuffer = this.readBuffer;
     return this.readBuffer;
   };
 

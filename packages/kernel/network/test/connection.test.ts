@@ -18,7 +18,7 @@ import {
 const context: NetworkContext = {
   clock: systemClock,
   logger: silentLogger,
-  dispatcher: new Dispatcher(),
+  dispatcher: new Dispatcher(systemClock),
   buffers: new ReadBuffers(),
 };
 

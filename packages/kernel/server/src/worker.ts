@@ -11,6 +11,7 @@ import { createClientCodec } from '@dragoman/http1';
 import {
   Dispatcher,
   describeSocketError,
+  EventClock,
   type NetworkContext,
   ReadBuffers,
   SocketConnector,
@@ -43,11 +44,16 @@ export class Worker {
 
   /** Compiles clusters and listeners; binds nothing. @throws ConfigError with every problem, paths from the bootstrap's root */
   constructor(options: WorkerOptions) {
-    const { bootstrap, context } = options;
+    const { bootstrap } = options;
+    const dispatcher = new Dispatcher(options.context.clock);
+    const context: FactoryContext = {
+      ...options.context,
+      clock: new EventClock(options.context.clock, dispatcher),
+    };
     const network: NetworkContext = {
       clock: context.clock,
       logger: context.loggers.logger('connection'),
-      dispatcher: new Dispatcher(),
+      dispatcher,
       buffers: new ReadBuffers(),
     };
     const problems = new ProblemCollector();
@@ -63,7 +69,7 @@ export class Worker {
     // Listeners are compiled even when a cluster is wrong, so that every problem is reported at once.
     this.clusters = clusters as WorkerClusterManager;
     this.drainManager = options.drain;
-    this.context = workerContext(options, this.clusters);
+    this.context = workerContext(context, options, this.clusters);
     this.listeners = this.compileListeners(bootstrap, network, options.name, problems);
     problems.throwIfAny();
   }
@@ -129,9 +135,13 @@ export class Worker {
   }
 }
 
-function workerContext(options: WorkerOptions, clusters: WorkerClusterManager): WorkerContext {
+function workerContext(
+  base: FactoryContext,
+  options: WorkerOptions,
+  clusters: WorkerClusterManager,
+): WorkerContext {
   const context: WorkerContext = {
-    ...options.context,
+    ...base,
     clusters,
     logFiles: options.logFiles,
     drain: options.drain,

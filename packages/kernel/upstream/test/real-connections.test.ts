@@ -81,7 +81,7 @@ function setUp(address: string, config: object = {}) {
     connector: new SocketConnector({
       clock,
       logger: silentLogger,
-      dispatcher: new Dispatcher(),
+      dispatcher: new Dispatcher(systemClock),
       buffers: new ReadBuffers(),
     }),
     createCodec: createClientCodec,

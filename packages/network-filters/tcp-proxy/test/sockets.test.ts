@@ -34,7 +34,7 @@ import { FakeCluster, handlerOf, type ProxyConfig } from './fakes.ts';
 const network: NetworkContext = {
   clock: systemClock,
   logger: silentLogger,
-  dispatcher: new Dispatcher(),
+  dispatcher: new Dispatcher(systemClock),
   buffers: new ReadBuffers(),
 };
 
