@@ -43,15 +43,14 @@ describe.each(DIRECTIONS)('%s pipeline, any verdicts in any order', (direction) 
           const seen: string[][] = plans.map(() => []);
           const hooks = plans.map((given, i): Hooks => {
             const body = [...(given.body ?? [])];
-            const note = (what: string) => seen[i]?.push(what);
+            const noted = (what: string, verdict: Verdict | undefined) => {
+              seen[i]?.push(what);
+              return answer(verdict);
+            };
             return {
-              ...(given.headers === undefined ? {} : { headers: () => (note('H'), answer(given.headers)) }),
-              ...(given.body === undefined
-                ? {}
-                : { body: (chunk) => (note(`b${chunk}`), answer(body.shift())) }),
-              ...(given.trailers === undefined
-                ? {}
-                : { trailers: () => (note('T'), answer(given.trailers)) }),
+              ...(given.headers === undefined ? {} : { headers: () => noted('H', given.headers) }),
+              ...(given.body === undefined ? {} : { body: (chunk) => noted(`b${chunk}`, body.shift()) }),
+              ...(given.trailers === undefined ? {} : { trailers: () => noted('T', given.trailers) }),
             };
           });
           const rig = new PipelineRig(direction, hooks, 1_000_000);

@@ -3,7 +3,7 @@ import {
   type HeadersVerdict,
   type HttpFilter,
   RequestHeaders,
-  ResponseHeaders,
+  type ResponseHeaders,
   Trailers,
 } from '@dragoman/core';
 import { type PipelineSink, RequestPipeline, ResponsePipeline } from '../src/index.ts';

@@ -55,7 +55,7 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   }
 
   get headPending(): boolean {
-    return this.readingHead;
+    return this.readingHead || (this.input === Input.head && this.hasPending);
   }
 
   refuseHead({ status, details, message }: CodecError): void {

@@ -114,6 +114,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onStream(encoder: ResponseEncoder, protocol: Protocol): RequestDecoder {
     this.idleTimer.disable();
+    this.headTimer?.disable();
     this.requests++;
     const stream = new ActiveStream(this, encoder, protocol);
     this.streams.add(stream);
@@ -144,6 +145,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
     if (this.closing) this.connection.close('flush-and-wait');
     else if (this.config.idleTimeoutMs > 0) this.idleTimer.enable(this.config.idleTimeoutMs);
+    // What the peer sent ahead is read later; it may be no more than the beginning of a head.
+    if (this.codec.headPending) this.watchHead();
   }
 
   /** `request_headers_timeout` limits the time of a whole head; without it a head may not rest for `stream_idle_timeout`. */
