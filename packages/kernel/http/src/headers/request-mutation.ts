@@ -100,6 +100,9 @@ const ORIGINAL_URL = 'x-envoy-original-url';
 /** Gone besides when the request comes from outside to the edge. */
 const NOT_TO_THE_EDGE: readonly number[] = [
   wellKnownId('x-envoy-decorator-operation'),
+  // What logs and upstreams take for the path and host before a rewrite of ours (CVE-2023-27487).
+  wellKnownId('x-envoy-original-path'),
+  wellKnownId('x-envoy-original-host'),
   ID_SERVICE_CLUSTER,
   ID_SERVICE_NODE,
 ];
