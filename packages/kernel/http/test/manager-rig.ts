@@ -33,7 +33,9 @@ const uuids: RequestIdExtension = {
   category: 'request-ids',
   name: 'envoy.request_id.uuid',
   create: () => ({
-    set: (headers) => headers.set('x-request-id', 'rid'),
+    set(headers, force) {
+      if (force || !headers.has('x-request-id')) headers.set('x-request-id', 'rid');
+    },
     setInResponse: (response, request) => response.set('x-request-id', request.get('x-request-id') ?? ''),
     get: (headers) => headers.get('x-request-id') ?? '',
     toInteger: () => undefined,
@@ -96,7 +98,7 @@ export class ManagerRig {
         ...(options.extensions ?? []),
       ]),
     });
-    const config = readLoose(HttpConnectionManagerSchema, {
+    const fields: Record<string, unknown> = {
       stat_prefix: 'test',
       server_name: 'rig',
       generate_request_id: false,
@@ -113,7 +115,10 @@ export class ManagerRig {
       http_filters: [...names.map((name) => ({ name, ...entries[name] })), { name: 'terminal' }],
       access_log: [{ name: 'log' }],
       ...options.manager,
-    });
+    };
+    // What a test sets to undefined is left out.
+    for (const [name, value] of Object.entries(fields)) if (value === undefined) delete fields[name];
+    const config = readLoose(HttpConnectionManagerSchema, fields);
     const compiled = compileConnectionManager(config as never, this.context);
     this.pair = connectionPair({ clock: this.clock, ...options.connection });
     this.client = new ConnectionRecorder(this.pair.client);
