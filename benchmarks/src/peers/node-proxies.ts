@@ -1,0 +1,36 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { PROXY_CORE } from '../workbench.ts';
+import type { Peer } from './peer.ts';
+
+const require = createRequire(import.meta.url);
+
+/** A proxy of ours around a library: `node src/proxies/<name>.ts PORT UPSTREAM_PORT`. */
+function nodePeer(name: string, library: string, about: string): Peer {
+  return {
+    name,
+    about,
+    missing: (wanted) => {
+      if (wanted.kind === 'tcp') return 'it proxies HTTP only';
+      if (wanted.virtualHosts > 0) return 'it has no virtual hosts';
+      try {
+        require.resolve(library);
+        return undefined;
+      } catch {
+        return `${library} is not installed: npm install`;
+      }
+    },
+    start: async (bench, { port, upstreamPort }) =>
+      bench.start(name, PROXY_CORE, process.execPath, [
+        join(import.meta.dirname, '..', 'proxies', `${name}.ts`),
+        String(port),
+        String(upstreamPort),
+      ]),
+  };
+}
+
+export const nodeProxies: readonly Peer[] = [
+  nodePeer('http-proxy', 'http-proxy', 'with a keep-alive agent; no access log, no stats'),
+  nodePeer('fastify', '@fastify/http-proxy', '@fastify/http-proxy, its logger off; no access log, no stats'),
+  nodePeer('node-undici', 'undici', 'node:http in front, undici behind; no access log, no stats'),
+];

@@ -1,0 +1,65 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BULK_BYTES, type Case, LARGE_BYTES } from './cases.ts';
+import { asOurselves } from './nginx-user.ts';
+import { type Child, findCommand, freePort, LOAD_CORE, untilServing, type Workbench } from './workbench.ts';
+
+export interface Upstream {
+  readonly child: Child;
+  readonly port: number;
+  readonly what: 'nginx' | 'node';
+}
+
+/**
+ * Starts what a case's proxy forwards to, on the core of the load. nginx where there is one, because it takes the least of that
+ * core: a canned answer, and files by sendfile. Echoing is for our own server, in any case.
+ */
+export async function startUpstream(bench: Workbench, wanted: Case): Promise<Upstream> {
+  const port = await freePort();
+  const nginx = wanted.method === 'POST' ? undefined : findCommand('nginx');
+  const child =
+    nginx === undefined
+      ? bench.start('upstream', LOAD_CORE, process.execPath, [
+          join(import.meta.dirname, 'upstream-server.ts'),
+          String(port),
+        ])
+      : bench.start('upstream', LOAD_CORE, nginx, ['-c', nginxConfig(bench, port), '-e', 'stderr']);
+  await untilServing(port, child);
+  return { child, port, what: nginx === undefined ? 'node' : 'nginx' };
+}
+
+function nginxConfig(bench: Workbench, port: number): string {
+  const root = bench.path('files');
+  mkdirSync(root);
+  writeFileSync(join(root, 'large'), Buffer.alloc(LARGE_BYTES, 'x'));
+  writeFileSync(join(root, 'bulk'), Buffer.alloc(BULK_BYTES, 'x'));
+  const file = bench.path('upstream.conf');
+  writeFileSync(
+    file,
+    `${asOurselves()}daemon off;
+worker_processes 1;
+pid ${bench.path('upstream.pid')};
+error_log stderr crit;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  default_type text/plain;
+  keepalive_requests 1000000000;
+  client_body_temp_path ${bench.path('body')};
+  proxy_temp_path ${bench.path('proxy')};
+  fastcgi_temp_path ${bench.path('fastcgi')};
+  uwsgi_temp_path ${bench.path('uwsgi')};
+  scgi_temp_path ${bench.path('scgi')};
+  server {
+    listen 127.0.0.1:${port};
+    location / { return 200 "Hello, world!"; }
+    location = /large { root ${root}; }
+    location = /bulk { root ${root}; sendfile_max_chunk 1m; }
+  }
+}
+`,
+  );
+  return file;
+}

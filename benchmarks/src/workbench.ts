@@ -1,0 +1,181 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { processTree } from './proc.ts';
+
+/** Where the proxy under test runs. */
+export const PROXY_CORE = 0;
+/** Where load and upstreams run. */
+export const LOAD_CORE = 1;
+
+/** Whether a command is on the PATH, or where Debian keeps its servers. */
+export function findCommand(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
+  for (const folder of folders) {
+    try {
+      execFileSync('test', ['-x', join(folder, name)], { stdio: 'ignore' });
+      return join(folder, name);
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+/** A port that nobody listened on a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** Tries to connect every millisecond. @returns `performance.now()` when it worked */
+export async function untilServing(port: number, child: Child, patienceMs = 15_000): Promise<number> {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
+    if (await canConnect(port)) return performance.now();
+    if (child.exited) throw new Error(`${child.name} ended before it served: ${child.lastOutput()}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error(`${child.name} does not serve on port ${port}: ${child.lastOutput()}`);
+}
+
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** A process that we have started. */
+export class Child {
+  readonly name: string;
+  /** `performance.now()` just before it was started. */
+  readonly startedAt: number;
+  private readonly process: ChildProcess;
+  private readonly output: string;
+  private readonly ended: Promise<void>;
+
+  constructor(name: string, child: ChildProcess, output: string, startedAt: number) {
+    this.name = name;
+    this.process = child;
+    this.output = output;
+    this.startedAt = startedAt;
+    this.ended = new Promise((resolve) => {
+      child.once('error', () => resolve());
+      child.once('exit', () => resolve());
+    });
+  }
+
+  get pid(): number {
+    return this.process.pid as number;
+  }
+
+  get exited(): boolean {
+    return (
+      this.process.pid === undefined || this.process.exitCode !== null || this.process.signalCode !== null
+    );
+  }
+
+  /** The last lines it printed, for messages. */
+  lastOutput(): string {
+    return readFileSync(this.output, 'utf8').trim().split('\n').slice(-5).join('\n');
+  }
+
+  /** Ends it and what it has started, by their pids: TERM first, KILL after two seconds. */
+  async stop(): Promise<void> {
+    if (this.exited) return;
+    const tree = processTree(this.pid);
+    signal(this.pid, 'SIGTERM');
+    const timer = setTimeout(() => {
+      for (const pid of tree) signal(pid, 'SIGKILL');
+    }, 2000);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // Gone already.
+  }
+}
+
+/** Everything a run makes, so that all of it can be taken away in the end. */
+export class Workbench {
+  readonly folder = mkdtempSync(join(tmpdir(), 'dragoman-bench-'));
+  /** False on a machine with one core, or without taskset: figures are worth less then. */
+  readonly pinned: boolean;
+  private readonly children: Child[] = [];
+  private count = 0;
+
+  constructor() {
+    this.pinned = availableParallelism() > 1 && findCommand('taskset') !== undefined;
+    // The sampling must not disturb the proxy either.
+    if (this.pinned)
+      execFileSync('taskset', ['-a', '-c', '-p', String(LOAD_CORE), String(process.pid)], {
+        stdio: 'ignore',
+      });
+  }
+
+  /** A path in the run's folder that nothing else has. */
+  path(name: string): string {
+    return join(this.folder, `${this.count++}-${name}`);
+  }
+
+  /** Starts a process on one core. What it prints goes to a file. */
+  start(name: string, core: number, command: string, args: readonly string[]): Child {
+    const output = this.path(`${name}.out`);
+    const file = openSync(output, 'a');
+    const startedAt = performance.now();
+    const [program, programArgs] = this.onCore(core, command, args);
+    const process = spawn(program, programArgs, { stdio: ['ignore', file, file], cwd: this.folder });
+    closeSync(file);
+    const child = new Child(name, process, output, startedAt);
+    this.children.push(child);
+    return child;
+  }
+
+  /** Runs a command on one core to its end. @returns what it printed. @throws Error when it fails */
+  run(core: number, command: string, args: readonly string[]): Promise<string> {
+    const [program, programArgs] = this.onCore(core, command, args);
+    return new Promise((resolve, reject) => {
+      const child = spawn(program, programArgs, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder });
+      let out = '';
+      let problems = '';
+      child.stdout.on('data', (chunk: Buffer) => {
+        out += chunk.toString();
+      });
+      child.stderr.on('data', (chunk: Buffer) => {
+        problems += chunk.toString();
+      });
+      child.once('error', reject);
+      child.once('close', (code) => {
+        if (code === 0) resolve(out);
+        else reject(new Error(`${command} ended with ${code}: ${problems}${out}`));
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.children.map((child) => child.stop()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private onCore(core: number, command: string, args: readonly string[]): [string, string[]] {
+    return this.pinned ? ['taskset', ['-c', String(core), command, ...args]] : [command, [...args]];
+  }
+}
