@@ -13,6 +13,7 @@ import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
 import { type Assembly, assemble, type FullOptions, located, readBootstrap } from './assemble.ts';
+import { forgetOnExit, writeOnExit } from './exit-files.ts';
 import type { ProxyOptions, Proxy as ServedProxy, ServerFlags, ServerLoggers } from './proxy.ts';
 import { createServerStats, ServerState, type ServerStats } from './server-stats.ts';
 
@@ -105,6 +106,7 @@ class RunningProxy implements ServedProxy {
     const { context, flags } = parts;
     this.serverStats = createServerStats(parts.rootScope, context.clock, Math.max(1, flags.concurrency));
     this.onQuit = onQuit ?? (() => void this.close());
+    writeOnExit(parts.logFiles);
   }
 
   get stats(): StatsStore {
@@ -220,6 +222,7 @@ class RunningProxy implements ServedProxy {
     await this.admin?.close();
     await logFiles.flush();
     logFiles.close();
+    forgetOnExit(logFiles);
   }
 
   private startFlushing(): void {

@@ -114,8 +114,9 @@ export class Worker {
 
   async close(): Promise<void> {
     await this.stopAccepting();
-    for (const listener of this.listeners) listener.closeConnections();
+    const ended = Promise.all(this.listeners.map((listener) => listener.closeConnections()));
     this.clusters.close();
+    await ended;
   }
 
   private compileListeners(

@@ -42,6 +42,8 @@ export class ActiveListener implements AcceptHandler {
   private readonly count: ConnectionCount;
   private readonly sockets: TcpListener[] = [];
   private readonly connections = new Set<AcceptedConnection>();
+  /** Somebody waits for the last connection to be gone. */
+  private emptied: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(
     compiled: CompiledListener,
@@ -81,9 +83,12 @@ export class ActiveListener implements AcceptHandler {
     await Promise.all(this.sockets.splice(0).map((socket) => socket.close()));
   }
 
-  /** Ends every connection now. */
-  closeConnections(): void {
+  /** Ends every connection now. Resolves when the last of them is gone and its requests are logged. */
+  closeConnections(): Promise<void> {
     for (const accepted of this.connections) accepted.connection.close('now', 'listener_closed');
+    if (this.connections.size === 0) return Promise.resolve();
+    this.emptied ??= Promise.withResolvers<void>();
+    return this.emptied.promise;
   }
 
   private bind(target: BindTarget): Promise<TcpListener> {
@@ -153,6 +158,7 @@ export class ActiveListener implements AcceptHandler {
     this.stats.workerCxActive.dec();
     this.stats.cxDestroy.inc();
     this.stats.cxLengthMs.record(Math.round(this.network.clock.now() - accepted.start0));
+    if (this.connections.size === 0) this.emptied?.resolve();
   }
 }
 
