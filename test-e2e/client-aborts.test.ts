@@ -3,25 +3,31 @@ import { describe, expect, it } from 'vitest';
 import { withProxy } from './support/proxy.ts';
 
 describe('a client that goes away', () => {
-  it.each(['reset', 'close'] as const)('in the middle of its upload (%s): DC, the upstream is told', async (how) => {
-    await using upstream = await HttpUpstream.start(hang());
-    await withProxy({ upstream }, async (proxy) => {
-      await using client = await proxy.connect();
-      await client.write('POST /up HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n', 'a'.repeat(10_000));
-      const request = await upstream.request();
-      if (how === 'reset') client.reset();
-      else client.destroy();
-      expect(await request.aborted).toBe(true);
-      await expect(request.body).rejects.toThrow();
-      const [line] = await proxy.log();
-      expect(line).toMatchObject({ status: 0, flags: 'DC', details: 'downstream_remote_disconnect' });
-      expect(proxy.stat('http.test.downstream_rq_rx_reset')).toBe(1);
-      await eventually(() => proxy.stat('http.test.downstream_cx_destroy') === 1);
-      expect(proxy.stat('http.test.downstream_cx_destroy_remote_active_rq')).toBe(1);
-      expect(proxy.stat('cluster.upstream.upstream_rq_tx_reset')).toBe(1);
-      await eventually(() => upstream.openConnections === 0);
-    });
-  });
+  it.each(['reset', 'close'] as const)(
+    'in the middle of its upload (%s): DC, the upstream is told',
+    async (how) => {
+      await using upstream = await HttpUpstream.start(hang());
+      await withProxy({ upstream }, async (proxy) => {
+        await using client = await proxy.connect();
+        await client.write(
+          'POST /up HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n',
+          'a'.repeat(10_000),
+        );
+        const request = await upstream.request();
+        if (how === 'reset') client.reset();
+        else client.destroy();
+        expect(await request.aborted).toBe(true);
+        await expect(request.body).rejects.toThrow();
+        const [line] = await proxy.log();
+        expect(line).toMatchObject({ status: 0, flags: 'DC', details: 'downstream_remote_disconnect' });
+        expect(proxy.stat('http.test.downstream_rq_rx_reset')).toBe(1);
+        await eventually(() => proxy.stat('http.test.downstream_cx_destroy') === 1);
+        expect(proxy.stat('http.test.downstream_cx_destroy_remote_active_rq')).toBe(1);
+        expect(proxy.stat('cluster.upstream.upstream_rq_tx_reset')).toBe(1);
+        await eventually(() => upstream.openConnections === 0);
+      });
+    },
+  );
 
   it('while it waits for the answer: DC, the upstream connection is closed', async () => {
     await using upstream = await HttpUpstream.start(hang());

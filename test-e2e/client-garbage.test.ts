@@ -11,7 +11,8 @@ async function recorder(): Promise<{ upstream: RawUpstream; bytes: () => string 
       const some = (await connection.readSome()).toString('latin1');
       if (some === '') return;
       received[index] += some;
-      if (received[index].endsWith('\r\n\r\n')) await connection.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      if (received[index].endsWith('\r\n\r\n'))
+        await connection.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
     }
   });
   return { upstream, bytes: () => received.join('\n--- next connection\n') };
@@ -25,7 +26,10 @@ const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nhost: a.example\r\n\r\n';
 const AMBIGUOUS: readonly (readonly [name: string, bytes: string])[] = [
   ['CL.TE', post('content-length: 4\r\ntransfer-encoding: chunked\r\n', '0\r\n\r\n')],
   ['TE.CL', post('transfer-encoding: chunked\r\ncontent-length: 4\r\n', '0\r\n\r\n')],
-  ['TE.TE with an obfuscated coding', post('transfer-encoding: chunked\r\ntransfer-encoding: xchunked\r\n', '0\r\n\r\n')],
+  [
+    'TE.TE with an obfuscated coding',
+    post('transfer-encoding: chunked\r\ntransfer-encoding: xchunked\r\n', '0\r\n\r\n'),
+  ],
   ['a blank before the colon', post('transfer-encoding : chunked\r\n', '0\r\n\r\n')],
   ['a tab before the colon', post('transfer-encoding\t: chunked\r\n', '0\r\n\r\n')],
   ['a folded coding', post('transfer-encoding:\r\n chunked\r\n', '0\r\n\r\n')],
@@ -98,13 +102,13 @@ describe('smuggling', () => {
       const statuses: Record<string, number> = {};
       for (const [name, request] of AMBIGUOUS) statuses[name] = await expectRefused(proxy, request);
       expect(statuses).toEqual(
-        Object.fromEntries(
-          AMBIGUOUS.map(([name]) => [name, name.includes('HTTP/1.0') ? 426 : 400]),
-        ),
+        Object.fromEntries(AMBIGUOUS.map(([name]) => [name, name.includes('HTTP/1.0') ? 426 : 400])),
       );
       expect(bytes()).toBe('');
       expect(proxy.stat('cluster.upstream.upstream_rq_total')).toBe(0);
-      expect(proxy.stat('http.test.downstream_cx_protocol_error')).toBeGreaterThanOrEqual(AMBIGUOUS.length - 2);
+      expect(proxy.stat('http.test.downstream_cx_protocol_error')).toBeGreaterThanOrEqual(
+        AMBIGUOUS.length - 2,
+      );
       expect(await proxy.log(AMBIGUOUS.length)).toHaveLength(AMBIGUOUS.length);
     });
   });
@@ -114,7 +118,9 @@ describe('smuggling', () => {
     await using _upstream = upstream;
     await withProxy({ upstream }, async (proxy) => {
       await using client = await proxy.connect();
-      await client.write(`POST /victim HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n${body}${SMUGGLED}`);
+      await client.write(
+        `POST /victim HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n${body}${SMUGGLED}`,
+      );
       const all = await client.readUntilClose();
       expect(all.match(/^HTTP\/1\.1 /gm)).toHaveLength(1);
       expect(all).toMatch(/^HTTP\/1\.1 4\d\d /);
@@ -128,7 +134,9 @@ describe('smuggling', () => {
     const { upstream, bytes } = await recorder();
     await using _ = upstream;
     await withProxy({ upstream }, async (proxy) => {
-      await proxy.send(post('Transfer-Encoding: CHUNKED\r\nX-Kept: 1\r\n', '3;ext="a;b"\r\nabc\r\n0\r\n\r\n'));
+      await proxy.send(
+        post('Transfer-Encoding: CHUNKED\r\nX-Kept: 1\r\n', '3;ext="a;b"\r\nabc\r\n0\r\n\r\n'),
+      );
       const head = bytes();
       expect(head.match(/^(transfer-encoding|content-length):/gim)).toEqual(['transfer-encoding:']);
       // Chunks are framed anew: no extension passes.

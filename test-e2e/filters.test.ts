@@ -1,28 +1,14 @@
-import { StructSchema } from '@dragoman/api';
-import { defineHttpFilter, type HttpFilter, type HttpStream } from '@dragoman/core';
+import type { HttpFilter, HttpStream } from '@dragoman/core';
 import { eventually, Gate, HttpUpstream, hang, reset, text } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import type { Message } from './support/config.ts';
+import { scripted, scriptedFilter } from './support/extensions.ts';
 import { type ProxySetup, type TestProxy, withProxy } from './support/proxy.ts';
-
-/** An HTTP filter whose hooks a test writes. */
-const scripted = (name: string, create: (stream: HttpStream) => HttpFilter) =>
-  defineHttpFilter({ name, config: StructSchema, create: () => create });
-
-const filterConfig = (name: string): Message => ({
-  name,
-  typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} },
-});
 
 const withFilter = (
   create: (stream: HttpStream) => HttpFilter,
   setup: ProxySetup,
   body: (proxy: TestProxy) => Promise<void>,
-): Promise<void> =>
-  withProxy(
-    { filters: [filterConfig('test.scripted')], extensions: [scripted('test.scripted', create)], ...setup },
-    body,
-  );
+): Promise<void> => withProxy({ filters: [scripted], extensions: [scriptedFilter(create)], ...setup }, body);
 
 const boom = (): never => {
   throw new Error('boom in a hook');
@@ -40,16 +26,20 @@ describe('a filter that throws', () => {
   ])('in %s: 500, the log names it, the next request is served', async (_, create) => {
     await using upstream = await HttpUpstream.start(text('fine'));
     let broken = true;
-    await withFilter(() => (broken ? create() : {}), { upstream }, async (proxy) => {
-      const response = await proxy.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello');
-      expect(response.status).toBe(500);
-      expect(response.body.toString()).not.toContain('boom');
-      expect((await proxy.log())[0]).toMatchObject({ status: 500 });
-      const complaint = proxy.loggers.lines.find((line) => line.includes('test.scripted'));
-      expect(complaint).toContain('boom in a hook');
-      broken = false;
-      expect((await proxy.get()).body.toString()).toBe('fine');
-    });
+    await withFilter(
+      () => (broken ? create() : {}),
+      { upstream },
+      async (proxy) => {
+        const response = await proxy.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello');
+        expect(response.status).toBe(500);
+        expect(response.body.toString()).not.toContain('boom');
+        expect((await proxy.log())[0]).toMatchObject({ status: 500 });
+        const complaint = proxy.loggers.lines.find((line) => line.includes('test.scripted'));
+        expect(complaint).toContain('boom in a hook');
+        broken = false;
+        expect((await proxy.get()).body.toString()).toBe('fine');
+      },
+    );
   });
 
   it.each<[hook: string, filter: HttpFilter]>([
@@ -58,28 +48,37 @@ describe('a filter that throws', () => {
   ])('in %s, the headers being out: the stream is reset, nothing else', async (_, filter) => {
     await using upstream = await HttpUpstream.start(text('fine'));
     let broken = true;
-    await withFilter(() => (broken ? filter : {}), { upstream }, async (proxy) => {
-      await using client = await proxy.connect();
-      await client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
-      expect(await client.readUntilClose()).not.toContain('fine');
-      expect(proxy.loggers.lines.some((line) => line.includes('test.scripted'))).toBe(true);
-      broken = false;
-      expect((await proxy.get()).body.toString()).toBe('fine');
-    });
+    await withFilter(
+      () => (broken ? filter : {}),
+      { upstream },
+      async (proxy) => {
+        await using client = await proxy.connect();
+        await client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+        expect(await client.readUntilClose()).not.toContain('fine');
+        expect(proxy.loggers.lines.some((line) => line.includes('test.scripted'))).toBe(true);
+        broken = false;
+        expect((await proxy.get()).body.toString()).toBe('fine');
+      },
+    );
   });
 
   it('in onComplete: the response is out already, the proxy goes on', async () => {
     await using upstream = await HttpUpstream.start(text('fine'));
-    await withFilter(() => ({ onComplete: boom }), { upstream }, async (proxy) => {
-      for (let i = 0; i < 3; i++) expect((await proxy.get()).body.toString()).toBe('fine');
-      expect(proxy.loggers.lines.filter((line) => line.includes('test.scripted'))).toHaveLength(3);
-    });
+    await withFilter(
+      () => ({ onComplete: boom }),
+      { upstream },
+      async (proxy) => {
+        for (let i = 0; i < 3; i++) expect((await proxy.get()).body.toString()).toBe('fine');
+        expect(proxy.loggers.lines.filter((line) => line.includes('test.scripted'))).toHaveLength(3);
+      },
+    );
   });
 });
 
 describe('late callbacks', () => {
   /** A filter that asks somebody outside, as an authorisation filter does, and is answered when the gate opens. */
-  const asking = (gate: Gate, late: (stream: HttpStream) => void, answered: string[]) =>
+  const asking =
+    (gate: Gate, late: (stream: HttpStream) => void, answered: string[]) =>
     (stream: HttpStream): HttpFilter => ({
       onRequestHeaders() {
         void gate.pass().then(() => {
@@ -190,7 +189,12 @@ describe('what is left of a request', () => {
     };
     await using upstream = await HttpUpstream.start(text('fine'));
     await withFilter(create, { upstream }, async (proxy) => {
-      for (const [answer, waits] of [[text('fine'), true], [reset(), true], [hang(), false], [text('late'), false]] as const) {
+      for (const [answer, waits] of [
+        [text('fine'), true],
+        [reset(), true],
+        [hang(), false],
+        [text('late'), false],
+      ] as const) {
         upstream.answer = answer;
         for (let i = 0; i < 10; i++) {
           await using client = await proxy.connect();

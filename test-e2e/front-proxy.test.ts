@@ -12,9 +12,12 @@ const EXAMPLES = fileURLToPath(new URL('../../shared/conformance/envoy-configs',
 const present = existsSync(EXAMPLES);
 const MISSING = `no conformance data at ${EXAMPLES}`;
 
-it.skipIf(present || process.env.CI !== 'true')(`conformance data is there${present ? '' : `: ${MISSING}`}`, () => {
-  expect(present, MISSING).toBe(true);
-});
+it.skipIf(present || process.env.CI !== 'true')(
+  `conformance data is there${present ? '' : `: ${MISSING}`}`,
+  () => {
+    expect(present, MISSING).toBe(true);
+  },
+);
 
 /** The envoyproxy front proxy: one listener, two prefix routes, two STRICT_DNS clusters. */
 const frontProxy = (one: number, two: number): string => `
@@ -85,12 +88,18 @@ describe('front proxy', () => {
     {
       await using one = await named('one');
       await using two = await named('two');
-      await using proxy = await createProxy({ bootstrap: frontProxy(one.port, two.port), extensions: EXTENSIONS });
+      await using proxy = await createProxy({
+        bootstrap: frontProxy(one.port, two.port),
+        extensions: EXTENSIONS,
+      });
       const { port } = proxy.address();
       expect(await get(port, '/service/1')).toEqual({ status: 200, body: 'one /service/1' });
       expect(await get(port, '/service/2?x=1')).toEqual({ status: 200, body: 'two /service/2?x=1' });
       expect((await get(port, '/service/3')).status).toBe(404);
-      expect(await get(proxy.adminAddress?.port ?? 0, '/ready')).toMatchObject({ status: 200, body: 'LIVE\n' });
+      expect(await get(proxy.adminAddress?.port ?? 0, '/ready')).toMatchObject({
+        status: 200,
+        body: 'LIVE\n',
+      });
       const clusters = (await get(proxy.adminAddress?.port ?? 0, '/clusters')).body;
       expect(clusters).toContain(`service1::127.0.0.1:${one.port}::rq_total::1`);
       const stats = (await get(proxy.adminAddress?.port ?? 0, '/stats?usedonly')).body;
@@ -168,14 +177,20 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'wasm-cc-envoy.yaml': ['envoy.filters.http.wasm'],
 };
 /** A problem says where it is and names something that is not there yet. Nothing else may be wrong with files that people run. */
-const NOT_YET = /^\d+:\d+: [^ ]+: .*(is not part of this proxy|not supported yet|not built yet|unknown type envoy\.)/;
+const NOT_YET =
+  /^\d+:\d+: [^ ]+: .*(is not part of this proxy|not supported yet|not built yet|unknown type envoy\.)/;
 
 /** What the runnable files are asked. A file that begins to validate needs a line here: the test below says so. */
-const RUNS: Readonly<Record<string, (start: (backends: Record<string, number>) => Promise<Proxy>) => Promise<void>>> = {
+const RUNS: Readonly<
+  Record<string, (start: (backends: Record<string, number>) => Promise<Proxy>) => Promise<void>>
+> = {
   'front-proxy-service-envoy.yaml': async (start) => {
     await using service = await named('one');
     await using proxy = await start({ 'service1:8080': service.port });
-    expect(await get(proxy.address().port, '/service/1/x')).toEqual({ status: 200, body: 'one /service/1/x' });
+    expect(await get(proxy.address().port, '/service/1/x')).toEqual({
+      status: 200,
+      body: 'one /service/1/x',
+    });
     expect((await get(proxy.address().port, '/service/2')).status).toBe(404);
   },
   'front-proxy-service-envoy-2.yaml': async (start) => {
@@ -190,7 +205,9 @@ const RUNS: Readonly<Record<string, (start: (backends: Record<string, number>) =
       connection.end();
     });
     await using proxy = await start({ 'service-https:443': service.port });
-    expect(await exchange({ port: proxy.address().port }, '\x16\x03\x01.')).toBe('server hello to \x16\x03\x01.');
+    expect(await exchange({ port: proxy.address().port }, '\x16\x03\x01.')).toBe(
+      'server hello to \x16\x03\x01.',
+    );
   },
 };
 

@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { echo, Gate, gated, HttpUpstream, inTurn, type RawConnection, RawUpstream, reply, SeededRandom, text } from '@dragoman/testing';
+import {
+  echo,
+  Gate,
+  gated,
+  HttpUpstream,
+  inTurn,
+  type RawConnection,
+  RawUpstream,
+  reply,
+  SeededRandom,
+  text,
+} from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { withProxy } from './support/proxy.ts';
 
@@ -36,9 +47,11 @@ describe('connections', () => {
 
   it('pipelined requests are answered in order, also when the first is the slowest', async () => {
     const gate = new Gate();
-    await using upstream = await HttpUpstream.start(inTurn(gated(gate, reply({ body: '0' })), ({ request, response }) => {
-      response.end(request.path);
-    }));
+    await using upstream = await HttpUpstream.start(
+      inTurn(gated(gate, reply({ body: '0' })), ({ request, response }) => {
+        response.end(request.path);
+      }),
+    );
     await withProxy({ upstream }, async (proxy) => {
       await using client = await proxy.connect();
       const requests = Array.from({ length: 40 }, (_, i) =>
@@ -59,7 +72,8 @@ describe('connections', () => {
   it('a request that arrives byte by byte', async () => {
     await using upstream = await HttpUpstream.start(echo());
     await withProxy({ upstream }, async (proxy) => {
-      const bytes = 'POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;e=1\r\nd\r\n0\r\n\r\n';
+      const bytes =
+        'POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;e=1\r\nd\r\n0\r\n\r\n';
       const response = await proxy.send(...bytes);
       expect(response.body.toString()).toBe('abcd');
     });
@@ -149,13 +163,16 @@ describe('chunked bodies and trailers', () => {
         },
       },
     };
-    await withProxy({ upstream, upstreamFields, manager: { http_protocol_options: enable } }, async (proxy) => {
-      const response = await proxy.send(
-        'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-sum: 1\r\n\r\n',
-      );
-      expect(response.body.toString()).toBe('onetwo');
-      expect(response.trailers).toEqual([['x-check', '2']]);
-    });
+    await withProxy(
+      { upstream, upstreamFields, manager: { http_protocol_options: enable } },
+      async (proxy) => {
+        const response = await proxy.send(
+          'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-sum: 1\r\n\r\n',
+        );
+        expect(response.body.toString()).toBe('onetwo');
+        expect(response.trailers).toEqual([['x-check', '2']]);
+      },
+    );
   });
 
   it('trailers are dropped when they are not enabled, and the body is whole', async () => {
@@ -198,7 +215,10 @@ describe('integrity', () => {
         const written = client.write(...gather(pieces, below));
         const response = await readLarge(client, size);
         await written;
-        expect([response.length, hash(response)], `size ${size}, chunked ${chunked}`).toEqual([size, hash(body)]);
+        expect([response.length, hash(response)], `size ${size}, chunked ${chunked}`).toEqual([
+          size,
+          hash(body),
+        ]);
       }
       expect(await proxy.log(sizes.length)).toHaveLength(sizes.length);
     });
@@ -219,7 +239,6 @@ describe('integrity', () => {
 
   const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 });
-
 
 function randomBytes(size: number, below: (limit: number) => number): Buffer {
   const bytes = Buffer.allocUnsafe(size);

@@ -17,15 +17,13 @@ async function forwarded(
   return { status, got: upstream.requests[0] };
 }
 
-const get = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nhost: a.example\r\n${headers}\r\n`;
+const get = (path: string, headers = ''): string =>
+  `GET ${path} HTTP/1.1\r\nhost: a.example\r\n${headers}\r\n`;
 
 describe('paths', () => {
   /** A route to be kept from the outside stands before one for everything. */
   const guarded: ProxySetup = {
-    routes: [
-      { match: { prefix: '/admin' }, direct_response: { status: 403 } },
-      prefixRoute('/', 'upstream'),
-    ],
+    routes: [{ match: { prefix: '/admin' }, direct_response: { status: 403 } }, prefixRoute('/', 'upstream')],
     manager: {
       normalize_path: true,
       merge_slashes: true,
@@ -88,7 +86,12 @@ describe('paths', () => {
       ...guarded,
       routes: [prefixRoute('/public/', 'upstream', { prefix_rewrite: '/' })],
     };
-    for (const path of ['/public/../secret', '/public/%2e%2e/secret', '/public/..%2fsecret', '/public/..\\secret']) {
+    for (const path of [
+      '/public/../secret',
+      '/public/%2e%2e/secret',
+      '/public/..%2fsecret',
+      '/public/..\\secret',
+    ]) {
       const { got } = await forwarded(get(path), setup);
       expect(got, path).toBeUndefined();
     }
@@ -124,7 +127,11 @@ describe('paths', () => {
 
 describe('hosts', () => {
   const virtualHosts = [
-    { name: 'inside', domains: ['internal.example', '*.inside.example'], routes: [prefixRoute('/', 'upstream')] },
+    {
+      name: 'inside',
+      domains: ['internal.example', '*.inside.example'],
+      routes: [prefixRoute('/', 'upstream')],
+    },
     { name: 'rest', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 403 } }] },
   ];
 
@@ -177,7 +184,9 @@ describe('headers that the proxy vouches for', () => {
     const { status, got } = await forwarded(get('/', `${OUTSIDE}${FORGED}\r\n`), edge);
     expect(status).toBe(200);
     const left = got?.rawHeaders.filter(([name, value]) => /^x[-_]envoy/i.test(name) && value !== '15000');
-    expect(left?.map(([name, value]) => `${name}: ${value}`)).toEqual(['x-envoy-external-address: 203.0.113.9']);
+    expect(left?.map(([name, value]) => `${name}: ${value}`)).toEqual([
+      'x-envoy-external-address: 203.0.113.9',
+    ]);
     expect(got?.header('x-forwarded-client-cert')).toBeUndefined();
   });
 
@@ -189,26 +198,33 @@ describe('headers that the proxy vouches for', () => {
     expect(got?.header('x-forwarded-proto')).toBe('http');
   });
 
-  it.each(['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Request-Id', 'Host', 'X-Envoy-External-Address', 'Content-Length'])(
-    'Connection: %s takes nothing of it away',
-    async (name) => {
-      const { status, got } = await forwarded(get('/', `${OUTSIDE}connection: close, ${name}\r\n`), edge);
-      if (status !== 200) {
-        expect(status).toBe(400);
-        expect(got).toBeUndefined();
-        return;
-      }
-      expect(got?.header('x-forwarded-for')).toMatch(/^203\.0\.113\.9,[\d.]+$/);
-      expect(got?.header('x-forwarded-proto')).toBe('http');
-      expect(got?.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
-      expect(got?.header('host')).toBe('a.example');
-      expect(got?.header('x-envoy-external-address')).toBe('203.0.113.9');
-    },
-  );
+  it.each([
+    'X-Forwarded-For',
+    'X-Forwarded-Proto',
+    'X-Request-Id',
+    'Host',
+    'X-Envoy-External-Address',
+    'Content-Length',
+  ])('Connection: %s takes nothing of it away', async (name) => {
+    const { status, got } = await forwarded(get('/', `${OUTSIDE}connection: close, ${name}\r\n`), edge);
+    if (status !== 200) {
+      expect(status).toBe(400);
+      expect(got).toBeUndefined();
+      return;
+    }
+    expect(got?.header('x-forwarded-for')).toMatch(/^203\.0\.113\.9,[\d.]+$/);
+    expect(got?.header('x-forwarded-proto')).toBe('http');
+    expect(got?.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(got?.header('host')).toBe('a.example');
+    expect(got?.header('x-envoy-external-address')).toBe('203.0.113.9');
+  });
 
   it('hop-by-hop headers end at the proxy', async () => {
     const { got } = await forwarded(
-      get('/', 'connection: keep-alive, x-mine\r\nkeep-alive: 5\r\nproxy-connection: keep-alive\r\nx-mine: 1\r\nte: trailers\r\n'),
+      get(
+        '/',
+        'connection: keep-alive, x-mine\r\nkeep-alive: 5\r\nproxy-connection: keep-alive\r\nx-mine: 1\r\nte: trailers\r\n',
+      ),
     );
     for (const name of ['keep-alive', 'proxy-connection']) expect(got?.header(name)).toBeUndefined();
   });
@@ -260,7 +276,9 @@ describe('what the upstream must not be told before it agrees', () => {
     const { upstream, received } = await recorder('HTTP/1.1 200 OK\r\n\r\n');
     await withProxy({ upstream }, async (proxy) => {
       await using client = await proxy.connect();
-      await client.write('CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n');
+      await client.write(
+        'CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n',
+      );
       const all = await client.readUntilClose();
       expect(all).toMatch(/^HTTP\/1\.1 403 /);
       expect(all.match(/^HTTP/gm)).toHaveLength(1);
@@ -269,10 +287,16 @@ describe('what the upstream must not be told before it agrees', () => {
   });
 
   it('a 101 or a 200 of the upstream switches nothing', async () => {
-    const { upstream } = await recorder('HTTP/1.1 200 OK\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2\r\n\r\nokraw');
+    const { upstream } = await recorder(
+      'HTTP/1.1 200 OK\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2\r\n\r\nokraw',
+    );
     await withProxy({ upstream }, async (proxy) => {
       const response = await proxy.get();
-      expect([response.status, response.body.toString(), response.header('upgrade')]).toEqual([200, 'ok', undefined]);
+      expect([response.status, response.body.toString(), response.header('upgrade')]).toEqual([
+        200,
+        'ok',
+        undefined,
+      ]);
     });
   });
 
@@ -306,7 +330,9 @@ describe('what an operator reads', () => {
     ['bytes that are not UTF-8', 'x\xff\xfe\xc0\x80'],
     ['line separators', 'x\xe2\x80\xa8y\xe2\x80\xa9'],
   ])('%s in a header make one line, which still parses', async (_, value) => {
-    const [line, ...more] = await attack(`GET /${encodeURI('x')} HTTP/1.1\r\nhost: a\r\nuser-agent: ${value}\r\n\r\n`);
+    const [line, ...more] = await attack(
+      `GET /${encodeURI('x')} HTTP/1.1\r\nhost: a\r\nuser-agent: ${value}\r\n\r\n`,
+    );
     expect(more).toEqual([]);
     expect(JSON.parse(line)).toMatchObject({ method: 'GET', path: '/x', status: 200 });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point
@@ -343,25 +369,35 @@ describe('a response that the proxy itself writes', () => {
 });
 
 describe('odd targets on the way to the upstream', () => {
-  it.each(['/a|b', '/a"b', '/<a>', '/{a}', '/a^b', '/a`b', "/a'b", '/~', '/a%20b', '/%0d%0aX:%20y', '/\x80', '/ä'])(
-    '%s arrives as one request line, or not at all',
-    async (path) => {
-      const seen: string[] = [];
-      const server = createServer((message: IncomingMessage, response) => {
-        seen.push(`${message.method} ${message.url} ${message.headers.x}`);
-        response.end('ok');
-      });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const { port } = server.address() as { port: number };
-      const upstream = {
-        port,
-        stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
-      };
-      await withProxy({ upstream, clusters: [cluster('other', [port])] }, async (proxy) => {
-        const { status } = await proxy.get(path);
-        if (status === 200) expect(seen).toEqual([`GET ${path} undefined`]);
-        else expect([status, seen]).toEqual([400, []]);
-      });
-    },
-  );
+  it.each([
+    '/a|b',
+    '/a"b',
+    '/<a>',
+    '/{a}',
+    '/a^b',
+    '/a`b',
+    "/a'b",
+    '/~',
+    '/a%20b',
+    '/%0d%0aX:%20y',
+    '/\x80',
+    '/ä',
+  ])('%s arrives as one request line, or not at all', async (path) => {
+    const seen: string[] = [];
+    const server = createServer((message: IncomingMessage, response) => {
+      seen.push(`${message.method} ${message.url} ${message.headers.x}`);
+      response.end('ok');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const upstream = {
+      port,
+      stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    };
+    await withProxy({ upstream, clusters: [cluster('other', [port])] }, async (proxy) => {
+      const { status } = await proxy.get(path);
+      if (status === 200) expect(seen).toEqual([`GET ${path} undefined`]);
+      else expect([status, seen]).toEqual([400, []]);
+    });
+  });
 });

@@ -20,7 +20,9 @@ const RESET = 'upstream connect error or disconnect/reset before headers. reset 
 
 /** Everything that the failure of one request leaves behind in the stats of cluster `upstream`. */
 const clusterStats = (proxy: TestProxy) =>
-  proxy.used(/^cluster\.upstream\.upstream_(cx_(connect|destroy|protocol)|rq_(\d|pending_failure|pending_overflow|rx|tx|timeout))/);
+  proxy.used(
+    /^cluster\.upstream\.upstream_(cx_(connect|destroy|protocol)|rq_(\d|pending_failure|pending_overflow|rx|tx|timeout))/,
+  );
 
 describe('an upstream that cannot be reached', () => {
   it('refuses: 503, UF', async () => {
@@ -268,7 +270,8 @@ describe('an upstream that is late', () => {
       expect((await proxy.get()).status).toBe(504);
       const incomplete = await proxy.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab');
       expect([incomplete.status, incomplete.body.toString()]).toEqual([408, 'stream timeout']);
-      for (const line of await proxy.log(2)) expect(line).toMatchObject({ flags: 'SI', details: 'stream_idle_timeout' });
+      for (const line of await proxy.log(2))
+        expect(line).toMatchObject({ flags: 'SI', details: 'stream_idle_timeout' });
       expect(proxy.stat('http.test.downstream_rq_idle_timeout')).toBe(2);
     });
   });

@@ -21,10 +21,18 @@ const GARBAGE: readonly Garbage[] = [
     name: 'content-length and transfer-encoding',
     bytes: ok('content-length: 5\r\ntransfer-encoding: chunked\r\n', '0\r\n\r\n'),
   },
-  { name: 'two content-lengths', bytes: ok('content-length: 5\r\ncontent-length: 6\r\n', 'hello!'), hidden: 'hello' },
+  {
+    name: 'two content-lengths',
+    bytes: ok('content-length: 5\r\ncontent-length: 6\r\n', 'hello!'),
+    hidden: 'hello',
+  },
   { name: 'an unknown transfer coding', bytes: ok('transfer-encoding: gzip\r\n', 'zzz'), hidden: 'zzz' },
   { name: 'a bare CR behind the status line', bytes: 'HTTP/1.1 200 OK\rx-evil: 1\r\n\r\n', hidden: 'evil' },
-  { name: 'a bare CR in a value', bytes: ok('x-evil: a\rset-cookie: b\r\ncontent-length: 0\r\n'), hidden: 'cookie' },
+  {
+    name: 'a bare CR in a value',
+    bytes: ok('x-evil: a\rset-cookie: b\r\ncontent-length: 0\r\n'),
+    hidden: 'cookie',
+  },
   { name: 'a bare LF', bytes: ok('x-evil: a\nset-cookie: b\r\ncontent-length: 0\r\n'), hidden: 'cookie' },
   { name: 'a NUL in a value', bytes: ok('x-evil: a\0b\r\ncontent-length: 0\r\n'), hidden: 'evil' },
   { name: 'an empty header name', bytes: ok(': x\r\ncontent-length: 0\r\n') },
@@ -124,7 +132,7 @@ describe('bytes that belong to no request', () => {
     });
   });
 
-  it('before any request: at most the first one gets them, and no request another one\'s answer', async () => {
+  it("before any request: at most the first one gets them, and no request another one's answer", async () => {
     await using upstream = await RawUpstream.start(async (connection, index) => {
       if (index === 0) await connection.write(ok('content-length: 4\r\n', 'evil'));
       const target = (await connection.readUntil('\r\n\r\n')).split(' ')[1];
@@ -160,7 +168,9 @@ describe('bytes that belong to no request', () => {
   it('a response to HEAD has no body, whatever its upstream sends', async () => {
     await using upstream = await RawUpstream.start(async (connection, index) => {
       await connection.readUntil('\r\n\r\n');
-      await connection.write(index === 0 ? ok('content-length: 4\r\n', 'evil') : ok('content-length: 2\r\n', 'ok'));
+      await connection.write(
+        index === 0 ? ok('content-length: 4\r\n', 'evil') : ok('content-length: 2\r\n', 'ok'),
+      );
       await connection.readUntilClose();
     });
     await withProxy({ upstream }, async (proxy) => {

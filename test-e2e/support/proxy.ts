@@ -127,7 +127,8 @@ export class TestProxy implements AsyncDisposable {
     return eventually(() => {
       const lines = this.rawLog();
       if (lines.length < count) throw new Error(`${lines.length} of ${count} log lines`);
-      if (lines.length > count) throw new Error(`${lines.length} log lines instead of ${count}: ${lines.join('\n')}`);
+      if (lines.length > count)
+        throw new Error(`${lines.length} log lines instead of ${count}: ${lines.join('\n')}`);
       return lines.map((line) => JSON.parse(line) as LogLine);
     });
   }
