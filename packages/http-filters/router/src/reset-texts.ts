@@ -56,6 +56,13 @@ export function textOfPoolFailure(reason: PoolFailureReason): FailureText {
   return POOL_FAILURES[reason];
 }
 
+/** Envoy's words for why the transport failed (`%UPSTREAM_TRANSPORT_FAILURE_REASON%`); empty where it has none. */
+export function transportFailure(reason: PoolFailureReason, details: string): string {
+  if (details === '' || reason === 'overflow' || reason === 'timeout') return '';
+  // A connect is never over at once here: Node reports its failure later.
+  return reason === 'remote-connection-failure' ? `delayed connect error: ${details}` : details;
+}
+
 export function textOfReset(reason: StreamResetReason): FailureText {
   return RESETS[reason];
 }

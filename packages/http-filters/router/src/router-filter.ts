@@ -28,6 +28,7 @@ import {
   failureDetails,
   textOfPoolFailure,
   textOfReset,
+  transportFailure,
 } from './reset-texts.ts';
 import { requestTimeoutMs, setExpectedTimeout } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
@@ -269,11 +270,14 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
 
   onUpstreamPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
     if (host !== undefined) this.info.upstreamHost = host;
-    this.info.upstreamTransportFailureReason = reason === 'overflow' ? '' : details;
-    this.abort(textOfPoolFailure(reason), reason === 'overflow' ? '' : details);
+    const transport = transportFailure(reason, details);
+    this.info.upstreamTransportFailureReason = transport;
+    this.abort(textOfPoolFailure(reason), transport);
   }
 
-  onUpstreamReset(reason: StreamResetReason, details: string): void {
+  onUpstreamReset(reason: StreamResetReason, socketDetails: string): void {
+    // How a connection ended (FIN or RST) is no part of Envoy's detail; what a codec found wrong is.
+    const details = reason === 'connection-termination' ? '' : socketDetails;
     const host = this.upstream?.host;
     host?.stats.rqError.inc();
     const failure = textOfReset(reason);
@@ -286,14 +290,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     this.info.responseCodeDetails = failureDetails('upstream_reset_after_response_started', failure, details);
     this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
     this.upstream = undefined;
-    this.resetDownstream();
-  }
-
-  /** Ends the downstream stream without the flag of a reset of our own: the upstream's is the cause. */
-  private resetDownstream(): void {
-    const { responseFlags } = this.info;
     this.stream.reset('remote-reset');
-    this.info.responseFlags = responseFlags;
   }
 
   private onResponseComplete(headers: ResponseHeaders | undefined): void {
@@ -354,7 +351,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       this.info.setResponseFlag(flag);
       this.info.responseCodeDetails = reply.details;
       this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
-      this.resetDownstream();
+      this.stream.reset('remote-reset');
       return;
     }
     this.charge(reply.status, undefined);
