@@ -5,7 +5,13 @@ export default defineConfig({
   resolve: { conditions: ['dragoman-source', 'node', 'import', 'default'] },
   ssr: { resolve: { conditions: ['dragoman-source', 'node', 'import', 'default'] } },
   test: {
-    include: ['packages/**/test/**/*.test.ts', 'apps/**/test/**/*.test.ts', 'test-e2e/**/*.test.ts'],
+    include: [
+      'packages/**/test/**/*.test.ts',
+      'apps/**/test/**/*.test.ts',
+      'test-e2e/**/*.test.ts',
+      'examples/**/*.test.ts',
+      'benchmarks/test/**/*.test.ts',
+    ],
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.soak.test.ts'],
     pool: 'forks',
     testTimeout: 20_000,

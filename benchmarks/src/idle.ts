@@ -26,15 +26,19 @@ export async function measureIdle(bench: Workbench, peer: Peer): Promise<IdleSam
   const sockets: Socket[] = [];
   try {
     const startMs = (await untilServing(port, child)) - child.startedAt;
-    // As many again first, and away: the heap has grown to its working size before the connections that are counted.
-    await openAll(port, sockets);
-    for (const socket of sockets.splice(0)) socket.destroy();
+    const idle = await settledRss(child.pid);
+    // As many first, of which only a few are open at a time: code is compiled and a heap has its working size before
+    // the connections that are counted.
+    for (let opened = 0; opened < IDLE_CONNECTIONS; opened += OPENING) {
+      for (const socket of await openSome(port)) socket.destroy();
+    }
     const before = await settledRss(child.pid);
-    await openAll(port, sockets);
+    for (let opened = 0; opened < IDLE_CONNECTIONS; opened += OPENING)
+      sockets.push(...(await openSome(port)));
     const after = await settledRss(child.pid);
     return {
       startMs,
-      rssBytes: before,
+      rssBytes: idle,
       bytesPerConnection: Math.max(0, after - before) / IDLE_CONNECTIONS,
     };
   } finally {
@@ -44,10 +48,8 @@ export async function measureIdle(bench: Workbench, peer: Peer): Promise<IdleSam
   }
 }
 
-async function openAll(port: number, sockets: Socket[]): Promise<void> {
-  for (let opened = 0; opened < IDLE_CONNECTIONS; opened += OPENING) {
-    sockets.push(...(await Promise.all(Array.from({ length: OPENING }, () => openIdle(port)))));
-  }
+function openSome(port: number): Promise<Socket[]> {
+  return Promise.all(Array.from({ length: OPENING }, () => openIdle(port)));
 }
 
 /** One connection that has had an answer. */

@@ -5,14 +5,14 @@ import { type IdleSample, measureIdle } from './idle.ts';
 import { measure, type Sample } from './measure.ts';
 import { HELP, type Options, parseOptions } from './options.ts';
 import { dragoman } from './peers/dragoman.ts';
-import { haproxy } from './peers/haproxy.ts';
+import { haproxies } from './peers/haproxy.ts';
 import { nginx } from './peers/nginx.ts';
 import { nodeProxies } from './peers/node-proxies.ts';
 import type { Peer } from './peers/peer.ts';
 import { caseTable, idleTable } from './report.ts';
 import { findCommand, Workbench } from './workbench.ts';
 
-const PEERS: readonly Peer[] = [dragoman, nginx, haproxy, ...nodeProxies];
+const PEERS: readonly Peer[] = [dragoman, nginx, ...haproxies, ...nodeProxies];
 /** Not load but what a proxy costs without any. */
 const IDLE = 'idle';
 

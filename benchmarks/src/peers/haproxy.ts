@@ -1,35 +1,54 @@
 import { writeFileSync } from 'node:fs';
-import { hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
+import { type Case, hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
 import { findCommand, PROXY_CORE, type Workbench } from '../workbench.ts';
 import type { Peer, Target } from './peer.ts';
 
-export const haproxy: Peer = {
-  name: 'haproxy',
-  about:
-    'nbthread 1, upstream keep-alive, each request logged to a file through stdout; virtual hosts by a map',
-  missing: () =>
-    findCommand('haproxy') === undefined ? 'not installed: apt-get install haproxy' : undefined,
-  start: async (bench, target) => {
-    const file = bench.path('haproxy.cfg');
-    writeFileSync(file, config(bench, target));
-    return bench.start('haproxy', PROXY_CORE, findCommand('haproxy') as string, ['-db', '-f', file]);
-  },
-};
+function haproxyPeer(name: string, about: string, tuned: boolean): Peer {
+  return {
+    name,
+    about,
+    missing: (wanted) => {
+      if (findCommand('haproxy') === undefined) return 'not installed: apt-get install haproxy';
+      if (tuned && !isBulk(wanted)) return 'it differs from haproxy only where bulk bytes flow';
+      return undefined;
+    },
+    start: async (bench, target) => {
+      const file = bench.path('haproxy.cfg');
+      writeFileSync(file, config(bench, target, tuned));
+      return bench.start(name, PROXY_CORE, findCommand('haproxy') as string, ['-db', '-f', file]);
+    },
+  };
+}
 
-function config(bench: Workbench, target: Target): string {
+function isBulk(wanted: Case): boolean {
+  return wanted.kind === 'tcp' || wanted.path === '/large';
+}
+
+/** As it comes, and set up for bulk bytes by somebody who knows it. */
+export const haproxies: readonly Peer[] = [
+  haproxyPeer(
+    'haproxy',
+    'nbthread 1, upstream keep-alive, each request logged to a file through stdout; virtual hosts by a map',
+    false,
+  ),
+  haproxyPeer('haproxy-tuned', 'the same with buffers of 256 KiB and splice-auto: bulk cases only', true),
+];
+
+function config(bench: Workbench, target: Target, tuned: boolean): string {
   const tcp = target.case.kind === 'tcp';
   return `global
   nbthread 1
   maxconn 3000
   maxpipes 64
   log stdout format raw local0 info
-  tune.bufsize ${tcp ? 262144 : 65536}
+${tuned ? '  tune.bufsize 262144' : ''}
 defaults
   mode ${tcp ? 'tcp' : 'http'}
   log global
   option ${tcp ? 'tcplog' : 'httplog'}
   option dontlognull
-${tcp ? '  option splice-auto' : '  http-reuse always'}
+${tcp ? '' : '  http-reuse always'}
+${tuned ? '  option splice-auto' : ''}
   timeout connect 1s
   timeout client 600s
   timeout server 60s
