@@ -120,6 +120,8 @@ export class Workbench {
   /** False on a machine with one core, or without taskset: figures are worth less then. */
   readonly pinned: boolean;
   private readonly children: Child[] = [];
+  /** Commands of {@link run} that have not ended. */
+  private readonly running = new Set<ChildProcess>();
   private count = 0;
 
   constructor() {
@@ -154,6 +156,7 @@ export class Workbench {
     const [program, programArgs] = this.onCore(core, command, args);
     return new Promise((resolve, reject) => {
       const child = spawn(program, programArgs, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder });
+      this.running.add(child);
       let out = '';
       let problems = '';
       child.stdout.on('data', (chunk: Buffer) => {
@@ -164,6 +167,7 @@ export class Workbench {
       });
       child.once('error', reject);
       child.once('close', (code) => {
+        this.running.delete(child);
         if (code === 0) resolve(out);
         else reject(new Error(`${command} ended with ${code}: ${problems}${out}`));
       });
@@ -171,6 +175,7 @@ export class Workbench {
   }
 
   async close(): Promise<void> {
+    for (const child of this.running) child.kill('SIGKILL');
     await Promise.all(this.children.map((child) => child.stop()));
     rmSync(this.folder, { recursive: true, force: true });
   }
