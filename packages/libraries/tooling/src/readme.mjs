@@ -1,5 +1,5 @@
-/** Examples in the READMEs: every block marked `ts` is a module of its own that must compile against the sources. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Examples in the READMEs and in docs/: every block marked `ts` is a module of its own that must compile against the sources. */
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readWorkspaces } from './workspaces.mjs';
 
@@ -32,11 +32,15 @@ export function extractExamples(root) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   const origin = new Map();
-  const readmes = ['README.md', ...readWorkspaces(root).map(({ dir }) => `${dir}/README.md`)];
+  const readmes = [
+    'README.md',
+    ...globSync('docs/*.md', { cwd: root }).sort(),
+    ...readWorkspaces(root).map(({ dir }) => `${dir}/README.md`),
+  ];
   for (const readme of readmes) {
     if (!existsSync(join(root, readme))) continue;
     for (const { code, line } of examples(readFileSync(join(root, readme), 'utf8'))) {
-      const file = `${EXAMPLES}/${readme.replace(/\/?README\.md$/, '').replaceAll('/', '_') || 'root'}_${line}.ts`;
+      const file = `${EXAMPLES}/${readme.replace(/\/?README\.md$|\.md$/, '').replaceAll('/', '_') || 'root'}_${line}.ts`;
       // Blank lines in front: the compiler's line numbers are the README's.
       writeFileSync(join(root, file), `${'\n'.repeat(line - 1)}${code}\nexport {};\n`);
       origin.set(file, readme);

@@ -1,0 +1,41 @@
+/**
+ * What trying a field cannot tell: which accepted fields change nothing, and in what an accepted field falls short of
+ * Envoy's. By `<message>.<field>` as `fieldKey` writes it. A note on a field that is refused is out of date, and an error.
+ */
+
+/** Accepted, and right to be accepted, although nothing reads them. */
+export const WITHOUT_EFFECT = {
+  'Cluster.cleanup_interval':
+    'concerns clusters whose hosts are made by requests (ORIGINAL_DST), which are not there',
+  'Cluster.ignore_health_on_host_removal':
+    'without active health checks a host that is gone is always removed at once',
+  'FilterChain.metadata': 'kept in `/config_dump`; nothing reads it yet',
+  'FilterChain.transport_socket_connect_timeout': 'a plaintext connection has no handshake to wait for',
+  'Listener.drain_type':
+    'listeners are not replaced while the proxy runs; `/healthcheck/fail` drains all of them',
+  'Listener.metadata': 'kept in `/config_dump`; nothing reads it yet',
+  'Route.decorator': '`operation` names spans, and there is no tracing; `propagate` is refused',
+};
+
+/** Accepted and acting, with a difference worth knowing. */
+export const NOTES = {
+  'CircuitBreakers.Thresholds.max_connection_pools': 'there is one pool for each host and priority',
+  'CircuitBreakers.Thresholds.max_retries': 'shown and counted; nothing retries yet',
+  'CircuitBreakers.Thresholds.retry_budget': 'shown and counted; nothing retries yet',
+  'Cluster.CommonLbConfig.zone_aware_lb_config':
+    '`fail_traffic_on_panic` acts; routing by zone is refused, a field at a time',
+  'Cluster.metadata': 'extensions can read it; none does yet',
+  'Cluster.preconnect_policy': 'ratios of 1.0 only, which is what happens without it',
+  'Cluster.upstream_connection_options': '`tcp_keepalive.keepalive_time` only',
+  'FilterChainMatch.application_protocols': 'never matches: plaintext has no ALPN',
+  'FilterChainMatch.server_names': 'never matches: plaintext has no SNI',
+  'FilterChainMatch.transport_protocol': '`raw_buffer` matches, `tls` never',
+  'HttpConnectionManager.codec_type': 'AUTO means HTTP/1.1',
+  'HttpConnectionManager.forward_client_cert_details':
+    'without TLS, APPEND_FORWARD and SANITIZE_SET remove the header, as in Envoy',
+  'Listener.enable_reuse_port': 'one thread listens, so nothing depends on it yet',
+  'Listener.socket_options': 'SO_KEEPALIVE (1, 9) and TCP_KEEPIDLE (6, 4); others are refused by number',
+  'Route.metadata': 'filters can read it; typed metadata is refused',
+  'RouteMatch.tls_context': '`presented: true` never matches plaintext',
+  'UuidRequestIdConfig.use_request_id_for_trace_sampling': 'there is no tracing to sample',
+};

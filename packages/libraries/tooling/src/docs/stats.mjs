@@ -1,0 +1,22 @@
+/** The stats, from the table that the tests assert. */
+
+const CONDITIONS = {
+  traffic: 'there once the first connection of its kind was made',
+  track_remaining: 'there with `track_remaining: true`',
+};
+
+/** @param {readonly import('../../../../kernel/stats/src/envoy-stats.ts').EnvoyStatTree[]} trees */
+export function statSections(trees) {
+  return trees
+    .map(({ prefix, condition, stats }) => {
+      const lines = ['counter', 'gauge', 'histogram'].flatMap((kind) => {
+        const names = stats
+          .filter((stat) => stat.kind === kind)
+          .map(({ name, unit }) => `\`${name}\`${unit === 'milliseconds' ? ' (ms)' : ''}`);
+        return names.length === 0 ? [] : [`- ${kind}s: ${names.join(', ')}`];
+      });
+      const note = condition === undefined ? '' : `${CONDITIONS[condition]}.\n\n`;
+      return `### \`${prefix}\`\n\n${note[0]?.toUpperCase() ?? ''}${note.slice(1)}${lines.join('\n')}`;
+    })
+    .join('\n\n');
+}
