@@ -11,6 +11,17 @@ import {
 
 const SUPPORTED = new Set(['dynamic_stats', 'suppress_envoy_headers', 'respect_expected_rq_timeout']);
 
+/** Documented, and counted once retries, internal redirects and the overload manager exist. */
+const RESERVED = [
+  'rq_overload_local_reply',
+  'rq_retry_skipped_request_not_complete',
+  'passthrough_internal_redirect_bad_location',
+  'passthrough_internal_redirect_no_route',
+  'passthrough_internal_redirect_predicate',
+  'passthrough_internal_redirect_too_many_redirects',
+  'passthrough_internal_redirect_unsafe_scheme',
+] as const;
+
 /** The router's part of `http.<stat_prefix>.*`. */
 export interface RouterStats {
   readonly noRoute: Counter;
@@ -40,9 +51,7 @@ export interface RouterConfig {
 export function compileRouter(config: Router, context: HttpFilterContext): RouterConfig {
   refuseUnsupported(config, RouterSchema, SUPPORTED);
   const scope = context.stats.scope(context.statPrefix);
-  // Documented, and counted once retries and the overload manager exist.
-  for (const name of ['rq_overload_local_reply', 'rq_retry_skipped_request_not_complete'])
-    scope.counter(name);
+  for (const name of RESERVED) scope.counter(name);
   return {
     clock: context.clock,
     random: context.random,

@@ -35,6 +35,8 @@ export interface StreamOwner {
   giveTimers(timers: StreamTimers): void;
   /** Whether the response in hand should be the connection's last. */
   shouldClose(): boolean;
+  /** The connection has more to send than it should. */
+  sampleBuffered(): void;
   onStreamFinished(stream: ActiveStream): void;
 }
 
@@ -658,6 +660,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       return true;
     }
     const mayGoOn = this.encoder.body(chunk, endStream, holdable);
+    if (!mayGoOn) this.owner.sampleBuffered();
     if (endStream) this.finish();
     return mayGoOn;
   }

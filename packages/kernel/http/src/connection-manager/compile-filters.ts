@@ -1,10 +1,8 @@
 import {
-  type Any,
   anyTypeName,
-  create,
   type HttpFilter as HttpFilterConfig,
-  unpackAny,
   unpackAnyAs,
+  resolveExtension,
 } from '@dragoman/api';
 import {
   atPath,
@@ -22,7 +20,7 @@ interface ResolvedFilter {
   readonly name: string;
   readonly disabled: boolean;
   readonly extension: HttpFilterExtension;
-  readonly config: Any | undefined;
+  readonly message: never;
 }
 
 /**
@@ -42,10 +40,8 @@ export function compileFilterChain(
   });
   problems.throwIfAny();
   checkOrder(resolved);
-  const compiled = resolved.map(({ name, disabled, extension, config, path }) => {
-    const factory = problems.try(`${path}.typed_config`, () =>
-      extension.create(readConfig(extension, config), context),
-    );
+  const compiled = resolved.map(({ name, disabled, extension, message, path }) => {
+    const factory = problems.try(`${path}.typed_config`, () => extension.create(message, context));
     return { name, disabled, factory };
   });
   problems.throwIfAny();
@@ -111,14 +107,13 @@ function resolve(filter: HttpFilterConfig, context: HttpFilterContext): Resolved
       'discovered filter configs are not supported yet; write the config in typed_config',
     );
   }
-  const config = configType.case === 'typedConfig' ? configType.value : undefined;
-  const typeName = config === undefined ? undefined : anyTypeName(config);
   if (filter.isOptional && findExtension(filter, context) === undefined) {
     context.warn(`http filter ${name}`, 'is optional and not part of this proxy: it is left out');
     return undefined;
   }
-  const extension = context.extensions.resolve('http-filters', name, typeName, 'typed_config');
-  return { name, disabled, extension, config };
+  const config = configType.case === 'typedConfig' ? configType.value : undefined;
+  const { extension, message } = resolveExtension(context.extensions, 'http-filters', name, config);
+  return { name, disabled, extension, message };
 }
 
 function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string })[]): void {
@@ -145,23 +140,4 @@ function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string
     );
   }
   if (last.disabled) throw ConfigError.at(`${last.path}.disabled`, 'a terminal filter cannot be disabled');
-}
-
-/** @throws ConfigError when the config is of another type than the extension's. */
-function readConfig(extension: HttpFilterExtension, config: Any | undefined): never {
-  const { config: schema } = extension;
-  if (schema === undefined) return undefined as never;
-  if (config === undefined) return create(schema) as never;
-  const message = unpackAnyAs(config, schema) ?? alias(extension, config);
-  if (message === undefined)
-    throw ConfigError.at('', `expected ${schema.typeName}, found ${anyTypeName(config)}`);
-  return message as never;
-}
-
-function alias(extension: HttpFilterExtension, config: Any): unknown {
-  const message = unpackAny(config);
-  if (message === undefined) return undefined;
-  return extension.configAliases?.some(({ typeName }) => typeName === message.$typeName)
-    ? message
-    : undefined;
 }

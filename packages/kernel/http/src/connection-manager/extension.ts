@@ -1,5 +1,4 @@
 import {
-  anyTypeName,
   durationMs,
   type Http1ProtocolOptions,
   Http1ProtocolOptionsSchema,
@@ -7,7 +6,7 @@ import {
   HttpConnectionManagerSchema,
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
-  unpackAnyAs,
+  resolveExtension,
 } from '@dragoman/api';
 import {
   atPath,
@@ -34,6 +33,7 @@ const DEFAULT_IDLE_MS = 3_600_000;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
 const DEFAULT_REQUEST_HEADERS_KB = 60;
 const DEFAULT_SERVER_NAME = 'envoy';
+const DEFAULT_REQUEST_ID = 'envoy.request_id.uuid';
 
 const SUPPORTED = new Set([
   'codec_type',
@@ -222,15 +222,14 @@ function compileRoutes(config: HttpConnectionManager, context: HttpFilterContext
 function createRequestIds(config: HttpConnectionManager, context: ListenerFactoryContext): RequestIds {
   const given = config.requestIdExtension?.typedConfig;
   const path = 'request_id_extension.typed_config';
-  const extension = context.extensions.resolve(
+  const { extension, message } = resolveExtension(
+    context.extensions,
     'request-ids',
-    'envoy.request_id.uuid',
-    given === undefined ? undefined : anyTypeName(given),
+    DEFAULT_REQUEST_ID,
+    given,
     path,
   );
-  const message =
-    given === undefined || extension.config === undefined ? undefined : unpackAnyAs(given, extension.config);
-  return atPath(path, () => extension.create(message as never, context));
+  return atPath(path, () => extension.create(message, context));
 }
 
 function compileMutation(
@@ -268,13 +267,14 @@ function compileMutation(
           : 'sanitize',
     originalIpDetection: config.originalIpDetectionExtensions.map((extension, i) => {
       const path = `original_ip_detection_extensions[${i}].typed_config`;
-      const typeName = extension.typedConfig === undefined ? undefined : anyTypeName(extension.typedConfig);
-      const found = context.extensions.resolve('original-ip-detection', extension.name, typeName, path);
-      const message =
-        extension.typedConfig === undefined || found.config === undefined
-          ? undefined
-          : unpackAnyAs(extension.typedConfig, found.config);
-      return atPath(path, () => found.create(message as never, context));
+      const found = resolveExtension(
+        context.extensions,
+        'original-ip-detection',
+        extension.name,
+        extension.typedConfig,
+        path,
+      );
+      return atPath(path, () => found.extension.create(found.message, context));
     }),
     requestIds,
     localInfo: context.localInfo,

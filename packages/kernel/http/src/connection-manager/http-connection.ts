@@ -40,6 +40,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private requests = 0;
   private rxCounted = 0;
   private txCounted = 0;
+  private txBuffered = 0;
   /** Set when the connection is to end with the response in hand. */
   private closing = false;
   /** The peer ended its side: whoever closes after that, the end is the peer's. */
@@ -83,6 +84,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   onWritable(): void {
+    this.sampleBuffered();
     this.codec.onWritable();
   }
 
@@ -98,6 +100,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.headTimer?.disable();
     this.durationTimer?.disable();
     this.countBytes();
+    stats.cxTxBytesBuffered.sub(this.txBuffered);
     stats.cxActive.dec();
     stats.cxHttp1Active.dec();
     stats.cxDestroy.inc();
@@ -197,6 +200,12 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       this.closing = true;
     }
     return this.closing;
+  }
+
+  sampleBuffered(): void {
+    const { bufferedBytes } = this.connection;
+    this.config.stats.cxTxBytesBuffered.add(bufferedBytes - this.txBuffered);
+    this.txBuffered = bufferedBytes;
   }
 
   onStreamFinished(stream: ActiveStream): void {

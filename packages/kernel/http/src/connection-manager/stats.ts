@@ -20,6 +20,8 @@ export interface ConnectionManagerStats {
   readonly cxDelayedCloseTimeout: Counter;
   readonly cxRxBytes: Counter;
   readonly cxTxBytes: Counter;
+  /** Of connections above their write limit: what they still have to send. */
+  readonly cxTxBytesBuffered: Gauge;
   readonly cxLengthMs: Histogram;
   readonly flowControlPaused: Counter;
   readonly flowControlResumed: Counter;
@@ -59,8 +61,16 @@ const RESERVED_COUNTERS = [
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
   'downstream_rq_response_before_rq_complete',
+  'downstream_rq_too_many_premature_resets',
+  'tracing.client_enabled',
+  'tracing.health_check',
+  'tracing.not_traceable',
+  'tracing.random_sampling',
+  'tracing.service_forced',
 ] as const;
 const RESERVED_GAUGES = [
+  // Nothing read is kept here: a codec stops reading instead.
+  'downstream_cx_rx_bytes_buffered',
   'downstream_cx_http2_active',
   'downstream_cx_http3_active',
   'downstream_cx_ssl_active',
@@ -103,6 +113,7 @@ export function createStats(
     cxDelayedCloseTimeout: scope.counter('downstream_cx_delayed_close_timeout'),
     cxRxBytes: scope.counter('downstream_cx_rx_bytes_total'),
     cxTxBytes: scope.counter('downstream_cx_tx_bytes_total'),
+    cxTxBytesBuffered: scope.gauge('downstream_cx_tx_bytes_buffered'),
     cxLengthMs: scope.histogram('downstream_cx_length_ms', 'milliseconds'),
     flowControlPaused: scope.counter('downstream_flow_control_paused_reading_total'),
     flowControlResumed: scope.counter('downstream_flow_control_resumed_reading_total'),

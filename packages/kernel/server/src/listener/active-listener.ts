@@ -115,6 +115,7 @@ export class ActiveListener implements AcceptHandler {
   onAccept(connection: SocketConnection): ConnectionHandler | undefined {
     const { runtime } = this.compiled.context;
     if (this.overLimit(runtime)) return undefined;
+    this.stats.acceptedPerEvent.record(1);
     this.stats.cxTotal.inc();
     this.stats.cxActive.inc();
     this.stats.workerCxTotal.inc();
@@ -224,6 +225,7 @@ class AcceptedConnection implements ConnectionHandler {
       return;
     }
     this.ended = true;
+    this.stats.filterRemoteClose.inc();
     this.finishFilters();
   }
 
@@ -233,6 +235,7 @@ class AcceptedConnection implements ConnectionHandler {
 
   onClose(kind: ConnectionCloseKind, reason: string): void {
     if (this.filters !== undefined) {
+      if (reason !== '') this.stats.filterError.inc();
       this.filters = undefined;
       this.timer?.disable();
       this.stats.preCxActive.dec();

@@ -1,11 +1,4 @@
-import {
-  anyTypeName,
-  create,
-  type Filter,
-  type FilterChain,
-  FilterChainSchema,
-  unpackAnyAs,
-} from '@dragoman/api';
+import { type Filter, type FilterChain, FilterChainSchema, resolveExtension } from '@dragoman/api';
 import {
   atPath,
   type Connection,
@@ -53,9 +46,7 @@ export function compileChain(config: FilterChain, context: ListenerFactoryContex
   checkOrder(resolved as Resolved[]);
   const filters = (resolved as Resolved[]).map(({ name, extension, config: message }, i) => ({
     name,
-    create: problems.try(`filters[${i}].typed_config`, () =>
-      extension.create(message as never, chainContext),
-    ),
+    create: problems.try(`filters[${i}].typed_config`, () => extension.create(message, chainContext)),
   }));
   problems.throwIfAny();
   return { name: config.name, transportSocket, filters: filters as CompiledChain['filters'] };
@@ -64,7 +55,7 @@ export function compileChain(config: FilterChain, context: ListenerFactoryContex
 interface Resolved {
   readonly name: string;
   readonly extension: NetworkFilterExtension;
-  readonly config: unknown;
+  readonly config: never;
 }
 
 function resolveFilter(filter: Filter, context: ListenerFactoryContext): Resolved {
@@ -76,13 +67,7 @@ function resolveFilter(filter: Filter, context: ListenerFactoryContext): Resolve
     );
   }
   const any = configType.case === 'typedConfig' ? configType.value : undefined;
-  const typeName = any === undefined ? undefined : anyTypeName(any);
-  const extension = context.extensions.resolve('network-filters', name, typeName, 'typed_config');
-  const schema = extension.config;
-  if (schema === undefined) return { name, extension, config: undefined };
-  const message = any === undefined ? create(schema) : unpackAnyAs(any, schema);
-  if (message === undefined)
-    throw ConfigError.at('typed_config', `expected ${schema.typeName}, found ${typeName}`);
+  const { extension, message } = resolveExtension(context.extensions, 'network-filters', name, any);
   return { name, extension, config: message };
 }
 
@@ -117,15 +102,11 @@ function compileTransportSocket(
   const given = config.transportSocket;
   if (given === undefined) return undefined;
   const any = given.configType.case === 'typedConfig' ? given.configType.value : undefined;
-  const typeName = any === undefined ? undefined : anyTypeName(any);
-  const extension = context.extensions.resolve('transport-sockets', given.name, typeName, 'typed_config');
+  const { extension, message } = resolveExtension(context.extensions, 'transport-sockets', given.name, any);
   if (extension.createDownstream === undefined) {
     throw ConfigError.at('typed_config', `${extension.name} cannot be used on a listener`);
   }
-  const schema = extension.config;
-  const message =
-    schema === undefined ? undefined : any === undefined ? create(schema) : unpackAnyAs(any, schema);
-  return atPath('typed_config', () => extension.createDownstream?.(message as never, context));
+  return atPath('typed_config', () => extension.createDownstream?.(message, context));
 }
 
 /** The filters of one connection. Bytes go through them in order until one pauses or the terminal one takes them. */

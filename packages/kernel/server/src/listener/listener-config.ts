@@ -1,4 +1,4 @@
-import { anyTypeName, create, durationMs, type Listener, ListenerSchema, unpackAnyAs } from '@dragoman/api';
+import { durationMs, type Listener, ListenerSchema, resolveExtension } from '@dragoman/api';
 import {
   atPath,
   ConfigError,
@@ -161,10 +161,6 @@ function compileListenerFilter(
     );
   }
   const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
-  const typeName = any === undefined ? undefined : anyTypeName(any);
-  const extension = context.extensions.resolve('listener-filters', filter.name, typeName, 'typed_config');
-  const schema = extension.config;
-  const message =
-    schema === undefined ? undefined : any === undefined ? create(schema) : unpackAnyAs(any, schema);
-  return atPath('typed_config', () => extension.create(message as never, context));
+  const { extension, message } = resolveExtension(context.extensions, 'listener-filters', filter.name, any);
+  return atPath('typed_config', () => extension.create(message, context));
 }

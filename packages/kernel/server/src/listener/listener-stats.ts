@@ -8,6 +8,12 @@ export interface ListenerStats {
   readonly cxOverflow: Counter;
   readonly cxLengthMs: Histogram;
   readonly preCxTimeout: Counter;
+  /** A connection that failed while listener filters looked at it. */
+  readonly filterError: Counter;
+  /** A peer that ended its side while listener filters waited for its bytes. */
+  readonly filterRemoteClose: Counter;
+  /** Node hands connections over one at a time, so this is always 1. */
+  readonly acceptedPerEvent: Histogram;
   readonly preCxActive: Gauge;
   readonly globalCxOverflow: Counter;
   readonly noFilterChainMatch: Counter;
@@ -21,6 +27,9 @@ export function createListenerStats(scope: StatsScope, workerName: string): List
   // Documented, and counted once TLS and the overload manager exist.
   scope.counter('downstream_cx_overload_reject');
   scope.counter('downstream_cx_transport_socket_connect_timeout');
+  // Documented, and counted once filter configs can be discovered.
+  scope.counter('extension_config_missing');
+  scope.counter('network_extension_config_missing');
   return {
     cxTotal: scope.counter('downstream_cx_total'),
     cxActive: scope.gauge('downstream_cx_active'),
@@ -28,6 +37,9 @@ export function createListenerStats(scope: StatsScope, workerName: string): List
     cxOverflow: scope.counter('downstream_cx_overflow'),
     cxLengthMs: scope.histogram('downstream_cx_length_ms', 'milliseconds'),
     preCxTimeout: scope.counter('downstream_pre_cx_timeout'),
+    filterError: scope.counter('downstream_listener_filter_error'),
+    filterRemoteClose: scope.counter('downstream_listener_filter_remote_close'),
+    acceptedPerEvent: scope.histogram('connections_accepted_per_socket_event', 'unspecified'),
     preCxActive: scope.gauge('downstream_pre_cx_active'),
     globalCxOverflow: scope.counter('downstream_global_cx_overflow'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
