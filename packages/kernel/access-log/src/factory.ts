@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import {
-  type DataSource,
   isMessage,
   type SubstitutionFormatString,
   SubstitutionFormatStringSchema,
+  readDataSource,
 } from '@dragoman/api';
 import {
   atPath,
@@ -83,7 +82,7 @@ export function createFormatterFactory(options: FormatterFactoryOptions = {}): F
         return atPath('text_format', () => text(format.value, { omitEmptyValues, commands }));
       case 'textFormatSource':
         return atPath('text_format_source', () =>
-          text(readSource(format.value, environment.env), { omitEmptyValues, commands }),
+          text(readDataSource(format.value, environment.env).toString('utf8'), { omitEmptyValues, commands }),
         );
       case 'jsonFormat': {
         const valuesAsText = formatterOptions.valuesAsText ?? false;
@@ -97,32 +96,4 @@ export function createFormatterFactory(options: FormatterFactoryOptions = {}): F
   }
 
   return { text, fromConfig, default: text(DEFAULT_FORMAT) };
-}
-
-/** Reads a format out of a file, the environment or the config itself, once, when config is loaded. */
-function readSource(source: DataSource, env: Readonly<Record<string, string | undefined>>): string {
-  const { specifier } = source;
-  if (source.watchedDirectory !== undefined) {
-    throw ConfigError.at('watched_directory', 'a format is read once: watching it is not supported');
-  }
-  switch (specifier.case) {
-    case 'inlineString':
-      return specifier.value;
-    case 'inlineBytes':
-      return Buffer.from(specifier.value).toString('utf8');
-    case 'filename':
-      try {
-        return readFileSync(specifier.value, 'utf8');
-      } catch (error) {
-        throw ConfigError.at('filename', `cannot be read: ${(error as Error).message}`);
-      }
-    case 'environmentVariable': {
-      const value = env[specifier.value];
-      if (value === undefined)
-        throw ConfigError.at('environment_variable', `"${specifier.value}" is not set`);
-      return value;
-    }
-    default:
-      throw ConfigError.at('', 'needs one of filename, inline_bytes, inline_string, environment_variable');
-  }
 }

@@ -117,7 +117,7 @@ describe('fromConfig', () => {
     [
       'a missing file',
       () => source({ case: 'filename', value: join(folder, 'none') }),
-      'text_format_source.filename: cannot be read',
+      'text_format_source.filename: cannot read',
     ],
     ['a missing variable', () => source({ case: 'environmentVariable', value: 'NONE' }), '"NONE" is not set'],
     ['an empty source', () => source({ case: undefined }), 'text_format_source: needs one of'],

@@ -68,6 +68,7 @@ export {
 export { anyTypeName, readLoose, unpackAny, unpackAnyAs } from './any.ts';
 export { bootstrapVisitors, checkBootstrap } from './check-bootstrap.ts';
 export { type CheckOptions, ConstraintChecker, checkConstraints, type Visitor } from './constraints.ts';
+export { readDataSource } from './data-source.ts';
 export { durationFromMs, durationMs } from './duration.ts';
 export * from './gen/index.ts';
 export {
@@ -82,4 +83,5 @@ export { mergeBootstrap, mergeMessages } from './merge.ts';
 export { nearest } from './nearest.ts';
 export { formatPath, type PathStep, parsePath } from './path.ts';
 export { messageType, registry, typeUrl } from './registry.ts';
+export { type ResolvedExtension, resolveExtension } from './resolve-extension.ts';
 export { toConfigJson } from './to-config-json.ts';

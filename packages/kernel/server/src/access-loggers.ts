@@ -1,10 +1,9 @@
 import { createAccessLogFilter } from '@dragoman/access-log';
-import { type AccessLog, anyTypeName, create, unpackAnyAs } from '@dragoman/api';
+import { type AccessLog, resolveExtension } from '@dragoman/api';
 import {
   type AccessLogFilter,
   type AccessLogger,
   atPath,
-  ConfigError,
   type LogContext,
   ProblemCollector,
   type WorkerContext,
@@ -39,15 +38,8 @@ export function createAccessLoggers(
 function createLogger(config: AccessLog, context: WorkerContext): AccessLogger {
   const { name, filter, configType } = config;
   const any = configType.case === 'typedConfig' ? configType.value : undefined;
-  const typeName = any === undefined ? undefined : anyTypeName(any);
-  const extension = context.extensions.resolve('access-loggers', name, typeName, 'typed_config');
-  const schema = extension.config;
-  const message =
-    schema === undefined ? undefined : any === undefined ? create(schema) : unpackAnyAs(any, schema);
-  if (schema !== undefined && message === undefined) {
-    throw ConfigError.at('typed_config', `expected ${schema.typeName}, found ${typeName}`);
-  }
-  const logger = atPath('typed_config', () => extension.create(message as never, context));
+  const { extension, message } = resolveExtension(context.extensions, 'access-loggers', name, any);
+  const logger = atPath('typed_config', () => extension.create(message, context));
   if (filter === undefined) return logger;
   const passes = atPath('filter', () => createAccessLogFilter(filter, context));
   return new FilteredLogger(logger, passes);

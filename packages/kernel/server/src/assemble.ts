@@ -1,6 +1,5 @@
 import { createFormatterFactory, createLogFiles, type LogFilesImpl } from '@dragoman/access-log';
 import {
-  anyTypeName,
   type Bootstrap,
   CaresDnsResolverConfigSchema,
   checkBootstrap,
@@ -8,7 +7,8 @@ import {
   type LoadedConfig,
   loadConfig,
   locate,
-  unpackAnyAs,
+  resolveExtension,
+  type Any,
 } from '@dragoman/api';
 import {
   atPath,
@@ -187,19 +187,16 @@ function warnOnce(log: ServerLoggers): FactoryContext['warn'] {
 }
 
 function createFormatterCommand(
-  config: { readonly name: string; readonly typedConfig?: Parameters<typeof anyTypeName>[0] | undefined },
+  config: { readonly name: string; readonly typedConfig?: Any | undefined },
   context: FactoryContext,
 ): ReturnType<FormatterExtension['create']> {
-  const any = config.typedConfig;
-  const extension = context.extensions.resolve(
+  const { extension, message } = resolveExtension(
+    context.extensions,
     'formatters',
     config.name,
-    any === undefined ? undefined : anyTypeName(any),
-    'typed_config',
+    config.typedConfig,
   );
-  const message =
-    any === undefined || extension.config === undefined ? undefined : unpackAnyAs(any, extension.config);
-  return atPath('typed_config', () => extension.create(message as never, context));
+  return atPath('typed_config', () => extension.create(message, context));
 }
 
 const NO_DNS: DnsResolver = {
@@ -212,12 +209,14 @@ function createDnsResolver(bootstrap: Bootstrap, context: FactoryContext): DnsRe
   const typed = bootstrap.typedDnsResolverConfig;
   if (typed !== undefined) {
     const path = 'typed_dns_resolver_config';
-    const any = typed.typedConfig;
-    const typeName = any === undefined ? undefined : anyTypeName(any);
-    const extension = context.extensions.resolve('dns-resolvers', typed.name, typeName, path);
-    const message =
-      any === undefined || extension.config === undefined ? undefined : unpackAnyAs(any, extension.config);
-    return atPath(`${path}.typed_config`, () => extension.create(message as never, context));
+    const { extension, message } = resolveExtension(
+      context.extensions,
+      'dns-resolvers',
+      typed.name,
+      typed.typedConfig,
+      path,
+    );
+    return atPath(`${path}.typed_config`, () => extension.create(message, context));
   }
   const extension = context.extensions.find('dns-resolvers', CARES);
   if (extension === undefined) return NO_DNS;

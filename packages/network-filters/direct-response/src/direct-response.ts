@@ -1,4 +1,4 @@
-import { DirectResponseConfigSchema } from '@dragoman/api';
+import { DirectResponseConfigSchema, readDataSource } from '@dragoman/api';
 import {
   atPath,
   defineNetworkFilter,
@@ -6,7 +6,6 @@ import {
   type NetworkFilterConnection,
   type NetworkFilterVerdict,
 } from '@dragoman/core';
-import { readDataSource } from './data-source.ts';
 
 /** What `%RESPONSE_CODE_DETAILS%` says of the connection (Envoy's). */
 const DETAILS = 'direct_response';

@@ -1,5 +1,5 @@
 import { type DirectResponseAction as DirectResponseConfig, readDataSource } from '@dragoman/api';
-import { ConfigError, type DirectResponseAction } from '@dragoman/core';
+import { atPath, ConfigError, type DirectResponseAction } from '@dragoman/core';
 
 /** Envoy's `max_direct_response_body_size_bytes`, in bytes. */
 export const DEFAULT_MAX_BODY_BYTES = 4096;

@@ -1,12 +1,11 @@
 import {
-  anyTypeName,
   type Cluster,
   Cluster_PreconnectPolicySchema,
   ClusterSchema,
   durationMs,
   TcpKeepaliveSchema,
-  unpackAny,
   UpstreamConnectionOptionsSchema,
+  resolveExtension,
 } from '@dragoman/api';
 import {
   type Address,
@@ -174,13 +173,10 @@ function readTransportSocket(
   const socket = cluster.transportSocket;
   if (socket === undefined) return undefined;
   const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
-  const typeName = any === undefined ? undefined : anyTypeName(any);
-  const extension = registry.resolve('transport-sockets', socket.name, typeName, '');
-  const create = extension.createUpstream;
-  if (create === undefined) throw ConfigError.at('', `${extension.name} cannot be used upstream`);
-  return atPath('typed_config', () =>
-    create.call(extension, (any === undefined ? undefined : unpackAny(any)) as never, context),
-  );
+  const { extension, message } = resolveExtension(registry, 'transport-sockets', socket.name, any, '');
+  if (extension.createUpstream === undefined)
+    throw ConfigError.at('', `${extension.name} cannot be used upstream`);
+  return atPath('typed_config', () => extension.createUpstream?.(message, context));
 }
 
 function checkPreconnect(cluster: Cluster): void {

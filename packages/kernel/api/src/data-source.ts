@@ -1,15 +1,22 @@
 import { readFileSync } from 'node:fs';
-import type { DataSource } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
+import type { DataSource } from './gen/index.ts';
 
 /**
- * Reads `response` now; a file is not looked at again.
+ * Reads a `core.v3.DataSource` now: a file is not looked at again.
+ * @param env For `environment_variable`; default: the process's
  * @throws ConfigError at the field that cannot be read
  */
-export function readDataSource(source: DataSource): Buffer {
+export function readDataSource(
+  source: DataSource,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Buffer {
   const { specifier } = source;
   if (source.watchedDirectory !== undefined) {
-    throw ConfigError.at('watched_directory', 'watching the file is not supported; remove it');
+    throw ConfigError.at(
+      'watched_directory',
+      'this is read once: watching the file is not supported; remove it',
+    );
   }
   switch (specifier.case) {
     case 'inlineString':
@@ -17,7 +24,7 @@ export function readDataSource(source: DataSource): Buffer {
     case 'inlineBytes':
       return Buffer.from(specifier.value);
     case 'environmentVariable': {
-      const value = process.env[specifier.value];
+      const value = env[specifier.value];
       if (value === undefined) {
         throw ConfigError.at('environment_variable', `the variable "${specifier.value}" is not set`);
       }
