@@ -1,71 +1,41 @@
-import {
-  create,
-  type MessageInitShape,
-  StdoutAccessLogSchema,
-  type SubstitutionFormatString,
-} from '@dragoman/api';
-import { ConfigError, type FormatterFactory, type LogContext, StreamInfo } from '@dragoman/core';
-import { connectionInfo, testContext } from '@dragoman/testing';
+import { create, StdoutAccessLogSchema } from '@dragoman/api';
+import { ConfigError } from '@dragoman/core';
+import { accessLoggerConformance, logContext, plainFormatters, testContext } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { stdoutAccessLogger } from '../src/index.ts';
 
-/** Formats that say how they were asked for. */
-const formatters: FormatterFactory = {
-  text: () => {
-    throw new Error('not used here');
-  },
-  fromConfig: (config) => {
-    const { format } = config as SubstitutionFormatString;
-    if (format.case === undefined) throw ConfigError.at('', 'needs a format');
-    return { format: ({ type }) => `${format.case} ${type}\n` };
-  },
-  default: { format: ({ type }) => `default ${type}\n` },
-};
+const byDefault = create(StdoutAccessLogSchema) as never;
+const formatted = create(StdoutAccessLogSchema, {
+  accessLogFormat: { case: 'logFormat', value: {} },
+}) as never;
 
-const entry: LogContext = {
-  info: new StreamInfo(connectionInfo(), 0, 0),
-  request: undefined,
-  response: undefined,
-  responseTrailers: undefined,
-  type: 'DownstreamEnd',
-};
+accessLoggerConformance(
+  { describe, it },
+  {
+    extension: stdoutAccessLogger,
+    config: byDefault,
+    context: () => testContext({ formatters: { ...plainFormatters(), fromConfig: refuse } }),
+    invalid: [{ name: 'a wrong format', config: formatted, path: 'log_format.text_format' }],
+  },
+);
 
-function run(accessLogFormat?: MessageInitShape<typeof StdoutAccessLogSchema>['accessLogFormat']) {
-  const context = testContext({ formatters });
-  const logger = stdoutAccessLogger.create(
-    create(StdoutAccessLogSchema, { accessLogFormat }) as never,
-    context,
-  );
-  logger.log(entry);
-  return context;
+function refuse(): never {
+  throw ConfigError.at('text_format', 'unknown operator');
 }
 
-describe('stdout access logger', () => {
-  it('writes the default line', () => {
-    expect([...run().files]).toEqual([['/dev/stdout', ['default DownstreamEnd\n']]]);
-  });
+it.each([
+  ['by default', byDefault, 'DownstreamEnd GET 200\n'],
+  ['in the format of its config', formatted, 'formatted\n'],
+])('writes to standard output %s', (_when, config, line) => {
+  const fromConfig = () => ({ format: () => 'formatted\n' });
+  const context = testContext({ formatters: { ...plainFormatters(), fromConfig } });
+  stdoutAccessLogger.create(config, context).log(logContext());
+  expect([...context.files]).toEqual([['/dev/stdout', [line]]]);
+});
 
-  it('writes in the format of its config', () => {
-    const context = run({ case: 'logFormat', value: { format: { case: 'textFormat', value: 'x' } } });
-    expect([...context.files]).toEqual([['/dev/stdout', ['textFormat DownstreamEnd\n']]]);
-    expect(context.warnings).toEqual([]);
-  });
-
-  it('warns of a content type, which a log does not have', () => {
-    const value = { format: { case: 'textFormat' as const, value: 'x' }, contentType: 'text/html' };
-    expect(run({ case: 'logFormat', value }).warnings).toEqual([
-      'log_format.content_type: has no effect in a log',
-    ]);
-  });
-
-  it('places what is wrong', () => {
-    expect(() => run({ case: 'logFormat', value: {} })).toThrow('log_format: needs a format');
-  });
-
-  it('is Envoy’s extension', () => {
-    expect(stdoutAccessLogger.name).toBe('envoy.access_loggers.stdout');
-    expect(stdoutAccessLogger.config?.typeName).toBe(
-      'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
-    );
-  });
+it('is Envoy’s extension', () => {
+  expect(stdoutAccessLogger.name).toBe('envoy.access_loggers.stdout');
+  expect(stdoutAccessLogger.config?.typeName).toBe(
+    'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
+  );
 });
