@@ -17,7 +17,8 @@ export type StreamResetReason =
  * The codec seam. "Decoder" receives what the peer sent, "encoder" sends to the peer. Every body chunk is handed over
  * with `holdable`: false means that it must be copied or written before the call returns; true means that the receiver
  * may keep it, by answering false, until it has said that it can take more (`resumeBody`); the sender stops meanwhile.
- * A receiver that answers true is done with the chunk.
+ * A receiver that answers true is done with the chunk. The last chunk may be kept without a word: nothing follows that could
+ * be stopped, and the receiver often forgets the stream at that point.
  */
 
 /** Receives one request (implemented by the HTTP connection manager). */

@@ -76,7 +76,11 @@ export interface Connection {
    * chunk lies in the buffer shared by all connections: then it must be copied.
    */
   hold(): boolean;
-  release(): void;
+  /**
+   * Reads on. With `reuse` false (default true) the held chunk stays valid as long as anybody references it: its buffer is given
+   * up, and reads go into another. For a chunk that waits in a write queue when nobody is left to say when it has gone.
+   */
+  release(reuse?: boolean): void;
   /** No bytes read or written for `ms`; 0 turns it off. The callback is made once. */
   setIdleTimeout(ms: number, onIdle: () => void): void;
   /** Totals since the connection opened. */

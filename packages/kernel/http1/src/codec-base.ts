@@ -280,19 +280,22 @@ export abstract class CodecBase {
     }
     const goOn = this.deliver(chunk, last, holdable);
     if (this.input === Input.dead) return;
-    // After the last part there is nothing to stop but the reuse of a buffer that is still held.
-    if (goOn || (last && !holding)) {
+    if (goOn) {
       if (holding) this.letGo();
+    } else if (last) {
+      // Nothing is left to stop. The receiver may forget its stream while the chunk is still queued, so that nobody would say
+      // when it has gone: the buffer is left to the queue.
+      if (holding) this.letGo(false);
     } else {
       this.blocked = true;
       this.updateReading();
     }
   }
 
-  private letGo(): void {
+  private letGo(reuse = true): void {
     if (!this.held) return;
     this.held = false;
-    this.connection.release();
+    this.connection.release(reuse);
   }
 
   /** True while a receiver may still look at the connection's read buffer. */

@@ -77,9 +77,12 @@ export class FakeConnection implements Connection {
     this.held = this.holdable;
     return this.holdable;
   }
-  release(): void {
+  /** Buffers that were left to whoever still writes them. */
+  givenUp = 0;
+  release(reuse = true): void {
     if (!this.held) throw new Error('released without hold');
     this.held = false;
+    if (!reuse) this.givenUp++;
   }
   setIdleTimeout(): void {}
 

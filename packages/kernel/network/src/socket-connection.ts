@@ -323,9 +323,14 @@ export class SocketConnection implements Connection {
     return true;
   }
 
-  release(): void {
+  release(reuse = true): void {
     if (!this.held) return;
     this.held = false;
+    if (!reuse) {
+      // Whoever references the chunk keeps the buffer; nextBuffer takes another one when bulk data goes on.
+      this.bulk = undefined;
+      this.readBuffer = this.context.buffers.shared;
+    }
     this.resumeReading();
   }
 

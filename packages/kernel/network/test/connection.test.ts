@@ -257,6 +257,33 @@ describe('a connection', () => {
     expect(taken.some((other) => other.buffer === buffer)).toBe(false);
   });
 
+  it('reads on into another buffer when a held one is given up', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    const server = await next();
+    server.keep = false;
+    server.connection.setBulk(true);
+    let kept: Buffer | undefined;
+    let reads = 0;
+    server.onDataHook = (data) => {
+      if (++reads !== 2 || !server.connection.hold()) return;
+      kept = data;
+      server.connection.release(false);
+    };
+    client.write('first');
+    await server.until(() => reads === 1);
+    client.write(Buffer.alloc(1000, 'k'));
+    await server.until(() => kept !== undefined);
+    client.write(Buffer.alloc(4 * BULK_READ_BYTES, 'z'));
+    await server.until(() => server.total === 5 + 1000 + 4 * BULK_READ_BYTES);
+    expect((kept as unknown as Buffer).toString('latin1')).toBe('k'.repeat(1000));
+    const { buffer } = kept as unknown as Buffer;
+    server.connection.close('now');
+    await server.until(() => server.closed !== undefined);
+    const taken = Array.from({ length: 20 }, () => context.buffers.takeBulk());
+    expect(taken.some((other) => other.buffer === buffer)).toBe(false);
+  });
+
   it('stops and resumes reading as often as it was asked', async () => {
     const { listener, next } = await listen();
     const client = await dial(listener.address);

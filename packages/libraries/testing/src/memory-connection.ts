@@ -192,9 +192,9 @@ export class MemoryConnection implements Connection {
     return true;
   }
 
-  release(): void {
+  release(reuse = true): void {
     if (this.held === undefined) return;
-    scribble(this.held);
+    if (reuse) scribble(this.held);
     this.held = undefined;
     this.pauses--;
   }
