@@ -335,7 +335,6 @@ describe('what an operator reads', () => {
     );
     expect(more).toEqual([]);
     expect(JSON.parse(line)).toMatchObject({ method: 'GET', path: '/x', status: 200 });
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point
     expect(line).not.toMatch(/[\x00-\x1f]/);
   });
 

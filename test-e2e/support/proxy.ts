@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Extension } from '@dragoman/core';
-import { createProxy, type Proxy, type ServerFlags } from '@dragoman/server';
+import { createProxy, type Proxy as RunningProxy, type ServerFlags } from '@dragoman/server';
 import {
   eventually,
   type RawConnection,
@@ -41,12 +41,12 @@ const KEPT_ALIVE = /(upstream_cx_active|upstream_cx_http1_active)$/;
 
 /** A proxy in this process, with its access log in a file of its own. */
 export class TestProxy implements AsyncDisposable {
-  readonly proxy: Proxy;
+  readonly proxy: RunningProxy;
   readonly loggers: RecordingLoggers;
   readonly logPath: string;
   private readonly folder: string;
 
-  private constructor(proxy: Proxy, loggers: RecordingLoggers, folder: string) {
+  private constructor(proxy: RunningProxy, loggers: RecordingLoggers, folder: string) {
     this.proxy = proxy;
     this.loggers = loggers;
     this.folder = folder;
