@@ -1,15 +1,19 @@
+import { ClusterSchema, readLoose } from '@dragoman/api';
+import { DiscoveryScene, lbEndpoint } from '@dragoman/testing';
 import { expect, it } from 'vitest';
 import { logicalDns } from '../src/index.ts';
-import { cluster, Scene, socket } from './fixture.ts';
 
 function begin(...endpoints: object[]) {
-  const scene = new Scene();
-  const message = cluster({ load_assignment: { cluster_name: 'web', endpoints } });
+  const scene = new DiscoveryScene();
+  const message = readLoose(ClusterSchema, {
+    name: 'web',
+    load_assignment: { cluster_name: 'web', endpoints },
+  });
   return { scene, start: () => scene.start(logicalDns.create(message as never, scene.context)) };
 }
 
 it('is one host at the first address, which stays the same host when that changes', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('web.example', 8080)] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('web.example', 8080)] });
   scene.dns.set('web.example', '10.0.0.2', '10.0.0.1');
   start();
   await scene.clock.advanceAsync(0);
@@ -22,7 +26,7 @@ it('is one host at the first address, which stays the same host when that change
 });
 
 it('does not publish an unchanged address again', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('web.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('web.example')] });
   scene.dns.set('web.example', '10.0.0.1');
   start();
   await scene.clock.advanceAsync(10_000);
@@ -36,7 +40,7 @@ it('does not publish an unchanged address again', async () => {
 });
 
 it('keeps the last address through failures and empty answers', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('web.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('web.example')] });
   scene.dns.set('web.example', '10.0.0.1');
   start();
   await scene.clock.advanceAsync(0);
@@ -50,7 +54,7 @@ it('keeps the last address through failures and empty answers', async () => {
 });
 
 it('reports a first failure, and recovers', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('web.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('web.example')] });
   scene.dns.fail('web.example');
   start();
   await scene.clock.advanceAsync(0);
@@ -61,7 +65,7 @@ it('reports a first failure, and recovers', async () => {
 });
 
 it('says nothing after stop', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('web.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('web.example')] });
   start().stop();
   await scene.clock.advanceAsync(60_000);
   expect([scene.updates, scene.failures]).toEqual([[], []]);
@@ -72,10 +76,10 @@ it.each<[string, object[], RegExp]>([
   ['no endpoint', [], /load_assignment: a LOGICAL_DNS cluster has one/],
   [
     'two names',
-    [{ lb_endpoints: [socket('a.example'), socket('b.example')] }],
+    [{ lb_endpoints: [lbEndpoint('a.example'), lbEndpoint('b.example')] }],
     /one locality with one endpoint/,
   ],
-  ['two localities', [{ lb_endpoints: [socket('a.example')] }, {}], /one locality with one endpoint/],
+  ['two localities', [{ lb_endpoints: [lbEndpoint('a.example')] }, {}], /one locality with one endpoint/],
   [
     'a Unix socket',
     [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: '/x' } } } }] }],

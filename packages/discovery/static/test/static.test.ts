@@ -1,11 +1,8 @@
 import { ClusterSchema, readLoose } from '@dragoman/api';
 import type { DiscoveryContext, HostListUpdate } from '@dragoman/core';
+import { lbEndpoint } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { staticDiscovery } from '../src/index.ts';
-
-const socket = (address: string, port = 80) => ({
-  endpoint: { address: { socket_address: { address, port_value: port } } },
-});
 
 function discover(assignment: object): HostListUpdate[] {
   const cluster = readLoose(ClusterSchema, {
@@ -26,7 +23,7 @@ describe('staticDiscovery', () => {
   it('publishes the endpoints once, while it starts', () => {
     const updates = discover({
       endpoints: [
-        { locality: { zone: 'a' }, lb_endpoints: [socket('10.0.0.1'), socket('::1', 8080)] },
+        { locality: { zone: 'a' }, lb_endpoints: [lbEndpoint('10.0.0.1'), lbEndpoint('::1', 8080)] },
         { priority: 1, lb_endpoints: [{ endpoint: { address: { pipe: { path: '@abstract' } } } }] },
       ],
       policy: { overprovisioning_factor: 150 },
@@ -62,7 +59,11 @@ describe('staticDiscovery', () => {
   it('gives plain data, which can cross threads', () => {
     const [update] = discover({
       endpoints: [
-        { lb_endpoints: [{ ...socket('10.0.0.1'), metadata: { filter_metadata: { a: { b: [1, null] } } } }] },
+        {
+          lb_endpoints: [
+            { ...lbEndpoint('10.0.0.1'), metadata: { filter_metadata: { a: { b: [1, null] } } } },
+          ],
+        },
       ],
     });
     expect(structuredClone(update)).toEqual(update);
@@ -71,7 +72,9 @@ describe('staticDiscovery', () => {
   it('refuses every name, and says what takes names', () => {
     expect(() =>
       discover({
-        endpoints: [{ lb_endpoints: [socket('web.example'), socket('10.0.0.1'), socket('b.example')] }],
+        endpoints: [
+          { lb_endpoints: [lbEndpoint('web.example'), lbEndpoint('10.0.0.1'), lbEndpoint('b.example')] },
+        ],
       }),
     ).toThrow(/lb_endpoints\[0\].*"web.example" is not an IP address.*STRICT_DNS[\s\S]*lb_endpoints\[2\]/);
   });

@@ -1,17 +1,21 @@
+import { ClusterSchema, readLoose } from '@dragoman/api';
+import { DiscoveryScene, lbEndpoint } from '@dragoman/testing';
 import { expect, it } from 'vitest';
 import { strictDns } from '../src/index.ts';
-import { cluster, Scene, socket } from './fixture.ts';
 
 function begin(...endpoints: object[]) {
-  const scene = new Scene();
-  const message = cluster({ load_assignment: { cluster_name: 'web', endpoints } });
+  const scene = new DiscoveryScene();
+  const message = readLoose(ClusterSchema, {
+    name: 'web',
+    load_assignment: { cluster_name: 'web', endpoints },
+  });
   return { scene, start: () => scene.start(strictDns.create(message as never, scene.context)) };
 }
 
 it('makes a host of every address of every name', async () => {
   const { scene, start } = begin(
-    { locality: { zone: 'a' }, lb_endpoints: [socket('b.example', 8080), socket('a.example')] },
-    { priority: 1, lb_endpoints: [socket('c.example')] },
+    { locality: { zone: 'a' }, lb_endpoints: [lbEndpoint('b.example', 8080), lbEndpoint('a.example')] },
+    { priority: 1, lb_endpoints: [lbEndpoint('c.example')] },
   );
   scene.dns.set('a.example', '10.0.0.2', '10.0.0.1', '10.0.0.2');
   scene.dns.set('b.example', '2001::1');
@@ -32,7 +36,7 @@ it('keeps what the config says of an endpoint for each of its addresses', async 
   const { scene, start } = begin({
     lb_endpoints: [
       {
-        endpoint: { ...socket('a.example').endpoint, hostname: 'web.internal' },
+        endpoint: { ...lbEndpoint('a.example').endpoint, hostname: 'web.internal' },
         load_balancing_weight: 3,
         health_status: 'DEGRADED',
       },
@@ -48,7 +52,7 @@ it('keeps what the config says of an endpoint for each of its addresses', async 
 });
 
 it('publishes again only when an answer differs in more than its order', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('a.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('a.example')] });
   scene.dns.set('a.example', '10.0.0.1', '10.0.0.2');
   start();
   await scene.clock.advanceAsync(0);
@@ -67,7 +71,7 @@ it('publishes again only when an answer differs in more than its order', async (
 });
 
 it('keeps the last good answer when the servers fail, and drops hosts when the name is gone', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('a.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('a.example')] });
   scene.dns.set('a.example', '10.0.0.1');
   start();
   await scene.clock.advanceAsync(0);
@@ -82,7 +86,7 @@ it('keeps the last good answer when the servers fail, and drops hosts when the n
 });
 
 it('publishes an empty first answer too, which ends warming', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('a.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('a.example')] });
   start();
   await scene.clock.advanceAsync(0);
   expect(scene.updates).toHaveLength(1);
@@ -96,7 +100,7 @@ it('is ready at once without any name', () => {
 });
 
 it('says nothing after stop', async () => {
-  const { scene, start } = begin({ lb_endpoints: [socket('a.example')] });
+  const { scene, start } = begin({ lb_endpoints: [lbEndpoint('a.example')] });
   scene.dns.set('a.example', '10.0.0.1');
   start().stop();
   await scene.clock.advanceAsync(60_000);

@@ -90,12 +90,13 @@ export function clusterConfig(name: string, what: number | readonly number[] | J
 export function loadAssignment(clusterName: string, ports: readonly number[]): JsonObject {
   return {
     cluster_name: clusterName,
-    endpoints: [
-      {
-        lb_endpoints: ports.map((port) => ({ endpoint: { address: localAddress(port) } })),
-      },
-    ],
+    endpoints: [{ lb_endpoints: ports.map((port) => lbEndpoint('127.0.0.1', port)) }],
   };
+}
+
+/** An entry of `lb_endpoints`. */
+export function lbEndpoint(address: string, port = 80): { readonly endpoint: JsonObject } {
+  return { endpoint: { address: localAddress(port, address) } };
 }
 
 /** An address on 127.0.0.1; port 0 (the default) lets the system choose. */

@@ -7,10 +7,12 @@ export {
   httpManager,
   type Json,
   type JsonObject,
+  lbEndpoint,
   loadAssignment,
   localAddress,
 } from './bootstraps.ts';
 export { FakeClock } from './clock.ts';
+export { DiscoveryScene, FakeDns } from './discovery-scene.ts';
 export { Gate } from './gate.ts';
 export {
   type Answer,

@@ -1,6 +1,13 @@
-import { Trailers } from '@dragoman/core';
+import { type Discovery, Trailers } from '@dragoman/core';
 import { expect, test } from 'vitest';
-import { MemoryStats, requestHeaders, responseHeaders, TestHttpStream, testContext } from '../src/index.ts';
+import {
+  DiscoveryScene,
+  MemoryStats,
+  requestHeaders,
+  responseHeaders,
+  TestHttpStream,
+  testContext,
+} from '../src/index.ts';
 
 test('stats are one store under many prefixes', () => {
   const stats = new MemoryStats();
@@ -63,4 +70,28 @@ test('a stream keeps what a filter asks of it', () => {
   expect([stream.perRouteConfig(), stream.perRouteConfigs()]).toEqual(['route', ['host', 'route']]);
   expect(stream.addRequestTrailers()).toBeInstanceOf(Trailers);
   expect(stream.addResponseTrailers()).toBe(stream.responseTrailers);
+});
+
+test('a discovery scene keeps what a discovery publishes, and answers as it is told', async () => {
+  const scene = new DiscoveryScene();
+  const group = { locality: { region: '', zone: '', subZone: '' }, weight: 0, priority: 0 };
+  const ask = (name: string) => scene.context.dns.resolve(name, 'AUTO');
+  scene.dns.set('a.example', '10.0.0.1');
+  const discovery: Discovery = {
+    start: (listener) => {
+      listener.onHosts({
+        localities: [{ ...group, endpoints: [{ address: '10.0.0.1:80', hostname: '', weight: 1 }] }],
+      });
+      listener.onFailure('later');
+    },
+    stop: () => {},
+  };
+  expect(scene.addresses).toEqual([]);
+  expect(scene.start(discovery)).toBe(discovery);
+  expect([scene.addresses, scene.failures]).toEqual([['10.0.0.1:80'], ['later']]);
+  expect(await ask('a.example')).toEqual({ ok: true, addresses: [{ ip: '10.0.0.1', ttlSeconds: 60 }] });
+  scene.dns.fail('a.example');
+  expect(await ask('a.example')).toEqual({ ok: false, reason: 'SERVFAIL' });
+  expect(await ask('b.example')).toEqual({ ok: true, addresses: [] });
+  expect(() => scene.counts).toThrow('no counter or gauge cluster.web.update_attempt');
 });
