@@ -444,6 +444,25 @@ describe('config errors', () => {
     expect(rejects(manager)).toContain(text);
   });
 
+  test('every problem is reported, not only the first', () => {
+    const text = rejects({
+      codec_type: 'HTTP2',
+      tracing: {},
+      route_config: { virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' } }] }] },
+      http_filters: [{ name: 'plain' }],
+      http_protocol_options: { use_balsa_parser: true },
+    });
+    for (const path of [
+      'codec_type: ',
+      'tracing: ',
+      'route_config.virtual_hosts[0].routes[0]',
+      'http_filters[0]: ',
+      'http_protocol_options.use_balsa_parser: ',
+    ]) {
+      expect(text).toContain(path);
+    }
+  });
+
   test('an optional filter that the proxy does not have is left out, with a warning', async () => {
     const rig = new ManagerRig({
       manager: {

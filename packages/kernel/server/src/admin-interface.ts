@@ -87,7 +87,7 @@ function logRequest(
   localAddress: Address,
 ): void {
   const { clock } = context;
-  const remote = entry.remoteAddress === '' ? Address.pipe('') : Address.ip(entry.remoteAddress, 0);
+  const remote = Address.parse(entry.remoteAddress) ?? Address.pipe(entry.remoteAddress);
   const connection: ConnectionInfo = {
     id: 0,
     localAddress,

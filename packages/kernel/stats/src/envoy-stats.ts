@@ -46,7 +46,10 @@ function tree(
 
 /**
  * Envoy's documented stats that exist as soon as the thing they describe is configured, as far as it is built here.
- * Stats that appear with the first event (`upstream_rq_200`, `user_agent.ios.…`) are not in it.
+ * Stats that appear with the first event (`upstream_rq_200`, `user_agent.ios.…`) are not in it, nor those of what does
+ * not exist here: `tcp.on_demand_cluster_*` (clusters are not discovered on demand), `dns.cares.reinits` (a resolver is
+ * never made anew), `cluster.<name>.http1.*` (what these count is refused on the downstream side only), and
+ * `upstream_rq_per_cx` (requests of a connection are not recorded yet).
  * Source: the statistics pages of Envoy's configuration reference.
  */
 export const ENVOY_STATS: readonly EnvoyStatTree[] = [
@@ -122,8 +125,7 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
     counters: `downstream_cx_no_route downstream_cx_rx_bytes_total downstream_cx_total
       downstream_cx_tx_bytes_total downstream_flow_control_paused_reading_total
       downstream_flow_control_resumed_reading_total early_data_received_count_total idle_timeout
-      max_downstream_connection_duration on_demand_cluster_attempt on_demand_cluster_missing
-      on_demand_cluster_success on_demand_cluster_timeout upstream_flush_total`,
+      max_downstream_connection_duration upstream_flush_total`,
     gauges: 'downstream_cx_rx_bytes_buffered downstream_cx_tx_bytes_buffered upstream_flush_active',
   }),
   tree('cluster_manager.', {
@@ -159,16 +161,7 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
       membership_total upstream_cx_active upstream_cx_rx_bytes_buffered upstream_cx_tx_bytes_buffered
       upstream_rq_active upstream_rq_pending_active version warming_state`,
     milliseconds: 'upstream_cx_connect_ms upstream_cx_length_ms',
-    unspecified: 'upstream_rq_per_cx',
   }),
-  tree(
-    'cluster.<name>.http1.',
-    {
-      counters: `dropped_headers_with_underscores metadata_not_supported_error
-        requests_rejected_with_underscores_in_headers response_flood`,
-    },
-    'traffic',
-  ),
   tree('cluster.<name>.circuit_breakers.default.', {
     gauges: 'cx_open cx_pool_open rq_open rq_pending_open rq_retry_open',
   }),
@@ -186,7 +179,7 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
     'track_remaining',
   ),
   tree('dns.cares.', {
-    counters: 'get_addr_failure not_found reinits resolve_total timeout',
+    counters: 'get_addr_failure not_found resolve_total timeout',
     gauges: 'pending_resolutions',
   }),
   tree('filesystem.', {

@@ -14,6 +14,7 @@ import {
   defineNetworkFilter,
   type HttpFilterContext,
   type ListenerFactoryContext,
+  ProblemCollector,
   refuseUnsupported,
   type RequestIds,
   type RouteTable,
@@ -121,24 +122,52 @@ export const httpConnectionManager = defineNetworkFilter({
   },
 });
 
-/** @throws ConfigError with paths below the message */
+/** What of a config is refused by name. */
+function checkFields(config: HttpConnectionManager, problems: ProblemCollector): void {
+  problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS));
+  if (config.codecType > 1)
+    problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`);
+  const common = config.commonHttpProtocolOptions;
+  if (common === undefined) return;
+  problems.try('common_http_protocol_options', () =>
+    refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED),
+  );
+}
+
+/** The parts of a config that can be wrong. @throws ConfigError with every problem, not only the first */
+function compileParts(config: HttpConnectionManager, context: ListenerFactoryContext) {
+  const filterContext: HttpFilterContext = { ...context, statPrefix: `http.${config.statPrefix}.` };
+  const problems = new ProblemCollector();
+  checkFields(config, problems);
+  const discovered = config.routeSpecifier.case === 'rds' || config.routeSpecifier.case === 'scopedRoutes';
+  const routes = discovered ? undefined : problems.try('', () => compileRoutes(config, filterContext));
+  const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
+  const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
+  const http1 = problems.try('', () => compileHttp1Options(config, context));
+  const requestIds = problems.try('', () => createRequestIds(config, context));
+  const mutateRequest =
+    requestIds === undefined
+      ? undefined
+      : problems.try('', () => compileMutation(config, context, requestIds));
+  problems.throwIfAny();
+  return { routes, chain, accessLogs, http1, requestIds, mutateRequest } as {
+    readonly routes: RouteTable;
+    readonly chain: ConnectionManagerConfig['chain'];
+    readonly accessLogs: ConnectionManagerConfig['accessLogs'];
+    readonly http1: Http1ServerOptions;
+    readonly requestIds: RequestIds;
+    readonly mutateRequest: ConnectionManagerConfig['mutateRequest'];
+  };
+}
+
+/** @throws ConfigError with every problem, paths below the message */
 export function compileConnectionManager(
   config: HttpConnectionManager,
   context: ListenerFactoryContext,
 ): ConnectionManagerConfig {
-  refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS);
-  if (config.codecType > 1) {
-    throw ConfigError.at(
-      'codec_type',
-      `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`,
-    );
-  }
+  const { routes, chain, accessLogs, http1, requestIds, mutateRequest } = compileParts(config, context);
   warnOfIdleFields(config, context);
   const common = config.commonHttpProtocolOptions;
-  if (common !== undefined)
-    refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED, 'common_http_protocol_options');
-  const filterContext: HttpFilterContext = { ...context, statPrefix: `http.${config.statPrefix}.` };
-  const requestIds = createRequestIds(config, context);
   return {
     statPrefix: config.statPrefix,
     clock: context.clock,
@@ -146,11 +175,11 @@ export function compileConnectionManager(
     logger: context.loggers.logger('http'),
     drain: context.drain,
     stats: createStats(context.stats, context.listenerScope, config.statPrefix),
-    accessLogs: atPath('access_log', () => context.accessLoggers(config.accessLog)),
-    routes: compileRoutes(config, filterContext),
-    chain: compileFilterChain(config.httpFilters, filterContext),
-    http1: compileHttp1Options(config, context),
-    mutateRequest: compileMutation(config, context, requestIds),
+    accessLogs,
+    routes,
+    chain,
+    http1,
+    mutateRequest,
     mutateResponse: compileResponseMutation({
       serverName: config.serverName === '' ? DEFAULT_SERVER_NAME : config.serverName,
       serverHeader: SERVER_HEADER[config.serverHeaderTransformation] ?? 'overwrite',

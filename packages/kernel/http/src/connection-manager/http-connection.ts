@@ -9,6 +9,7 @@ import type {
   ServerCodecHandler,
   Timer,
 } from '@dragoman/core';
+import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
 import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
@@ -104,6 +105,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     stats.cxActive.dec();
     stats.cxHttp1Active.dec();
     stats.cxDestroy.inc();
+    if (reason === DELAYED_CLOSE_TIMEOUT) stats.cxDelayedCloseTimeout.inc();
     stats.cxLengthMs.record(Math.round(this.config.clock.now() - this.start));
     if (local) stats.cxDestroyLocal.inc();
     else stats.cxDestroyRemote.inc();
