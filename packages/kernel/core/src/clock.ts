@@ -34,6 +34,12 @@ export interface RandomSource {
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
+ * Lists that may stand empty until their timeout finds them so. The durations of a config are far fewer; a request may
+ * ask for one of its own (`x-envoy-upstream-rq-timeout-ms`), and those beyond this number go with their last timer.
+ */
+const MAX_EMPTY_LISTS = 64;
+
+/**
  * Timers of one duration, in the order of their deadlines: a doubly linked list, since what is armed later with the same
  * delay is due later. One Node timeout stands for the whole list, so that a timeout which is set and cleared for
  * each request costs a few field writes (50 ns against 130 ns for a Node timer, measured), and nothing of a request that is over
@@ -43,6 +49,8 @@ class TimerList {
   readonly delayMs: number;
   first: SystemTimer | undefined = undefined;
   last: SystemTimer | undefined = undefined;
+  private handle: NodeJS.Timeout | undefined = undefined;
+  private firing = false;
 
   constructor(delayMs: number) {
     this.delayMs = delayMs;
@@ -66,10 +74,15 @@ class TimerList {
     timer.list = undefined;
     timer.previous = undefined;
     timer.next = undefined;
+    if (this.first === undefined && timerLists.size > MAX_EMPTY_LISTS && !this.firing) {
+      clearTimeout(this.handle);
+      timerLists.delete(this.delayMs);
+    }
   }
 
   private onTimeout(): void {
     const now = performance.now() + 0.5;
+    this.firing = true;
     try {
       while (this.first !== undefined && this.first.deadline <= now) {
         const timer = this.first;
@@ -77,6 +90,7 @@ class TimerList {
         timer.callback();
       }
     } finally {
+      this.firing = false;
       if (this.first !== undefined) {
         this.arm(Math.max(1, this.first.deadline - performance.now()));
       } else {
@@ -86,7 +100,7 @@ class TimerList {
   }
 
   private arm(delayMs: number): void {
-    setTimeout(() => this.onTimeout(), delayMs).unref();
+    this.handle = setTimeout(() => this.onTimeout(), delayMs).unref();
   }
 }
 

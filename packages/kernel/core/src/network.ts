@@ -62,7 +62,10 @@ export interface Connection {
   /** Ends our side after what is pending (FIN). */
   end(): void;
   close(mode: CloseMode, details?: string): void;
-  /** How long `flush` and `flush-and-wait` may take, ms (Envoy: `delayed_close_timeout`, default 1,000). */
+  /**
+   * How long `flush` and `flush-and-wait` wait while nothing moves, ms (Envoy: `delayed_close_timeout`, default 1,000). 0: what is
+   * pending is written however long it takes, and the peer's end is not waited for.
+   */
   delayedCloseMs: number;
 
   /** Stops reading. Calls nest: as many {@link resumeReading} are needed. */

@@ -5,6 +5,7 @@ export { EventClock } from './event-clock.ts';
 export { BULK_READ_BYTES, ReadBuffers, SHARED_READ_BYTES } from './read-buffers.ts';
 export {
   type ConnectionByteStats,
+  DELAYED_CLOSE_TIMEOUT,
   type NetworkContext,
   SocketConnection,
   type SocketConnectionOptions,

@@ -45,6 +45,9 @@ const GATHER_LIMIT = 64 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
+/** The reason that `onClose` gets when a peer neither read what was pending nor ended its side in time. */
+export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
+
 /**
  * A {@link Connection} on a Node socket. The socket reads into a buffer that we lend it (`onread`), so that no buffer is
  * allocated for a read; where a socket cannot (wrapped ones), `data` events deliver buffers of their own.
@@ -278,7 +281,7 @@ export class SocketConnection implements Connection {
         this.startDelayedClose();
         break;
       case 'flush-and-wait':
-        if (this.ended) {
+        if (this.ended || this.delayedCloseMs <= 0) {
           this.socket.destroySoon();
         } else {
           // What the peer still sends is read and dropped, so that closing does not reset it before it has read the answer.
@@ -294,10 +297,31 @@ export class SocketConnection implements Connection {
     }
   }
 
+  /** Closes when nothing has moved for `delayedCloseMs`; 0 waits without bound for what is pending. */
   private startDelayedClose(): void {
-    if (this.closed) return;
-    this.delayedClose = this.context.clock.timer(() => this.socket.destroy());
-    this.delayedClose.enable(Math.max(1, this.delayedCloseMs));
+    if (this.closed || this.delayedCloseMs <= 0) return;
+    let queued = this.queuedBytes;
+    const timer = this.context.clock.timer(() => {
+      const left = this.queuedBytes;
+      if (left > 0 && left !== queued) {
+        queued = left;
+        timer.enable(this.delayedCloseMs);
+        return;
+      }
+      this.closeReason = DELAYED_CLOSE_TIMEOUT;
+      this.socket.destroy();
+    });
+    this.delayedClose = timer;
+    timer.enable(this.delayedCloseMs);
+  }
+
+  /**
+   * Bytes that the kernel has not taken. Node counts a write as a whole until all of it has gone; the part of it that is left
+   * stands on the handle only.
+   */
+  private get queuedBytes(): number {
+    const handle = (this.socket as unknown as { _handle?: { writeQueueSize?: number } | null })._handle;
+    return handle?.writeQueueSize ?? this.socket.writableLength;
   }
 
   // --- Reading ---------------------------------------------------------------------------------------------------

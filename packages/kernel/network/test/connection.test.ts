@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Address, type ConnectionHandler, silentLogger, systemClock } from '@dragoman/core';
+import { FakeClock } from '@dragoman/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   BULK_READ_BYTES,
@@ -68,6 +69,7 @@ class Recorder implements ConnectionHandler {
 async function listen(
   address = Address.ip('127.0.0.1', 0),
   limit = 1024 * 1024,
+  around: NetworkContext = context,
 ): Promise<{ listener: TcpListener; next: () => Promise<Recorder> }> {
   const accepted: Recorder[] = [];
   const waiting: ((recorder: Recorder) => void)[] = [];
@@ -83,7 +85,7 @@ async function listen(
       delayedCloseMs: 1000,
       stats: undefined,
     },
-    context,
+    around,
     {
       onAccept(connection) {
         const recorder = new Recorder();
@@ -326,6 +328,55 @@ describe('a connection', () => {
     client.end();
     await server.until(() => server.closed !== undefined);
     expect(server.closed).toBe('local:test');
+  });
+
+  it('waits for a slow peer as long as it reads, and not when it stops', async () => {
+    const clock = new FakeClock();
+    const { listener, next } = await listen(Address.ip('127.0.0.1', 0), 1024 * 1024, { ...context, clock });
+    const client = await dial(listener.address);
+    client.pause();
+    const server = await next();
+    server.connection.writeBody(Buffer.alloc(64 * 1024 * 1024), true);
+    server.connection.close('flush');
+    const queued = (): number => (server.connection as unknown as { queuedBytes: number }).queuedBytes;
+    let got = 0;
+    const drink = async (bytes: number): Promise<void> => {
+      const goal = got + bytes;
+      client.resume();
+      while (got < goal) got += ((await once(client, 'data')) as [Buffer])[0].length;
+      client.pause();
+    };
+    for (let i = 0; i < 3; i++) {
+      const before = queued();
+      await drink(8 * 1024 * 1024);
+      // The kernel tells Node of the room a moment later.
+      while (queued() === before) await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(1000);
+      expect(server.closed).toBeUndefined();
+    }
+    clock.advance(1000);
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('local:delayed_close_timeout');
+  });
+
+  it('with a delayed close of 0 writes all that is pending, however slow the peer', async () => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    client.pause();
+    const server = await next();
+    server.connection.delayedCloseMs = 0;
+    const total = 8 * 1024 * 1024;
+    server.connection.writeBody(Buffer.alloc(total), true);
+    server.connection.close('flush-and-wait');
+    let got = 0;
+    client.on('data', (data) => {
+      got += data.length;
+    });
+    client.resume();
+    await once(client, 'end');
+    expect(got).toBe(total);
+    await server.until(() => server.closed !== undefined);
+    expect(server.closed).toBe('local:');
   });
 
   it('tells a reset from an end', async () => {
