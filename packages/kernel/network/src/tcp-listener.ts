@@ -1,4 +1,4 @@
-import { createServer, type Server, Socket } from 'node:net';
+import { connect, createServer, type Server, Socket } from 'node:net';
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { Address, type ConnectionHandler } from '@dragoman/core';
 import { SocketConnectionInfo } from './connection-info.ts';
@@ -89,7 +89,7 @@ export class TcpListener {
   private async start(): Promise<void> {
     const { server, options } = this;
     const { address } = options;
-    if (address.family === 'pipe' && !address.path.startsWith('@')) removeStaleSocket(address.path);
+    if (address.family === 'pipe' && !address.path.startsWith('@')) await removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
@@ -202,10 +202,21 @@ class LateConnectionInfo extends SocketConnectionInfo {
 
 const NOWHERE = Address.pipe('');
 
-function removeStaleSocket(path: string): void {
+/** Removes what a process that is gone has left; a socket on which somebody accepts stays, and binding then fails. */
+async function removeStaleSocket(path: string): Promise<void> {
   try {
-    if (statSync(path).isSocket()) rmSync(path);
+    if (!statSync(path).isSocket()) return;
   } catch {
     // Not there: nothing to remove. Anything else shows when it is bound.
+    return;
   }
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (!alive) rmSync(path, { force: true });
 }

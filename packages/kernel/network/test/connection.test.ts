@@ -1,4 +1,5 @@
 import { connect as netConnect, createServer, type Socket } from 'node:net';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -142,6 +143,18 @@ describe('a listener', () => {
     server.connection.writeText('y');
     const [answer] = await once(client, 'data');
     expect(String(answer)).toBe('y');
+  });
+
+  it('takes the place of a Unix socket that nobody serves, not of one that is served', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'dragoman-')), 'x.sock');
+    const child = spawnSync(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
+    ]);
+    expect(child.signal).toBe('SIGKILL');
+    const { listener } = await listen(Address.pipe(path));
+    await expect(listen(Address.pipe(path))).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    expect(listener.address.text).toBe(path);
   });
 
   it('rejects a port that is taken with EADDRINUSE', async () => {

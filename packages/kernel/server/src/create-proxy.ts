@@ -8,6 +8,7 @@ import {
   silentLogger,
   systemClock,
   systemRandom,
+  type Timer,
 } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
@@ -45,6 +46,27 @@ const SILENT: ServerLoggers = {
   setLevel(_name: string | undefined, _level: LogLevel) {},
 };
 
+/** An embedded proxy has no command line: `/server_info` then shows what its flags amount to. */
+function withCommandLine(flags: ServerFlags): ServerFlags {
+  if (Object.keys(flags.commandLine).length > 0) return flags;
+  const { concurrency, serviceCluster, serviceNode, serviceZone, drainTimeMs, parentShutdownTimeMs } = flags;
+  const seconds = (ms: number): string => `${ms / 1000}s`;
+  return {
+    ...flags,
+    commandLine: {
+      concurrency,
+      serviceCluster,
+      serviceNode,
+      serviceZone,
+      drainTime: seconds(drainTimeMs),
+      parentShutdownTime: seconds(parentShutdownTimeMs),
+      fileFlushInterval: seconds(flags.fileFlushIntervalMs),
+      localAddressIpVersion: flags.localAddressIpVersion,
+      disabledExtensions: flags.disabledExtensions,
+    },
+  };
+}
+
 function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']): FullOptions {
   return {
     extensions: options.extensions,
@@ -52,7 +74,7 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     bootstrap,
-    flags: { ...DEFAULT_FLAGS, ...options.flags },
+    flags: withCommandLine({ ...DEFAULT_FLAGS, ...options.flags }),
   };
 }
 
@@ -100,6 +122,8 @@ class RunningProxy implements ServedProxy {
   private state: ServerState = ServerState.preInitializing;
   private healthCheckFailed = false;
   private closed: Promise<void> | undefined = undefined;
+  /** The end of `/drain_listeners?graceful`. */
+  private gracefulStop: Timer | undefined = undefined;
 
   constructor(parts: Assembly, onQuit: (() => void) | undefined) {
     this.parts = parts;
@@ -168,8 +192,7 @@ class RunningProxy implements ServedProxy {
   async drain({ timeMs = DEFAULT_DRAIN_MS }: { readonly timeMs?: number } = {}): Promise<void> {
     const { worker, context } = this.parts;
     this.setState(ServerState.draining);
-    await worker.stopAccepting();
-    this.countStopped();
+    await this.stopListeners();
     worker.startDrain(0, true);
     if (worker.activeConnections === 0) return;
     const deadline = context.clock.now() + timeMs;
@@ -216,6 +239,7 @@ class RunningProxy implements ServedProxy {
   private async closeNow(): Promise<void> {
     const { sources, dns, worker, logFiles } = this.parts;
     clearInterval(this.flushTimer);
+    this.gracefulStop?.disable();
     sources.stop();
     dns.close();
     await worker.close();
@@ -250,10 +274,9 @@ class RunningProxy implements ServedProxy {
     return this.healthCheckFailed && this.state === ServerState.live ? ServerState.draining : this.state;
   }
 
-  private countStopped(inboundOnly = false): void {
-    const stopped = this.parts.worker.listeners.filter(
-      ({ compiled }) => !inboundOnly || compiled.trafficDirection === 'INBOUND',
-    ).length;
+  /** Stops listeners that still accept, and counts them. */
+  private async stopListeners(inboundOnly = false): Promise<void> {
+    const stopped = await this.parts.worker.stopAccepting(inboundOnly);
     this.serverStats.listenerStopped.add(stopped);
     this.serverStats.listenersActive.sub(stopped);
   }
@@ -285,16 +308,15 @@ class RunningProxy implements ServedProxy {
   /** `/drain_listeners`: at once, or after connections were drained over the drain time. */
   private drainListeners(graceful: boolean, inboundOnly: boolean, skipExit: boolean): void {
     const { worker, flags, context } = this.parts;
-    const stop = (): void => {
-      this.countStopped(inboundOnly);
-      void worker.stopAccepting(inboundOnly);
-    };
     if (!graceful) {
-      stop();
+      void this.stopListeners(inboundOnly);
       return;
     }
     worker.startDrain(flags.drainTimeMs, false);
-    if (!skipExit) context.clock.timer(stop).enable(flags.drainTimeMs);
+    if (skipExit) return;
+    this.gracefulStop?.disable();
+    this.gracefulStop = context.clock.timer(() => void this.stopListeners(inboundOnly));
+    this.gracefulStop.enable(flags.drainTimeMs);
   }
 }
 

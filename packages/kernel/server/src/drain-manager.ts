@@ -22,8 +22,14 @@ export class DrainManager implements DrainDecision {
     this.strategy = strategy;
   }
 
+  /** For listeners with `drain_type: MODIFY_ONLY`: a failed health check does not drain them. */
+  readonly modifyOnly: DrainDecision = this.withoutHealthCheck();
+
   drainClose(): boolean {
-    if (this.healthCheckFailed) return true;
+    return this.healthCheckFailed || this.drainCloseByTime();
+  }
+
+  private drainCloseByTime(): boolean {
     if (!this.draining) return false;
     if (this.strategy === 'immediate' || this.drainTimeMs <= 0) return true;
     const passed = this.clock.now() - this.startedAt;
@@ -46,6 +52,17 @@ export class DrainManager implements DrainDecision {
       this.drainTimeMs = drainTimeMs;
     }
     if (closeIdle) for (const callback of [...this.callbacks]) callback();
+  }
+
+  private withoutHealthCheck(): DrainDecision {
+    const manager = this;
+    return {
+      get draining() {
+        return manager.draining;
+      },
+      drainClose: () => manager.drainCloseByTime(),
+      onDrain: (callback) => manager.onDrain(callback),
+    };
   }
 
   /** `/healthcheck/fail`: every response ends its connection (Envoy drains likewise), until it is taken back. */

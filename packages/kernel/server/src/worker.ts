@@ -1,5 +1,5 @@
 import type { LogFilesImpl } from '@dragoman/access-log';
-import type { AccessLog, Bootstrap } from '@dragoman/api';
+import { type AccessLog, type Bootstrap, type Listener, Listener_DrainType } from '@dragoman/api';
 import {
   ConfigError,
   type FactoryContext,
@@ -96,12 +96,16 @@ export class Worker {
     problems.throwIfAny();
   }
 
-  /** @param inboundOnly only listeners whose `traffic_direction` is INBOUND */
-  async stopAccepting(inboundOnly = false): Promise<void> {
+  /**
+   * @param inboundOnly only listeners whose `traffic_direction` is INBOUND
+   * @returns how many listeners accepted until now
+   */
+  async stopAccepting(inboundOnly = false): Promise<number> {
     const chosen = this.listeners.filter(
-      ({ compiled }) => !inboundOnly || compiled.trafficDirection === 'INBOUND',
+      ({ accepting, compiled }) => accepting && (!inboundOnly || compiled.trafficDirection === 'INBOUND'),
     );
     await Promise.all(chosen.map((listener) => listener.stopAccepting()));
+    return chosen.length;
   }
 
   get activeConnections(): number {
@@ -128,11 +132,17 @@ export class Worker {
     const listeners: ActiveListener[] = [];
     (bootstrap.staticResources?.listeners ?? []).forEach((config, i) => {
       const compiled = problems.try(`static_resources.listeners[${i}]`, () =>
-        compileListener(config, this.context),
+        compileListener(config, this.contextFor(config)),
       );
       if (compiled !== undefined) listeners.push(new ActiveListener(compiled, network, name, this.count));
     });
     return listeners;
+  }
+
+  private contextFor(config: Listener): WorkerContext {
+    return config.drainType === Listener_DrainType.MODIFY_ONLY
+      ? { ...this.context, drain: this.drainManager.modifyOnly }
+      : this.context;
   }
 }
 

@@ -42,6 +42,8 @@ export class ActiveListener implements AcceptHandler {
   private readonly count: ConnectionCount;
   private readonly sockets: TcpListener[] = [];
   private readonly connections = new Set<AcceptedConnection>();
+  /** From {@link listen} to {@link stopAccepting}. */
+  accepting = false;
   /** Somebody waits for the last connection to be gone. */
   private emptied: PromiseWithResolvers<void> | undefined = undefined;
 
@@ -69,6 +71,7 @@ export class ActiveListener implements AcceptHandler {
 
   /** Binds every address. Rejects with Node's error, which names the address; nothing stays bound then. */
   async listen(): Promise<void> {
+    this.accepting = true;
     if (!this.compiled.bindToPort) return;
     try {
       for (const target of this.compiled.targets) this.sockets.push(await this.bind(target));
@@ -80,6 +83,7 @@ export class ActiveListener implements AcceptHandler {
 
   /** Open connections go on. */
   async stopAccepting(): Promise<void> {
+    this.accepting = false;
     await Promise.all(this.sockets.splice(0).map((socket) => socket.close()));
   }
 
@@ -126,6 +130,8 @@ export class ActiveListener implements AcceptHandler {
       this.onClosed(closed),
     );
     this.connections.add(accepted);
+    // Before anything can fail: a connection that a filter's bug closes is reported to its handler like any other.
+    connection.setHandler(accepted);
     accepted.start();
     return accepted;
   }
@@ -315,6 +321,8 @@ class AcceptedConnection implements ConnectionHandler {
     info.end = this.network.clock.now();
     info.bytesReceived = connection.bytesRead;
     info.bytesSent = connection.bytesWritten;
+    info.downstreamWireBytesReceived = connection.bytesRead;
+    info.downstreamWireBytesSent = connection.bytesWritten;
     info.connectionTerminationDetails = connection.info.terminationDetails;
     const context: LogContext = {
       info,
@@ -323,7 +331,15 @@ class AcceptedConnection implements ConnectionHandler {
       responseTrailers: undefined,
       type: 'TcpConnectionEnd',
     };
-    for (const logger of accessLogs) logger.log(context);
+    for (const logger of accessLogs) {
+      try {
+        logger.log(context);
+      } catch (error) {
+        this.network.logger.error(
+          `an access logger of listener ${this.listener.name} failed: ${String(error)}`,
+        );
+      }
+    }
   }
 }
 

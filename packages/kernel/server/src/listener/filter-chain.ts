@@ -106,7 +106,15 @@ function compileTransportSocket(
   if (extension.createDownstream === undefined) {
     throw ConfigError.at('typed_config', `${extension.name} cannot be used on a listener`);
   }
-  return atPath('typed_config', () => extension.createDownstream?.(message, context));
+  const socket = atPath('typed_config', () => extension.createDownstream?.(message, context));
+  if (socket?.wrap !== undefined) {
+    // Bytes would go out as they are, although somebody counts on their being wrapped.
+    throw ConfigError.at(
+      'typed_config',
+      `${extension.name} wraps connections, which listeners do not support yet; use envoy.transport_sockets.raw_buffer`,
+    );
+  }
+  return socket;
 }
 
 /** The filters of one connection. Bytes go through them in order until one pauses or the terminal one takes them. */

@@ -123,7 +123,8 @@ export function compileListener(config: Listener, context: WorkerContext): Compi
   );
   problems.throwIfAny();
   return {
-    name: config.name,
+    // Envoy names a listener without a name likewise: it stands in /listeners and in runtime keys.
+    name: config.name === '' ? context.random.uuid() : config.name,
     config,
     targets,
     bindToPort: config.bindToPort ?? true,
