@@ -19,6 +19,8 @@ export interface ConnectionPairOptions {
   /** Of the idle timeouts. Without it they never fire. */
   readonly clock?: FakeClock;
   readonly info?: Partial<ConnectionInfo>;
+  /** Pairs that {@link ConnectionPair.run} drives as well: what a proxy has connected to meanwhile. */
+  readonly alongside?: readonly ConnectionPair[];
 }
 
 /** Two ends of a connection in memory. Nothing moves until {@link run} is called, so that a test sees every step. */
@@ -29,6 +31,8 @@ export interface ConnectionPair {
   readonly server: MemoryConnection;
   /** Delivers bytes and events both ways until nothing is left that can be delivered. */
   run(): void;
+  /** Delivers one thing to each side. @returns whether there was one */
+  step(): boolean;
 }
 
 let nextId = 1;
@@ -64,14 +68,18 @@ export function connectionPair(options: ConnectionPairOptions = {}): ConnectionP
   const client = new MemoryConnection(mirrored, options);
   server.peer = client;
   client.peer = server;
+  const step = () => {
+    const first = client.step();
+    const second = server.step();
+    return first || second;
+  };
   const run = () => {
     for (let moved = true; moved; ) {
-      const first = client.step();
-      const second = server.step();
-      moved = first || second;
+      moved = step();
+      for (const pair of options.alongside ?? []) moved = pair.step() || moved;
     }
   };
-  return { client, server, run };
+  return { client, server, run, step };
 }
 
 /** How a side ended, on its way to the peer. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ConnectionRecorder, connectionPair, FakeClock } from '../src/index.ts';
+import { type ConnectionPair, ConnectionRecorder, connectionPair, FakeClock } from '../src/index.ts';
 
 function recorded(options: Parameters<typeof connectionPair>[0] = {}) {
   const pair = connectionPair(options);
@@ -162,4 +162,23 @@ test('addresses of both ends mirror each other', () => {
   expect(server.info.localAddress.text).toBe('192.0.2.2:80');
   expect(client.info.remoteAddress.text).toBe('192.0.2.2:80');
   expect(server.info.remoteAddress.text).toBe(client.info.localAddress.text);
+});
+
+test('a pair drives those alongside, also ones that come later', () => {
+  const others: ConnectionPair[] = [];
+  const front = connectionPair({ alongside: others });
+  const back = connectionPair();
+  const received = new ConnectionRecorder(back.server);
+  front.server.setHandler({
+    onData: (data) => {
+      others.push(back);
+      back.client.writeBody(data, false);
+    },
+    onEnd: () => {},
+    onWritable: () => {},
+    onClose: () => {},
+  });
+  front.client.writeText('on');
+  front.run();
+  expect(received.take()).toBe('on');
 });

@@ -33,6 +33,8 @@ export interface NetworkFilterSubject {
   readonly context?: () => TestContext;
   /** What a client may send. Default: some text. */
   readonly input?: Buffer;
+  /** What the filter has connected to so far, for filters that do: driven together with the connection they are on. */
+  readonly alongside?: readonly ConnectionPair[];
 }
 
 /** A filter on the server's side of a connection in memory. */
@@ -105,8 +107,10 @@ export function networkFilterConformance(runner: ConformanceRunner, subject: Net
     extension.create(subject.config as never, context);
   const input = subject.input ?? Buffer.from('The quick brown fox jumps over the lazy dog.\r\n'.repeat(20));
 
+  const filtered = (create: CreateNetworkFilter, options?: FilteredPairOptions): FilteredPair =>
+    filteredPair(create, { alongside: subject.alongside, ...options });
   const exchange = (create: CreateNetworkFilter, options: FilteredPairOptions): FilteredPair => {
-    const pair = filteredPair(create, options);
+    const pair = filtered(create, options);
     pair.client.writeBody(input, false);
     pair.run();
     pair.client.end();
@@ -139,7 +143,7 @@ export function networkFilterConformance(runner: ConformanceRunner, subject: Net
     it('stops reading while the peer does not take what it writes', () => {
       const highWatermarkBytes = 16;
       const chunkBytes = 8;
-      const pair = filteredPair(factory(), { highWatermarkBytes, chunkBytes, holdable: false });
+      const pair = filtered(factory(), { highWatermarkBytes, chunkBytes, holdable: false });
       // The watermark is the filter's to heed: its own bytes may pass it by what one call wrote.
       const written = watchBuffer(pair.server);
       pair.client.pauseReading();
@@ -159,7 +163,7 @@ export function networkFilterConformance(runner: ConformanceRunner, subject: Net
     for (const end of ['end', 'flush', 'now', 'reset'] as const) {
       it(`lets go when the peer ends by ${end}`, async () => {
         const context = newContext();
-        const pair = filteredPair(factory(context), { clock: context.clock });
+        const pair = filtered(factory(context), { clock: context.clock });
         pair.client.writeBody(input, false);
         pair.run();
         if (end === 'end') pair.client.end();
@@ -186,7 +190,7 @@ export function networkFilterConformance(runner: ConformanceRunner, subject: Net
       const random = new SeededRandom(11);
       const create = factory();
       for (let i = 0; i < 200; i++) {
-        const pair = filteredPair(create, { chunkBytes: 1 + (random.next() % 9) });
+        const pair = filtered(create, { chunkBytes: 1 + (random.next() % 9) });
         const bytes = Buffer.from(Array.from({ length: random.next() % 64 }, () => random.next() % 256));
         pair.client.writeBody(bytes, false);
         if (random.random() < 0.5) pair.run();
@@ -197,8 +201,8 @@ export function networkFilterConformance(runner: ConformanceRunner, subject: Net
 
     it('keeps connections apart', () => {
       const create = factory();
-      const first = filteredPair(create);
-      const second = filteredPair(create);
+      const first = filtered(create);
+      const second = filtered(create);
       for (const pair of [first, second]) pair.client.writeBody(input, false);
       first.client.close('reset');
       first.run();
