@@ -1,10 +1,19 @@
 import { create, UInt32ValueSchema } from '@dragoman/api';
-import { type ConfigError, StreamInfo } from '@dragoman/core';
-import { connectionPair, testContext } from '@dragoman/testing';
-import { describe, expect, test } from 'vitest';
+import { StreamInfo } from '@dragoman/core';
+import { connectionPair, networkFilterConformance, testContext } from '@dragoman/testing';
+import { describe, expect, it, test } from 'vitest';
 import { template } from '../src/index.ts';
 
 const config = (value: number) => create(UInt32ValueSchema, { value }) as never;
+
+networkFilterConformance(
+  { describe, it },
+  {
+    extension: template,
+    config: config(100),
+    invalid: [{ name: 'a limit of no byte at all', config: config(0), path: 'value' }],
+  },
+);
 
 describe('the filter', () => {
   test('passes bytes on up to its limit, then closes the connection and counts it', () => {
@@ -23,19 +32,5 @@ describe('the filter', () => {
     expect(server.open).toBe(false);
     expect(server.info.terminationDetails).toBe('template_too_many_bytes');
     expect(context.stats.used()).toEqual({ 'template.closed': 1 });
-  });
-});
-
-describe('the config', () => {
-  test('no byte at all is refused, with its path', () => {
-    const paths = () => {
-      try {
-        template.create(config(0), testContext());
-      } catch (error) {
-        return (error as ConfigError).problems.map(({ path }) => path);
-      }
-      return [];
-    };
-    expect(paths()).toEqual(['value']);
   });
 });
