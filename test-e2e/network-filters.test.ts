@@ -11,7 +11,7 @@ import {
   within,
 } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { cluster, networkListener, tcpProxyListener } from './support/config.ts';
+import { cluster, fileLog, networkListener, tcpProxyListener } from './support/config.ts';
 import { withProxy } from './support/proxy.ts';
 
 const echoListener = networkListener('echo', 'extensions.filters.network.echo.v3.Echo', {});
@@ -94,10 +94,14 @@ describe('tcp_proxy', () => {
 
   it('refused upstream: the client is closed, UF in the connection log', async () => {
     const clusters = [cluster('dead', [await refusedPort()])];
-    await withProxy({ clusters, listeners: [tcpProxyListener('dead')] }, async (proxy) => {
+    const listeners = (logPath: string) => [
+      tcpProxyListener('dead', { max_connect_attempts: 2, access_log: [fileLog(logPath)] }),
+    ];
+    await withProxy({ clusters, listeners }, async (proxy) => {
       expect(await exchange({ port: proxy.portOf('tcp') }, 'hello')).toBe('');
-      expect(proxy.stat('cluster.dead.upstream_cx_connect_fail')).toBe(1);
-      await eventually(() => proxy.stat('tcp.tcp.downstream_cx_total') === 1);
+      expect(proxy.stat('cluster.dead.upstream_cx_connect_fail')).toBe(2);
+      expect(proxy.stat('cluster.dead.upstream_cx_connect_attempts_exceeded')).toBe(1);
+      expect(await proxy.log()).toMatchObject([{ flags: 'UF,URX', cluster: 'dead', status: 0 }]);
     });
   });
 

@@ -27,8 +27,8 @@ export interface ProxySetup extends HttpListener {
   readonly upstreamFields?: Message;
   /** Clusters besides `upstream`. */
   readonly clusters?: readonly Message[];
-  /** Listeners besides the first. */
-  readonly listeners?: readonly Message[];
+  /** Listeners besides the first; a function is told where the access log is. */
+  readonly listeners?: readonly Message[] | ((logPath: string) => readonly Message[]);
   /** Fields of the bootstrap. */
   readonly bootstrap?: Message;
   readonly extensions?: readonly Extension[];
@@ -56,9 +56,14 @@ export class TestProxy implements AsyncDisposable {
   static async start(setup: ProxySetup): Promise<TestProxy> {
     const folder = mkdtempSync(join(tmpdir(), 'dragoman-e2e-'));
     const loggers = new RecordingLoggers();
+    const logPath = join(folder, 'access.log');
+    const { listeners = [] } = setup;
     const ports = hosts(setup).map((host) => (typeof host === 'number' ? host : host.port));
     const config = bootstrap(
-      [httpListener({ logPath: join(folder, 'access.log'), ...setup }), ...(setup.listeners ?? [])],
+      [
+        httpListener({ logPath, ...setup }),
+        ...(typeof listeners === 'function' ? listeners(logPath) : listeners),
+      ],
       [cluster('upstream', ports, setup.upstreamFields), ...(setup.clusters ?? [])],
       setup.bootstrap,
     );
