@@ -6,6 +6,7 @@ import type { Operator, OperatorEnvironment, OperatorTable } from './operator.ts
 import { absentOperators } from './operators/absent.ts';
 import { addressOperators } from './operators/addresses.ts';
 import { coalesceSpec } from './operators/coalesce.ts';
+import { attemptOperators } from './operators/attempts.ts';
 import { countOperators } from './operators/counts.ts';
 import { grpcOperators } from './operators/grpc.ts';
 import { headerOperators } from './operators/headers.ts';
@@ -17,6 +18,7 @@ const OPERATORS: OperatorTable = {
   ...headerOperators,
   ...countOperators,
   ...addressOperators,
+  ...attemptOperators,
   ...tlsOperators,
   ...grpcOperators,
   ...metadataOperators,
@@ -32,8 +34,6 @@ export const OPERATOR_NAMES: readonly string[] = Object.keys(OPERATORS).sort();
 
 /** Operators of Envoy's own formatter extensions, to say who would provide them. */
 const EXTENSION_OPERATORS: { readonly [name: string]: string } = {
-  METADATA: 'envoy.formatter.metadata',
-  REQ_WITHOUT_QUERY: 'envoy.formatter.req_without_query',
   CEL: 'envoy.formatter.cel',
   TYPED_CEL: 'envoy.formatter.cel',
   FILE_CONTENT: 'envoy.formatter.file_content',

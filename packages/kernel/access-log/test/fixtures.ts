@@ -6,6 +6,7 @@ import {
 } from '@dragoman/api';
 import {
   Address,
+  type ClusterInfo,
   type ConnectionInfo,
   type HostDescription,
   type LogContext,
@@ -79,7 +80,19 @@ export const tls: TlsInfo = {
 
 /** A request that went well, with everything a plaintext HTTP/1.1 request has. */
 export function fullContext(): LogContext {
-  const info = new StreamInfo(connection({ requestedServerName: 'sni.example' }), START_WALL, START);
+  const info = new StreamInfo(
+    connection({
+      requestedServerName: 'sni.example',
+      startTime: START_WALL - 250,
+      filterChain: {
+        name: 'edge',
+        metadata: new Map([['ns', { from: 'chain' }]]),
+        listenerMetadata: new Map([['ns', { from: 'listener' }]]),
+      },
+    }),
+    START_WALL,
+    START,
+  );
   info.protocol = 'HTTP/1.1';
   info.responseCode = 200;
   info.responseCodeDetails = 'via upstream';
@@ -94,6 +107,8 @@ export function fullContext(): LogContext {
   info.downstreamHeaderBytesSent = 107;
   info.downstreamHeaderBytesReceived = 108;
   info.lastDownstreamRxByteReceived = START + 1.5;
+  info.upstreamRequestStart = START + 1.75;
+  info.upstreamPoolReady = START + 4.5;
   info.upstreamConnectStart = START + 2;
   info.upstreamConnectComplete = START + 3.25;
   info.upstreamHandshakeComplete = START + 4;
@@ -106,7 +121,15 @@ export function fullContext(): LogContext {
   info.downstreamHandshakeComplete = START + 0.4;
   info.end = START + 34.2;
   info.remoteAddress = Address.ip('203.0.113.7', 0);
-  info.route = { routeName: 'main', virtualHostName: 'vh' };
+  info.route = {
+    routeName: 'main',
+    virtualHostName: 'vh',
+    metadata: new Map([['ns', { from: 'route' }]]),
+  };
+  info.upstreamClusterInfo = {
+    name: 'backend-v2',
+    metadata: new Map([['ns', { from: 'cluster', nested: { deep: 1 } }]]),
+  } as unknown as ClusterInfo;
   info.virtualClusterName = 'vc';
   info.requestId = '0b8f6e42-7d9d-4e5e-9a3c-1f2e3d4c5b6a';
   info.upstreamCluster = 'backend';

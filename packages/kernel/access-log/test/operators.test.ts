@@ -2,7 +2,7 @@ import { Address, type LogContext, RequestHeaders, ResponseHeaders, Trailers } f
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { createFormatterFactory, OPERATOR_NAMES } from '../src/index.ts';
-import { emptyContext, fullContext, jsonMessage, START, START_WALL, tls } from './fixtures.ts';
+import { emptyContext, fullContext, host, jsonMessage, START, START_WALL, tls } from './fixtures.ts';
 
 const clock = new FakeClock(START_WALL + 1000, START + 40);
 const factory = createFormatterFactory({
@@ -76,6 +76,11 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%REQ(x-custom)%', 'one', '-'],
   ['%REQ(x-forwarded-for)%', '198.51.100.1,203.0.113.7', '-'],
   ['%REQUEST_HEADER(user-agent):3%', 'cur', '-'],
+  ['%REQ_WITHOUT_QUERY(:PATH)%', '/new', '-'],
+  ['%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH)%', '/old', '-'],
+  ['%REQ_WITHOUT_QUERY(X-Missing?:PATH):3%', '/ne', '-'],
+  ['%REQ_WITHOUT_QUERY(user-agent)%', 'curl/8.0', '-'],
+  ['%REQ_WITHOUT_QUERY(X-Missing)%', '-', '-', null],
   ['%RESP(:STATUS)%', '200', '-'],
   ['%RESP(x-none?Content-Type):4%', 'text', '-'],
   ['%RESPONSE_HEADER(content-type)%', 'text/plain', '-'],
@@ -138,7 +143,8 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%COMMON_DURATION(US_TX_BEG:US_TX_END:ms)%', '1', '-', 1],
   ['%COMMON_DURATION(US_RX_BEG:US_RX_END)%', '11', '-', 11],
   ['%COMMON_DURATION(DS_TX_BEG:DS_TX_END:us)%', '12700', '-', 12_700],
-  ['%COMMON_DURATION(DS_CX_BEG:DS_CX_END)%', '34', '-', 34],
+  ['%COMMON_DURATION(DS_CX_BEG:DS_RX_BEG)%', '250', '0', 250],
+  ['%COMMON_DURATION(DS_CX_BEG:DS_CX_END)%', '-', '-', null],
   ['%COMMON_DURATION(DS_TX_END:DS_RX_BEG)%', '-', '-', null],
   ['%REQUEST_DURATION%', '1', '-', 1],
   ['%REQUEST_TX_DURATION%', '6', '-', 6],
@@ -146,14 +152,14 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%RESPONSE_TX_DURATION%', '13', '-', 13],
   ['%DOWNSTREAM_HANDSHAKE_DURATION%', '0', '-', 0],
   ['%ROUNDTRIP_DURATION%', '-', '-', null],
-  ['%UPSTREAM_CONNECTION_POOL_READY_DURATION%', '-', '-', null],
+  ['%UPSTREAM_CONNECTION_POOL_READY_DURATION%', '2', '-', 2],
   ['%RESPONSE_FLAGS%', 'UF,URX', '-'],
   ['%RESPONSE_FLAGS_LONG%', 'UpstreamConnectionFailure,UpstreamRetryLimitExceeded', '-'],
   ['%UPSTREAM_HOST%', '10.1.0.5:8080', '-'],
   ['%UPSTREAM_HOST_NAME%', 'backend.example', '-'],
   ['%UPSTREAM_HOST_NAME_WITHOUT_PORT%', 'backend.example', '-'],
   ['%UPSTREAM_CLUSTER%', 'backend', '-'],
-  ['%UPSTREAM_CLUSTER_RAW%', 'backend', '-'],
+  ['%UPSTREAM_CLUSTER_RAW%', 'backend-v2', '-'],
   ['%UPSTREAM_LOCAL_ADDRESS%', '10.0.0.1:50000', '-'],
   ['%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%', '10.0.0.1', '-'],
   ['%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT(8)%', '10.0.0.0/8', '-'],
@@ -170,6 +176,23 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%UPSTREAM_METADATA(envoy.lb)%', '{"stage":"canary","weight":3}', '-', { stage: 'canary', weight: 3 }],
   ['%UPSTREAM_METADATA(envoy.lb):8%', '{"stage"', '-', { stage: 'canary', weight: 3 }],
   ['%CLUSTER_METADATA(a:b)%', '-', '-', null],
+  ['%CLUSTER_METADATA(ns:from)%', 'cluster', '-'],
+  ['%CLUSTER_METADATA(ns:nested):5%', '{"dee', '-', { deep: 1 }],
+  ['%METADATA(CLUSTER:ns:nested:deep)%', '1', '-', 1],
+  ['%METADATA(ROUTE:ns:from)%', 'route', '-'],
+  ['%METADATA(ROUTE:ns)%', '{"from":"route"}', '-', { from: 'route' }],
+  ['%METADATA(ROUTE:ns:from):2%', 'ro', '-', 'route'],
+  ['%METADATA(ROUTE:other)%', '-', '-', null],
+  ['%METADATA(UPSTREAM_HOST:envoy.lb:stage)%', 'canary', '-'],
+  ['%METADATA(LISTENER:ns:from)%', 'listener', '-'],
+  ['%METADATA(LISTENER_FILTER_CHAIN:ns:from)%', 'chain', '-'],
+  ['%METADATA(DYNAMIC:ns:word)%', '-', '-', null],
+  ['%FILTER_CHAIN_NAME%', 'edge', '-'],
+  ['%UPSTREAM_HOSTS_ATTEMPTED%', '10.1.0.5:8080', '-'],
+  ['%UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT%', '10.1.0.5', '-'],
+  ['%UPSTREAM_HOST_NAMES_ATTEMPTED%', 'backend.example', '-'],
+  ['%UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT%', 'backend.example', '-'],
+  ['%UPSTREAM_CONNECTION_IDS_ATTEMPTED%', '12', '-'],
   ['%DOWNSTREAM_REMOTE_ADDRESS%', '203.0.113.7:0', '192.0.2.9:40000'],
   ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', '203.0.113.7', '192.0.2.9'],
   ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(20)%', '203.0.112.0/20', '192.0.0.0/20'],
@@ -302,6 +325,43 @@ describe('operators', () => {
     expect(name('::1', '::1')).toBe('::1 ::1');
   });
 
+  it('lists the hosts and connections of every attempt', () => {
+    const { info } = emptyContext();
+    const context = { ...emptyContext(), info };
+    info.upstreamHost = host;
+    info.upstreamConnectionId = 3;
+    info.startNextUpstreamAttempt();
+    // An attempt that got no connection, at a host without a name.
+    info.upstreamHost = { ...host, hostname: '', address: Address.ip('::1', 81) };
+    info.startNextUpstreamAttempt();
+    info.upstreamHost = { ...host, hostname: 'c.example:82', address: Address.pipe('/run/c.sock') };
+    info.upstreamConnectionId = 5;
+    expect(print('%UPSTREAM_HOSTS_ATTEMPTED%', context)).toBe('10.1.0.5:8080,[::1]:81,/run/c.sock');
+    expect(print('%UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT%', context)).toBe('10.1.0.5,::1,/run/c.sock');
+    expect(print('%UPSTREAM_HOST_NAMES_ATTEMPTED%', context)).toBe('backend.example,[::1]:81,c.example:82');
+    expect(print('%UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT%', context)).toBe(
+      'backend.example,[::1],c.example',
+    );
+    expect(print('%UPSTREAM_CONNECTION_IDS_ATTEMPTED%', context)).toBe('3,5');
+    expect(print('%UPSTREAM_HOST_NAME% %UPSTREAM_CONNECTION_ID%', context)).toBe('c.example:82 5');
+    info.startNextUpstreamAttempt();
+    expect(print('%UPSTREAM_HOST% %UPSTREAM_CONNECTION_IDS_ATTEMPTED%', context)).toBe('- 3,5');
+  });
+
+  it('times a TCP connection from its own start to its end', () => {
+    const context = emptyContext({ startTime: START_WALL - 100 });
+    context.info.end = START + 50;
+    expect(print('%COMMON_DURATION(DS_CX_BEG:DS_CX_END)%', context)).toBe('150');
+  });
+
+  it('has no name for a filter chain without one', () => {
+    const nothing = new Map();
+    const context = emptyContext({
+      filterChain: { name: '', metadata: nothing, listenerMetadata: nothing },
+    });
+    expect(print('%FILTER_CHAIN_NAME% %METADATA(LISTENER:ns)%', context)).toBe('- -');
+  });
+
   it('keeps of a server name what a host name may hold', () => {
     const context = emptyContext({ requestedServerName: 'a b\n%é.example' });
     expect(print('%REQUESTED_SERVER_NAME%', context)).toBe('a_b___.example');
@@ -354,6 +414,8 @@ describe('TLS operators', () => {
 const metadataTable: [format: string, text: string, typed: unknown][] = [
   ['%DYNAMIC_METADATA(ns:word)%', 'h\xc3\xa9llo', 'héllo'],
   ['%DYNAMIC_METADATA(ns:word):2%', 'h\xc3', 'héllo'],
+  ['%METADATA(DYNAMIC:ns:word):2%', 'h\xc3', 'héllo'],
+  ['%METADATA(DYNAMIC:ns:nested:a:deep)%', 'x', 'x'],
   ['%DYNAMIC_METADATA(ns:number)%', '1.5', 1.5],
   ['%DYNAMIC_METADATA(ns:flag)%', 'true', true],
   ['%DYNAMIC_METADATA(ns:nothing)%', '-', null],

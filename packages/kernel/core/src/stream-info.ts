@@ -1,5 +1,5 @@
 import type { Address } from './address.ts';
-import type { HostDescription } from './upstream.ts';
+import type { ClusterInfo, HostDescription } from './upstream.ts';
 
 /** Response flags: why a response is what it is. Bit positions are ours, short names are Envoy's. */
 export const ResponseFlag = {
@@ -137,6 +137,18 @@ export interface ConnectionInfo {
   transportFailureReason: string;
   /** Why the proxy ended the connection, for `%CONNECTION_TERMINATION_DETAILS%`. */
   terminationDetails: string;
+  /** Of a downstream connection, once its filter chain was found. */
+  filterChain?: FilterChainInfo | undefined;
+}
+
+/** What logs know of a filter chain and its listener; made once when they are compiled. */
+export interface FilterChainInfo {
+  /** Empty when it has none. */
+  readonly name: string;
+  /** `FilterChain.metadata.filter_metadata`. */
+  readonly metadata: ConfigMetadata;
+  /** `Listener.metadata.filter_metadata`. */
+  readonly listenerMetadata: ConfigMetadata;
 }
 
 /** A JSON-like value of dynamic metadata (google.protobuf.Value). */
@@ -150,6 +162,9 @@ export type MetadataValue =
 
 /** Metadata by namespace (usually a filter's name), then by key. */
 export type DynamicMetadata = Map<string, Record<string, MetadataValue>>;
+
+/** `filter_metadata` of a part of the config, by namespace, then by key. */
+export type ConfigMetadata = ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
 
 /** An object that filters share by name (Envoy: filter state). */
 export interface FilterStateObject {
@@ -167,6 +182,10 @@ export interface StreamTimings {
   lastUpstreamTxByteSent: number;
   firstUpstreamRxByteReceived: number;
   lastUpstreamRxByteReceived: number;
+  /** A host was chosen, and its pool asked for a connection. */
+  upstreamRequestStart: number;
+  /** The pool had a connection. */
+  upstreamPoolReady: number;
   upstreamConnectStart: number;
   upstreamConnectComplete: number;
   upstreamHandshakeComplete: number;
@@ -180,6 +199,8 @@ export interface StreamTimings {
 export interface RouteNames {
   readonly routeName: string;
   readonly virtualHostName: string;
+  /** `Route.metadata.filter_metadata`. */
+  readonly metadata?: ConfigMetadata;
 }
 
 /** All that is known of one request, or of one TCP connection, for logs, stats, filters and traces. */
@@ -195,6 +216,8 @@ export class StreamInfo implements StreamTimings {
   lastUpstreamTxByteSent = 0;
   firstUpstreamRxByteReceived = 0;
   lastUpstreamRxByteReceived = 0;
+  upstreamRequestStart = 0;
+  upstreamPoolReady = 0;
   upstreamConnectStart = 0;
   upstreamConnectComplete = 0;
   upstreamHandshakeComplete = 0;
@@ -231,7 +254,14 @@ export class StreamInfo implements StreamTimings {
   requestId = '';
   /** The cluster that was routed to, also when no host was found in it. */
   upstreamCluster: string = '';
+  /** The same, when there is a cluster of that name. */
+  upstreamClusterInfo: ClusterInfo | undefined = undefined;
+  /** The host of the latest attempt. */
   upstreamHost: HostDescription | undefined = undefined;
+  /** Hosts of the attempts before the latest; made by {@link startNextUpstreamAttempt}. */
+  earlierUpstreamHosts: HostDescription[] | undefined = undefined;
+  /** Connections of the attempts before the latest; made by {@link startNextUpstreamAttempt}. */
+  earlierUpstreamConnectionIds: number[] | undefined = undefined;
   upstreamLocalAddress: Address | undefined = undefined;
   upstreamRemoteAddress: Address | undefined = undefined;
   upstreamProtocol: Protocol | undefined = undefined;
@@ -251,6 +281,21 @@ export class StreamInfo implements StreamTimings {
     this.startTime = startTime;
     this.start = start;
     this.remoteAddress = connection.remoteAddress;
+  }
+
+  /** To be called before a second or further attempt: what the one before used is kept, for `%UPSTREAM_HOSTS_ATTEMPTED%` and its kin. */
+  startNextUpstreamAttempt(): void {
+    if (this.upstreamHost !== undefined) {
+      this.earlierUpstreamHosts ??= [];
+      this.earlierUpstreamHosts.push(this.upstreamHost);
+    }
+    if (this.upstreamConnectionId !== 0) {
+      this.earlierUpstreamConnectionIds ??= [];
+      this.earlierUpstreamConnectionIds.push(this.upstreamConnectionId);
+    }
+    this.upstreamHost = undefined;
+    this.upstreamConnectionId = 0;
+    this.upstreamPoolReady = 0;
   }
 
   setResponseFlag(flag: number): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   Address,
   type ConnectionInfo,
+  type HostDescription,
   ResponseFlag,
   type ResponseFlagName,
   responseFlagBit,
@@ -80,5 +81,19 @@ describe('stream info', () => {
     expect(one.dynamicMetadata.get('filter')).toEqual({ key: 1 });
     expect(one.filterState.get('key')?.toText?.()).toBe('text');
     expect([two.hasDynamicMetadata, two.hasFilterState]).toEqual([false, false]);
+  });
+  it('keeps the hosts and connections of earlier attempts', () => {
+    const info = new StreamInfo(connection, 0, 0);
+    info.startNextUpstreamAttempt();
+    expect([info.earlierUpstreamHosts, info.earlierUpstreamConnectionIds]).toEqual([undefined, undefined]);
+    const first = { hostname: 'a' } as HostDescription;
+    info.upstreamHost = first;
+    info.startNextUpstreamAttempt();
+    info.upstreamConnectionId = 4;
+    info.upstreamPoolReady = 9;
+    info.startNextUpstreamAttempt();
+    expect(info.earlierUpstreamHosts).toEqual([first]);
+    expect(info.earlierUpstreamConnectionIds).toEqual([4]);
+    expect([info.upstreamHost, info.upstreamConnectionId, info.upstreamPoolReady]).toEqual([undefined, 0, 0]);
   });
 });

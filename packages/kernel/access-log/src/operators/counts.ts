@@ -17,8 +17,10 @@ function duration(read: (info: StreamInfo) => number | undefined): OperatorSpec 
 
 /** Points in time of `%COMMON_DURATION%`. */
 const TIME_POINTS: { readonly [name: string]: (info: StreamInfo) => number } = {
-  DS_CX_BEG: (info) => info.start,
-  DS_CX_END: (info) => info.end,
+  // The connection's own start is known as wall time only.
+  DS_CX_BEG: (info) => info.start - (info.startTime - info.connection.startTime),
+  // A TCP stream is its connection; a request ends before its connection does.
+  DS_CX_END: (info) => (info.protocol === undefined ? info.end : 0),
   DS_RX_BEG: (info) => info.start,
   DS_RX_END: (info) => info.lastDownstreamRxByteReceived,
   US_CX_BEG: (info) => info.upstreamConnectStart,
@@ -109,6 +111,9 @@ export const countOperators: OperatorTable = {
   REQUEST_DURATION: duration((info) => milliseconds(info.start, info.lastDownstreamRxByteReceived)),
   REQUEST_TX_DURATION: duration((info) => milliseconds(info.start, info.lastUpstreamTxByteSent)),
   RESPONSE_DURATION: duration((info) => milliseconds(info.start, info.firstUpstreamRxByteReceived)),
+  UPSTREAM_CONNECTION_POOL_READY_DURATION: duration((info) =>
+    milliseconds(info.upstreamRequestStart, info.upstreamPoolReady),
+  ),
   RESPONSE_TX_DURATION: duration((info) =>
     milliseconds(info.firstUpstreamRxByteReceived, info.lastDownstreamTxByteSent),
   ),

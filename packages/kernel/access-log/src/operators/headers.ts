@@ -46,21 +46,26 @@ function readHeader(name: string): ReadHeader {
   };
 }
 
+/** The readers of `X?Y`: of the main header, and of the alternative one. */
+function headerReaders(parameter: string): [main: ReadHeader, other: ReadHeader | undefined] {
+  const names = parameter.toLowerCase().split('?');
+  if (names.length > 2) throw ConfigError.at('', `more than one alternative header in "${parameter}"`);
+  for (const name of names) {
+    if (name !== '' && HEADER_NAME.test(name)) continue;
+    if (name === '' && names.length === 2 && names[0] !== '') continue; // "X?" is "X"
+    throw ConfigError.at('', `"${name}" is not a header name`);
+  }
+  const main = readHeader(names[0] as string);
+  return [main, names[1] === undefined || names[1] === '' ? undefined : readHeader(names[1])];
+}
+
 /** `%REQ(X?Y):Z%` and its kin. */
 function headerSpec(select: Select): OperatorSpec {
   return {
     parameters: 'required',
     length: true,
     compile(parameter, maxLength) {
-      const names = parameter.toLowerCase().split('?');
-      if (names.length > 2) throw ConfigError.at('', `more than one alternative header in "${parameter}"`);
-      for (const name of names) {
-        if (name !== '' && HEADER_NAME.test(name)) continue;
-        if (name === '' && names.length === 2 && names[0] !== '') continue; // "X?" is "X"
-        throw ConfigError.at('', `"${name}" is not a header name`);
-      }
-      const main = readHeader(names[0] as string);
-      const other = names[1] === undefined || names[1] === '' ? undefined : readHeader(names[1]);
+      const [main, other] = headerReaders(parameter);
       if (maxLength === undefined && other === undefined) {
         return bytesOperator((context) => {
           const headers = select(context);
@@ -80,6 +85,25 @@ function headerSpec(select: Select): OperatorSpec {
 const request = headerSpec((context) => context.request);
 const response = headerSpec((context) => context.response);
 const trailer = headerSpec((context) => context.responseTrailers);
+
+/** `%REQ_WITHOUT_QUERY(X?Y):Z%`: as `%REQ(X?Y):Z%`, up to the first question mark of the value. */
+const requestWithoutQuery: OperatorSpec = {
+  parameters: 'required',
+  length: true,
+  compile(parameter, maxLength) {
+    const [main, other] = headerReaders(parameter);
+    return bytesOperator(({ request: headers }) => {
+      if (headers === undefined) return undefined;
+      const value = main(headers) ?? (other === undefined ? undefined : other(headers));
+      return value === undefined ? undefined : truncate(withoutQuery(value), maxLength);
+    });
+  },
+};
+
+function withoutQuery(value: string): string {
+  const query = value.indexOf('?');
+  return query < 0 ? value : value.slice(0, query);
+}
 
 function sizeSpec(select: Select): OperatorSpec {
   const operator = numberOperator((context) => select(context)?.byteSize() ?? 0);
@@ -113,8 +137,7 @@ const path: OperatorSpec = {
     return bytesOperator((context) => {
       const value = context.request === undefined ? undefined : read(context.request);
       if (value === undefined) return undefined;
-      const query = form === 'NQ' ? value.indexOf('?') : -1;
-      return truncate(query < 0 ? value : value.slice(0, query), maxLength);
+      return truncate(form === 'NQ' ? withoutQuery(value) : value, maxLength);
     });
   },
 };
@@ -170,6 +193,7 @@ const queryParams: OperatorSpec = {
 export const headerOperators: OperatorTable = {
   REQ: request,
   REQUEST_HEADER: request,
+  REQ_WITHOUT_QUERY: requestWithoutQuery,
   RESP: response,
   RESPONSE_HEADER: response,
   TRAILER: trailer,

@@ -1,3 +1,4 @@
+import { nearest } from '@dragoman/api';
 import { ConfigError, type LogContext, type MetadataValue, type StreamInfo } from '@dragoman/core';
 import { type MetadataMap, metadataValue, utf8Bytes } from '@dragoman/matching';
 import {
@@ -8,8 +9,42 @@ import {
   valueOperator,
 } from '../operator.ts';
 
+type Select = (info: StreamInfo) => MetadataMap | undefined;
+
+const dynamic: Select = (info) => (info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
+const cluster: Select = (info) => info.upstreamClusterInfo?.metadata;
+const upstreamHost: Select = (info) => info.upstreamHost?.metadata;
+
+/** What `%METADATA(TYPE:…)%` may read. */
+const TYPES: { readonly [type: string]: Select } = {
+  DYNAMIC: dynamic,
+  CLUSTER: cluster,
+  ROUTE: (info) => info.route?.metadata,
+  UPSTREAM_HOST: upstreamHost,
+  LISTENER: (info) => info.connection.filterChain?.listenerMetadata,
+  LISTENER_FILTER_CHAIN: (info) => info.connection.filterChain?.metadata,
+};
+
+/** `%METADATA(TYPE:NAMESPACE:KEY*):Z%`. */
+const typedMetadata: OperatorSpec = {
+  parameters: 'required',
+  length: true,
+  compile(parameter, maxLength) {
+    const [type = '', namespace = '', ...path] = parameter.split(':');
+    if (type === 'VIRTUAL_HOST') {
+      throw ConfigError.at('', 'VIRTUAL_HOST is not supported yet: virtual hosts have no metadata here');
+    }
+    if (!Object.hasOwn(TYPES, type)) {
+      throw ConfigError.at('', `"${type}" is not a type of metadata`, nearest(type, Object.keys(TYPES)));
+    }
+    if (namespace === '') throw ConfigError.at('', `expected TYPE:NAMESPACE, got "${parameter}"`);
+    const select = TYPES[type] as Select;
+    return valueOperator(({ info }) => metadataValue(select(info), namespace, path), maxLength);
+  },
+};
+
 /** `%…METADATA(NAMESPACE:KEY*):Z%`. */
-function metadataSpec(select: (info: StreamInfo) => MetadataMap | undefined): OperatorSpec {
+function metadataSpec(select: Select): OperatorSpec {
   return {
     parameters: 'required',
     length: true,
@@ -68,8 +103,10 @@ const filterState: OperatorSpec = {
 
 /** Operators that read metadata and filter state. */
 export const metadataOperators: OperatorTable = {
-  DYNAMIC_METADATA: metadataSpec((info) => (info.hasDynamicMetadata ? info.dynamicMetadata : undefined)),
-  UPSTREAM_METADATA: metadataSpec((info) => info.upstreamHost?.metadata),
+  METADATA: typedMetadata,
+  DYNAMIC_METADATA: metadataSpec(dynamic),
+  CLUSTER_METADATA: metadataSpec(cluster),
+  UPSTREAM_METADATA: metadataSpec(upstreamHost),
   FILTER_STATE: filterState,
   // The older name of FILTER_STATE(key:PLAIN), of header values only in Envoy.
   PER_REQUEST_STATE: {

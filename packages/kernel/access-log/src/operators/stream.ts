@@ -77,19 +77,6 @@ const responseCodeDetails: OperatorSpec = {
   },
 };
 
-/** A host without its port: `a.example:80` → `a.example`, `[::1]:80` → `[::1]`. */
-function withoutPort(host: string): string {
-  const found = /^(.+):[0-9]{1,5}$/.exec(host);
-  // A bare IPv6 address ends like one with a port.
-  if (found === null || (!host.startsWith('[') && host.indexOf(':') !== host.lastIndexOf(':'))) return host;
-  return found[1] as string;
-}
-
-function upstreamHostName({ info }: LogContext): string | undefined {
-  const host = info.upstreamHost;
-  return host === undefined ? undefined : host.hostname || host.address.text;
-}
-
 /** Where `%REQUESTED_SERVER_NAME%` finds the host of a request. */
 function requestHost(source: string): (context: LogContext) => string | undefined {
   const original = (context: LogContext) => context.request?.get('x-envoy-original-host');
@@ -173,13 +160,8 @@ export const streamOperators: OperatorTable = {
   ),
   RESPONSE_FLAGS: responseFlags(responseFlagsShort),
   RESPONSE_FLAGS_LONG: responseFlags(responseFlagsLong),
-  UPSTREAM_HOST_NAME: text(upstreamHostName),
-  UPSTREAM_HOST_NAME_WITHOUT_PORT: text((context) => {
-    const name = upstreamHostName(context);
-    return name === undefined ? undefined : withoutPort(name);
-  }),
   UPSTREAM_CLUSTER: text(({ info }) => info.upstreamCluster),
-  UPSTREAM_CLUSTER_RAW: text(({ info }) => info.upstreamCluster),
+  UPSTREAM_CLUSTER_RAW: text(({ info }) => info.upstreamClusterInfo?.name ?? info.upstreamCluster),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
     info.upstreamTransportFailureReason.replaceAll(' ', '_'),
   ),
@@ -187,6 +169,7 @@ export const streamOperators: OperatorTable = {
     info.connection.transportFailureReason.replaceAll(' ', '_'),
   ),
   REQUESTED_SERVER_NAME: requestedServerName,
+  FILTER_CHAIN_NAME: text(({ info }) => info.connection.filterChain?.name),
   ROUTE_NAME: text(({ info }) => info.route?.routeName),
   VIRTUAL_CLUSTER_NAME: text(({ info }) => info.virtualClusterName),
   STREAM_ID: bytes(({ info }) => info.requestId || undefined),
