@@ -192,10 +192,27 @@ export interface ClusterInfo {
   readonly stats: ClusterTrafficStats;
   readonly statsScope: StatsScope;
   resources(priority: RoutingPriority): ResourceManager;
-  /** Counts a final response status: `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`, and the same under `canary.`, `internal.` or `external.`. */
-  chargeResponse(status: number, internal: boolean, canary: boolean): void;
-  /** Records `upstream_rq_time` and its kin, milliseconds. */
-  chargeResponseTime(ms: number, internal: boolean, canary: boolean): void;
+  /**
+   * Counts a final response status: `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`, and the same under `canary.`, `internal.` or `external.`.
+   *
+   * @param host the one that answered: counts under `zone.<from>.<to>.` too when its zone and this proxy's are both known
+   * @param altStatName `x-envoy-upstream-alt-stat-name`: everything is counted under `<altStatName>.` too
+   */
+  chargeResponse(
+    status: number,
+    internal: boolean,
+    canary: boolean,
+    host?: HostDescription,
+    altStatName?: string,
+  ): void;
+  /** Records `upstream_rq_time` and its kin, milliseconds, under the same prefixes as {@link chargeResponse}. */
+  chargeResponseTime(
+    ms: number,
+    internal: boolean,
+    canary: boolean,
+    host?: HostDescription,
+    altStatName?: string,
+  ): void;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
 }

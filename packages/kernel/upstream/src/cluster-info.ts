@@ -1,6 +1,7 @@
 import type {
   ClusterInfo,
   FactoryContext,
+  HostDescription,
   ResourceManager,
   RoutingPriority,
   RandomSource,
@@ -10,6 +11,7 @@ import type {
 import type { ClusterSettings } from './config/cluster-settings.ts';
 import type { MetadataMap } from './hosts/host.ts';
 import { type CreateBudget, Resources } from './resources.ts';
+import { AlternativeStats } from './stats/alternative-stats.ts';
 import { ClusterStats } from './stats/cluster-stats.ts';
 import { ResponseStats } from './stats/response-stats.ts';
 
@@ -28,6 +30,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly stats: ClusterStats;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
+  private readonly alternatives: AlternativeStats;
   private readonly defaultResources: ResourceManager;
   private readonly highResources: ResourceManager;
   private readonly maintenanceKey: string;
@@ -47,7 +50,9 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.maxStreamDurationMs = settings.http.maxStreamDurationMs;
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
-    this.responses = new ResponseStats(scope);
+    const { zone } = context.localInfo;
+    this.responses = new ResponseStats(scope, '', zone);
+    this.alternatives = new AlternativeStats(scope, zone);
     this.defaultResources = new Resources(name, 'default', settings.thresholds.default, scope, createBudget);
     this.highResources = new Resources(name, 'high', settings.thresholds.high, scope, createBudget);
     this.maintenanceKey = `upstream.maintenance_mode.${name}`;
@@ -59,12 +64,28 @@ export class UpstreamClusterInfo implements ClusterInfo {
     return priority === 'default' ? this.defaultResources : this.highResources;
   }
 
-  chargeResponse(status: number, internal: boolean, canary: boolean): void {
-    this.responses.charge(status, internal, canary);
+  chargeResponse(
+    status: number,
+    internal: boolean,
+    canary: boolean,
+    host?: HostDescription,
+    altStatName?: string,
+  ): void {
+    const zone = host === undefined ? '' : host.locality.zone;
+    this.responses.charge(status, internal, canary, zone);
+    if (altStatName !== undefined) this.alternatives.of(altStatName)?.charge(status, internal, canary, zone);
   }
 
-  chargeResponseTime(ms: number, internal: boolean, canary: boolean): void {
-    this.responses.recordTime(ms, internal, canary);
+  chargeResponseTime(
+    ms: number,
+    internal: boolean,
+    canary: boolean,
+    host?: HostDescription,
+    altStatName?: string,
+  ): void {
+    const zone = host === undefined ? '' : host.locality.zone;
+    this.responses.recordTime(ms, internal, canary, zone);
+    if (altStatName !== undefined) this.alternatives.of(altStatName)?.recordTime(ms, internal, canary, zone);
   }
 
   get maintenanceMode(): boolean {

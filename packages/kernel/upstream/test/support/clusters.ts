@@ -69,18 +69,26 @@ export interface WorldOptions {
   readonly runtime?: Runtime;
   readonly createBudget?: CreateBudget;
   readonly hosts?: HostListUpdate;
+  /** Of this proxy. */
+  readonly zone?: string;
 }
 
-export function testContext(clock: FakeClock, stats: MemoryStats, runtime: Runtime = emptyRuntime) {
+export function testContext(
+  clock: FakeClock,
+  stats: MemoryStats,
+  runtime: Runtime = emptyRuntime,
+  zone = '',
+) {
   const warnings: string[] = [];
   const context: FactoryContext = {
     clock,
     random: new SeededRandom(7),
     loggers: { logger: () => silentLogger },
     runtime,
-    localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
+    localInfo: { cluster: '', node: '', zone, address: '127.0.0.1' },
     stats,
     formatters: {} as FactoryContext['formatters'],
+    extensions: new Registry([]),
     warn: (path, message) => warnings.push(`${path}: ${message}`),
   };
   return { context, warnings };
@@ -91,7 +99,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
   const clock = new FakeClock();
   const stats = new MemoryStats();
   const connector = new FakeConnector();
-  const { context, warnings } = testContext(clock, stats, options.runtime);
+  const { context, warnings } = testContext(clock, stats, options.runtime, options.zone);
   const manager = createClusterManager({
     clusters: [clusterMessage(config)],
     registry: options.registry ?? new Registry([inOrder]),
