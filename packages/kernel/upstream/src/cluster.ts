@@ -138,7 +138,7 @@ export class UpstreamCluster implements Cluster {
     if (!pools.canTake()) this.freeUnusedPool(priority);
     if (!pools.canTake()) {
       this.info.stats.upstreamCxPoolOverflow.inc();
-      return overflowingPool(host);
+      return overflowingPool;
     }
     pools.take();
     const pool = new Http1Pool(host, this.contextOf(priority));
@@ -197,11 +197,9 @@ function setPool(host: UpstreamHost, priority: RoutingPriority, pool: DrainableP
 }
 
 /** Stands in for a pool that `max_connection_pools` forbids. */
-function overflowingPool(host: UpstreamHost): HttpPool {
-  return {
-    newStream(_decoder, callbacks) {
-      callbacks.onPoolFailure('overflow', '', host);
-      return undefined;
-    },
-  };
-}
+const overflowingPool: HttpPool = {
+  newStream(_decoder, callbacks) {
+    callbacks.onPoolFailure('overflow', '', undefined);
+    return undefined;
+  },
+};

@@ -107,8 +107,10 @@ describe('a connection that ends', () => {
     const here = world();
     const sent = [send(here), send(here)];
     here.connector.connections[0].lose('Connection refused');
-    for (const { request } of sent)
+    for (const { request } of sent) {
       expect(request.events).toEqual(['failed:remote-connection-failure:Connection refused']);
+      expect(request.failedHost?.address.text).toBe('10.0.0.1:80');
+    }
     expect(here.counts()).toMatchObject({
       upstream_cx_connect_fail: 1,
       upstream_rq_pending_failure_eject: 2,
@@ -310,6 +312,7 @@ describe('circuit breakers', () => {
     const second = send(here);
     expect(second.waiting).toBeUndefined();
     expect(second.request.events).toEqual(['failed:overflow']);
+    expect(second.request.failedHost).toBeUndefined();
     expect(here.counts()).toMatchObject({ upstream_rq_pending_overflow: 1, upstream_rq_pending_total: 1 });
     expect(send(here, 'high').request.events).toEqual([]);
   });
@@ -322,6 +325,7 @@ describe('circuit breakers', () => {
     here.connector.connections[1].accept();
     expect(first.request.events).toEqual(['ready']);
     expect(second.request.events).toEqual(['failed:overflow']);
+    expect(second.request.failedHost).toBeUndefined();
     expect(here.counts()).toMatchObject({ 'circuit_breakers.default.rq_open': 1 });
     expect(send(here).request.events).toEqual(['failed:overflow']);
     here.connector.connections[0].receive('done');
@@ -349,6 +353,7 @@ describe('circuit breakers', () => {
     const first = send(here);
     const refused = send(here);
     expect(refused.request.events).toEqual(['failed:overflow']);
+    expect(refused.request.failedHost).toBeUndefined();
     expect(here.counts()).toMatchObject({ upstream_cx_pool_overflow: 1 });
     first.waiting?.cancel();
     here.connector.last.lose('gone');

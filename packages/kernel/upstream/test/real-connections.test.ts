@@ -64,8 +64,8 @@ class Get extends FakeRequest {
     this.finish();
   }
 
-  override onPoolFailure(...[reason, details]: Parameters<FakeRequest['onPoolFailure']>): void {
-    super.onPoolFailure(reason, details);
+  override onPoolFailure(...failure: Parameters<FakeRequest['onPoolFailure']>): void {
+    super.onPoolFailure(...failure);
     this.finish();
   }
 }

@@ -12,6 +12,7 @@ import { settleCloses } from './support/fake-upstream.ts';
 class Caller implements TcpPoolCallbacks, ConnectionHandler {
   readonly events: string[] = [];
   connection: Connection | undefined;
+  failedHost: Host | undefined;
 
   onPoolReady(connection: Connection): void {
     this.connection = connection;
@@ -19,7 +20,8 @@ class Caller implements TcpPoolCallbacks, ConnectionHandler {
     this.events.push('ready');
   }
 
-  onPoolFailure(reason: PoolFailureReason, details: string): void {
+  onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
+    this.failedHost = host;
     this.events.push(`failed:${reason}:${details}`);
   }
 
@@ -68,6 +70,9 @@ it('hands over a connection, passes everything through and counts its end', () =
   });
   expect(caller.connection?.info).toBe(socket.info);
   expect(caller.connection?.open).toBe(true);
+  caller.connection?.release();
+  caller.connection?.release(false);
+  expect(socket.released).toEqual([undefined, false]);
   here.clock.advance(6);
   caller.connection?.close('flush');
   expect(socket.closeMode).toBe('flush');
@@ -85,6 +90,7 @@ it('fails when the host refuses, with the reason', () => {
   const { caller } = open(here);
   here.connector.last.lose('Connection refused');
   expect(caller.events).toEqual(['failed:remote-connection-failure:Connection refused']);
+  expect(caller.failedHost?.address.text).toBe('10.0.0.1:80');
   expect(here.counts()).toMatchObject({ upstream_cx_connect_fail: 1, upstream_rq_pending_failure_eject: 1 });
   expect(here.clock.pendingTimers).toBe(0);
 });
@@ -113,10 +119,14 @@ it('says nothing any more to a caller that gave up', () => {
 it('refuses above max_connections and max_pending_requests', () => {
   const here = world({ circuit_breakers: { thresholds: [{ max_connections: 1 }] } });
   open(here);
-  expect(open(here).caller.events).toEqual(['failed:overflow:']);
+  const refused = open(here).caller;
+  expect(refused.events).toEqual(['failed:overflow:']);
+  expect(refused.failedHost).toBeUndefined();
   expect(here.counts()).toMatchObject({ upstream_cx_overflow: 1 });
   const strict = world({ circuit_breakers: { thresholds: [{ max_pending_requests: 0 }] } });
-  expect(open(strict).caller.events).toEqual(['failed:overflow:']);
+  const overflowed = open(strict).caller;
+  expect(overflowed.events).toEqual(['failed:overflow:']);
+  expect(overflowed.failedHost).toBeUndefined();
   expect(strict.counts()).toMatchObject({ upstream_rq_pending_overflow: 1 });
 });
 

@@ -176,7 +176,8 @@ export class Http1Pool implements HttpPool, PendingOwner {
 
   private refuse(callbacks: HttpPoolCallbacks): void {
     this.context.stats.upstreamRqPendingOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', this.host);
+    // No host has anything to do with it (%UPSTREAM_HOST% stays empty), as in Envoy.
+    callbacks.onPoolFailure('overflow', '', undefined);
   }
 
   private failPending(reason: PoolFailureReason, details: string): void {

@@ -22,12 +22,12 @@ export function openTcpConnection(
   const { stats, resources } = context;
   if (!resources.connections.canTake()) {
     stats.upstreamCxOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', host);
+    callbacks.onPoolFailure('overflow', '', undefined);
     return undefined;
   }
   if (!resources.pendingRequests.canTake()) {
     stats.upstreamRqPendingOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', host);
+    callbacks.onPoolFailure('overflow', '', undefined);
     return undefined;
   }
   return new TcpClient(host, context, callbacks);
@@ -210,8 +210,8 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     return this.connection.hold();
   }
 
-  release(): void {
-    this.connection.release();
+  release(reuse?: boolean): void {
+    this.connection.release(reuse);
   }
 
   setIdleTimeout(ms: number, onIdle: () => void): void {

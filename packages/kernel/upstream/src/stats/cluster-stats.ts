@@ -76,6 +76,8 @@ export const CLUSTER_COUNTERS = [
 export const CLUSTER_GAUGES = [
   'lb_subsets_active',
   'upstream_cx_active',
+  // Stays 0: what a connection reads goes through the codec in the same turn; there is no read buffer between them as in
+  // Envoy. What a codec keeps (a head in parts, one chunk for a slow receiver) is the stream's by then.
   'upstream_cx_rx_bytes_buffered',
   'upstream_cx_tx_bytes_buffered',
   'upstream_rq_active',
@@ -129,7 +131,6 @@ export class ClusterStats implements ClusterTrafficStats {
   readonly upstreamCxOverflow: Counter;
   readonly upstreamCxPoolOverflow: Counter;
   readonly upstreamCxProtocolError: Counter;
-  readonly upstreamCxRxBytesBuffered: Gauge;
   readonly upstreamCxRxBytesTotal: Counter;
   readonly upstreamCxTotal: Counter;
   readonly upstreamCxTxBytesBuffered: Gauge;
@@ -187,7 +188,6 @@ export class ClusterStats implements ClusterTrafficStats {
     this.upstreamCxOverflow = scope.counter('upstream_cx_overflow');
     this.upstreamCxPoolOverflow = scope.counter('upstream_cx_pool_overflow');
     this.upstreamCxProtocolError = scope.counter('upstream_cx_protocol_error');
-    this.upstreamCxRxBytesBuffered = scope.gauge('upstream_cx_rx_bytes_buffered');
     this.upstreamCxRxBytesTotal = scope.counter('upstream_cx_rx_bytes_total');
     this.upstreamCxTotal = scope.counter('upstream_cx_total');
     this.upstreamCxTxBytesBuffered = scope.gauge('upstream_cx_tx_bytes_buffered');

@@ -21,6 +21,8 @@ export class FakeConnection implements Connection {
   readonly options: ConnectOptions;
   readonly info;
   open = true;
+  /** What {@link release} was called with. */
+  readonly released: (boolean | undefined)[] = [];
   bufferedBytes = 0;
   delayedCloseMs = 1000;
   closeMode: CloseMode | undefined;
@@ -83,7 +85,9 @@ export class FakeConnection implements Connection {
   hold(): boolean {
     return false;
   }
-  release(): void {}
+  release(reuse?: boolean): void {
+    this.released.push(reuse);
+  }
   setIdleTimeout(): void {}
 }
 
@@ -182,6 +186,7 @@ export class FakeRequest implements HttpPoolCallbacks, ResponseDecoder {
   /** Copied: the pool uses its object again. */
   connection: UpstreamConnectionInfo | undefined;
   failure: PoolFailureReason | undefined;
+  failedHost: Host | undefined;
   onFailed: (() => void) | undefined;
 
   onPoolReady(encoder: RequestEncoder, host: Host, connection: UpstreamConnectionInfo): void {
@@ -191,8 +196,9 @@ export class FakeRequest implements HttpPoolCallbacks, ResponseDecoder {
     this.events.push('ready');
   }
 
-  onPoolFailure(reason: PoolFailureReason, details: string): void {
+  onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
     this.failure = reason;
+    this.failedHost = host;
     this.events.push(details === '' ? `failed:${reason}` : `failed:${reason}:${details}`);
     this.onFailed?.();
   }
