@@ -258,6 +258,7 @@ export type PoolFailureReason =
 export interface HttpPoolCallbacks {
   /** A connection is there: send the request on `encoder`. */
   onPoolReady(encoder: RequestEncoder, host: Host, connection: UpstreamConnectionInfo): void;
+  /** `host` is the one that could not be reached; undefined for `overflow`, with which no host has to do. */
   onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void;
 }
 
