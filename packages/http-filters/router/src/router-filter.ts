@@ -30,16 +30,17 @@ import {
   textOfReset,
   transportFailure,
 } from './reset-texts.ts';
-import { requestTimeoutMs, setExpectedTimeout } from './timeouts.ts';
+import { rewriteHost } from './host-rewrite.ts';
+import { readTimeouts, setExpectedTimeout } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
 const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
 const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
 const ID_INTERNAL = wellKnownId('x-envoy-internal');
+const ID_ALT_STAT_NAME = wellKnownId('x-envoy-upstream-alt-stat-name');
 const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
 const ID_LOCATION = wellKnownId('location');
-const ID_FORWARDED_HOST = wellKnownId('x-forwarded-host');
 const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
 
 /** The router on one request: finds the route, forwards to its cluster, answers what fails. */
@@ -52,11 +53,15 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   private action: ForwardAction | undefined = undefined;
   private cluster: ClusterInfo | undefined = undefined;
   private upstream: UpstreamRequest | undefined = undefined;
+  /** The same, also when it is over: its bytes are counted last. */
+  private attempt: UpstreamRequest | undefined = undefined;
+  private perTryTimeoutMs = 0;
   private timeoutMs = 0;
   private timer: Timer | undefined = undefined;
   private durationTimer: Timer | undefined = undefined;
   private requestCompleteAt = 0;
   private internal = false;
+  private altStatName: string | undefined = undefined;
   private timeoutAltResponse = false;
 
   constructor(config: RouterConfig, stream: TerminalHttpStream) {
@@ -118,6 +123,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   }
 
   onComplete(): void {
+    this.attempt?.countBytes();
     this.timer?.disable();
     this.durationTimer?.disable();
     if (this.upstream?.cancel('local-reset')) this.cluster?.stats.upstreamRqTxReset.inc();
@@ -141,11 +147,13 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       return;
     }
     this.cluster = cluster.info;
+    info.upstreamClusterInfo = cluster.info;
     info.upstreamCluster = cluster.info.observabilityName;
     this.internal = headers.getKnown(ID_INTERNAL) === 'true';
+    this.altStatName = headers.getKnown(ID_ALT_STAT_NAME);
     if (cluster.info.maintenanceMode) {
       cluster.info.stats.upstreamRqMaintenanceMode.inc();
-      this.charge(503, undefined);
+      this.charge(503, undefined, undefined);
       this.fail(ResponseFlag.UpstreamOverflow, {
         status: 503,
         body: 'maintenance mode',
@@ -157,7 +165,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     this.prepareHeaders(route, action, headers);
     const host = cluster.chooseHost(this);
     if (host === undefined) {
-      this.charge(503, undefined);
+      this.charge(503, undefined, undefined);
       this.fail(ResponseFlag.NoHealthyUpstream, {
         status: 503,
         body: 'no healthy upstream',
@@ -170,7 +178,9 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
 
   private prepareHeaders(route: Route, action: ForwardAction, headers: RequestHeaders): void {
     const { config, info } = this;
-    this.timeoutMs = requestTimeoutMs(headers, action, config.respectExpectedTimeout);
+    const timeouts = readTimeouts(headers, action, config.respectExpectedTimeout);
+    this.timeoutMs = timeouts.globalMs;
+    this.perTryTimeoutMs = timeouts.perTryMs;
     if (headers.hasKnown(ID_TIMEOUT_ALT)) {
       this.timeoutAltResponse = true;
       headers.removeKnown(ID_TIMEOUT_ALT);
@@ -178,7 +188,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     info.upstreamRequestAttemptCount = 1;
     if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, '1');
     route.finalizeRequestHeaders(headers, info, config.suppressEnvoyHeaders);
-    if (!config.suppressEnvoyHeaders) setExpectedTimeout(headers, this.timeoutMs);
+    if (!config.suppressEnvoyHeaders) setExpectedTimeout(headers, timeouts);
   }
 
   private send(
@@ -189,10 +199,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     endStream: boolean,
   ): void {
     const { config } = this;
-    this.info.upstreamHost = host;
     if (action.autoHostRewrite && host.hostname !== '') {
-      if (action.appendForwardedHost) headers.setKnown(ID_FORWARDED_HOST, headers.authority);
-      headers.authority = host.hostname;
+      rewriteHost(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
     }
     const { maxStreamDurationMs } = cluster.info;
     if (maxStreamDurationMs > 0) {
@@ -200,16 +208,21 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       this.durationTimer.enable(maxStreamDurationMs);
     }
     if (endStream) this.onRequestComplete();
+    this.info.upstreamRequestStart = config.clock.now();
     const upstream = new UpstreamRequest(this, config.clock, headers, endStream);
     this.upstream = upstream;
+    this.attempt = upstream;
     upstream.start(cluster, host, action.priority);
   }
 
   private onRequestComplete(): void {
     this.requestCompleteAt = this.config.clock.now();
-    if (this.timeoutMs <= 0) return;
-    this.timer = this.config.clock.timer(() => this.onTimeout());
-    this.timer.enable(this.timeoutMs);
+    const { timeoutMs, perTryTimeoutMs } = this;
+    // There is one try: the shorter of the two times is the one that can run out.
+    const perTry = perTryTimeoutMs > 0 && (timeoutMs <= 0 || perTryTimeoutMs < timeoutMs);
+    if (!perTry && timeoutMs <= 0) return;
+    this.timer = this.config.clock.timer(() => this.onTimeout(perTry));
+    this.timer.enable(perTry ? perTryTimeoutMs : timeoutMs);
   }
 
   /** A redirect or a fixed response. */
@@ -239,7 +252,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     const { config, info, stream, route, upstream } = this;
     const host = upstream?.host;
     if (host !== undefined) (headers.status >= 500 ? host.stats.rqError : host.stats.rqSuccess).inc();
-    this.charge(headers.status, headers);
+    this.charge(headers.status, headers, host);
     if (!config.suppressEnvoyHeaders && this.requestCompleteAt > 0) {
       const ms = Math.round(info.firstUpstreamRxByteReceived - this.requestCompleteAt);
       headers.setKnown(ID_SERVICE_TIME, String(ms));
@@ -269,7 +282,10 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   }
 
   onUpstreamPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
-    if (host !== undefined) this.info.upstreamHost = host;
+    if (host !== undefined && reason !== 'overflow') {
+      this.info.upstreamHost = host;
+      host.stats.rqError.inc();
+    }
     const transport = transportFailure(reason, details);
     this.info.upstreamTransportFailureReason = transport;
     this.abort(textOfPoolFailure(reason), transport);
@@ -297,7 +313,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     this.timer?.disable();
     if (this.requestCompleteAt === 0 || !this.config.dynamicStats) return;
     const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
-    this.cluster?.chargeResponseTime(ms, this.internal, this.isCanary(headers));
+    const host = this.upstream?.host;
+    this.cluster?.chargeResponseTime(ms, this.internal, isCanary(headers, host), host, this.altStatName);
   }
 
   // --- Failure -------------------------------------------------------------------------------------------------------------
@@ -305,8 +322,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   /** The upstream failed before its response. */
   private abort(failure: FailureText, transport: string, more = ''): void {
     const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
+    this.charge(failure.status, undefined, overflow ? undefined : this.upstream?.host);
     this.upstream = undefined;
-    this.charge(failure.status, undefined);
     this.fail(failure.flag, {
       status: failure.status,
       body: failureBody(failure, transport),
@@ -319,13 +336,15 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     });
   }
 
-  private onTimeout(): void {
-    this.cluster?.stats.upstreamRqTimeout.inc();
+  private onTimeout(perTry: boolean): void {
+    const stats = this.cluster?.stats;
+    (perTry ? stats?.upstreamRqPerTryTimeout : stats?.upstreamRqTimeout)?.inc();
+    const details = perTry ? 'upstream_per_try_timeout' : 'response_timeout';
     this.expire(
       ResponseFlag.UpstreamRequestTimeout,
       this.timeoutAltResponse
-        ? { status: 204, details: 'response_timeout' }
-        : { status: 504, body: 'upstream request timeout', details: 'response_timeout' },
+        ? { status: 204, details }
+        : { status: 504, body: 'upstream request timeout', details },
     );
   }
 
@@ -354,7 +373,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       this.stream.reset('remote-reset');
       return;
     }
-    this.charge(reply.status, undefined);
+    this.charge(reply.status, undefined, host);
     this.fail(flag, reply);
   }
 
@@ -369,11 +388,12 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     if (!this.config.suppressEnvoyHeaders) headers.setKnown(ID_OVERLOADED, 'true');
   }
 
-  private charge(status: number, headers: ResponseHeaders | undefined): void {
-    if (this.config.dynamicStats) this.cluster?.chargeResponse(status, this.internal, this.isCanary(headers));
+  private charge(status: number, headers: ResponseHeaders | undefined, host: Host | undefined): void {
+    if (!this.config.dynamicStats) return;
+    this.cluster?.chargeResponse(status, this.internal, isCanary(headers, host), host, this.altStatName);
   }
+}
 
-  private isCanary(headers: ResponseHeaders | undefined): boolean {
-    return headers?.getKnown(ID_CANARY) === 'true' || this.upstream?.host?.canary === true;
-  }
+function isCanary(headers: ResponseHeaders | undefined, host: Host | undefined): boolean {
+  return headers?.getKnown(ID_CANARY) === 'true' || host?.canary === true;
 }

@@ -49,6 +49,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   private pendingTrailers: Trailers | undefined = undefined;
   /** The body was stopped and `onUpstreamWritable` is due. */
   private stopped = false;
+  private connection: UpstreamConnectionInfo | undefined = undefined;
+  private readBefore = 0;
+  private writtenBefore = 0;
   private requestDone = false;
   private responseDone = false;
   private over = false;
@@ -130,11 +133,18 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     info.upstreamConnectStart = connection.connectStart;
     info.upstreamConnectComplete = connection.connectComplete;
     info.upstreamHandshakeComplete = connection.handshakeComplete;
-    info.firstUpstreamTxByteSent = this.clock.now();
+    const now = this.clock.now();
+    info.upstreamPoolReady = now;
+    info.firstUpstreamTxByteSent = now;
     const { pending, pendingEnd, pendingTrailers } = this;
     const headersEnd = this.headersEnd || (pendingEnd && this.pendingBytes === 0);
+    const { bytesRead, bytesWritten } = connection;
+    this.connection = connection;
+    this.readBefore = bytesRead;
+    this.writtenBefore = bytesWritten;
     if (headersEnd) this.markSent();
     encoder.headers(this.headers, headersEnd);
+    info.upstreamHeaderBytesSent = connection.bytesWritten - bytesWritten;
     if (pending === undefined && pendingTrailers === undefined) return;
     this.sendPending(encoder, headersEnd ? [] : (pending ?? []), pendingEnd);
     if (pendingTrailers !== undefined && !this.over) this.trailers(pendingTrailers);
@@ -155,7 +165,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
 
   onHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.over) return;
-    this.owner.info.firstUpstreamRxByteReceived = this.clock.now();
+    const { info } = this.owner;
+    info.firstUpstreamRxByteReceived = this.clock.now();
+    info.upstreamHeaderBytesReceived = this.encoder?.responseHeadBytes ?? 0;
     if (endStream) this.markReceived();
     this.owner.onUpstreamHeaders(headers, endStream);
   }
@@ -196,6 +208,15 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
       if (!encoder.body(pending[i] ?? EMPTY, last, true)) this.stopped = true;
     }
     if (wasStopped && !this.stopped && !this.over) this.owner.onUpstreamWritable();
+  }
+
+  /** What this try has moved over its connection so far. Called when the stream is over, for whatever reason. */
+  countBytes(): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const { info } = this.owner;
+    info.upstreamWireBytesReceived = connection.bytesRead - this.readBefore;
+    info.upstreamWireBytesSent = connection.bytesWritten - this.writtenBefore;
   }
 
   private markSent(): void {

@@ -105,9 +105,34 @@ describe('headers', () => {
         },
       ],
     });
-    await proxied.proxy.get('/');
+    await proxied.proxy.get('/', 'x-forwarded-host: first.test');
     const request = await upstream.request();
-    expect([request.header('host'), request.header('x-forwarded-host')]).toEqual(['name.test', 'test']);
+    expect([
+      request.header('host'),
+      request.header('x-forwarded-host'),
+      request.header('x-envoy-original-host'),
+    ]).toEqual(['name.test', 'first.test,test', 'test']);
+  });
+
+  test('what a trusted caller asks of this proxy does not go on', async () => {
+    await using upstream = await HttpUpstream.start(text('x'));
+    await using proxied = await startRouter(to(upstream.port, {}, { manager: INTERNAL }));
+    const asked = [
+      'x-envoy-max-retries: 2',
+      'x-envoy-retry-on: 5xx',
+      'x-envoy-retry-grpc-on: cancelled',
+      'x-envoy-retriable-status-codes: 500',
+      'x-envoy-retriable-header-names: a',
+      'x-envoy-hedge-on-per-try-timeout: true',
+      'x-envoy-upstream-alt-stat-name: other',
+      'x-envoy-upstream-rq-timeout-ms: 5000',
+      'x-envoy-upstream-rq-per-try-timeout-ms: 4000',
+    ];
+    await proxied.proxy.get('/', ...asked);
+    const { rawHeaders } = await upstream.request();
+    const names = new Set(asked.map((line) => line.split(':')[0]));
+    expect(rawHeaders.filter(([name]) => names.has(name))).toEqual([]);
+    expect(rawHeaders).toContainEqual(['x-envoy-expected-rq-timeout-ms', '4000']);
   });
 });
 
@@ -161,6 +186,19 @@ describe('timeouts', () => {
     proxied.clock.advance(1);
     expect((await client.readResponse()).status).toBe(status);
     expect(summary(await proxied.entry())).toBe(`${status} UT response_timeout`);
+  });
+
+  test('of the one try, when it is the shorter', async () => {
+    await using upstream = await HttpUpstream.start(hang());
+    await using proxied = await startRouter(to(upstream.port, { timeout: '1s' }, { manager: INTERNAL }));
+    await using client = await proxied.proxy.connect();
+    await client.write(requestText('GET', '/', ['x-envoy-upstream-rq-per-try-timeout-ms: 100']));
+    expect((await upstream.request()).header('x-envoy-expected-rq-timeout-ms')).toBe('100');
+    proxied.clock.advance(100);
+    expect((await client.readResponse()).status).toBe(504);
+    expect(summary(await proxied.entry())).toBe('504 UT upstream_per_try_timeout');
+    expect(proxied.proxy.stat('cluster.c.upstream_rq_per_try_timeout')).toBe(1);
+    expect(proxied.proxy.stat('cluster.c.upstream_rq_timeout')).toBe(0);
   });
 
   test('0 is none, and is not told', async () => {
@@ -375,12 +413,38 @@ describe('bodies', () => {
     expect([response.body.toString(), response.trailers]).toEqual(['a', [['x-down', '2']]]);
   });
 
+  test('bytes of heads and of the wire are logged, on both sides', async () => {
+    await using upstream = await RawUpstream.start(async (connection) => {
+      for (let i = 0; i < 2; i++) {
+        await connection.readUntil('\r\n\r\nhi');
+        await connection.write('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc');
+      }
+    });
+    await using proxied = await startRouter(to(upstream.port));
+    await using client = await proxied.proxy.connect();
+    for (let i = 1; i <= 2; i++) {
+      await client.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi');
+      const response = await client.readResponse();
+      const { info } = await proxied.entry(i);
+      const head = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n'.length;
+      expect([info.downstreamHeaderBytesReceived, info.downstreamWireBytesReceived]).toEqual([
+        head,
+        head + 2,
+      ]);
+      expect(info.downstreamWireBytesSent - info.downstreamHeaderBytesSent).toBe(response.body.length);
+      expect(info.upstreamHeaderBytesReceived).toBe('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n'.length);
+      expect(info.upstreamWireBytesReceived - info.upstreamHeaderBytesReceived).toBe(3);
+      expect(info.upstreamWireBytesSent - info.upstreamHeaderBytesSent).toBe(2);
+      expect(info.upstreamHeaderBytesSent).toBeGreaterThan(head - 20);
+    }
+  });
+
   test('early hints come through', async () => {
     await using upstream = await HttpUpstream.start(({ response }) => {
       response.writeEarlyHints({ link: '</a>; rel=preload' });
       response.end('x');
     });
-    await using proxied = await startRouter(to(upstream.port));
+    await using proxied = await startRouter(to(upstream.port, {}, { manager: { proxy_100_continue: true } }));
     await using client = await proxied.proxy.connect();
     await client.write(requestText('GET', '/'));
     const [hints, final] = await client.readResponses(2);

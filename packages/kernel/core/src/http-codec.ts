@@ -34,6 +34,8 @@ export interface RequestDecoder {
 
 /** Sends one response. */
 export interface ResponseEncoder {
+  /** Bytes of the request's head on the wire. */
+  readonly requestHeadBytes: number;
   /** 100, 102, 103 …; any number before the final headers. */
   informational(headers: ResponseHeaders): void;
   headers(headers: ResponseHeaders, endStream: boolean): void;
@@ -101,6 +103,8 @@ export interface ResponseDecoder {
 
 /** Sends one request. */
 export interface RequestEncoder {
+  /** Bytes of the response's head (the final one) on the wire; 0 before it has come. */
+  readonly responseHeadBytes: number;
   headers(headers: RequestHeaders, endStream: boolean): void;
   body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
   trailers(trailers: Trailers): void;

@@ -272,6 +272,9 @@ export interface UpstreamConnectionInfo {
   readonly connectStart: number;
   readonly connectComplete: number;
   readonly handshakeComplete: number;
+  /** Totals of the connection so far; what a stream adds to them is its own on HTTP/1. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
 }
 
 /** A request that waits for a connection. */

@@ -82,6 +82,7 @@ describe('requests on a connection', () => {
   test('early hints pass filters and the client, also several', async () => {
     const seen: number[] = [];
     const rig = new ManagerRig({
+      manager: { proxy_100_continue: true },
       filters: { hints: { onInformational: (headers) => void seen.push(headers.status) } },
       upstream: {
         headers(stream) {
@@ -94,6 +95,21 @@ describe('requests on a connection', () => {
     await rig.request();
     expect(rig.responses().map(({ status }) => status)).toEqual([103, 103, 200]);
     expect(seen).toEqual([103, 103]);
+  });
+
+  test('interim responses of the upstream stay here without proxy_100_continue: the client has had its own', async () => {
+    const rig = new ManagerRig({
+      upstream: {
+        headers(stream) {
+          stream.informational(respond(100));
+          ok(stream);
+        },
+      },
+    });
+    await rig.request('POST / HTTP/1.1', 'content-length: 0', 'expect: 100-continue');
+    expect(rig.responses().map(({ status }) => status)).toEqual([100, 200]);
+    expect(rig.requests[0]?.get('expect')).toBeUndefined();
+    expect(rig.stat('downstream_rq_1xx')).toBe(1);
   });
 
   test('a response without an end in sight, then its end', async () => {

@@ -66,7 +66,7 @@ describe.each(DIRECTIONS)('%s pipeline, any verdicts in any order', (direction) 
           rig.pipeline.headers({} as never, ends);
           for (const [i, chunk] of chunks.entries()) {
             await interlude();
-            rig.pipeline.body(Buffer.from(chunk), !trailers && i === chunks.length - 1);
+            rig.pipeline.body(Buffer.from(chunk), !trailers && i === chunks.length - 1, true);
           }
           await interlude();
           if (trailers) rig.pipeline.trailers({} as never);

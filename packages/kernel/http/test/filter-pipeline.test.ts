@@ -292,9 +292,9 @@ describe.each(DIRECTIONS)('%s pipeline', (direction) => {
     test('a paused one stops the peer instead, once, and lets it go when it has been resumed', () => {
       const it = rig([{ headers: () => 'pause' }], 4);
       it.headers();
-      expect(it.pipeline.body(Buffer.from('abcd'), false)).toBe(true);
-      expect(it.pipeline.body(Buffer.from('e'), false)).toBe(false);
-      expect(it.pipeline.body(Buffer.from('f'), false)).toBe(false);
+      expect(it.pipeline.body(Buffer.from('abcd'), false, true)).toBe(true);
+      expect(it.pipeline.body(Buffer.from('e'), false, true)).toBe(false);
+      expect(it.pipeline.body(Buffer.from('f'), false, true)).toBe(false);
       expect(it.sink.take()).toEqual(['stop']);
       expect(it.resume()).toEqual(['headers', 'body:abcd', 'body:e', 'body:f', 'go']);
     });
@@ -325,7 +325,7 @@ describe.each(DIRECTIONS)('%s pipeline', (direction) => {
       const it = rig([{}]);
       it.headers();
       it.sink.room = false;
-      expect(it.pipeline.body(Buffer.from('x'), false)).toBe(false);
+      expect(it.pipeline.body(Buffer.from('x'), false, true)).toBe(false);
     });
   });
 

@@ -295,7 +295,7 @@ describe('filters with bugs', () => {
   test.each(Object.entries(early))('%s: 500, and the log names the filter', async (_, filter) => {
     let completed = 0;
     const rig = new ManagerRig({
-      manager: TRAILERS,
+      manager: { ...TRAILERS, proxy_100_continue: true },
       filters: { good: { onComplete: () => void completed++ }, bad: filter },
       upstream,
     });

@@ -79,7 +79,7 @@ export class PipelineRig {
     return this.sink.take();
   }
   body(text: string, endStream = false): string[] {
-    this.pipeline.body(Buffer.from(text), endStream);
+    this.pipeline.body(Buffer.from(text), endStream, true);
     return this.sink.take();
   }
   trailers(): string[] {

@@ -114,6 +114,7 @@ export class ClientConnection extends CodecBase implements ClientCodec {
       decoder.onInformational(headers);
       return next;
     }
+    stream.responseHeadBytes = next - start;
     if (head.close || (head.http10 && !head.keepAlive)) this.reusable = false;
     if (status === 101 ? !stream.isUpgrade || !head.upgrade : false) {
       this.fail(502, Http1Details.codecError, 'switch of protocols that was not asked for');

@@ -9,6 +9,7 @@ import { framingLines, isSafeMethod, isSafeTarget, serialiser } from './serialis
 export class ClientStream implements RequestEncoder {
   private readonly codec: ClientConnection;
   private readonly writer: BodyWriter = new BodyWriter();
+  responseHeadBytes = 0;
   isHead = false;
   isConnect = false;
   isUpgrade = false;

@@ -130,6 +130,7 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
     this.leading = 0;
     if (head.close || (head.http10 && !head.keepAlive)) this.closing = true;
     const stream = new ServerStream(this, head.http10);
+    stream.requestHeadBytes = next - start;
     stream.isHead = head.isHead;
     stream.isConnect = head.isConnect;
     stream.isUpgrade = head.upgrade;

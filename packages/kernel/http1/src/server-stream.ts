@@ -19,6 +19,7 @@ export class ServerStream implements ResponseEncoder {
   private readonly codec: ServerConnection;
   private readonly http10: boolean;
   private readonly writer: BodyWriter = new BodyWriter();
+  requestHeadBytes = 0;
   isHead = false;
   isConnect = false;
   isUpgrade = false;

@@ -1,4 +1,4 @@
-import type { Address, ConnectionInfo, TlsInfo } from '@dragoman/core';
+import type { Address, ConnectionInfo, FilterChainInfo, TlsInfo } from '@dragoman/core';
 
 let lastId = 0;
 
@@ -20,6 +20,7 @@ export class SocketConnectionInfo implements ConnectionInfo {
   readonly startTime: number;
   transportFailureReason = '';
   terminationDetails = '';
+  filterChain: FilterChainInfo | undefined = undefined;
 
   constructor(localAddress: Address, remoteAddress: Address, startTime: number) {
     this.localAddress = localAddress;

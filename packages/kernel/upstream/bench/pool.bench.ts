@@ -29,6 +29,7 @@ function measure(name: string, operations: number, round: () => void): void {
 /** Does nothing but end the exchange when bytes come. */
 class NullCodec implements ClientCodec, RequestEncoder {
   readonly protocol = 'HTTP/1.1';
+  readonly responseHeadBytes = 0;
   activeStreams = 0;
   private readonly handler: ClientCodecHandler;
 

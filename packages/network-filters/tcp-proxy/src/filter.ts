@@ -156,15 +156,18 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
       this.fail(ResponseFlag.NoClusterFound, InitFailure.noRoute);
       return;
     }
+    info.upstreamClusterInfo = cluster.info;
     const host = cluster.chooseHost(this);
     if (host === undefined) {
       this.fail(ResponseFlag.NoHealthyUpstream, InitFailure.noHealthyUpstream);
       return;
     }
     this.attempts++;
+    if (this.attempts > 1) info.startNextUpstreamAttempt();
     info.upstreamRequestAttemptCount = this.attempts;
     info.upstreamHost = host;
     info.upstreamConnectStart = context.clock.now();
+    info.upstreamRequestStart = info.upstreamConnectStart;
     const pending = cluster.newTcpConnection(host, 'default', this);
     // A callback may have come already, and may even have begun the next attempt.
     if (pending !== undefined && this.upstream === undefined && !this.downstreamClosed)
@@ -181,6 +184,7 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
     const now = this.touch();
     info.upstreamHost = host;
     info.upstreamConnectComplete = now;
+    info.upstreamPoolReady = now;
     info.upstreamConnectionId = connection.info.id;
     info.upstreamLocalAddress = connection.info.localAddress;
     info.upstreamRemoteAddress = connection.info.remoteAddress;

@@ -37,6 +37,10 @@ export interface StreamOwner {
   shouldClose(): boolean;
   /** The connection has more to send than it should. */
   sampleBuffered(): void;
+  /** Of the connection, so far. */
+  readonly bytesWritten: number;
+  /** Puts down what the connection has moved since the stream before this one. */
+  countBytes(info: StreamInfo): void;
   onStreamFinished(stream: ActiveStream): void;
 }
 
@@ -134,6 +138,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   onHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.requestHeaders = headers;
+    this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     try {
       const refusal = this.prepare(headers);
@@ -161,8 +166,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     let mayGoOn = true;
     try {
       if (this.filters !== undefined) {
-        // Filters may keep what they see, so they get a copy of their own.
-        mayGoOn = this.filters.request.body(Buffer.from(chunk), endStream);
+        mayGoOn = this.filters.request.body(chunk, endStream, holdable);
       } else if (this.terminal !== undefined) {
         mayGoOn = this.terminal.onRequestBody(chunk, endStream, holdable);
       }
@@ -205,6 +209,11 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   onCodecError(error: CodecError): void {
     if (this.finished) return;
     this.codecFailed = true;
+    if (isRefusal(error)) {
+      if (error.details === REPLY.absolutePath.details) this.config.stats.rqNonRelativePath.inc();
+      this.reply({ status: error.status, details: error.details });
+      return;
+    }
     this.info.setResponseFlag(ResponseFlag.DownstreamProtocolError);
     this.info.connectionTerminationDetails = error.details;
     if (this.headersEncoded) {
@@ -349,6 +358,9 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   informational(headers: ResponseHeaders): void {
     if (this.finished || this.headersEncoded) return;
+    // The connection manager has answered Expect itself: the upstream's 100 would be a second one.
+    if (!this.config.proxy100Continue) return;
+    this.touch();
     if (this.filters !== undefined) {
       for (const handle of this.filters.handles) {
         try {
@@ -365,6 +377,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   sendHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.finished || this.responseStarted) return;
     this.responseStarted = true;
+    this.touch();
     if (this.info.responseCodeDetails === '') this.info.responseCodeDetails = 'via_upstream';
     this.emitHeaders(headers, endStream, this.filters === undefined);
   }
@@ -373,7 +386,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     if (this.finished || this.replying) return true;
     this.touch();
     if (this.filters === undefined) return this.encodeBody(chunk, endStream, holdable);
-    return this.filters.response.body(Buffer.from(chunk), endStream);
+    return this.filters.response.body(chunk, endStream, holdable);
   }
 
   sendTrailers(trailers: Trailers): void {
@@ -473,8 +486,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       config.stats.rqRejectedViaIpDetection.inc();
       return { status: result.rejectStatus, details: result.details };
     }
-    if (headers.hasKnown(ID_EXPECT) && !this.requestComplete && !config.proxy100Continue)
-      this.continueRequest(headers);
+    if (headers.hasKnown(ID_EXPECT) && !config.proxy100Continue) this.continueRequest(headers);
     const { route } = this;
     if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
     return undefined;
@@ -514,6 +526,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     headers.removeKnown(ID_EXPECT);
     const interim = new ResponseHeaders();
     interim.status = 100;
+    this.config.stats.rqClass[1]?.inc();
     this.encoder.informational(interim);
   }
 
@@ -558,10 +571,10 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
           terminal.onRequestHeaders(headers, endStream && added === undefined);
           if (added !== undefined && !this.finished) terminal.onRequestTrailers(added);
         }),
-      body(chunk, endStream) {
+      body(chunk, endStream, holdable) {
         let mayGoOn = true;
         stream.guard(() => {
-          mayGoOn = terminal.onRequestBody(chunk, endStream, true);
+          mayGoOn = terminal.onRequestBody(chunk, endStream, holdable);
         });
         // From a resumed filter there is no codec on the stack that could be told by the answer.
         if (!mayGoOn && !stream.inRequestBody) stream.pauseRequestBody();
@@ -588,7 +601,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     const stream = this;
     return {
       headers: (headers, endStream) => this.encodeHeaders(headers, endStream),
-      body: (chunk, endStream) => this.encodeBody(chunk, endStream, true),
+      body: (chunk, endStream, holdable) => this.encodeBody(chunk, endStream, holdable),
       trailers: (trailers) => this.encodeTrailers(trailers),
       takeAddedTrailers: () => this.takeAddedTrailers('response'),
       onFilterError: (name, error) => this.onBug(name, error),
@@ -633,7 +646,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   private emitBody(chunk: Buffer, endStream: boolean, holdable: boolean, direct: boolean): void {
     if (direct) this.encodeBody(chunk, endStream, holdable);
-    else this.filters?.response.body(chunk, endStream);
+    else this.filters?.response.body(chunk, endStream, holdable);
   }
 
   private encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
@@ -646,7 +659,9 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     info.firstDownstreamTxByteSent = config.clock.now();
     this.headersEncoded = true;
     const ends = endStream && this.responseTrailers === undefined;
+    const writtenBefore = this.owner.bytesWritten;
     this.encoder.headers(headers, ends);
+    info.downstreamHeaderBytesSent = this.owner.bytesWritten - writtenBefore;
     if (ends) this.finish();
     else if (endStream) this.encodeTrailers(this.responseTrailers as Trailers);
   }
@@ -721,6 +736,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     }
     stats.rqTime.record(Math.round(now - info.start));
     this.owner.giveTimers(this.timers);
+    this.owner.countBytes(info);
     this.completeFilters();
     const { accessLogs } = config;
     for (let i = 0; i < accessLogs.length; i++) {
@@ -751,6 +767,16 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       }
     }
   }
+}
+
+/**
+ * What is well-formed HTTP and refused all the same. The codec finds it, but to Envoy it is no protocol error: no flag, no
+ * body.
+ */
+export function isRefusal({ details }: CodecError): boolean {
+  return (
+    details === 'missing_host_header' || details === 'low_version' || details === 'absolute_path_rejected'
+  );
 }
 
 const SLASH = 0x2f;

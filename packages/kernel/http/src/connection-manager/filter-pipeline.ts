@@ -16,8 +16,8 @@ export interface NamedFilter {
 /** Where a pipeline's output goes, and whom it tells. */
 export interface PipelineSink<H> {
   headers(headers: H, endStream: boolean): void;
-  /** As on the codec seam: false asks for a stop until {@link FilterPipeline}'s owner hears that there is room again. The chunk is the stream's own. */
-  body(chunk: Buffer, endStream: boolean): boolean;
+  /** As on the codec seam: false asks for a stop until {@link FilterPipeline}'s owner hears that there is room again. */
+  body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
   trailers(trailers: Trailers): void;
   /** Trailers that the filter just called has added to a body which ends without any; undefined for none. */
   takeAddedTrailers(): Trailers | undefined;
@@ -81,6 +81,8 @@ export abstract class FilterPipeline<H> {
   bufferLimit: number;
   private readonly stages: readonly Stage[];
   private readonly sink: PipelineSink<H>;
+  /** Some filter has a body hook. */
+  private readonly hearsBody: boolean;
   private headersInHand!: H;
   private headersEnd = false;
   /** Back-pressure has been asked for. */
@@ -90,6 +92,7 @@ export abstract class FilterPipeline<H> {
   constructor(filters: readonly NamedFilter[], sink: PipelineSink<H>, bufferLimit: number) {
     this.stages = filters.map(({ filter, name }) => new Stage(filter, name));
     this.sink = sink;
+    this.hearsBody = filters.some(({ filter }) => this.hasBodyHook(filter));
     this.bufferLimit = bufferLimit;
   }
 
@@ -106,11 +109,16 @@ export abstract class FilterPipeline<H> {
   }
 
   /**
-   * @param chunk the stream's own; it may be kept.
+   * A borrowed chunk: it is copied when a filter looks at bodies, or holds the stream; otherwise it goes straight on.
+   * @param holdable as on the codec seam
    * @returns false to ask the sender to stop until back-pressure ends.
    */
-  body(chunk: Buffer, endStream: boolean): boolean {
-    return this.sink.finished || this.bodyFrom(0, chunk, endStream);
+  body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.sink.finished) return true;
+    if (!this.hearsBody && !this.stages.some((stage) => stage.holdsAnything)) {
+      return this.sink.body(chunk, endStream, holdable);
+    }
+    return this.bodyFrom(0, Buffer.from(chunk), endStream);
   }
 
   trailers(trailers: Trailers): void {
@@ -174,7 +182,7 @@ export abstract class FilterPipeline<H> {
       }
       if (chunk.length === 0 && !endStream) return true;
     }
-    return this.sink.body(chunk, endStream);
+    return this.sink.body(chunk, endStream, true);
   }
 
   /** The filter before `from` has added trailers: the filters behind it see the body end with them. */

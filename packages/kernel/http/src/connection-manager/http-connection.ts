@@ -7,11 +7,12 @@ import type {
   RequestDecoder,
   ResponseEncoder,
   ServerCodecHandler,
+  StreamInfo,
   Timer,
 } from '@dragoman/core';
 import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
-import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
+import { ActiveStream, isRefusal, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
 
@@ -136,7 +137,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     } else if (error.details === HEAD_IDLE.details) {
       stream.onHeadIdle();
     } else {
-      this.config.stats.cxProtocolError.inc();
+      if (!isRefusal(error)) this.config.stats.cxProtocolError.inc();
       stream.onCodecError(error);
     }
   }
@@ -212,7 +213,6 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onStreamFinished(stream: ActiveStream): void {
     this.streams.delete(stream);
-    this.countBytes();
     this.rest();
   }
 
@@ -237,8 +237,16 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.connection.close('flush', 'drained');
   }
 
-  private countBytes(): void {
+  get bytesWritten(): number {
+    return this.connection.bytesWritten;
+  }
+
+  countBytes(info?: StreamInfo): void {
     const { bytesRead, bytesWritten } = this.connection;
+    if (info !== undefined) {
+      info.downstreamWireBytesReceived = bytesRead - this.rxCounted;
+      info.downstreamWireBytesSent = bytesWritten - this.txCounted;
+    }
     this.config.stats.cxRxBytes.add(bytesRead - this.rxCounted);
     this.config.stats.cxTxBytes.add(bytesWritten - this.txCounted);
     this.rxCounted = bytesRead;

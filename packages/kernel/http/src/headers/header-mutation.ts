@@ -124,9 +124,17 @@ export function compileHeaderMutation(
   return new HeaderMutation(removals, edits);
 }
 
+/** A token, RFC 9110 section 5.6.2, in lower case. */
+const TOKEN = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
+
 function compileEdit(option: HeaderValueOption, formatters: FormatterFactory): HeaderEdit {
   const name = (option.header?.key ?? '').toLowerCase();
   if (name === '') throw ConfigError.at('header.key', 'a header name is required');
+  if (!name.startsWith(':') && !TOKEN.test(name))
+    throw ConfigError.at(
+      'header.key',
+      `"${name}" is no header name (RFC 9110 section 5.6.2: letters, digits and !#$%&'*+-.^_\`|~)`,
+    );
   if (isProtected(name)) throw ConfigError.at('header.key', ':-prefixed or host headers may not be modified');
   if (option.append !== undefined && option.appendAction !== AppendAction.APPEND_IF_EXISTS_OR_ADD)
     throw ConfigError.at('append', 'append and append_action may not both be set');

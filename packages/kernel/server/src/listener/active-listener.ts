@@ -306,6 +306,7 @@ class AcceptedConnection implements ConnectionHandler {
       return;
     }
     if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
+    connection.info.filterChain = compiled.info;
     this.chain = new NetworkFilterChain(
       connection,
       compiled,

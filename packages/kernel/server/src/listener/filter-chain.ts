@@ -1,4 +1,10 @@
-import { type Filter, type FilterChain, FilterChainSchema, resolveExtension } from '@dragoman/api';
+import {
+  type Filter,
+  type FilterChain,
+  FilterChainSchema,
+  resolveExtension,
+  type Metadata,
+} from '@dragoman/api';
 import {
   atPath,
   type Connection,
@@ -15,6 +21,8 @@ import {
   ProblemCollector,
   refuseUnsupported,
   type StreamInfo,
+  type ConfigMetadata,
+  type FilterChainInfo,
 } from '@dragoman/core';
 
 const SUPPORTED = new Set([
@@ -28,13 +36,22 @@ const SUPPORTED = new Set([
 
 /** A filter chain of a listener, compiled. */
 export interface CompiledChain {
+  /** For logs. */
+  readonly info: FilterChainInfo;
   readonly name: string;
   readonly transportSocket: DownstreamTransportSocket | undefined;
   readonly filters: readonly { readonly name: string; readonly create: CreateNetworkFilter }[];
 }
 
-/** @throws ConfigError with paths below the chain */
-export function compileChain(config: FilterChain, context: ListenerFactoryContext): CompiledChain {
+/**
+ * @throws ConfigError with paths below the chain
+ * @param listenerMetadata of the listener that the chain belongs to
+ */
+export function compileChain(
+  config: FilterChain,
+  context: ListenerFactoryContext,
+  listenerMetadata: ConfigMetadata,
+): CompiledChain {
   refuseUnsupported(config, FilterChainSchema, SUPPORTED);
   const problems = new ProblemCollector();
   const transportSocket = problems.try('transport_socket', () => compileTransportSocket(config, context));
@@ -49,7 +66,17 @@ export function compileChain(config: FilterChain, context: ListenerFactoryContex
     create: problems.try(`filters[${i}].typed_config`, () => extension.create(message, chainContext)),
   }));
   problems.throwIfAny();
-  return { name: config.name, transportSocket, filters: filters as CompiledChain['filters'] };
+  return {
+    name: config.name,
+    info: { name: config.name, metadata: readMetadata(config.metadata), listenerMetadata },
+    transportSocket,
+    filters: filters as CompiledChain['filters'],
+  };
+}
+
+/** `filter_metadata` by namespace. */
+export function readMetadata(metadata: Metadata | undefined): ConfigMetadata {
+  return new Map(Object.entries(metadata?.filterMetadata ?? {})) as ConfigMetadata;
 }
 
 interface Resolved {

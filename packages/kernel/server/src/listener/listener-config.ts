@@ -9,7 +9,7 @@ import {
   type WorkerContext,
 } from '@dragoman/core';
 import { type BindTarget, readBindTarget } from './addresses.ts';
-import { type CompiledChain, compileChain } from './filter-chain.ts';
+import { type CompiledChain, compileChain, readMetadata } from './filter-chain.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import { readSocketTuning, type SocketTuning } from './socket-options.ts';
 
@@ -104,20 +104,23 @@ export function compileListener(config: Listener, context: WorkerContext): Compi
     trafficDirection,
     secure: false,
   };
+  const metadata = readMetadata(config.metadata);
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
   const chains = config.filterChains.map((chain, i) => {
     const path = `filter_chains[${i}]`;
     return {
       match: chain.filterChainMatch,
       path,
-      chain: problems.try(path, () => compileChain(chain, listenerContext)),
+      chain: problems.try(path, () => compileChain(chain, listenerContext, metadata)),
     };
   });
   const { defaultFilterChain } = config;
   const fallback =
     defaultFilterChain === undefined
       ? undefined
-      : problems.try('default_filter_chain', () => compileChain(defaultFilterChain, listenerContext));
+      : problems.try('default_filter_chain', () =>
+          compileChain(defaultFilterChain, listenerContext, metadata),
+        );
   const listenerFilters = config.listenerFilters.map((filter, i) =>
     problems.try(`listener_filters[${i}]`, () => compileListenerFilter(filter, listenerContext)),
   );

@@ -29,9 +29,18 @@ class ConnectionFacts implements UpstreamConnectionInfo {
   connectStart = 0;
   connectComplete = 0;
   handshakeComplete = 0;
+  connection!: Connection;
 
   constructor(remoteAddress: Address) {
     this.remoteAddress = remoteAddress;
+  }
+
+  get bytesRead(): number {
+    return this.connection.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.connection.bytesWritten;
   }
 }
 
@@ -79,6 +88,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     this.facts.connectStart = this.openedAt;
     this.connection = context.connector.connect(context.connectOptions(host.address), this);
     this.codec = context.createCodec(this.connection, this, context.http.codec);
+    this.facts.connection = this.connection;
     this.facts.id = this.connection.info.id;
     this.facts.protocol = this.codec.protocol;
     this.timer.enable(context.connectTimeoutMs);

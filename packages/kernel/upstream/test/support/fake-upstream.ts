@@ -136,6 +136,7 @@ export class FakeCodec implements ClientCodec {
     this.activeStreams = 1;
     this.decoder = decoder;
     return {
+      responseHeadBytes: 0,
       headers: () => {},
       body: () => true,
       trailers: () => {},
