@@ -240,7 +240,8 @@ export class SocketConnection implements Connection {
       this.awaitingFlush = true;
       // An empty write behind the others: its callback says that they are done. Only a connection that is behind
       // pays for it; a callback on each write would cost every response a tick.
-      this.socket.write(EMPTY, this.onFlushed);
+      if (this.socket.writableEnded) this.socket.once('finish', this.onFlushed);
+      else this.socket.write(EMPTY, this.onFlushed);
     }
     return false;
   }
@@ -248,6 +249,8 @@ export class SocketConnection implements Connection {
   private readonly onFlushed = (): void => {
     this.awaitingFlush = false;
     if (this.closing || !this.writableDue) return;
+    // What was written behind that empty write may be a chunk whose owner waits for just this.
+    if (!this.waitForRoom(0)) return;
     this.writableDue = false;
     this.guard(notifyWritable);
   };
