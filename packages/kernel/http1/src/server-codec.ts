@@ -230,7 +230,8 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   /** What the peer has sent so far, or may be about to send, rules out another request after this response. */
   mustCloseAfter(stream: ServerStream, endStream: boolean): boolean {
     if (this.closing || stream.expectContinue) return true;
-    if (this.input === Input.wait) return this.peerEnded && !this.hasPending;
+    // While bytes are being looked at, nobody knows whether they hold another request.
+    if (this.input === Input.wait) return this.peerEnded && !this.hasPending && !this.pumping;
     return endStream && this.input === Input.fixed && this.remaining > this.options.maxDrainBytes;
   }
 

@@ -257,6 +257,16 @@ describe('errors in the middle', () => {
     expect(rig.connection.out.match(/connection: close/g)).toHaveLength(1);
   });
 
+  it('answers them all, also when one is answered at once', async () => {
+    const rig = serverRig();
+    rig.feed(GET + GET + GET);
+    rig.codec.onPeerEnd();
+    rig.onRequest = (exchange) => exchange.encoder.headers(response(200), true);
+    rig.exchanges[0]?.encoder.headers(response(200), true);
+    await settled();
+    expect([rig.exchanges.length, rig.done]).toEqual([3, 1]);
+  });
+
   it('resets the stream when the connection is gone, and ignores what comes late', () => {
     const rig = serverRig();
     rig.feed(post(5));
