@@ -191,6 +191,8 @@ export class ClientConnection extends CodecBase implements ClientCodec {
       this.complete();
     } else if (this.input !== Input.wait || !this.stream.requestDone) {
       this.terminate('connection-termination', this.closeReason ?? '');
+      // The end may have waited for a slow receiver: by now nobody else would close.
+      this.connection.close('now');
     } else this.complete();
   }
 

@@ -212,6 +212,17 @@ describe('the end of the connection', () => {
     expect(rig.completed).toEqual([false]);
   });
 
+  it('closes when it cuts a response whose receiver had stopped: by then nobody else does', () => {
+    const rig = clientRig();
+    const { answer, encoder } = rig.send(get());
+    answer.accept = false;
+    rig.feed('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345');
+    rig.codec.onPeerEnd();
+    expect([answer.reset, rig.connection.open]).toEqual([undefined, true]);
+    encoder.resumeBody();
+    expect([answer.reset, rig.connection.open]).toEqual(['connection-termination: ', false]);
+  });
+
   it('gives up the buffer of a last chunk that is kept: nobody may be left to say when it has gone', () => {
     const rig = clientRig();
     rig.connection.holdable = true;
