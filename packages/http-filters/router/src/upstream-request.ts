@@ -84,8 +84,10 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
       return !this.stopped;
     }
     if (endStream) this.markSent();
-    this.stopped = !encoder.body(chunk, endStream, holdable);
-    return !this.stopped;
+    const mayGoOn = encoder.body(chunk, endStream, holdable);
+    // A filter that lets go of several chunks does not heed the stop between them: a later yes does not end it.
+    if (!mayGoOn) this.stopped = true;
+    return mayGoOn;
   }
 
   trailers(trailers: Trailers): void {
