@@ -1,5 +1,5 @@
 import type { TerminalHttpStream } from '@dragoman/core';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ask, ManagerRig, ok, respond } from './manager-rig.ts';
 
 /** Takes requests and answers none by itself. */
@@ -251,6 +251,35 @@ describe('the end of a connection', () => {
     await busy.run();
     expect([busy.response.header('connection'), busy.closed]).toEqual(['close', true]);
     expect(busy.stat('downstream_cx_drain_close')).toBe(1);
+  });
+
+  test.each([
+    ['draining', {}],
+    ['max_connection_duration', { max_connection_duration: '5s' }],
+  ])('%s lets a request through whose head is half read', async (what, common) => {
+    const rig = new ManagerRig({ manager: { common_http_protocol_options: common } });
+    await rig.send('POST / HTTP/1.1\r\nhost: a.t');
+    if (what === 'draining') rig.context.drain.start();
+    else await rig.advance(5000);
+    await rig.send('est\r\ncontent-length: 2\r\n\r\nhi');
+    const { status, header } = rig.response;
+    expect([status, header('connection'), rig.closed]).toEqual([200, 'close', true]);
+  });
+
+  test('idle_timeout does not run while the end of the connection is awaited', async () => {
+    const rig = new ManagerRig({
+      manager: { common_http_protocol_options: { idle_timeout: '1s' } },
+      upstream: { headers: (stream) => ok(stream) },
+    });
+    const { server } = rig.pair;
+    // In memory nothing is ever awaited: here the peer never reads.
+    vi.spyOn(server, 'close').mockImplementation(() => {
+      vi.spyOn(server, 'open', 'get').mockReturnValue(false);
+    });
+    await rig.request('GET / HTTP/1.1', 'connection: close');
+    expect(server.open).toBe(false);
+    await rig.advance(5000);
+    expect(rig.stat('downstream_cx_idle_timeout')).toBe(0);
   });
 
   test('connection: close of the client', async () => {

@@ -150,7 +150,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private rest(): void {
     if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
     if (this.closing) this.connection.close('flush-and-wait');
-    else if (this.config.idleTimeoutMs > 0) this.idleTimer.enable(this.config.idleTimeoutMs);
+    else if (this.config.idleTimeoutMs > 0 && this.connection.open) {
+      this.idleTimer.enable(this.config.idleTimeoutMs);
+    }
     // What the peer sent ahead is read later; it may be no more than the beginning of a head.
     if (this.codec.headPending) this.watchHead();
   }
@@ -227,12 +229,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.config.stats.cxMaxDurationReached.inc();
     this.closing = true;
     this.codec.startDrain();
-    if (this.streams.size === 0) this.connection.close('flush', 'max_connection_duration_reached');
+    if (this.streams.size === 0 && !this.codec.headPending) {
+      this.connection.close('flush', 'max_connection_duration_reached');
+    }
   }
 
-  /** A connection between two requests can go at once; one in the middle says so with its response. */
+  /** A connection between two requests can go at once; one in the middle, be it of a head, says so with its response. */
   private onDrain(): void {
-    if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
+    if (this.streams.size > 0 || this.codec.activeStreams > 0 || this.codec.headPending) return;
     this.config.stats.cxDrainClose.inc();
     this.connection.close('flush', 'drained');
   }
