@@ -31,6 +31,11 @@ export class Address {
     return new Address(version === 4 ? 'ipv4' : 'ipv6', bare, port, '');
   }
 
+  /** An IPv4 address in its usual form, which is not checked: for what the kernel has named. */
+  static ipv4(ip: string, port: number): Address {
+    return new Address('ipv4', ip, port, '');
+  }
+
   /** A Unix socket; an abstract one begins with `@`. */
   static pipe(path: string): Address {
     return new Address('pipe', '', 0, path);

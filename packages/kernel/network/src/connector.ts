@@ -55,7 +55,7 @@ export class SocketConnector implements Connector {
       noDelay: true,
       keepAlive: keepAlive?.enabled ?? false,
       keepAliveInitialDelay: keepAlive?.initialDelayMs ?? 0,
-      onread: { buffer: connection.nextBuffer, callback: connection.onRead },
+      onread: { buffer: connection.link.nextBuffer, callback: connection.link.onRead },
     };
     const target =
       address.family === 'pipe'

@@ -14,6 +14,7 @@ import {
 import type { Dispatcher } from './dispatcher.ts';
 import { type ReadBuffers, SHARED_READ_BYTES } from './read-buffers.ts';
 import { describeSocketError } from './socket-errors.ts';
+import { SocketLink, type SocketUser } from './socket-link.ts';
 
 /** What the connections of one thread share. */
 export interface NetworkContext {
@@ -52,12 +53,16 @@ export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
  * A {@link Connection} on a Node socket. The socket reads into a buffer that we lend it (`onread`), so that no buffer is
  * allocated for a read; where a socket cannot (wrapped ones), `data` events deliver buffers of their own.
  */
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, SocketUser {
   readonly info: ConnectionInfo;
   delayedCloseMs: number;
   bytesRead = 0;
   bytesWritten = 0;
+  /** What a socket that reads into our buffers takes as its `onread`. */
+  readonly link: SocketLink = new SocketLink(this);
   private socket!: Socket;
+  /** No layer of another protocol between us and the kernel, which has all that was written once Node has none of it. */
+  private plain = false;
   private handler: ConnectionHandler;
   private readonly context: NetworkContext;
   private readonly options: SocketConnectionOptions;
@@ -108,24 +113,25 @@ export class SocketConnection implements Connection {
    * For `net.Socket`'s `onread.buffer`: asked after every read; the buffer for the next one, or undefined to go on with the
    * same (which spares the way into C++).
    */
-  readonly nextBuffer = (): Buffer | undefined => {
+  nextBuffer(): Buffer | undefined {
     if (this.bulkWanted !== (this.bulk !== undefined) && !this.held) this.switchBuffer();
     if (this.lentBuffer === this.readBuffer) return undefined;
     this.lentBuffer = this.readBuffer;
     return this.readBuffer;
-  };
+  }
 
   /** For `net.Socket`'s `onread.callback`. */
-  readonly onRead = (size: number, buffer: Uint8Array): boolean => {
+  onRead(size: number, buffer: Uint8Array): boolean {
     if (this.closing) return true;
     this.holdable = buffer !== this.context.buffers.shared;
     this.deliver((buffer as Buffer).subarray(0, size));
     return this.pauses === 0;
-  };
+  }
 
-  /** Ties this connection to its socket. `usesOnRead` says whether the socket was made with {@link onRead}. */
+  /** Ties this connection to its socket. `usesOnRead` says whether the socket was made with {@link link}. */
   attach(socket: Socket, usesOnRead: boolean): void {
     this.socket = socket;
+    this.plain = usesOnRead;
     if (!usesOnRead) {
       socket.on('data', (chunk: Buffer) => {
         if (this.closing) return;
@@ -133,9 +139,7 @@ export class SocketConnection implements Connection {
         this.deliver(chunk);
       });
     }
-    socket.on('end', this.onSocketEnd);
-    socket.on('error', this.onSocketError);
-    socket.on('close', this.onSocketClose);
+    this.link.tie(socket);
   }
 
   get open(): boolean {
@@ -240,20 +244,20 @@ export class SocketConnection implements Connection {
       this.awaitingFlush = true;
       // An empty write behind the others: its callback says that they are done. Only a connection that is behind
       // pays for it; a callback on each write would cost every response a tick.
-      if (this.socket.writableEnded) this.socket.once('finish', this.onFlushed);
-      else this.socket.write(EMPTY, this.onFlushed);
+      if (this.socket.writableEnded) this.socket.once('finish', () => this.onFlushed());
+      else this.socket.write(EMPTY, () => this.onFlushed());
     }
     return false;
   }
 
-  private readonly onFlushed = (): void => {
+  private onFlushed(): void {
     this.awaitingFlush = false;
     if (this.closing || !this.writableDue) return;
     // What was written behind that empty write may be a chunk whose owner waits for just this.
     if (!this.waitForRoom(0)) return;
     this.writableDue = false;
     this.guard(notifyWritable);
-  };
+  }
 
   end(): void {
     if (this.closing) return;
@@ -280,24 +284,33 @@ export class SocketConnection implements Connection {
         this.socket.resetAndDestroy();
         break;
       case 'flush':
-        this.socket.destroySoon();
-        this.startDelayedClose();
+        this.closeWhenSent();
         break;
       case 'flush-and-wait':
         if (this.ended || this.delayedCloseMs <= 0) {
-          this.socket.destroySoon();
-        } else {
-          // What the peer still sends is read and dropped, so that closing does not reset it before it has read the answer.
-          this.socket.end();
-          // Not over a held chunk, though: the next read would write into it.
-          if (!this.held) {
-            this.pauses = 0;
-            this.socket.resume();
-          }
+          this.closeWhenSent();
+          break;
+        }
+        // What the peer still sends is read and dropped, so that closing does not reset it before it has read the answer.
+        this.socket.end();
+        // Not over a held chunk, though: the next read would write into it.
+        if (!this.held) {
+          this.pauses = 0;
+          this.socket.resume();
         }
         this.startDelayedClose();
         break;
     }
+  }
+
+  private closeWhenSent(): void {
+    if (this.plain && this.socket.writableLength === 0 && !this.socket.connecting) {
+      // Closing sends what the kernel has and then our end: a shutdown before it would only cost a system call and two turns.
+      this.socket.destroy();
+      return;
+    }
+    this.socket.destroySoon();
+    this.startDelayedClose();
   }
 
   /** Closes when nothing has moved for `delayedCloseMs`; 0 waits without bound for what is pending. */
@@ -391,20 +404,21 @@ export class SocketConnection implements Connection {
 
   // --- Events ----------------------------------------------------------------------------------------------------
 
-  private readonly onSocketEnd = (): void => {
+  onSocketEnd(): void {
     this.ended = true;
     if (this.closing) {
-      this.socket.destroySoon();
+      if (this.plain && this.socket.writableLength === 0) this.socket.destroy();
+      else this.socket.destroySoon();
       return;
     }
     this.guard(notifyEnd);
-  };
+  }
 
-  private readonly onSocketError = (error: NodeJS.ErrnoException): void => {
+  onSocketError(error: NodeJS.ErrnoException): void {
     if (this.closeReason === '' && !this.closing) this.closeReason = describeSocketError(error);
-  };
+  }
 
-  private readonly onSocketClose = (): void => {
+  onSocketClose(): void {
     if (this.closed) return;
     this.closed = true;
     this.closing = true;
@@ -416,7 +430,7 @@ export class SocketConnection implements Connection {
     this.bulk = undefined;
     this.held = false;
     this.guard(notifyClose);
-  };
+  }
 
   /** Runs `event` as one event of this connection: output is gathered, a bug costs the connection. */
   run(event: () => void): void {

@@ -157,6 +157,22 @@ describe('a listener', () => {
     expect(listener.address.text).toBe(path);
   });
 
+  it.each([
+    ['0.0.0.0', '127.0.0.1', '127.0.0.1'],
+    ['0.0.0.0', '127.0.0.2', '127.0.0.2'],
+    ['::', '::1', '::1'],
+    ['::', '127.0.0.1', '127.0.0.1'],
+    ['::1', '::1', '::1'],
+  ])('on %s tells which address %s was dialled', async (bound, dialled, seen) => {
+    const { listener, next } = await listen(Address.ip(bound, 0));
+    const { port } = listener.address;
+    const client = await dial(Address.ip(dialled, port));
+    const { info } = (await next()).connection;
+    expect(info.localAddress).toEqual(Address.ip(seen, port));
+    expect(info.remoteAddress).toEqual(Address.ip(client.localAddress as string, client.localPort as number));
+    expect(info.directRemoteAddress).toBe(info.remoteAddress);
+  });
+
   it('rejects a port that is taken with EADDRINUSE', async () => {
     const { listener } = await listen();
     await expect(listen(listener.address)).rejects.toMatchObject({ code: 'EADDRINUSE' });
@@ -325,6 +341,39 @@ describe('a connection', () => {
     expect(String(answer)).toBe('still here');
     await server.until(() => server.closed !== undefined);
     expect(server.closed).toBe('local:');
+  });
+
+  it.each([10, 200_000])('closes after %i bytes without the peer’s doing (flush)', async (bytes) => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    let got = 0;
+    client.on('data', (data) => {
+      got += data.length;
+    });
+    const server = await next();
+    server.connection.run(() => {
+      server.connection.writeBody(Buffer.alloc(bytes), false);
+      server.connection.close('flush', 'test');
+    });
+    await Promise.all([once(client, 'end'), server.until(() => server.closed !== undefined)]);
+    expect(got).toBe(bytes);
+    expect(server.closed).toBe('local:test');
+    // The client has not ended its side: nobody waited for it.
+    expect(client.writable).toBe(true);
+  });
+
+  it('is told nothing by its socket once that has closed', async () => {
+    const { listener, next } = await listen();
+    await dial(listener.address);
+    const { connection, until } = await next().then((server) => ({
+      connection: server.connection,
+      until: () => server.until(() => server.closed !== undefined),
+    }));
+    connection.close('now');
+    await until();
+    expect(connection.link.nextBuffer()).toBeUndefined();
+    expect(connection.link.onRead(1, context.buffers.shared)).toBe(true);
+    expect(connection.bytesRead).toBe(0);
   });
 
   it('lets the peer read the answer although it still sends (flush-and-wait)', async () => {
