@@ -16,7 +16,7 @@ import {
   type SocketConnection,
   TcpListener,
 } from '@dragoman/network';
-import { type CompiledChain, NetworkFilterChain } from './filter-chain.ts';
+import { type CompiledChain, type InfoSource, NetworkFilterChain } from './filter-chain.ts';
 import type { BindTarget } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { createListenerStats, type ListenerStats } from './listener-stats.ts';
@@ -38,7 +38,10 @@ export class ActiveListener implements AcceptHandler {
   readonly compiled: CompiledListener;
   private readonly network: NetworkContext;
   private readonly logger: Logger;
+  private readonly filterLogger: Logger;
   private readonly stats: ListenerStats;
+  /** The runtime key of this listener's own limit. */
+  private readonly limitKey: string;
   private readonly count: ConnectionCount;
   private readonly sockets: TcpListener[] = [];
   private readonly connections = new Set<AcceptedConnection>();
@@ -56,6 +59,8 @@ export class ActiveListener implements AcceptHandler {
     this.compiled = compiled;
     this.network = network;
     this.logger = compiled.context.loggers.logger('conn_handler');
+    this.filterLogger = compiled.context.loggers.logger('filter');
+    this.limitKey = `envoy.resource_limits.listener.${compiled.name}.connection_limit`;
     this.stats = createListenerStats(compiled.context.listenerScope, workerName);
     this.count = count;
   }
@@ -126,8 +131,13 @@ export class ActiveListener implements AcceptHandler {
     this.stats.workerCxActive.inc();
     this.count.active++;
     this.count.total++;
-    const accepted = new AcceptedConnection(connection, this.compiled, this.stats, this.network, (closed) =>
-      this.onClosed(closed),
+    const accepted = new AcceptedConnection(
+      connection,
+      this.compiled,
+      this.stats,
+      this.network,
+      this.filterLogger,
+      this.closed,
     );
     this.connections.add(accepted);
     // Before anything can fail: a connection that a filter's bug closes is reported to its handler like any other.
@@ -141,11 +151,8 @@ export class ActiveListener implements AcceptHandler {
   }
 
   private overLimit(runtime: Runtime): boolean {
-    const { name, ignoreGlobalLimit } = this.compiled;
-    const own = runtime.getInteger(
-      `envoy.resource_limits.listener.${name}.connection_limit`,
-      Number.MAX_SAFE_INTEGER,
-    );
+    const { ignoreGlobalLimit } = this.compiled;
+    const own = runtime.getInteger(this.limitKey, Number.MAX_SAFE_INTEGER);
     if (this.connections.size >= own) {
       this.stats.cxOverflow.inc();
       return true;
@@ -158,7 +165,8 @@ export class ActiveListener implements AcceptHandler {
     return false;
   }
 
-  private onClosed(accepted: AcceptedConnection): void {
+  /** One for all connections. */
+  private readonly closed = (accepted: AcceptedConnection): void => {
     this.connections.delete(accepted);
     this.count.active--;
     this.stats.cxActive.dec();
@@ -166,16 +174,17 @@ export class ActiveListener implements AcceptHandler {
     this.stats.cxDestroy.inc();
     this.stats.cxLengthMs.record(Math.round(this.network.clock.now() - accepted.start0));
     if (this.connections.size === 0) this.emptied?.resolve();
-  }
+  };
 }
 
 /** An accepted connection: peeked at by listener filters, then handed to its filter chain. */
-class AcceptedConnection implements ConnectionHandler {
+class AcceptedConnection implements ConnectionHandler, InfoSource {
   readonly connection: SocketConnection;
   readonly start0: number;
   private readonly listener: CompiledListener;
   private readonly stats: ListenerStats;
   private readonly network: NetworkContext;
+  private readonly filterLogger: Logger;
   private readonly onClosed: (accepted: AcceptedConnection) => void;
   private chain: NetworkFilterChain | undefined = undefined;
   private streamInfo: StreamInfo | undefined = undefined;
@@ -190,12 +199,14 @@ class AcceptedConnection implements ConnectionHandler {
     listener: CompiledListener,
     stats: ListenerStats,
     network: NetworkContext,
+    filterLogger: Logger,
     onClosed: (accepted: AcceptedConnection) => void,
   ) {
     this.connection = connection;
     this.listener = listener;
     this.stats = stats;
     this.network = network;
+    this.filterLogger = filterLogger;
     this.onClosed = onClosed;
     this.start0 = network.clock.now();
   }
@@ -251,7 +262,8 @@ class AcceptedConnection implements ConnectionHandler {
     this.onClosed(this);
   }
 
-  private get info(): StreamInfo {
+  /** Made when somebody asks. */
+  get info(): StreamInfo {
     this.streamInfo ??= new StreamInfo(this.connection.info, this.connection.info.startTime, this.start0);
     return this.streamInfo;
   }
@@ -307,12 +319,7 @@ class AcceptedConnection implements ConnectionHandler {
     }
     if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
     connection.info.filterChain = compiled.info;
-    this.chain = new NetworkFilterChain(
-      connection,
-      compiled,
-      () => this.info,
-      this.listener.context.loggers.logger('filter'),
-    );
+    this.chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
   }
 
   private log(): void {

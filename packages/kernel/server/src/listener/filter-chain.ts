@@ -144,14 +144,19 @@ function compileTransportSocket(
   return socket;
 }
 
+/** Has a connection's stream info, which is made only when somebody asks for it. */
+export interface InfoSource {
+  readonly info: StreamInfo;
+}
+
 /** The filters of one connection. Bytes go through them in order until one pauses or the terminal one takes them. */
 export class NetworkFilterChain implements ConnectionHandler {
   private readonly slots: FilterSlot[];
   private closed = false;
 
-  constructor(connection: Connection, chain: CompiledChain, info: () => StreamInfo, logger: Logger) {
+  constructor(connection: Connection, chain: CompiledChain, source: InfoSource, logger: Logger) {
     this.slots = chain.filters.map(
-      ({ name, create: make }, index) => new FilterSlot(this, connection, name, index, info, make),
+      ({ name, create: make }, index) => new FilterSlot(this, connection, name, index, source, make),
     );
     this.logger = logger;
     this.connection = connection;
@@ -259,30 +264,30 @@ class FilterSlot implements NetworkFilterConnection {
   endHeld = false;
   /** What is held has not been seen by this filter. */
   heldOwn = true;
-  private held: Buffer[] = [];
+  private held: Buffer[] | undefined = undefined;
   private paused = false;
   private readonly chain: NetworkFilterChain;
   private readonly index: number;
-  private readonly makeInfo: () => StreamInfo;
+  private readonly source: InfoSource;
 
   constructor(
     chain: NetworkFilterChain,
     connection: Connection,
     name: string,
     index: number,
-    makeInfo: () => StreamInfo,
+    source: InfoSource,
     make: CreateNetworkFilter,
   ) {
     this.chain = chain;
     this.connection = connection;
     this.name = name;
     this.index = index;
-    this.makeInfo = makeInfo;
+    this.source = source;
     this.filter = make(this);
   }
 
   get info(): StreamInfo {
-    return this.makeInfo();
+    return this.source.info;
   }
 
   resume(): void {
@@ -291,6 +296,7 @@ class FilterSlot implements NetworkFilterConnection {
 
   /** Keeps a copy; the peer is not read until the filter resumes, so that at most one read's bytes wait. */
   hold(data: Buffer): void {
+    this.held ??= [];
     this.held.push(Buffer.from(data));
     if (!this.paused) {
       this.paused = true;
@@ -300,11 +306,11 @@ class FilterSlot implements NetworkFilterConnection {
 
   takeHeld(): Buffer | undefined {
     const { held } = this;
-    this.held = [];
+    this.held = undefined;
     if (this.paused) {
       this.paused = false;
       this.connection.resumeReading();
     }
-    return held.length === 0 ? undefined : Buffer.concat(held);
+    return held === undefined ? undefined : Buffer.concat(held);
   }
 }
