@@ -287,6 +287,21 @@ describe('the end of a connection', () => {
     expect([rig.response.header('connection'), rig.closed]).toEqual(['close', true]);
   });
 
+  test.each([
+    ['nothing when the client announced its last request and has sent it', {}, '', 'flush'],
+    [
+      'the end of a client which may still send',
+      { max_requests_per_connection: 1 },
+      'x-y: z',
+      'flush-and-wait',
+    ],
+  ])('waits for %s', async (_what, common, line, mode) => {
+    const rig = new ManagerRig({ manager: { common_http_protocol_options: common } });
+    const close = vi.spyOn(rig.pair.server, 'close');
+    await rig.request('GET / HTTP/1.1', line === '' ? 'connection: close' : line);
+    expect(close.mock.calls[0]?.[0]).toBe(mode);
+  });
+
   test('a connection that is gone leaves no timer', async () => {
     const rig = await ask({
       manager: {

@@ -23,6 +23,11 @@ export interface Http1ServerCodec extends ServerCodec {
   refuseHead(error: CodecError): void;
   /** The response is complete and the rest of its request is being read and thrown away. */
   readonly draining: boolean;
+  /**
+   * Set when the connection is done: the peer had announced its last request (`connection: close`, HTTP/1.0), and all of it has been
+   * read. Then nothing is on its way which could reset the connection before the peer has read the answer.
+   */
+  readonly peerDone: boolean;
 }
 
 /** RFC 9112 section 2.2: an empty line before a request is ignored. Two of them are. */
@@ -39,6 +44,9 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   private leading = 0;
   private drained = 0;
   private drain = false;
+  peerDone = false;
+  /** The request in hand is the last, its sender said. */
+  private lastRequest = false;
   /** The response in hand, or the next one, is the last. */
   closing = false;
   /** Stop at the end of the exchange: set once the owner has been told. */
@@ -128,7 +136,8 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
       return end;
     }
     this.leading = 0;
-    if (head.close || (head.http10 && !head.keepAlive)) this.closing = true;
+    this.lastRequest = head.close || (head.http10 && !head.keepAlive);
+    if (this.lastRequest) this.closing = true;
     const stream = new ServerStream(this, head.http10);
     stream.requestHeadBytes = next - start;
     stream.isHead = head.isHead;
@@ -326,6 +335,7 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
     if (this.finished) return;
     this.finished = true;
     this.drain = false;
+    this.peerDone = this.lastRequest && this.input === Input.wait && !this.hasPending;
     this.stopInput();
     this.handler.onConnectionDone();
   }

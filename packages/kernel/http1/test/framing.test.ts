@@ -266,6 +266,25 @@ describe('how a response is framed', () => {
     expect(told.done).toBe(1);
   });
 
+  it.each([
+    ['GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', true],
+    ['POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi', true],
+    ['POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', true],
+    [OLD, true],
+    // Half of the request is still to come.
+    ['POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nh', false],
+    // It sends more than it had announced.
+    [`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n${GET}`, false],
+    // We end the connection, not the peer.
+    [GET, false],
+  ])('knows whether the peer of %j may still send', (bytes, peerDone) => {
+    const rig = serverRig({ acceptHttp10: true });
+    rig.feed(bytes);
+    rig.codec.startDrain();
+    rig.exchanges[0]?.encoder.headers(response(200), true);
+    expect([rig.done, rig.codec.peerDone]).toEqual([1, peerDone]);
+  });
+
   it('writes names in proper case', () => {
     const rig = serverRig({ headerKeyFormat: 'proper_case_words' });
     rig.feed(GET);

@@ -177,7 +177,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   onConnectionDone(): void {
-    this.connection.close('flush-and-wait');
+    // As Envoy does: there is nothing to wait for when the peer has said and sent all.
+    this.connection.close(this.codec.peerDone ? 'flush' : 'flush-and-wait');
   }
 
   // --- StreamOwner -----------------------------------------------------------------------------------------------------
