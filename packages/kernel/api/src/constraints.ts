@@ -109,6 +109,8 @@ export class ConstraintChecker {
   readonly problems: ConfigProblem[] = [];
   readonly path: PathStep[] = [];
   readonly registry: Registry;
+  /** Messages with fields that the API does not know, when those are looked for. */
+  messagesWithUnknownFields = 0;
   readonly #options: CheckOptions;
 
   constructor(options: CheckOptions = {}) {
@@ -197,6 +199,7 @@ export class ConstraintChecker {
   #unknown(message: Message, desc: DescMessage): void {
     const how = this.#options.unknownFields ?? 'ignore';
     if (how === 'ignore') return;
+    this.messagesWithUnknownFields++;
     const numbers = [...new Set((message.$unknown ?? []).map((field) => field.no))].join(', ');
     this.report(
       `${desc.typeName} has no field number ${numbers}`,

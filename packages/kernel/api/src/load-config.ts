@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type DescMessage, fromBinary, fromJson, type MessageShape, type Registry } from '@bufbuild/protobuf';
 import { ConfigError, type ConfigProblem, compileRegex } from '@dragoman/core';
 import { bootstrapVisitors, checkBootstrap } from './check-bootstrap.ts';
-import { checkConstraints, type Visitor } from './constraints.ts';
+import { ConstraintChecker, type Visitor } from './constraints.ts';
 import { type Bootstrap, BootstrapSchema } from './gen/index.ts';
 import { readJson } from './json-source.ts';
 import { mergeMessages } from './merge.ts';
@@ -43,6 +43,8 @@ export interface LoadedConfig<T> {
   message: T;
   /** Deprecated fields (each once), fields ignored. */
   warnings: ConfigProblem[];
+  /** Messages with unknown fields that `allowUnknownStaticFields` let through (Envoy: `server.static_unknown_fields`). */
+  messagesWithUnknownFields: number;
   /** The file or the name given for the text. */
   file: string | undefined;
   format: ConfigFormat;
@@ -80,6 +82,7 @@ class Document<S extends DescMessage> {
   /** Those of the problems that are about a key which is no field. */
   readonly unknownKeys = new Set<ConfigProblem>();
   message: MessageShape<S> | undefined;
+  messagesWithUnknownFields = 0;
   #text = '';
   #source: Source | undefined;
 
@@ -158,6 +161,7 @@ class Document<S extends DescMessage> {
       this.problems.push(placed);
       if (aboutKey) this.unknownKeys.add(placed);
     }
+    this.messagesWithUnknownFields = normaliser.messagesWithUnknownFields;
     for (const problem of normaliser.warnings) this.warnings.push(this.placed(problem, 'key'));
     if (json === undefined) return;
     try {
@@ -180,6 +184,21 @@ class Document<S extends DescMessage> {
     if (found === undefined) return this.file === undefined ? problem : { ...problem, file: this.file };
     return { ...problem, ...this.placeAt(found.offset) };
   }
+}
+
+/**
+ * The same path in the overlay: its lists were appended, so their elements have lower numbers there. An element of
+ * the base's own is not in it at all.
+ */
+function overlaySteps(base: Document<DescMessage>, steps: readonly PathStep[]): readonly PathStep[] {
+  const at = steps.findIndex((step) => typeof step === 'number');
+  if (at < 0) return steps;
+  const list = steps.slice(0, at);
+  const isElement = (index: number) => base.find([...list, index], 'value')?.depth === at + 1;
+  const wanted = steps[at] as number;
+  let count = 0;
+  while (count <= wanted && isElement(count)) count++;
+  return count > wanted ? list : [...list, wanted - count, ...steps.slice(at + 1)];
 }
 
 function readContent(file: string): Uint8Array {
@@ -224,17 +243,22 @@ export function loadConfig<S extends DescMessage>(
   const loaded: LoadedConfig<MessageShape<S>> = {
     message,
     warnings: documents.flatMap((document) => document.warnings),
+    messagesWithUnknownFields: documents.reduce(
+      (sum, document) => sum + document.messagesWithUnknownFields,
+      0,
+    ),
     file: first.file,
     format: first.format,
     place(path, part = 'value') {
       const steps = parsePath(path);
-      let best: { document: Document<S>; offset: number; depth: number } | undefined;
-      for (const document of documents) {
-        const found = document.find(steps, part);
-        if (found !== undefined && (best === undefined || found.depth > best.depth))
-          best = { document, ...found };
-      }
-      return best?.document.placeAt(best.offset);
+      const found = first.find(steps, part);
+      const over = second?.find(overlaySteps(first, steps), part);
+      // What stands in both is the overlay's: it came last. What is in neither is missed where the base would have it.
+      const isOver = over !== undefined && (found === undefined || over.depth > found.depth);
+      const inBoth = over !== undefined && over.depth === steps.length;
+      if (second !== undefined && over !== undefined && (isOver || inBoth))
+        return second.placeAt(over.offset);
+      return found === undefined ? undefined : first.placeAt(found.offset);
     },
   };
 
@@ -243,11 +267,14 @@ export function loadConfig<S extends DescMessage>(
     isBootstrap ? (message as unknown as Bootstrap) : undefined,
     options.checkRegex ?? compileRegex,
   );
-  const problems = checkConstraints(schema, message, {
+  const checker = new ConstraintChecker({
     registry: options.registry,
     unknownFields: options.allowUnknownStaticFields ? 'warning' : 'error',
     visitors,
   });
+  checker.message(message, schema);
+  loaded.messagesWithUnknownFields += checker.messagesWithUnknownFields;
+  const { problems } = checker;
   if (isBootstrap) problems.push(...checkBootstrap(message as unknown as Bootstrap));
   const located = problems.map((problem) => locate(loaded, problem));
   const errors = located.filter((problem) => problem.severity !== 'warning');

@@ -73,6 +73,9 @@ export const hasCustomJson = (desc: DescMessage): boolean => CUSTOM_JSON.has(des
  * forgives and reporting everything else, each with its path.
  */
 export class Normaliser extends WellKnownReader {
+  /** Messages with fields that were let through (`allowUnknownFields`). */
+  messagesWithUnknownFields = 0;
+
   message(desc: DescMessage, value: unknown, skip?: string): JsonValue | undefined {
     if (skip === undefined && CUSTOM_JSON.has(desc.typeName)) return this.wellKnown(desc, value);
     if (!isMap(value)) return this.fail(`expected a map (${desc.typeName}), got ${describe(value)}`);
@@ -80,12 +83,14 @@ export class Normaliser extends WellKnownReader {
     const fields = fieldsOf(desc);
     const out = Object.create(null) as { [name: string]: JsonValue };
     let oneofs: Map<unknown, string> | undefined;
+    let hasUnknown = false;
     for (const key of Object.keys(value)) {
       if (key === skip) continue;
       const field = fields.get(key);
       this.path.push(field === undefined ? key : field.name);
       if (field === undefined) {
         this.unknownField(desc, key, value);
+        hasUnknown = true;
       } else {
         const result = this.field(field, value[key]);
         if (result !== undefined) {
@@ -102,6 +107,7 @@ export class Normaliser extends WellKnownReader {
       this.path.pop();
     }
     this.depth--;
+    if (hasUnknown && this.options.allowUnknownFields) this.messagesWithUnknownFields++;
     return out;
   }
 

@@ -282,6 +282,41 @@ describe('merging', () => {
     );
   });
 
+  it('places what is wrong with the overlay in the overlay', () => {
+    const base = [
+      'static_resources:',
+      '  clusters:',
+      '  - {name: a, connect_timeout: 1s}',
+      '  - {name: b}',
+      'admin: {profile_path: p}',
+    ].join('\n');
+    const overlay =
+      'admin: {profile_path: q}\nstatic_resources: {clusters: [{name: c, connect_timeout: 2s}]}';
+    const loaded = loadConfig(
+      { text: base, file: 'a.yaml' },
+      { overlay: { text: overlay, format: 'yaml', file: '--config-yaml' } },
+    );
+    const where = (path: string) => {
+      const place = loaded.place(path);
+      return `${place?.file}:${place?.line}:${place?.column}`;
+    };
+    expect({
+      first: where('static_resources.clusters[0].connect_timeout'),
+      second: where('static_resources.clusters[1].connect_timeout'),
+      appended: where('static_resources.clusters[2].connect_timeout'),
+      missing: where('static_resources.clusters[2].type'),
+      replaced: where('admin.profile_path'),
+      nowhere: where('static_resources.clusters[3]'),
+    }).toEqual({
+      first: 'a.yaml:3:32',
+      second: 'a.yaml:4:5',
+      appended: '--config-yaml:2:58',
+      missing: '--config-yaml:2:31',
+      replaced: '--config-yaml:1:23',
+      nowhere: 'a.yaml:2:3',
+    });
+  });
+
   it('does not touch what it merges', () => {
     const base = create(BootstrapSchema, { node: { id: 'a' } });
     const merged = mergeBootstrap(base, create(BootstrapSchema, { node: { cluster: 'b' } }));
