@@ -220,9 +220,12 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     const { timeoutMs, perTryTimeoutMs } = this;
     // There is one try: the shorter of the two times is the one that can run out.
     const perTry = perTryTimeoutMs > 0 && (timeoutMs <= 0 || perTryTimeoutMs < timeoutMs);
-    if (!perTry && timeoutMs <= 0) return;
+    if (perTry || timeoutMs > 0) this.startTimer(perTry, perTry ? perTryTimeoutMs : timeoutMs);
+  }
+
+  private startTimer(perTry: boolean, ms: number): void {
     this.timer = this.config.clock.timer(() => this.onTimeout(perTry));
-    this.timer.enable(perTry ? perTryTimeoutMs : timeoutMs);
+    this.timer.enable(ms);
   }
 
   /** A redirect or a fixed response. */
@@ -294,11 +297,10 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   onUpstreamReset(reason: StreamResetReason, socketDetails: string): void {
     // How a connection ended (FIN or RST) is no part of Envoy's detail; what a codec found wrong is.
     const details = reason === 'connection-termination' ? '' : socketDetails;
-    const host = this.upstream?.host;
-    host?.stats.rqError.inc();
     const failure = textOfReset(reason);
     this.cluster?.stats.upstreamRqRxReset.inc();
     if (!this.stream.responseStarted) {
+      this.upstream?.host?.stats.rqError.inc();
       this.abort(failure, '', details);
       return;
     }
@@ -311,6 +313,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
 
   private onResponseComplete(headers: ResponseHeaders | undefined): void {
     this.timer?.disable();
+    // How long a slow reader takes for the rest of it is not the upstream's affair.
+    this.durationTimer?.disable();
     if (this.requestCompleteAt === 0 || !this.config.dynamicStats) return;
     const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
     const host = this.upstream?.host;
@@ -337,6 +341,11 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   }
 
   private onTimeout(perTry: boolean): void {
+    // A try has succeeded with its first bytes downstream: from there on only the whole request's time counts.
+    if (perTry && this.stream.responseStarted) {
+      if (this.timeoutMs > 0) this.startTimer(false, this.timeoutMs - this.perTryTimeoutMs);
+      return;
+    }
     const stats = this.cluster?.stats;
     (perTry ? stats?.upstreamRqPerTryTimeout : stats?.upstreamRqTimeout)?.inc();
     const details = perTry ? 'upstream_per_try_timeout' : 'response_timeout';
@@ -363,8 +372,6 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     if (upstream === undefined) return;
     this.upstream = undefined;
     const host = upstream.host;
-    host?.stats.rqTimeout.inc();
-    host?.stats.rqError.inc();
     if (upstream.cancel('local-reset')) this.cluster?.stats.upstreamRqTxReset.inc();
     if (this.stream.responseStarted) {
       this.info.setResponseFlag(flag);
@@ -373,6 +380,9 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       this.stream.reset('remote-reset');
       return;
     }
+    // Once a host has answered it counts as that, whatever becomes of the rest.
+    if (flag === ResponseFlag.UpstreamRequestTimeout) host?.stats.rqTimeout.inc();
+    host?.stats.rqError.inc();
     this.charge(reply.status, undefined, host);
     this.fail(flag, reply);
   }

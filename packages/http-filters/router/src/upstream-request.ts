@@ -35,6 +35,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** One try of a request at one host: waits for a connection, sends, and passes on what comes back. */
 export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
+  /** Known once there is, or cannot be, a connection to it: a host of which nothing was heard is not to blame. */
   host: Host | undefined = undefined;
   private readonly owner: UpstreamRequestOwner;
   private readonly clock: Clock;
@@ -64,7 +65,6 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   }
 
   start(cluster: Cluster, host: Host, priority: RoutingPriority): void {
-    this.host = host;
     const waiting = cluster.httpPool(host, priority).newStream(this, this);
     // A callback may have come already; then there is nothing to wait for.
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
@@ -156,6 +156,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.waiting = undefined;
     if (this.over) return;
     this.over = true;
+    this.host = host;
     this.owner.onUpstreamPoolFailure(reason, details, host);
   }
 

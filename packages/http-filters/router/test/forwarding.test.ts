@@ -201,6 +201,35 @@ describe('timeouts', () => {
     expect(proxied.proxy.stat('cluster.c.upstream_rq_timeout')).toBe(0);
   });
 
+  test('of the one try ends with the response headers; that of the whole does not', async () => {
+    const gate = new Gate();
+    await using upstream = await HttpUpstream.start(async ({ response }) => {
+      response.writeHead(200);
+      response.write('a');
+      await gate.pass();
+      response.end('b');
+    });
+    await using proxied = await startRouter(to(upstream.port, { timeout: '1s' }, { manager: INTERNAL }));
+    const send = async () => {
+      const client = await proxied.proxy.connect();
+      await client.write(requestText('GET', '/', ['x-envoy-upstream-rq-per-try-timeout-ms: 100']));
+      await client.readUntil('a');
+      return client;
+    };
+    await using client = await send();
+    proxied.clock.advance(500);
+    expect(proxied.proxy.stat('cluster.c.upstream_rq_per_try_timeout')).toBe(0);
+    proxied.clock.advance(500);
+    await client.readUntilClose();
+    expect(summary(await proxied.entry())).toBe('200 UT response_timeout');
+    expect(proxied.proxy.stat('cluster.c.upstream_rq_timeout')).toBe(1);
+    // The host had answered: it is not in error.
+    const page = (await proxied.proxy.admin('/clusters')).body.toString();
+    expect(page).toMatch(/::rq_success::1$/m);
+    expect(page).toMatch(/::rq_error::0$/m);
+    gate.open();
+  });
+
   test('0 is none, and is not told', async () => {
     await using upstream = await HttpUpstream.start(hang());
     await using proxied = await startRouter(to(upstream.port, { timeout: '0s' }));
