@@ -78,7 +78,8 @@ it('hands over a connection, passes everything through and counts its end', () =
   expect(socket.closeMode).toBe('flush');
   settleCloses();
   expect(caller.events).toEqual(['ready', 'data:hello', 'writable', 'end', 'close:local:']);
-  expect(here.counts()).toMatchObject({ upstream_cx_destroy_local_with_active_rq: 1 });
+  expect(here.counts()).toMatchObject({ upstream_cx_destroy_local: 1 });
+  expect(here.counts()).not.toHaveProperty('upstream_cx_destroy_local_with_active_rq');
   expect(here.counts()['upstream_cx_active']).toBeUndefined();
   expect(here.stats.recorded('cluster.web.upstream_cx_connect_ms')).toEqual([4]);
   expect(here.stats.recorded('cluster.web.upstream_cx_length_ms')).toEqual([10]);

@@ -104,7 +104,8 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     const { host, context, connected } = this;
     const { stats, resources, clock } = context;
     this.timer.disable();
-    countClosed(context, host, kind, connected, clock.now() - this.openedAt);
+    // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
+    countClosed(context, host, kind, false, clock.now() - this.openedAt);
     if (connected) {
       stats.upstreamRqActive.dec();
       host.stats.rqActive.dec();
