@@ -54,7 +54,7 @@ export const FLAG_TABLE = [
   {
     name: 'log-path',
     value: 'path',
-    help: 'File to append the log to; reopened on SIGUSR1',
+    help: 'File to append the log to; reopened on SIGUSR1 and /reopen_logs',
     default: 'stderr',
   },
   {
@@ -135,8 +135,8 @@ export const FLAG_TABLE = [
   {
     name: 'file-flush-min-size-kb',
     value: 'KiB',
-    help: 'Size of a batch of access-log entries',
-    ignored: 'batches are 64 KiB',
+    default: '64',
+    help: 'How much of an access log is gathered before it is written, however fast it comes',
   },
   {
     name: 'bootstrap-version',

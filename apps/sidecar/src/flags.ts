@@ -31,6 +31,7 @@ export interface Flags {
   readonly drainStrategy: 'gradual' | 'immediate';
   readonly parentShutdownTimeS: number;
   readonly fileFlushIntervalMs: number;
+  readonly fileFlushMinSizeKb: number;
   readonly disabledExtensions: readonly string[];
   readonly statsTags: readonly { readonly name: string; readonly value: string }[];
   readonly allowUnknownStaticFields: boolean;
@@ -125,7 +126,6 @@ function readFlags(given: Given): Flags {
   if (version !== undefined && version !== 3) {
     throw new FlagError(`--bootstrap-version ${version}: the only version of the API is 3`);
   }
-  number('file-flush-min-size-kb');
   if (given.has('socket-mode') && !/^[0-7]+$/.test(text('socket-mode') as string)) {
     throw new FlagError(`--socket-mode must be an octal number, is "${text('socket-mode')}"`);
   }
@@ -157,6 +157,7 @@ function readFlags(given: Given): Flags {
     drainStrategy: oneOf('drain-strategy', text('drain-strategy'), ['gradual', 'immediate']),
     parentShutdownTimeS: number('parent-shutdown-time-s') ?? 900,
     fileFlushIntervalMs: number('file-flush-interval-msec') ?? 10_000,
+    fileFlushMinSizeKb: number('file-flush-min-size-kb') ?? 64,
     disabledExtensions: list(text('disable-extensions')),
     statsTags: readStatsTags(given.get('stats-tag') ?? []),
     allowUnknownStaticFields: given.has('allow-unknown-static-fields') || given.has('allow-unknown-fields'),

@@ -72,6 +72,11 @@ export async function run(flags: Flags, around: Surroundings): Promise<number> {
   }
 }
 
+/** An empty path is none, as in Envoy. */
+function hasLogFile(flags: Flags): flags is Flags & { readonly logPath: string } {
+  return flags.logPath !== undefined && flags.logPath !== '';
+}
+
 function openLog(flags: Flags, { clock }: Surroundings): ServerLog {
   return createServerLog({
     clock,
@@ -80,7 +85,7 @@ function openLog(flags: Flags, { clock }: Surroundings): ServerLog {
     escaped: flags.logFormatEscaped,
     version: packageVersion(),
     ...(flags.logFormat === undefined ? {} : { format: flags.logFormat }),
-    ...(flags.logPath === undefined ? {} : { path: flags.logPath }),
+    ...(hasLogFile(flags) ? { path: flags.logPath } : {}),
   });
 }
 
@@ -94,7 +99,7 @@ function report(error: unknown, flags: Flags, around: Surroundings, log: ServerL
   }
   const lines = problemLines(error);
   around.err(`${lines.join('\n')}\n`);
-  if (flags.logPath === undefined) return;
+  if (!hasLogFile(flags)) return;
   for (const line of lines) main.critical(`error initializing configuration '${configName(flags)}': ${line}`);
 }
 
@@ -115,6 +120,7 @@ function proxyOptions(
     parentShutdownTimeMs: flags.parentShutdownTimeS * 1000,
     mode: flags.mode,
     fileFlushIntervalMs: flags.fileFlushIntervalMs,
+    fileFlushMinBytes: flags.fileFlushMinSizeKb * 1024,
     disabledExtensions: disabledNames(flags.disabledExtensions, around.extensions, log.logger('config')),
     statsTags: flags.statsTags,
     version: fullVersion(),

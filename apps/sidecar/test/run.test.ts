@@ -200,6 +200,7 @@ describe('start', () => {
         drainStrategy: 'immediate',
         parentShutdownTimeMs: 900_000,
         fileFlushIntervalMs: 50,
+        fileFlushMinBytes: 65_536,
         localAddressIpVersion: 'v6',
         mode: 'serve',
         statsTags: [{ name: 'pod', value: 'a' }],
@@ -209,6 +210,13 @@ describe('start', () => {
     });
     h.server.options?.onQuit?.();
     expect(await code).toBe(0);
+  });
+
+  test('an empty --log-path is none', async () => {
+    const h = harness();
+    const flags = parseFlags(['--log-path', '', '--config-yaml', '{}', '--mode', 'validate']);
+    expect(await run(flags, h.around)).toBe(0);
+    expect(h.said.err).toBe('');
   });
 
   test('warns once of each flag without effect', async () => {

@@ -128,7 +128,8 @@ export interface AdminState {
   loggers(): readonly AdminLogger[];
   /** `name` undefined: every logger, and those made later. */
   setLogLevel(name: string | undefined, level: LogLevel): void;
-  reopenAccessLogs(): void;
+  /** Access logs and the server's own log. */
+  reopenLogs(): void;
 
   /** Answers health checks with failure (or normally again). */
   failHealthCheck(failed: boolean): void;

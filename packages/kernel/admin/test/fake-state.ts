@@ -195,7 +195,7 @@ export class FakeState implements AdminState {
     for (const key of name === undefined ? [...this.levels.keys()] : [name]) this.levels.set(key, level);
   }
 
-  reopenAccessLogs(): void {
+  reopenLogs(): void {
     this.done.push('reopen');
   }
 

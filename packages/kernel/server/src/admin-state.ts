@@ -144,7 +144,8 @@ export class ServerAdminState implements AdminState {
     this.parts.log.setLevel(name, level);
   }
 
-  reopenAccessLogs(): void {
+  reopenLogs(): void {
+    this.parts.log.reopen?.();
     this.parts.logFiles.reopen();
   }
 

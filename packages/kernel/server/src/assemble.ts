@@ -54,6 +54,9 @@ export type FullOptions = Required<Omit<ProxyOptions, 'bootstrap' | 'flags' | 'o
   readonly flags: ServerFlags;
 };
 
+/** A batch must fit well into what may wait for a file (64 MiB): else entries would be lost before it is full. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+
 const CARES = 'envoy.network.dns_resolver.cares';
 
 /** Reads what was given as a bootstrap. @throws ConfigError */
@@ -120,6 +123,7 @@ export function assemble(options: FullOptions): Assembly {
     loggers: log,
     stats: rootScope,
     flushIntervalMs: flags.fileFlushIntervalMs,
+    batchBytes: Math.min(flags.fileFlushMinBytes, MAX_BATCH_BYTES),
   });
   const drain = new DrainManager(clock, random, flags.drainStrategy);
   const worker = problems.try(

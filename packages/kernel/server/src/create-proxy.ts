@@ -34,6 +34,7 @@ const DEFAULT_FLAGS: ServerFlags = {
   parentShutdownTimeMs: 900_000,
   mode: 'serve',
   fileFlushIntervalMs: 10_000,
+  fileFlushMinBytes: 64 * 1024,
   disabledExtensions: [],
   statsTags: [],
   version: 'dragoman',
@@ -88,6 +89,7 @@ export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
   const { bootstrap, loaded } = readBootstrap(options.bootstrap);
   return located(loaded, async () => {
     const proxy = new RunningProxy(assemble(withDefaults(options, bootstrap)), options.onQuit);
+    proxy.countUnknownFields(loaded?.messagesWithUnknownFields ?? 0);
     try {
       await proxy.start();
     } catch (error) {
@@ -162,6 +164,11 @@ class RunningProxy implements ServedProxy {
     return found.addresses[0] as Address;
   }
 
+  /** Messages of the config with fields that it was allowed to have all the same. */
+  countUnknownFields(messages: number): void {
+    this.parts.rootScope.counter('server.static_unknown_fields').add(messages);
+  }
+
   async start(): Promise<void> {
     const { parts, serverStats } = this;
     const { clock, loggers } = parts.context;
@@ -193,7 +200,7 @@ class RunningProxy implements ServedProxy {
     const { worker, context } = this.parts;
     this.setState(ServerState.draining);
     await this.stopListeners();
-    worker.startDrain(0, true);
+    worker.startDrain({ timeMs: 0, closeIdle: true });
     if (worker.activeConnections === 0) return;
     const deadline = context.clock.now() + timeMs;
     // A timer of Node's, which keeps the process; connections tell of their end by a count.
@@ -312,7 +319,7 @@ class RunningProxy implements ServedProxy {
       void this.stopListeners(inboundOnly);
       return;
     }
-    worker.startDrain(flags.drainTimeMs, false);
+    worker.startDrain({ timeMs: flags.drainTimeMs, inboundOnly });
     if (skipExit) return;
     this.gracefulStop?.disable();
     this.gracefulStop = context.clock.timer(() => void this.stopListeners(inboundOnly));

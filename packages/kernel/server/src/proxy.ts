@@ -8,6 +8,8 @@ export interface ServerLoggers extends LoggerFactory {
   loggers(): readonly { readonly name: string; readonly level: LogLevel }[];
   /** `name` undefined: all of them, and those made later. */
   setLevel(name: string | undefined, level: LogLevel): void;
+  /** Opens the log's own file again, for `/reopen_logs`; absent when it has none. */
+  reopen?(): void;
 }
 
 /** What a command line says. Every field has a default. */
@@ -31,6 +33,8 @@ export interface ServerFlags {
   readonly mode: 'serve' | 'validate' | 'init_only';
   /** `--file-flush-interval-msec`; default 10,000. */
   readonly fileFlushIntervalMs: number;
+  /** `--file-flush-min-size-kb`, bytes: a batch of access-log entries of this size is written at once; default 65,536. */
+  readonly fileFlushMinBytes: number;
   /** `--disable-extensions`: names of extensions (or `category/name`) that are left out. */
   readonly disabledExtensions: readonly string[];
   /** `--stats-tag`: fixed tags. */

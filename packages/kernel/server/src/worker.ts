@@ -1,5 +1,11 @@
 import type { LogFilesImpl } from '@dragoman/access-log';
-import { type AccessLog, type Bootstrap, type Listener, Listener_DrainType } from '@dragoman/api';
+import {
+  type AccessLog,
+  type Bootstrap,
+  type Listener,
+  Listener_DrainType,
+  TrafficDirection,
+} from '@dragoman/api';
 import {
   ConfigError,
   type FactoryContext,
@@ -18,7 +24,7 @@ import {
 } from '@dragoman/network';
 import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
 import { createAccessLoggers } from './access-loggers.ts';
-import type { DrainManager } from './drain-manager.ts';
+import type { DrainManager, DrainStart } from './drain-manager.ts';
 import { ActiveListener, type ConnectionCount } from './listener/active-listener.ts';
 import { compileListener } from './listener/listener-config.ts';
 
@@ -112,8 +118,8 @@ export class Worker {
     return this.count.active;
   }
 
-  startDrain(drainTimeMs: number, closeIdle: boolean): void {
-    this.drainManager.start(drainTimeMs, closeIdle);
+  startDrain(start: DrainStart): void {
+    this.drainManager.start(start);
   }
 
   async close(): Promise<void> {
@@ -140,9 +146,11 @@ export class Worker {
   }
 
   private contextFor(config: Listener): WorkerContext {
-    return config.drainType === Listener_DrainType.MODIFY_ONLY
-      ? { ...this.context, drain: this.drainManager.modifyOnly }
-      : this.context;
+    const drain = this.drainManager.of({
+      inbound: config.trafficDirection === TrafficDirection.INBOUND,
+      modifyOnly: config.drainType === Listener_DrainType.MODIFY_ONLY,
+    });
+    return drain === this.context.drain ? this.context : { ...this.context, drain };
   }
 }
 

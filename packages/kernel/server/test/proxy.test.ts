@@ -1,6 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '@dragoman/api';
+import { silentLogger } from '@dragoman/core';
 import { ENVOY_STATS } from '@dragoman/stats';
 import {
   exchange,
@@ -19,7 +21,7 @@ import {
   trackLeaks,
 } from '@dragoman/testing';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createProxy, validateBootstrap } from '../src/index.ts';
+import { createProxy, silentServerLog, validateBootstrap } from '../src/index.ts';
 import { EXTENSIONS, says } from './extensions.ts';
 
 const extensions = EXTENSIONS;
@@ -253,6 +255,35 @@ describe('the admin interface of a running proxy', () => {
     expect((await proxy.admin('/nothing')).status).toBe(404);
   });
 
+  test("/reopen_logs opens the server's own log too", async () => {
+    let reopened = 0;
+    const log = { ...silentServerLog(), logger: () => silentLogger, reopen: () => void reopened++ };
+    await using proxy = await startProxy(httpBootstrap(), { extensions, log });
+    await proxy.admin('/reopen_logs', 'POST');
+    expect(reopened).toBe(1);
+  });
+
+  test('/drain_listeners?graceful&inboundonly leaves outbound connections alone', async () => {
+    const bootstrap = httpBootstrap() as { static_resources: { listeners: JsonObject[] } };
+    const [listener] = bootstrap.static_resources.listeners as [JsonObject];
+    bootstrap.static_resources.listeners = ['INBOUND', 'OUTBOUND'].map((direction) => ({
+      ...listener,
+      name: direction,
+      traffic_direction: direction,
+    }));
+    await using proxy = await startProxy(bootstrap as JsonObject, {
+      extensions,
+      flags: { drainStrategy: 'immediate' },
+    });
+    await proxy.admin('/drain_listeners?graceful&inboundonly', 'POST');
+    const closing = async (name: string) => {
+      await using client = await rawClient({ port: proxy.proxy.address(name).port });
+      await client.write(requestText('GET', '/'));
+      return (await client.readResponse()).header('connection');
+    };
+    expect([await closing('INBOUND'), await closing('OUTBOUND')]).toEqual(['close', undefined]);
+  });
+
   test('a failed health check drains connections and shows in state', async () => {
     await using upstream = await HttpUpstream.start(text('x'));
     await using proxy = await start({ clusters: { web: upstream.port } });
@@ -289,6 +320,15 @@ describe('the admin interface of a running proxy', () => {
 });
 
 describe('stats', () => {
+  test('messages with unknown fields that were let through are counted', async () => {
+    const text = 'nodes: 1\nnode: {idd: a, clusterr: b}\n';
+    const overlay = { text: 'node: {foo: 1}', format: 'yaml', file: '--config-yaml' } as const;
+    const bootstrap = loadConfig({ text, format: 'yaml' }, { allowUnknownStaticFields: true, overlay });
+    await using proxy = await createProxy({ bootstrap, extensions });
+    // The bootstrap, and a node in each of the two texts.
+    expect(proxy.stats.counters.get('server.static_unknown_fields')?.value).toBe(3);
+  });
+
   /** Names of the trees with what stands for `<…>` here. */
   const PLACES: Readonly<Record<string, string>> = {
     '<address>': '127.0.0.1_0',

@@ -22,10 +22,10 @@ export function logging(): Endpoint[] {
     },
     {
       path: '/reopen_logs',
-      help: 'open access-log files anew',
+      help: 'open access-log files and the file of the server log anew',
       mutates: true,
       handle: (state) => {
-        state.reopenAccessLogs();
+        state.reopenLogs();
         return ok();
       },
     },
