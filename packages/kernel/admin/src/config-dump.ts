@@ -30,6 +30,14 @@ export function setField(message: Message, field: DescField, value: unknown): vo
       value === undefined ? { case: undefined } : { case: field.localName, value };
 }
 
+/**
+ * Whether a value of a message field is a message: a Struct and the wrappers (`google.protobuf.UInt32Value`, …) are kept
+ * as plain JSON and bare scalars instead.
+ */
+export function isMessage(value: unknown): value is Message {
+  return typeof (value as Partial<Message> | null | undefined)?.$typeName === 'string';
+}
+
 /** The descriptor of a message. @throws Error when the registry has none */
 export function descriptorOf(message: Message): DescMessage {
   const desc = messageType(message.$typeName);

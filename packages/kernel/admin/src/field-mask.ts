@@ -36,10 +36,15 @@ function fits(desc: DescMessage, paths: readonly string[]): boolean {
     for (const name of path.split('.')) {
       const field: DescField | undefined = current?.fields.find((candidate) => candidate.name === name);
       if (field === undefined) return false;
-      current = field.fieldKind === 'message' ? field.message : undefined;
+      current = field.fieldKind === 'message' && !isPlain(field.message) ? field.message : undefined;
     }
     return true;
   });
+}
+
+/** A Struct or a wrapper, whose value is no message: it is kept whole. */
+function isPlain({ typeName }: DescMessage): boolean {
+  return typeName === 'google.protobuf.Struct' || /^google\.protobuf\.[A-Z]\w+Value$/.test(typeName);
 }
 
 function keepOnly(message: Message, tree: MaskTree): void {

@@ -1,5 +1,5 @@
 import { type DescField, getOption, type Message, registry } from '@dragoman/api';
-import { descriptorOf, fieldValue, isAny, openAny, packAny, setField } from './config-dump.ts';
+import { descriptorOf, fieldValue, isAny, isMessage, openAny, packAny, setField } from './config-dump.ts';
 
 const REDACTED = '[redacted]';
 
@@ -35,16 +35,18 @@ function walk(message: Message, secret: boolean): void {
 
 function walkField(message: Message, field: DescField, value: unknown, secret: boolean): void {
   if (field.fieldKind === 'message') {
-    walk(value as Message, secret);
+    if (isMessage(value)) walk(value, secret);
+    else if (secret) setField(message, field, hide(value));
   } else if (field.fieldKind === 'list') {
     const list = value as unknown[];
-    if (field.listKind === 'message') for (const element of list) walk(element as Message, secret);
-    else if (secret) setField(message, field, list.map(hide));
+    for (const element of list) if (isMessage(element)) walk(element, secret);
+    if (secret) setField(message, field, list.map(hide));
   } else if (field.fieldKind === 'map') {
     const map = value as Record<string, unknown>;
     for (const key of Object.keys(map)) {
-      if (field.mapKind === 'message') walk(map[key] as Message, secret);
-      else if (secret) map[key] = hide(map[key]);
+      const entry = map[key];
+      if (isMessage(entry)) walk(entry, secret);
+      else if (secret) map[key] = hide(entry);
     }
   } else if (secret && field.fieldKind === 'scalar' && !isEmpty(value)) {
     setField(message, field, hide(value));
@@ -56,7 +58,9 @@ function isEmpty(value: unknown): boolean {
   return (typeof value === 'string' || value instanceof Uint8Array) && value.length === 0;
 }
 
+/** A message has been seen to by itself. */
 function hide(value: unknown): unknown {
+  if (isMessage(value)) return value;
   switch (typeof value) {
     case 'string':
       return REDACTED;
@@ -67,6 +71,10 @@ function hide(value: unknown): unknown {
     case 'boolean':
       return false;
     default:
-      return value instanceof Uint8Array ? Buffer.from(REDACTED) : value;
+      if (value instanceof Uint8Array) return Buffer.from(REDACTED);
+      if (Array.isArray(value)) return value.map(hide);
+      return value === null
+        ? null
+        : Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, hide(inner)]));
   }
 }

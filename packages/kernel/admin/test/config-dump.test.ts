@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { BootstrapConfigDumpSchema, create, loadConfig } from '@dragoman/api';
+import { describe, expect, it } from 'vitest';
 import { Admin } from '../src/index.ts';
 import { FakeState } from './fake-state.ts';
 
@@ -40,6 +41,49 @@ it('leaves the messages of the server as they are', async () => {
   const fixed = new Admin(Object.assign(new FakeState(), { configDumps: () => parts }));
   await fixed.handle({ method: 'GET', path: '/config_dump?mask=version_info&name_regex=x' });
   expect(parts).toEqual(state.configDumps());
+});
+
+describe('values that a typed message keeps without a message around them', () => {
+  const { message: bootstrap } = loadConfig({
+    text: `
+node: {id: node, metadata: {role: edge}}
+layered_runtime: {layers: [{name: base, static_layer: {a: {b: 1}}}]}
+static_resources:
+  clusters:
+  - name: c
+    connect_timeout: 1s
+    per_connection_buffer_limit_bytes: 1024
+    circuit_breakers: {thresholds: [{max_connections: 3}]}
+    metadata: {filter_metadata: {envoy.lb: {canary: true}}}
+`,
+  });
+  const parts = () => [create(BootstrapConfigDumpSchema, { bootstrap })];
+  const typed = new Admin(Object.assign(new FakeState(), { configDumps: parts }));
+  const dump = async (query: string) => {
+    const { status, body } = await typed.handle({ method: 'GET', path: `/config_dump${query}` });
+    return status === 200 ? JSON.parse(body).configs[0].bootstrap : [status, body];
+  };
+
+  it('are printed', async () => {
+    const { node, layered_runtime, static_resources } = await dump('');
+    expect([node.metadata, layered_runtime.layers[0].static_layer]).toEqual([
+      { role: 'edge' },
+      { a: { b: 1 } },
+    ]);
+    expect(static_resources.clusters[0]).toMatchObject({
+      per_connection_buffer_limit_bytes: 1024,
+      circuit_breakers: { thresholds: [{ max_connections: 3 }] },
+      metadata: { filter_metadata: { 'envoy.lb': { canary: true } } },
+    });
+  });
+
+  it('are whole for a mask', async () => {
+    expect(await dump('?mask=bootstrap.node.metadata')).toEqual({ node: { metadata: { role: 'edge' } } });
+    expect(await dump('?mask=bootstrap.node.metadata.fields')).toEqual([
+      400,
+      'FieldMask bootstrap.node.metadata.fields could not be successfully applied to any configs.',
+    ]);
+  });
 });
 
 it('adds endpoints before listeners', async () => {
