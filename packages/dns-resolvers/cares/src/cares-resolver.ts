@@ -152,6 +152,8 @@ export class CaresResolver implements DnsResolver {
 
   /** One query. No records, or no such name, is an empty answer. */
   private async ask(resolver: Resolver, name: string, version: Version): Promise<Outcome> {
+    // Closed while the query before this one was under way: no further one goes out.
+    if (this.closed) return { ok: false, reason: 'cancelled', unreachable: true };
     const { stats } = this;
     stats.resolveTotal.inc();
     try {

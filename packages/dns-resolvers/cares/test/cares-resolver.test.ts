@@ -249,21 +249,22 @@ describe('the search list', () => {
   });
 });
 
-it('gives up what is under way when it is closed', async () => {
+it.each(['V4_ONLY', 'AUTO'] as const)('gives up what is under way when it is closed (%s)', async (family) => {
   let asked: () => void = () => {};
   const question = new Promise<void>((resolve) => {
     asked = resolve;
   });
-  const { resolver } = await setUp({
+  const { resolver, counts } = await setUp({
     answer: () => {
       asked();
       return 'silence';
     },
     options: { timeoutMs: 5_000 },
   });
-  const result = resolver.resolve('web.example', 'V4_ONLY');
+  const result = resolver.resolve('web.example', family);
   await question;
   resolver.close();
   expect(await result).toEqual({ ok: false, reason: 'cancelled' });
+  expect(counts.values['resolve_total']).toBe(1);
   expect(await resolver.resolve('web.example', 'V4_ONLY')).toEqual({ ok: false, reason: 'cancelled' });
 });
