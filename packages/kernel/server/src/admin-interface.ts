@@ -61,19 +61,23 @@ export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminS
 export function adminAccessLoggers(bootstrap: Bootstrap, context: WorkerContext): readonly AccessLogger[] {
   const { admin } = bootstrap;
   if (admin === undefined) return [];
-  const configs = [...admin.accessLog];
-  if (admin.accessLogPath !== '') {
-    configs.push(
-      create(AccessLogSchema, {
-        name: 'envoy.access_loggers.file',
-        configType: {
-          case: 'typedConfig',
-          value: anyPack(FileAccessLogSchema, create(FileAccessLogSchema, { path: admin.accessLogPath })),
-        },
-      }),
-    );
+  const loggers = atPath('admin.access_log', () => context.accessLoggers(admin.accessLog));
+  return admin.accessLogPath === '' ? loggers : [...loggers, accessLogAt(admin.accessLogPath, context)];
+}
+
+function accessLogAt(path: string, context: WorkerContext): AccessLogger {
+  const file = create(FileAccessLogSchema, { path });
+  const config = create(AccessLogSchema, {
+    name: 'envoy.access_loggers.file',
+    configType: { case: 'typedConfig', value: anyPack(FileAccessLogSchema, file) },
+  });
+  try {
+    return context.accessLoggers([config])[0] as AccessLogger;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    // The file's own config stands nowhere: what is wrong with it is wrong with the path.
+    throw new ConfigError(error.problems.map(({ message }) => ({ path: 'admin.access_log_path', message })));
   }
-  return atPath('admin.access_log', () => context.accessLoggers(configs));
 }
 
 function isLoopback(address: Address): boolean {

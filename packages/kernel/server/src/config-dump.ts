@@ -1,4 +1,5 @@
 import {
+  type AddressSchema,
   anyPack,
   type Bootstrap,
   BootstrapConfigDumpSchema,
@@ -7,19 +8,29 @@ import {
   create,
   EndpointsConfigDumpSchema,
   type EndpointsConfigDump,
+  HealthStatus,
   HttpConnectionManagerSchema,
+  type JsonObject,
+  type LbEndpointSchema,
   type Listener,
   ListenerSchema,
   ListenersConfigDumpSchema,
+  type LocalityLbEndpointsSchema,
   type Message,
+  type MessageInitShape,
   type RouteConfiguration,
   RouteConfigurationSchema,
   RoutesConfigDumpSchema,
+  ScopedRoutesConfigDumpSchema,
+  SecretsConfigDumpSchema,
   timestampFromMs,
   unpackAnyAs,
 } from '@dragoman/api';
 import { ClusterLoadAssignmentSchema } from '@dragoman/api';
-import type { Cluster } from '@dragoman/core';
+import { type Address, type Cluster, type Host, HealthFlag, type HostSet } from '@dragoman/core';
+
+type LocalityInit = MessageInitShape<typeof LocalityLbEndpointsSchema>;
+type LbEndpointInit = MessageInitShape<typeof LbEndpointSchema>;
 
 /**
  * The parts of `/config_dump`. Everything here is static, so all of it stems from the bootstrap.
@@ -40,12 +51,15 @@ export function configDumps(bootstrap: Bootstrap, loadedAt: number): Message[] {
         lastUpdated,
       })),
     }),
+    // Scoped routes and secrets are not built: their parts are there, empty, as in an Envoy that has none.
+    create(ScopedRoutesConfigDumpSchema, {}),
     create(RoutesConfigDumpSchema, {
       staticRouteConfigs: routes.map((route) => ({
         routeConfig: anyPack(RouteConfigurationSchema, route),
         lastUpdated,
       })),
     }),
+    create(SecretsConfigDumpSchema, {}),
   ];
 }
 
@@ -57,34 +71,57 @@ export function endpointsDump(clusters: Iterable<Cluster>): EndpointsConfigDump 
         ClusterLoadAssignmentSchema,
         create(ClusterLoadAssignmentSchema, {
           clusterName: cluster.info.name,
-          endpoints: cluster.hostSets.map((set) => ({
-            priority: set.priority,
-            lbEndpoints: set.hosts.map((host) => ({
-              loadBalancingWeight: host.weight,
-              hostIdentifier: {
-                case: 'endpoint' as const,
-                value: {
-                  hostname: host.hostname,
-                  address:
-                    host.address.family === 'pipe'
-                      ? { address: { case: 'pipe' as const, value: { path: host.address.path } } }
-                      : {
-                          address: {
-                            case: 'socketAddress' as const,
-                            value: {
-                              address: host.address.ip,
-                              portSpecifier: { case: 'portValue' as const, value: host.address.port },
-                            },
-                          },
-                        },
-                },
-              },
-            })),
-          })),
+          policy: { overprovisioningFactor: cluster.hostSets[0]?.overprovisioningFactor },
+          endpoints: cluster.hostSets.flatMap(endpointsOf),
         }),
       ),
     })),
   });
+}
+
+/** The hosts of one priority, by locality; localities without hosts are left out. */
+function endpointsOf({ priority, hostsByLocality, localityWeights }: HostSet): LocalityInit[] {
+  return hostsByLocality.flatMap((hosts, i) => {
+    const [first] = hosts;
+    if (first === undefined) return [];
+    const loadBalancingWeight = localityWeights?.[i];
+    return [
+      {
+        locality: first.locality,
+        priority,
+        ...(loadBalancingWeight === undefined ? {} : { loadBalancingWeight }),
+        lbEndpoints: hosts.map(lbEndpointOf),
+      },
+    ];
+  });
+}
+
+function lbEndpointOf({ address, hostname, healthFlags, metadata, weight }: Host): LbEndpointInit {
+  return {
+    hostIdentifier: { case: 'endpoint', value: { hostname, address: addressOf(address) } },
+    healthStatus: healthStatusOf(healthFlags),
+    metadata: { filterMetadata: Object.fromEntries(metadata) as Record<string, JsonObject> },
+    loadBalancingWeight: weight,
+  };
+}
+
+function addressOf(address: Address): MessageInitShape<typeof AddressSchema> {
+  if (address.family === 'pipe') return { address: { case: 'pipe', value: { path: address.path } } };
+  const portSpecifier = { case: 'portValue', value: address.port } as const;
+  return { address: { case: 'socketAddress', value: { address: address.ip, portSpecifier } } };
+}
+
+/** As coarse as Envoy prints it: a draining host is not healthy. */
+function healthStatusOf(flags: number): HealthStatus {
+  const degraded = HealthFlag.degraded_active_hc | HealthFlag.degraded_eds_health;
+  const failed =
+    HealthFlag.failed_active_hc |
+    HealthFlag.failed_outlier_check |
+    HealthFlag.failed_eds_health |
+    HealthFlag.active_hc_timeout |
+    HealthFlag.eds_status_draining;
+  if ((flags & failed) !== 0) return HealthStatus.UNHEALTHY;
+  return (flags & degraded) !== 0 ? HealthStatus.DEGRADED : HealthStatus.HEALTHY;
 }
 
 function routeConfigsOf(listener: Listener): RouteConfiguration[] {

@@ -177,7 +177,9 @@ export function bindFailureText(address: string, error: unknown): string {
     code === 'EADDRINUSE'
       ? ' (another process has it: `ss -ltnp` shows which)'
       : code === 'EACCES'
-        ? ' (ports below 1024 need CAP_NET_BIND_SERVICE)'
+        ? address.startsWith('/')
+          ? ' (its folder must exist and be writable)'
+          : ' (ports below 1024 need CAP_NET_BIND_SERVICE)'
         : code === 'EADDRNOTAVAIL'
           ? ' (this machine does not have that address)'
           : '';

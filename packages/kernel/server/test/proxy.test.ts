@@ -307,6 +307,75 @@ describe('the admin interface of a running proxy', () => {
     await expect(rawClient({ port: adminAddress?.port as number })).rejects.toThrow('ECONNREFUSED');
   });
 
+  test('/config_dump?include_eds and /clusters tell localities and health', async () => {
+    const address = (port: number) => ({ address: localAddress(port) });
+    const locality = { region: 'r', zone: 'z' };
+    const endpoints: JsonObject[] = [
+      {
+        locality,
+        lb_endpoints: [{ endpoint: address(1) }, { endpoint: address(2), health_status: 'DRAINING' }],
+      },
+      {
+        priority: 1,
+        lb_endpoints: [{ endpoint: address(3), load_balancing_weight: 5, health_status: 'DEGRADED' }],
+      },
+    ];
+    const web = {
+      load_assignment: { cluster_name: 'web', endpoints },
+      circuit_breakers: { thresholds: [{ max_connections: 7 }] },
+    };
+    await using proxy = await start({ clusters: { web } });
+    const { configs } = JSON.parse((await proxy.admin('/config_dump?include_eds')).body.toString());
+    expect(configs.map((part: JsonObject) => `${part['@type']}`.split('.').at(-1))).toEqual([
+      'BootstrapConfigDump',
+      'ClustersConfigDump',
+      'EndpointsConfigDump',
+      'ListenersConfigDump',
+      'ScopedRoutesConfigDump',
+      'RoutesConfigDump',
+      'SecretsConfigDump',
+    ]);
+    const dump = configs[2];
+    const host = (port: number, health: string, weight = 1) => ({
+      endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
+      health_status: health,
+      metadata: {},
+      load_balancing_weight: weight,
+    });
+    expect(dump.static_endpoint_configs).toEqual([
+      {
+        endpoint_config: {
+          '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+          cluster_name: 'web',
+          endpoints: [
+            { locality, lb_endpoints: [host(1, 'HEALTHY'), host(2, 'UNHEALTHY')] },
+            { locality: {}, priority: 1, lb_endpoints: [host(3, 'DEGRADED', 5)] },
+          ],
+          policy: { overprovisioning_factor: 140 },
+        },
+      },
+    ]);
+    const clusters = (await proxy.admin('/clusters')).body.toString();
+    expect(clusters).toMatch(/:2::health_flags::\/eds_status_draining$/m);
+    const json = JSON.parse((await proxy.admin('/clusters?format=json')).body.toString());
+    expect(
+      json.cluster_statuses[0].host_statuses.map(
+        ({ health_status }: { health_status: JsonObject }) => health_status['eds_health_status'],
+      ),
+    ).toEqual(['HEALTHY', 'DRAINING', 'DEGRADED']);
+  });
+
+  test('what cannot be opened is named as it stands in the config', async () => {
+    const admin = (fields: JsonObject) =>
+      start({ bootstrap: { admin: { address: localAddress(0), ...fields } } });
+    await expect(admin({ access_log_path: '/nonexistent/log' })).rejects.toThrow(
+      /admin\.access_log_path: cannot open log file/,
+    );
+    await expect(admin({ address: { pipe: { path: '/nonexistent/socket' } } })).rejects.toThrow(
+      /admin\.address: cannot listen on \/nonexistent\/socket: .*its folder must exist/,
+    );
+  });
+
   test('an address that is not the loopback is warned about; requests are logged', async () => {
     const path = join(folder, 'admin.log');
     await using proxy = await start({

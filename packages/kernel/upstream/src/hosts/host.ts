@@ -52,7 +52,7 @@ export function sourceHealthFlags(health: EndpointData['health']): number {
     case 'timeout':
       return HealthFlag.failed_eds_health;
     case 'draining':
-      return HealthFlag.failed_eds_health | HealthFlag.eds_status_draining;
+      return HealthFlag.eds_status_draining;
     case 'degraded':
       return HealthFlag.degraded_eds_health;
     default:
