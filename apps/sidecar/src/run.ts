@@ -142,6 +142,8 @@ class Life {
   private signal: Signal | undefined = undefined;
   /** Settles when it is to end: with a signal, by the admin interface, or by a fault before it served. */
   private readonly over = Promise.withResolvers<Signal | 'quit' | 'fault'>();
+  /** `/quitquitquit`, which does not wait for connections: not for a drain that has begun either. */
+  private readonly quit = Promise.withResolvers<void>();
 
   constructor(flags: Flags, around: Surroundings, log: ServerLog) {
     this.flags = flags;
@@ -161,7 +163,7 @@ class Life {
 
   private async serve(options: ProxyOptions): Promise<number> {
     const main = this.log.logger('main');
-    const started = this.around.server.createProxy({ ...options, onQuit: () => this.over.resolve('quit') });
+    const started = this.around.server.createProxy({ ...options, onQuit: () => this.onQuit() });
     const first = await Promise.race([started, this.over.promise]);
     if (typeof first === 'string') {
       // Not there yet: nobody is served, so nobody is drained.
@@ -187,7 +189,8 @@ class Life {
     const { drainTimeS } = this.flags;
     const timeMs = drainTimeS === undefined ? SHUTDOWN_DRAIN_MS : drainTimeS * 1000;
     this.log.logger('main').info(`draining connections, for ${timeMs / 1000} s at most`);
-    await this.bounded('draining', timeMs + CLOSE_MS, proxy.drain({ timeMs }));
+    const drained = proxy.drain({ timeMs });
+    await this.bounded('draining', timeMs + CLOSE_MS, Promise.race([drained, this.quit.promise]));
   }
 
   /** Waits, but not for ever, and does not fail: what follows has to happen in any case. */
@@ -232,6 +235,11 @@ class Life {
     return () => {
       for (const [name, handler] of handlers) events.off(name, handler);
     };
+  }
+
+  private onQuit(): void {
+    this.over.resolve('quit');
+    this.quit.resolve();
   }
 
   private onSignal(signal: Signal): void {

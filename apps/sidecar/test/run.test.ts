@@ -314,6 +314,17 @@ describe('end', () => {
     expect(h.clock.pendingTimers).toBe(0);
   });
 
+  test('/quitquitquit ends a drain that has begun', async () => {
+    const h = harness();
+    const { code, ready } = h.served();
+    await ready;
+    h.events.emit('SIGTERM');
+    await eventually(() => expect(h.proxy.calls).toEqual(['drain 25000']));
+    h.server.options?.onQuit?.();
+    expect(await code).toBe(0);
+    expect(h.proxy.calls).toEqual(['drain 25000', 'close']);
+  });
+
   test.each([
     ['45', 'drain 45000'],
     ['0', 'drain 0'],
