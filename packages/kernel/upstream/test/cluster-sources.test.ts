@@ -165,6 +165,14 @@ describe('createClusterSources', () => {
     });
   });
 
+  it('counts no change for a host that keeps its identity at another address', () => {
+    const { scripted, stats, create } = setUp({ name: 'a' });
+    create().start();
+    for (const address of ['10.0.0.1:80', '10.0.0.2:80'])
+      scripted.of('a').onHosts(hostList(endpoint(address, { id: 'web:80' })));
+    expect(stats.nonZero('cluster.a.')).toMatchObject({ membership_change: 1, membership_total: 1 });
+  });
+
   it('gives a cluster the resolver it asks for, and closes it', async () => {
     const address = { socket_address: { address: '10.0.0.53', port_value: 53 } };
     const typed = {

@@ -35,7 +35,7 @@ export class Membership {
         if (isHealthy(flags)) healthy++;
         if (isDegraded(flags)) degraded++;
         if (endpoint.weight > maxWeight) maxWeight = endpoint.weight;
-        known.add(`${priority} ${endpoint.address}`);
+        known.add(`${priority} ${endpoint.id ?? endpoint.address}`);
       }
     if (!sameSet(known, this.known)) this.change.inc();
     this.known = known;
