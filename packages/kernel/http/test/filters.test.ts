@@ -265,6 +265,34 @@ describe('the filter chain', () => {
   });
 });
 
+describe('a factory that answers the request itself', () => {
+  test.each(['', 'body'])(
+    'ends the stream: what was made is completed once, nothing more is made (%s)',
+    async (body) => {
+      const made: string[] = [];
+      const completed: string[] = [];
+      const plain = (name: string) => (): HttpFilter => {
+        made.push(name);
+        return { onComplete: () => void completed.push(name) };
+      };
+      const rig = await ask({
+        filters: {
+          first: plain('first'),
+          answers: (stream: HttpStream): HttpFilter => {
+            stream.reply({ status: 418, body, details: 'test' });
+            return plain('answers')();
+          },
+          last: plain('last'),
+        },
+      });
+      expect([rig.response.status, rig.response.body.toString()]).toEqual([418, body]);
+      expect(rig.logged).toEqual(['418 test -']);
+      expect([made, completed]).toEqual([['first', 'answers'], ['first']]);
+      expect(rig.requests).toEqual([]);
+    },
+  );
+});
+
 describe('filters with bugs', () => {
   const bug = (): never => {
     throw new Error('oops');

@@ -189,6 +189,11 @@ class RunningProxy implements ServedProxy {
       throw new ConfigError({ path: '', message: 'the proxy was closed while it started' });
     log.info('all clusters initialized. initializing init manager');
     if (parts.flags.mode !== 'init_only') await this.listen();
+    if (this.closed !== undefined) {
+      // Closed while it was binding: what has been bound since goes too.
+      await parts.worker.close();
+      throw new ConfigError({ path: '', message: 'the proxy was closed while it started' });
+    }
     serverStats.workersStarted.set(1);
     serverStats.initializationTimeMs.record(Math.round(clock.now() - begun));
     this.setState(ServerState.live);

@@ -10,20 +10,20 @@ import {
   RequestHeaders,
   type ResponseEncoder,
   ResponseFlag,
-  ResponseHeaders,
+  type ResponseHeaders,
   type Route,
   StreamInfo,
   type StreamResetReason,
   type TerminalHttpFilter,
   type TerminalHttpStream,
   Trailers,
-  wellKnownId,
 } from '@dragoman/core';
-import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
 import { type PipelineSink, RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
-import { buildLocalReply, isGrpcRequest } from './local-reply.ts';
+import { buildLocalReply } from './local-reply.ts';
+import { prepareRequest } from './prepare-request.ts';
+import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 
 /** What a stream asks of its connection. */
@@ -44,29 +44,12 @@ export interface StreamOwner {
   onStreamFinished(stream: ActiveStream): void;
 }
 
-const ID_EXPECT = wellKnownId('expect');
-const ID_UPGRADE = wellKnownId('upgrade');
-const ID_LOCATION = wellKnownId('location');
-const ID_CONNECTION = wellKnownId('connection');
-
-/** Envoy's texts and details of the replies that the connection manager itself makes. */
-const REPLY = {
-  missingHost: { status: 400, details: 'missing_host_header' },
-  missingPath: { status: 404, details: 'missing_path_rejected' },
-  absolutePath: { status: 404, details: 'absolute_path_rejected' },
-  pathNormalization: { status: 400, details: PATH_NORMALIZATION_FAILED },
-  upgradeFailed: { status: 403, details: 'upgrade_failed' },
-  requestTimeout: { status: 408, body: 'request timeout', details: 'request_overall_timeout' },
-  filterFailed: { status: 500, details: 'filter_chain_error' },
-  requestTooLarge: { status: 413, body: 'Payload Too Large', details: 'request_payload_too_large' },
-  responseTooLarge: { status: 500, body: 'Internal Server Error', details: 'response_payload_too_large' },
-} as const satisfies Record<string, LocalReply>;
-
 /** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
 export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
 
 let lastStreamId = 0;
 const NO_REQUEST = new RequestHeaders();
+const NO_FILTERS: readonly FilterHandle[] = [];
 
 /** One request and its response. */
 export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream {
@@ -93,6 +76,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private idleTimeoutMs: number;
   private terminal: TerminalHttpFilter | undefined = undefined;
   private filters: StreamFilters | undefined = undefined;
+  /** The filters made so far, in their order. */
+  private handles: readonly FilterHandle[] = NO_FILTERS;
   private limit: number;
   private cachedRoute: Route | undefined = undefined;
   private routeKnown = false;
@@ -141,11 +126,13 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     try {
-      const refusal = this.prepare(headers);
+      const refusal = prepareRequest(headers, this.info, this.config, this.encoder, this.owner.localPort);
       if (refusal !== undefined) {
         this.reply(refusal);
         return;
       }
+      const { route } = this;
+      if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
       if (this.config.chain.filters.length === 0) {
         this.createTerminal().onRequestHeaders(headers, endStream);
       } else {
@@ -455,43 +442,6 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
-  /** Everything between the codec and the first filter. Gives the reply to a request that is refused. */
-  private prepare(headers: RequestHeaders): LocalReply | undefined {
-    const { config, info } = this;
-    if (headers.method === 'CONNECT') return this.refuseUpgrade();
-    if (headers.authority === '') return REPLY.missingHost;
-    if (headers.path === '') return REPLY.missingPath;
-    if (headers.path.charCodeAt(0) !== SLASH) {
-      config.stats.rqNonRelativePath.inc();
-      return REPLY.absolutePath;
-    }
-    const verdict = config.checkPath(headers);
-    if (verdict !== 'continue') {
-      if (verdict === 'reject' || isGrpcRequest(headers)) {
-        config.stats.rqFailedPathNormalization.inc();
-        return REPLY.pathNormalization;
-      }
-      config.stats.rqRedirectedWithNormalizedPath.inc();
-      const location = headers.path;
-      return {
-        status: 307,
-        details: PATH_NORMALIZATION_FAILED,
-        modifyHeaders: (response) => response.setKnown(ID_LOCATION, location),
-      };
-    }
-    config.rewriteHost?.(headers, this.owner.localPort);
-    if (headers.hasKnown(ID_UPGRADE) && !this.ignoreH2cUpgrade(headers)) return this.refuseUpgrade();
-    const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
-    if (result.rejectStatus !== 0) {
-      config.stats.rqRejectedViaIpDetection.inc();
-      return { status: result.rejectStatus, details: result.details };
-    }
-    if (headers.hasKnown(ID_EXPECT) && !config.proxy100Continue) this.continueRequest(headers);
-    const { route } = this;
-    if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
-    return undefined;
-  }
-
   /** A route may have timeouts of its own. */
   private adoptTimeouts({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction): void {
     const { timers } = this;
@@ -506,30 +456,6 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     else timers.maxDuration.disable();
   }
 
-  private refuseUpgrade(): LocalReply {
-    this.config.stats.rqWsOnNonWsRoute.inc();
-    return REPLY.upgradeFailed;
-  }
-
-  /** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
-  private ignoreH2cUpgrade(headers: RequestHeaders): boolean {
-    if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return false;
-    headers.removeKnown(ID_UPGRADE);
-    headers.removeKnown(ID_CONNECTION);
-    headers.remove('http2-settings');
-    return true;
-  }
-
-  /** Answers `Expect: 100-continue` itself, as Envoy does unless `proxy_100_continue` is set. */
-  private continueRequest(headers: RequestHeaders): void {
-    if (headers.getKnown(ID_EXPECT)?.toLowerCase() !== '100-continue') return;
-    headers.removeKnown(ID_EXPECT);
-    const interim = new ResponseHeaders();
-    interim.status = 100;
-    this.config.stats.rqClass[1]?.inc();
-    this.encoder.informational(interim);
-  }
-
   private createTerminal(): TerminalHttpFilter {
     this.terminal = this.config.chain.terminal.create(this);
     return this.terminal;
@@ -539,15 +465,16 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     const { chain } = this.config;
     const terminal = this.createTerminal();
     const handles: FilterHandle[] = [];
+    this.handles = handles;
     for (const { name, disabled, create } of chain.filters) {
       if (this.isDisabled(name, disabled)) continue;
       try {
         handles.push(new FilterHandle(this, name, create));
       } catch (error) {
         this.onBug(name, error);
-        this.complete(handles);
-        break;
       }
+      // A factory that failed, or answered the request, ends the stream: the filters behind it are not made.
+      if (this.finished || this.replying) break;
     }
     this.filters = {
       handles,
@@ -755,7 +682,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     } catch (error) {
       this.onBug(this.config.chain.terminal.name, error);
     }
-    if (this.filters !== undefined) this.complete(this.filters.handles);
+    this.complete(this.handles);
   }
 
   private complete(handles: readonly FilterHandle[]): void {
@@ -768,25 +695,3 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     }
   }
 }
-
-/**
- * What is well-formed HTTP and refused all the same. The codec finds it, but to Envoy it is no protocol error: no flag, no
- * body.
- */
-export function isRefusal({ details }: CodecError): boolean {
-  return (
-    details === 'missing_host_header' || details === 'low_version' || details === 'absolute_path_rejected'
-  );
-}
-
-const SLASH = 0x2f;
-
-/** Envoy's bodies for replies to bytes that are no valid request. */
-const STATUS_BODIES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  413: 'Payload Too Large',
-  426: 'Upgrade Required',
-  431: 'Request Header Fields Too Large',
-  501: 'Not Implemented',
-  505: 'HTTP Version Not Supported',
-};

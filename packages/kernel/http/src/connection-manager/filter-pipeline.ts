@@ -230,7 +230,13 @@ export abstract class FilterPipeline<H> {
     if (verdict === 'pause') return;
     verdict.then(
       () => {
-        if (!this.sink.finished && stage.generation === generation) this.resumeAt(index);
+        if (this.sink.finished || stage.generation !== generation) return;
+        try {
+          this.resumeAt(index);
+        } catch (error) {
+          // There is nobody on the stack who could catch it.
+          this.sink.onFilterError(stage.name, error);
+        }
       },
       (error) => {
         if (!this.sink.finished) this.sink.onFilterError(stage.name, error);

@@ -12,7 +12,8 @@ import type {
 } from '@dragoman/core';
 import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
-import { ActiveStream, isRefusal, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
+import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
+import { isRefusal } from './replies.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
 

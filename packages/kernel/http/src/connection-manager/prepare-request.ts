@@ -1,0 +1,100 @@
+import {
+  type LocalReply,
+  type RequestHeaders,
+  type ResponseEncoder,
+  ResponseHeaders,
+  type StreamInfo,
+  wellKnownId,
+} from '@dragoman/core';
+import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
+import type { ConnectionManagerConfig } from './config.ts';
+import { isGrpcRequest } from './local-reply.ts';
+import { REPLY } from './replies.ts';
+
+const ID_EXPECT = wellKnownId('expect');
+const ID_UPGRADE = wellKnownId('upgrade');
+const ID_LOCATION = wellKnownId('location');
+const ID_CONNECTION = wellKnownId('connection');
+
+const SLASH = 0x2f;
+
+/**
+ * Everything between the codec and the route: checks the target, normalises path and host, sanitises headers, and
+ * answers `Expect: 100-continue`.
+ * @returns the reply to a request that is refused; undefined when it goes on
+ */
+export function prepareRequest(
+  headers: RequestHeaders,
+  info: StreamInfo,
+  config: ConnectionManagerConfig,
+  encoder: ResponseEncoder,
+  localPort: number,
+): LocalReply | undefined {
+  const { stats } = config;
+  if (headers.method === 'CONNECT') return refuseUpgrade(config);
+  if (headers.authority === '') return REPLY.missingHost;
+  if (headers.path === '') return REPLY.missingPath;
+  if (headers.path.charCodeAt(0) !== SLASH) {
+    stats.rqNonRelativePath.inc();
+    return REPLY.absolutePath;
+  }
+  const verdict = config.checkPath(headers);
+  if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
+  config.rewriteHost?.(headers, localPort);
+  if (headers.hasKnown(ID_UPGRADE) && !ignoreH2cUpgrade(headers)) return refuseUpgrade(config);
+  const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
+  if (result.rejectStatus !== 0) {
+    stats.rqRejectedViaIpDetection.inc();
+    return { status: result.rejectStatus, details: result.details };
+  }
+  if (headers.hasKnown(ID_EXPECT) && !config.proxy100Continue) continueRequest(headers, config, encoder);
+  return undefined;
+}
+
+/** A path that normalisation does not let through, or wants to see again in its normal form. */
+function refusePath(
+  headers: RequestHeaders,
+  reject: boolean,
+  { stats }: ConnectionManagerConfig,
+): LocalReply {
+  // A gRPC client does not follow redirects.
+  if (reject || isGrpcRequest(headers)) {
+    stats.rqFailedPathNormalization.inc();
+    return REPLY.pathNormalization;
+  }
+  stats.rqRedirectedWithNormalizedPath.inc();
+  const location = headers.path;
+  return {
+    status: 307,
+    details: PATH_NORMALIZATION_FAILED,
+    modifyHeaders: (response) => response.setKnown(ID_LOCATION, location),
+  };
+}
+
+function refuseUpgrade({ stats }: ConnectionManagerConfig): LocalReply {
+  stats.rqWsOnNonWsRoute.inc();
+  return REPLY.upgradeFailed;
+}
+
+/** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
+function ignoreH2cUpgrade(headers: RequestHeaders): boolean {
+  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return false;
+  headers.removeKnown(ID_UPGRADE);
+  headers.removeKnown(ID_CONNECTION);
+  headers.remove('http2-settings');
+  return true;
+}
+
+/** Answers `Expect: 100-continue`, as Envoy does unless `proxy_100_continue` is set. */
+function continueRequest(
+  headers: RequestHeaders,
+  { stats }: ConnectionManagerConfig,
+  encoder: ResponseEncoder,
+): void {
+  if (headers.getKnown(ID_EXPECT)?.toLowerCase() !== '100-continue') return;
+  headers.removeKnown(ID_EXPECT);
+  const interim = new ResponseHeaders();
+  interim.status = 100;
+  stats.rqClass[1]?.inc();
+  encoder.informational(interim);
+}
