@@ -151,7 +151,7 @@ function requestOf(plan: Plan, dice: Dice): Buffer {
   if (plan.up < 0) return Buffer.from(`${line}\r\n`);
   const data = bodyOf(plan.id, plan.up);
   if (!plan.chunkedUp) return Buffer.concat([Buffer.from(`${line}content-length: ${plan.up}\r\n\r\n`), data]);
-  const parts = [Buffer.from(`${line}transfer-encoding: chunked\r\n\r\n`)];
+  const parts: Buffer[] = [Buffer.from(`${line}transfer-encoding: chunked\r\n\r\n`)];
   for (const piece of dice.pieces(data))
     parts.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n'));
   parts.push(Buffer.from('0\r\n\r\n'));
