@@ -1,4 +1,5 @@
 import {
+  applyHostRewrite,
   type Cluster,
   type ClusterInfo,
   type DirectResponseAction,
@@ -30,7 +31,6 @@ import {
   textOfReset,
   transportFailure,
 } from './reset-texts.ts';
-import { rewriteHost } from './host-rewrite.ts';
 import { readTimeouts, setExpectedTimeout } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -200,7 +200,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   ): void {
     const { config } = this;
     if (action.autoHostRewrite && host.hostname !== '') {
-      rewriteHost(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
+      applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
     }
     const { maxStreamDurationMs } = cluster.info;
     if (maxStreamDurationMs > 0) {

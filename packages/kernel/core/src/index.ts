@@ -8,6 +8,7 @@ export * from './dns.ts';
 export * from './extension.ts';
 export * from './extension-registry.ts';
 export * from './header-map.ts';
+export * from './host-rewrite.ts';
 export * from './http-codec.ts';
 export * from './http-filter.ts';
 export * from './known-extensions.ts';

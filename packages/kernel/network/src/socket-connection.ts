@@ -256,7 +256,7 @@ export class SocketConnection implements Connection, SocketUser {
     // What was written behind that empty write may be a chunk whose owner waits for just this.
     if (!this.waitForRoom(0)) return;
     this.writableDue = false;
-    this.guard(notifyWritable);
+    this.run(() => this.handler.onWritable());
   }
 
   end(): void {
@@ -411,7 +411,7 @@ export class SocketConnection implements Connection, SocketUser {
       else this.socket.destroySoon();
       return;
     }
-    this.guard(notifyEnd);
+    this.run(() => this.handler.onEnd());
   }
 
   onSocketError(error: NodeJS.ErrnoException): void {
@@ -429,7 +429,7 @@ export class SocketConnection implements Connection, SocketUser {
     if (this.bulk !== undefined && !this.held) this.switchBuffer();
     this.bulk = undefined;
     this.held = false;
-    this.guard(notifyClose);
+    this.run(() => this.handler.onClose(this.closeKind, this.closeReason));
   }
 
   /** Runs `event` as one event of this connection: output is gathered, a bug costs the connection. */
@@ -438,19 +438,6 @@ export class SocketConnection implements Connection, SocketUser {
     dispatcher.enter();
     try {
       event();
-    } catch (error) {
-      this.onBug(error);
-    }
-    dispatcher.leave();
-  }
-
-  private guard(
-    notify: (handler: ConnectionHandler, kind: ConnectionCloseKind, reason: string) => void,
-  ): void {
-    const { dispatcher } = this.context;
-    dispatcher.enter();
-    try {
-      notify(this.handler, this.closeKind, this.closeReason);
     } catch (error) {
       this.onBug(error);
     }
@@ -480,16 +467,4 @@ export class SocketConnection implements Connection, SocketUser {
     this.idleTimer = timer;
     timer.enable(ms);
   }
-}
-
-function notifyWritable(handler: ConnectionHandler): void {
-  handler.onWritable();
-}
-
-function notifyEnd(handler: ConnectionHandler): void {
-  handler.onEnd();
-}
-
-function notifyClose(handler: ConnectionHandler, kind: ConnectionCloseKind, reason: string): void {
-  handler.onClose(kind, reason);
 }

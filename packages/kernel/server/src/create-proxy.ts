@@ -185,15 +185,12 @@ class RunningProxy implements ServedProxy {
     this.setState(ServerState.initializing);
     parts.sources.start();
     await parts.sources.warmed;
-    if (this.closed !== undefined)
-      throw new ConfigError({ path: '', message: 'the proxy was closed while it started' });
+    this.throwIfClosed();
     log.info('all clusters initialized. initializing init manager');
     if (parts.flags.mode !== 'init_only') await this.listen();
-    if (this.closed !== undefined) {
-      // Closed while it was binding: what has been bound since goes too.
-      await parts.worker.close();
-      throw new ConfigError({ path: '', message: 'the proxy was closed while it started' });
-    }
+    // Closed while it was binding: what has been bound since goes too.
+    if (this.closed !== undefined) await parts.worker.close();
+    this.throwIfClosed();
     serverStats.workersStarted.set(1);
     serverStats.initializationTimeMs.record(Math.round(clock.now() - begun));
     this.setState(ServerState.live);
@@ -229,6 +226,10 @@ class RunningProxy implements ServedProxy {
 
   reopenLogs(): void {
     this.parts.logFiles.reopen();
+  }
+
+  private throwIfClosed(): void {
+    if (this.closed !== undefined) throw ConfigError.at('', 'the proxy was closed while it started');
   }
 
   private async listen(): Promise<void> {

@@ -1,16 +1,17 @@
-import type {
-  HeaderMap,
-  LogContext,
-  MetadataValue,
-  RequestHeaders,
-  ResponseHeaders,
-  Route,
-  RouteAction,
-  StreamInfo,
+import {
+  applyHostRewrite,
+  type HeaderMap,
+  type LogContext,
+  type MetadataValue,
+  type RequestHeaders,
+  type ResponseHeaders,
+  type Route,
+  type RouteAction,
+  type StreamInfo,
 } from '@dragoman/core';
 import type { HeaderMutation } from '../headers/header-mutation.ts';
 import type { PerFilterConfigs } from './per-filter.ts';
-import { applyHostRewrite, applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
+import { applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
 import type { VirtualClusters } from './virtual-clusters.ts';
 
 /** Namespaces of `Route.metadata`. */

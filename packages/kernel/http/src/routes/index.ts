@@ -3,6 +3,5 @@ export { DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 export { DEFAULT_TIMEOUT_MS } from './forward.ts';
 export type { PerFilterConfigResolver } from './per-filter.ts';
 export { queryParameter } from './query.ts';
-export { applyHostRewrite } from './rewrite.ts';
 export type { CompiledRouteTable } from './route-table.ts';
 export { OTHER_VIRTUAL_CLUSTER } from './virtual-clusters.ts';

@@ -4,8 +4,6 @@ import { utf8Bytes } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 
 const ID_ORIGINAL_PATH = wellKnownId('x-envoy-original-path');
-const ID_ORIGINAL_HOST = wellKnownId('x-envoy-original-host');
-const ID_FORWARDED_HOST = wellKnownId('x-forwarded-host');
 
 /** Replaces every match in a string of bytes. */
 export type Substitution = (value: string) => string;
@@ -102,29 +100,4 @@ export function hostFromHeader(header: string): HostRewrite {
 export function hostFromPath(config: RegexMatchAndSubstitute): HostRewrite {
   const substitute = compileSubstitution(config);
   return (headers) => substitute(headers.path.slice(0, pathEnd(headers.path)));
-}
-
-/**
- * Sets `:authority`; what it was goes to `x-envoy-original-host` unless Envoy's headers are suppressed, and to the end of
- * `x-forwarded-host` when `append_x_forwarded_host` asks for it and it does not stand there.
- */
-export function applyHostRewrite(
-  headers: RequestHeaders,
-  host: string,
-  appendForwardedHost: boolean,
-  suppressEnvoyHeaders: boolean,
-): void {
-  const before = headers.authority;
-  if (before !== '') {
-    if (appendForwardedHost) appendHost(headers, before);
-    if (!suppressEnvoyHeaders) headers.setKnown(ID_ORIGINAL_HOST, before);
-  }
-  headers.authority = host;
-}
-
-function appendHost(headers: RequestHeaders, host: string): void {
-  const list = headers.getJoined('x-forwarded-host');
-  if (list === undefined || list === '') headers.setKnown(ID_FORWARDED_HOST, host);
-  else if (list.slice(list.lastIndexOf(',') + 1) !== host)
-    headers.setKnown(ID_FORWARDED_HOST, `${list},${host}`);
 }
