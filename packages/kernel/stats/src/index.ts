@@ -18,6 +18,7 @@ export type { MergedCounter, MergedGauge, MergedHistogram, MergedTextReadout } f
 export { compileStatsMatcher, type StatsMatcher, type StatsOptions, type TagSpecifier } from './options.ts';
 export { RECENT_LOOKUPS_CAPACITY, RecentLookups } from './recent-lookups.ts';
 export { CHUNK_SLOTS, type SlotRange, StatsSegment } from './segment.ts';
+export { SharedCount, SharedCounts, type SharedCountsHandle } from './shared-counts.ts';
 export {
   HISTOGRAM_BUCKETS_MODES,
   type HistogramBucketsMode,

@@ -53,14 +53,15 @@ export class MergedCounter {
     return this.#retainedUsed || this.#parts.some((part) => isUsed(read(part)));
   }
 
-  #total(): number {
+  /** All that was ever counted, whatever {@link reset} has taken off. */
+  get total(): number {
     let total = this.#retained;
     for (const part of this.#parts) total += read(part);
     return total;
   }
 
   get value(): number {
-    return this.#total() - this.#base + 0;
+    return this.total - this.#base + 0;
   }
 
   /** What was added between the last two {@link latch}es. */
@@ -69,13 +70,13 @@ export class MergedCounter {
   }
 
   latch(): void {
-    const total = this.#total();
+    const total = this.total;
     this.#delta = total - this.#latched;
     this.#latched = total;
   }
 
   reset(): void {
-    this.#base = this.#total();
+    this.#base = this.total;
   }
 }
 
@@ -84,6 +85,7 @@ export class MergedGauge {
   readonly name: string;
   readonly mode: GaugeMode;
   #parts: Part[] = [];
+  #derive: (() => number) | undefined = undefined;
 
   constructor(name: string, mode: GaugeMode) {
     this.name = name;
@@ -99,11 +101,17 @@ export class MergedGauge {
     this.#parts = this.#parts.filter((part) => part.segment !== segment);
   }
 
+  /** Takes the value from elsewhere, whatever threads write; undefined: from the threads again. */
+  derive(value: (() => number) | undefined): void {
+    this.#derive = value;
+  }
+
   get used(): boolean {
-    return this.#parts.some((part) => isUsed(read(part)));
+    return this.#derive !== undefined || this.#parts.some((part) => isUsed(read(part)));
   }
 
   get value(): number {
+    if (this.#derive !== undefined) return this.#derive();
     let sum = 0;
     let largest = Number.NEGATIVE_INFINITY;
     for (const part of this.#parts) {

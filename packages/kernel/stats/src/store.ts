@@ -67,12 +67,35 @@ export class StatsStore {
 
   /** The stats of the thread that this store lives on. */
   createThread(): ThreadStats {
+    return this.#threadOf(this.attach());
+  }
+
+  /**
+   * Values that come from elsewhere, such as from the process that this one takes over from: whoever asked for them writes
+   * them, and `detach` keeps the counts and drops the gauges.
+   */
+  createImport(): { readonly stats: ThreadStats; detach(): void } {
     const source = this.attach();
+    return { stats: this.#threadOf(source), detach: () => source.detach() };
+  }
+
+  #threadOf(source: StatsSource): ThreadStats {
     return new ThreadStats({
       announce: (announcement) => source.receive(announcement),
       accepts: this.#accepts,
       onLookup: (name) => this.recentLookups.record(name),
     });
+  }
+
+  /**
+   * A gauge whose value is worked out when it is read, such as from counts that threads share. The returned function ends that:
+   * the gauge then reads what threads write, 0 at first.
+   */
+  deriveGauge(name: string, value: () => number): () => void {
+    if (!this.#accepts(name)) return () => {};
+    const gauge = obtain(this.gauges, name, (key) => new MergedGauge(key, 'never-import'));
+    gauge.derive(value);
+    return () => gauge.derive(undefined);
   }
 
   /** Takes in a thread, whose announcements the caller hands on in order. */
