@@ -38,10 +38,25 @@ export interface FileSurroundings {
   readonly logger: Logger;
   /** Bytes after which a batch is written without waiting for the timer. */
   readonly batchBytes: number;
-  /** Bytes that may wait for one file; entries beyond are dropped. */
+  /** Bytes that may wait for one file; entries beyond are dropped, batches of other threads beyond are refused. */
   readonly maxBufferedBytes: number;
   /** Something waits now that the timer should see to. */
   onBuffered(): void;
+}
+
+/** A log file that takes batches of other threads besides the entries of its own. */
+export interface SharedLogFile extends LogFile {
+  /**
+   * Writes `data`, whole entries that another thread gathered and counts, in its turn and as it is. `data` must not change until
+   * `done` is called, once: when it is through (null), or lost to an error. Never blocks, never throws.
+   */
+  writeBatch(data: Uint8Array, done: (error: Error | null) => void): void;
+}
+
+interface Batch {
+  readonly data: Uint8Array;
+  /** Called when it is through, or lost to an error. */
+  done(error: Error | null): void;
 }
 
 /** How long to wait for a pipe that is full, milliseconds. */
@@ -53,7 +68,7 @@ const CLOSE_PATIENCE_MS = 1000;
  * One file. Entries gather in batches; one batch is on its way at a time, so that the order stays. Entries are strings
  * of bytes (latin1); one with other characters is taken for text and written as UTF-8. A batch holds whole entries only.
  */
-export class BatchedLogFile implements LogFile {
+export class BatchedLogFile implements SharedLogFile {
   readonly path: string;
   private readonly around: FileSurroundings;
   private readonly retry: Timer;
@@ -62,14 +77,16 @@ export class BatchedLogFile implements LogFile {
   private readonly owned: boolean;
   private current = '';
   /** Full batches, oldest first. */
-  private readonly full: string[] = [];
+  private full: Batch[] = [];
   /** The batch on its way, and how much of it is through. */
-  private writing: Buffer | undefined = undefined;
+  private writing: Batch | undefined = undefined;
   private written = 0;
   /** A write that the system has not answered yet. */
   private inFlight = false;
-  /** Bytes in `current`, `full` and `writing`. */
+  /** Bytes of this thread's entries in `current`, `full` and `writing`. */
   private buffered = 0;
+  /** Bytes of other threads' batches in `full` and `writing`. */
+  private relayed = 0;
   /** Batches ever closed, and batches that are through or lost: what {@link flush} waits by. */
   private closedBatches = 0;
   private doneBatches = 0;
@@ -103,9 +120,32 @@ export class BatchedLogFile implements LogFile {
     if (this.current.length >= batchBytes) this.startFlush();
   }
 
+  writeBatch(data: Uint8Array, done: (error: Error | null) => void): void {
+    if (this.closed) {
+      done(new Error('the main thread has closed it'));
+      return;
+    }
+    // Each thread that waits for its answers has one batch here; more are of threads that died.
+    if (this.relayed > this.around.maxBufferedBytes) {
+      done(new Error(`it does not keep up: ${this.relayed} bytes of other threads wait`));
+      return;
+    }
+    this.relayed += data.length;
+    this.enqueue(data, (error) => {
+      this.relayed -= data.length;
+      done(error);
+    });
+    this.next();
+  }
+
   /** Whether a batch has begun that only the timer would close. */
   get pending(): boolean {
     return this.current !== '';
+  }
+
+  /** Whether the system has a write of this file to do. */
+  get writeBegun(): boolean {
+    return this.inFlight;
   }
 
   /** Writes what is there; resolves when it is through, or lost to an error. */
@@ -119,11 +159,7 @@ export class BatchedLogFile implements LogFile {
 
   /** Closes the batch that has begun and writes it, without word of when it is through. */
   startFlush(): void {
-    if (this.current !== '') {
-      this.full.push(this.current);
-      this.current = '';
-      this.closedBatches++;
-    }
+    this.closeBatch();
     this.next();
   }
 
@@ -135,71 +171,80 @@ export class BatchedLogFile implements LogFile {
   }
 
   /**
-   * Writes what waits at once, blocking, and closes. A write that the system has begun is left to it; what stands
-   * behind it in the batch goes with it.
+   * Writes what waits at once, blocking, and closes. A write that the system was given is left to it; what stands behind it
+   * in the batch goes with it.
    */
   closeSync(): void {
     if (this.closed) return;
     this.closed = true;
     this.retry.disable();
     if (this.reopening) this.openAgain();
-    const rest = this.full.join('') + this.current;
-    const unsent =
-      this.writing !== undefined && !this.inFlight ? this.writing.subarray(this.written) : undefined;
-    const data = Buffer.concat([unsent ?? Buffer.alloc(0), Buffer.from(rest, 'latin1')]);
-    if (data.length > 0) this.writeAllSync(data);
+    this.closeBatch();
+    const batches = this.full;
+    this.full = [];
+    const parts = batches.map((batch) => batch.data);
+    if (this.writing !== undefined) {
+      batches.unshift(this.writing);
+      if (!this.inFlight) parts.unshift(this.writing.data.subarray(this.written));
+    }
+    const error = this.writeAllSync(Buffer.concat(parts));
     // The descriptor stays open while the system still works on it: the process is about to end.
     if (this.owned && !this.inFlight) this.around.fileSystem.close(this.fd);
-    this.around.stats.writeTotalBuffered.sub(this.buffered);
-    this.buffered = 0;
-    this.full.length = 0;
-    this.current = '';
+    for (const batch of batches) batch.done(batch === this.writing && this.inFlight ? null : error);
     this.doneBatches = this.closedBatches;
     this.settle();
+  }
+
+  /** Moves the entries gathered so far to the batches that wait for their turn. */
+  private closeBatch(): void {
+    if (this.current === '') return;
+    const data = Buffer.from(this.current, 'latin1');
+    this.current = '';
+    this.enqueue(data, (error) => {
+      this.buffered -= data.length;
+      this.around.stats.writeTotalBuffered.sub(data.length);
+      if (this.dropping && this.buffered < this.around.maxBufferedBytes / 2) this.dropping = false;
+      this.count(error);
+    });
+  }
+
+  private enqueue(data: Uint8Array, done: Batch['done']): void {
+    this.full.push({ data, done });
+    this.closedBatches++;
   }
 
   /** Takes up the next batch when none is on its way. */
   private next(): void {
     if (this.writing !== undefined || this.closed) return;
     if (this.reopening) this.openAgain();
-    const batch = this.full.shift();
-    if (batch === undefined) return;
-    this.writing = Buffer.from(batch, 'latin1');
+    this.writing = this.full.shift();
     this.written = 0;
     this.submit();
   }
 
   private submit(): void {
-    const data = this.writing;
-    if (data === undefined || this.closed) return;
+    if (this.writing === undefined || this.closed) return;
     this.inFlight = true;
+    const { data } = this.writing;
     this.around.fileSystem.write(this.fd, data, this.written, (error, count) => this.onWritten(error, count));
   }
 
   private onWritten(error: NodeJS.ErrnoException | null, count: number): void {
     this.inFlight = false;
-    const data = this.writing;
-    if (data === undefined || this.closed) return;
-    if (error !== null) {
-      if (error.code === 'EAGAIN' || error.code === 'EINTR') {
-        this.retry.enable(RETRY_MS);
-        return;
-      }
-      this.fail(error);
-    } else {
-      this.written += count;
-      if (this.written < data.length) {
-        this.submit();
-        return;
-      }
-      this.failing = false;
-      this.around.stats.writeCompleted.inc();
+    const batch = this.writing;
+    if (batch === undefined || this.closed) return;
+    if (error?.code === 'EAGAIN' || error?.code === 'EINTR') {
+      this.retry.enable(RETRY_MS);
+      return;
+    }
+    this.written += count;
+    if (error === null && this.written < batch.data.length) {
+      this.submit();
+      return;
     }
     this.writing = undefined;
-    this.buffered -= data.length;
     this.doneBatches++;
-    this.around.stats.writeTotalBuffered.sub(data.length);
-    if (this.dropping && this.buffered < this.around.maxBufferedBytes / 2) this.dropping = false;
+    batch.done(error);
     this.settle();
     this.next();
   }
@@ -218,8 +263,9 @@ export class BatchedLogFile implements LogFile {
     }
   }
 
-  private writeAllSync(data: Buffer): void {
-    const { fileSystem, stats } = this.around;
+  /** Writes all of `data`, blocking; gives the error that it was lost to. */
+  private writeAllSync(data: Uint8Array): Error | null {
+    const { fileSystem } = this.around;
     let offset = 0;
     let patience = CLOSE_PATIENCE_MS;
     while (offset < data.length) {
@@ -232,15 +278,19 @@ export class BatchedLogFile implements LogFile {
           patience -= RETRY_MS;
           continue;
         }
-        this.fail(error as Error);
-        return;
+        return error as Error;
       }
     }
-    stats.writeCompleted.inc();
+    return null;
   }
 
-  /** Counts a lost batch; says so once for a row of them. */
-  private fail(error: Error): void {
+  /** Counts a batch that is through, or lost; says so once for a row of those. */
+  private count(error: Error | null): void {
+    if (error === null) {
+      this.failing = false;
+      this.around.stats.writeCompleted.inc();
+      return;
+    }
     this.around.stats.writeFailed.inc();
     if (!this.failing) this.around.logger.error(`cannot write to log file ${this.path}: ${error.message}`);
     this.failing = true;

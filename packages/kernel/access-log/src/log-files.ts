@@ -1,13 +1,8 @@
-import {
-  type Clock,
-  ConfigError,
-  type LogFile,
-  type LogFiles,
-  type LoggerFactory,
-  type StatsScope,
-} from '@dragoman/core';
+import { type Clock, ConfigError, type LogFiles, type LoggerFactory, type StatsScope } from '@dragoman/core';
 import { type FileSystem, systemFileSystem } from './file-system.ts';
-import { BatchedLogFile, FileStats, type FileSurroundings } from './log-file.ts';
+import { BatchedLogFile, FileStats, type FileSurroundings, type SharedLogFile } from './log-file.ts';
+import type { LogRelayClient } from './log-relay.ts';
+import { RelayFileSystem } from './relay-file-system.ts';
 
 export interface LogFilesOptions {
   readonly clock: Clock;
@@ -22,17 +17,22 @@ export interface LogFilesOptions {
   /** Bytes that may wait for one file while its disk or reader stalls; default 64 MiB. Further entries are dropped and counted. */
   readonly maxBufferedBytes?: number;
   readonly fileSystem?: FileSystem;
+  /** On a worker thread: the way to the main thread, which writes to pipes, sockets and terminals for all threads. */
+  readonly relay?: LogRelayClient;
 }
 
 /** The log files of one thread. */
 export interface LogFilesImpl extends LogFiles {
   /** @throws ConfigError when the file cannot be opened. */
-  open(path: string): LogFile;
+  open(path: string): SharedLogFile;
   /** Writes everything that waits; resolves when it is through, or lost to an error. */
   flush(): Promise<void>;
   /** Opens every file again under its path, after it was moved away (SIGUSR1, `/reopen_logs`). */
   reopen(): void;
-  /** Writes everything that waits, blocking, and closes: for the end of the process. Await {@link flush} before, when there is time. */
+  /**
+   * Writes everything that waits, blocking, and closes: for the end of the thread. Await {@link flush} before, when there
+   * is time. What the main thread writes for this one is only sent, and counts as written.
+   */
   close(): void;
 }
 
@@ -40,6 +40,12 @@ const STANDARD: ReadonlyMap<string, number> = new Map([
   ['/dev/stdout', 1],
   ['/dev/stderr', 2],
 ]);
+
+/**
+ * How long {@link LogFilesImpl.close} waits for writes that the system was given, milliseconds. They should come before the rest;
+ * and one that still queues for a thread of libuv's pool when the thread that gave it ends is never made (measured).
+ */
+const LAST_WRITES_MS = 20;
 
 /** Log files with Envoy's way of writing: batches, flushed by size, by a timer and at the end. */
 export function createLogFiles(options: LogFilesOptions): LogFilesImpl {
@@ -61,9 +67,10 @@ class BatchedLogFiles implements LogFilesImpl {
         file.startFlush();
       }
     });
+    const system = options.fileSystem ?? systemFileSystem;
     this.around = {
       clock: options.clock,
-      fileSystem: options.fileSystem ?? systemFileSystem,
+      fileSystem: options.relay === undefined ? system : new RelayFileSystem(system, options.relay),
       stats,
       logger: options.loggers.logger('file'),
       batchBytes: options.batchBytes ?? 64 * 1024,
@@ -75,7 +82,7 @@ class BatchedLogFiles implements LogFilesImpl {
     };
   }
 
-  open(path: string): LogFile {
+  open(path: string): SharedLogFile {
     const known = this.files.get(path);
     if (known !== undefined) return known;
     if (this.closed) throw ConfigError.at('path', 'log files are closed');
@@ -100,8 +107,10 @@ class BatchedLogFiles implements LogFilesImpl {
 
   close(): void {
     this.closed = true;
-    for (const file of this.files.values()) file.closeSync();
+    const files = [...this.files.values()];
     this.files.clear();
+    if (files.some((file) => file.writeBegun)) this.around.fileSystem.sleep(LAST_WRITES_MS);
+    for (const file of files) file.closeSync();
   }
 
   private openDescriptor(path: string): number {

@@ -2,7 +2,7 @@ import type { FileSystem } from '../src/index.ts';
 
 interface PendingWrite {
   readonly fd: number;
-  readonly data: Buffer;
+  readonly data: Uint8Array;
   readonly offset: number;
   readonly done: (error: NodeJS.ErrnoException | null, written: number) => void;
 }
@@ -19,6 +19,8 @@ export class FakeFileSystem implements FileSystem {
   readonly paths = new Map<number, string>();
   readonly closed: number[] = [];
   readonly pending: PendingWrite[] = [];
+  /** Paths, and standard descriptors, that are no regular files. */
+  readonly pipes = new Set<string | number>();
   /** Thrown by the next calls of {@link open} and {@link writeSync}. */
   openErrors: NodeJS.ErrnoException[] = [];
   syncErrors: NodeJS.ErrnoException[] = [];
@@ -36,14 +38,18 @@ export class FakeFileSystem implements FileSystem {
     return fd;
   }
 
-  write(fd: number, data: Buffer, offset: number, done: PendingWrite['done']): void {
+  write(fd: number, data: Uint8Array, offset: number, done: PendingWrite['done']): void {
     this.pending.push({ fd, data, offset, done });
   }
 
-  writeSync(fd: number, data: Buffer, offset: number): number {
+  writeSync(fd: number, data: Uint8Array, offset: number): number {
     const error = this.syncErrors.shift();
     if (error !== undefined) throw error;
     return this.append(fd, data, offset, this.syncLimit);
+  }
+
+  keepsWritesWhole(target: string | number): boolean {
+    return !this.pipes.has(typeof target === 'string' ? target : (this.paths.get(target) ?? target));
   }
 
   close(fd: number): void {
@@ -74,9 +80,9 @@ export class FakeFileSystem implements FileSystem {
     return this.contents.get(fd) ?? '';
   }
 
-  private append(fd: number, data: Buffer, offset: number, limit: number): number {
+  private append(fd: number, data: Uint8Array, offset: number, limit: number): number {
     const end = Math.min(data.length, offset + limit);
-    this.contents.set(fd, this.text(fd) + data.toString('latin1', offset, end));
+    this.contents.set(fd, this.text(fd) + Buffer.from(data.subarray(offset, end)).toString('latin1'));
     return end - offset;
   }
 }
