@@ -61,8 +61,12 @@ export interface DrainDecision {
   drainClose(): boolean;
   /** True from the moment draining began. */
   readonly draining: boolean;
-  /** `callback` runs when draining begins; the returned function takes it back. */
-  onDrain(callback: () => void): () => void;
+  /**
+   * `callback` runs when a drain begins that closes idle connections, and again when one begins that ends sooner: such a
+   * connection is to go in `delayMs` (whole, 0 or more; 0 unless draining is gradual). With such a drain under way it runs
+   * before this returns. The returned function takes it back.
+   */
+  onDrain(callback: (delayMs: number) => void): () => void;
 }
 
 /** What a factory on main may use besides. */

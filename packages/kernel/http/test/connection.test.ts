@@ -237,22 +237,6 @@ describe('the end of a connection', () => {
     expect(rig.stat('downstream_cx_max_requests_reached')).toBe(1);
   });
 
-  test('draining ends idle connections at once, busy ones with their response', async () => {
-    const idle = await ask({});
-    idle.context.drain.start();
-    await idle.run();
-    expect([idle.closed, idle.stat('downstream_cx_drain_close')]).toEqual([true, 1]);
-
-    const busy = await ask({ upstream: silent });
-    busy.context.drain.start();
-    await busy.run();
-    expect(busy.closed).toBe(false);
-    ok(busy.streams[0] as TerminalHttpStream);
-    await busy.run();
-    expect([busy.response.header('connection'), busy.closed]).toEqual(['close', true]);
-    expect(busy.stat('downstream_cx_drain_close')).toBe(1);
-  });
-
   test.each([
     ['draining', {}],
     ['max_connection_duration', { max_connection_duration: '5s' }],

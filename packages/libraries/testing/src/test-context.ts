@@ -89,21 +89,31 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
 /** Draining as a test says. */
 export class TestDrain implements DrainDecision {
   draining = false;
-  private readonly callbacks = new Set<() => void>();
+  /** What {@link drainClose} answers while draining. */
+  closes = true;
+  private delayMs = 0;
+  private readonly callbacks = new Set<(delayMs: number) => void>();
 
   drainClose(): boolean {
-    return this.draining;
+    return this.draining && this.closes;
   }
 
-  onDrain(callback: () => void): () => void {
+  onDrain(callback: (delayMs: number) => void): () => void {
     this.callbacks.add(callback);
+    if (this.draining) callback(this.delayMs);
     return () => this.callbacks.delete(callback);
   }
 
-  /** Begins: every callback runs. */
-  start(): void {
+  /** Callbacks that were not taken back. */
+  get waiting(): number {
+    return this.callbacks.size;
+  }
+
+  /** Begins: every callback runs, with `delayMs`, and so do those that come later. */
+  start(delayMs = 0): void {
     this.draining = true;
-    for (const callback of [...this.callbacks]) callback();
+    this.delayMs = delayMs;
+    for (const callback of [...this.callbacks]) callback(delayMs);
   }
 }
 

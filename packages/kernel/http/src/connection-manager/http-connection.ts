@@ -25,6 +25,13 @@ const HEAD_TIMEOUT: CodecError = {
 };
 const HEAD_IDLE: CodecError = { status: 408, details: 'stream_idle_timeout', message: 'stream timeout' };
 
+/**
+ * How long a connection has rested before a drain closes it. A client that sends one request after another has the next
+ * on its way when it has read a response, and a connection that ends then fails it. This covers the round trip of a long way
+ * and a moment's thought, and is short for whoever waits for the drain.
+ */
+const IDLE_GRACE_MS = 100;
+
 /** The connection manager on one downstream connection. */
 export class HttpConnection implements NetworkFilter, ServerCodecHandler, StreamOwner {
   readonly config: ConnectionManagerConfig;
@@ -36,6 +43,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private readonly idleTimer: Timer;
   private readonly durationTimer: Timer | undefined;
   private readonly stopListeningForDrain: () => void;
+  /** Made by the first drain. */
+  private drainTimer: Timer | undefined = undefined;
+  /** When a drain wants this connection gone. */
+  private leaveAt = Number.POSITIVE_INFINITY;
+  /** That time has come: the next rest is the last. A response before it ends the connection as often as the drain says. */
+  private leaving = false;
+  /** Of a rest between two requests, or before the first. */
+  private restingSince: number;
   /** Runs while a head is incomplete; made for the first that is. */
   private headTimer: Timer | undefined = undefined;
   private spareTimers: StreamTimers | undefined = undefined;
@@ -57,6 +72,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.localPort = connection.info.localAddress.port;
     const { clock, stats } = config;
     this.start = clock.now();
+    this.restingSince = this.start;
     connection.delayedCloseMs = config.delayedCloseMs;
     this.codec = createServerCodec(connection, this, config.http1);
     stats.cxTotal.inc();
@@ -69,7 +85,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       this.durationTimer = clock.timer(() => this.onMaxDuration());
       this.durationTimer.enable(config.maxConnectionDurationMs);
     }
-    this.stopListeningForDrain = config.drain.onDrain(() => this.onDrain());
+    this.stopListeningForDrain = config.drain.onDrain((delayMs) => this.onDrain(delayMs));
   }
 
   // --- NetworkFilter -------------------------------------------------------------------------------------------------
@@ -99,6 +115,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.codec.onConnectionClosed(details);
     for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
+    this.drainTimer?.disable();
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.durationTimer?.disable();
@@ -144,6 +161,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   onStreamComplete(): void {
+    // The response came first: the rest begins with the end of its request.
+    if (this.streams.size === 0) this.restingSince = this.config.clock.now();
     this.rest();
   }
 
@@ -154,6 +173,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     else if (this.config.idleTimeoutMs > 0 && this.connection.open) {
       this.idleTimer.enable(this.config.idleTimeoutMs);
     }
+    if (this.leaving) this.leave();
     // What the peer sent ahead is read later; it may be no more than the beginning of a head.
     if (this.codec.headPending) this.watchHead();
   }
@@ -217,6 +237,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onStreamFinished(stream: ActiveStream): void {
     this.streams.delete(stream);
+    this.restingSince = stream.info.end;
     this.rest();
   }
 
@@ -236,11 +257,42 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     }
   }
 
-  /** A connection between two requests can go at once; one in the middle, be it of a head, says so with its response. */
-  private onDrain(): void {
-    if (this.streams.size > 0 || this.codec.activeStreams > 0 || this.codec.headPending) return;
-    this.config.stats.cxDrainClose.inc();
-    this.connection.close('flush', 'drained');
+  private onDrain(delayMs: number): void {
+    const leaveAt = this.config.clock.now() + delayMs;
+    if (leaveAt >= this.leaveAt) return;
+    this.leaveAt = leaveAt;
+    this.leave();
+  }
+
+  /**
+   * Ends the connection when its time has come and it has rested for a while. One in the middle of a request, be it of a
+   * head, says so with its response; where that has begun before, {@link rest} comes back here.
+   */
+  private leave(): void {
+    const { connection } = this;
+    if (this.closing || !connection.open) return;
+    const { clock, stats } = this.config;
+    const now = clock.now();
+    let waitMs = this.leaveAt - now;
+    if (waitMs <= 0) {
+      this.leaving = true;
+      if (!this.resting) return;
+      // The peer cannot answer what it has not got.
+      if (connection.bufferedBytes > 0) this.restingSince = now;
+      waitMs = this.restingSince + IDLE_GRACE_MS - now;
+    }
+    if (waitMs > 0) {
+      this.drainTimer ??= clock.timer(() => this.leave());
+      this.drainTimer.enable(waitMs);
+      return;
+    }
+    stats.cxDrainClose.inc();
+    connection.close('flush', 'drained');
+  }
+
+  private get resting(): boolean {
+    const { codec } = this;
+    return this.streams.size === 0 && codec.activeStreams === 0 && !codec.headPending && !codec.draining;
   }
 
   get bytesWritten(): number {
