@@ -6,16 +6,24 @@ export {
 export { type ClusterSettings, readCluster } from './config/cluster-settings.ts';
 export type { ClientCodecSettings, CreateClientCodec } from './pool/pool-options.ts';
 export {
+  type BreakerGauge,
   type BudgetGauges,
   type BudgetKey,
+  BUDGETS,
+  type BudgetUse,
   type CreateBudget,
   createLocalBudget,
   type ResourceKind,
 } from './resources.ts';
+export { clusterBreakerGauges } from './config/cluster-breakers.ts';
 export { CLUSTER_COUNTERS, CLUSTER_GAUGES } from './stats/cluster-stats.ts';
 export {
   type ClusterSink,
   type ClusterSources,
   type ClusterSourcesOptions,
   createClusterSources,
+  type WarmCluster,
 } from './sources/cluster-sources.ts';
+export type { HostListMessage } from './sources/host-list-message.ts';
+export { HostListPublisher } from './sources/host-list-publisher.ts';
+export { HostListReceiver } from './sources/host-list-receiver.ts';

@@ -46,8 +46,11 @@ export interface BudgetKey {
   readonly resource: ResourceKind;
 }
 
-/** Makes the budget of a threshold: on this thread, or one shared with other workers. */
-export type CreateBudget = (key: BudgetKey, max: number, gauges: BudgetGauges) => ResourceBudget;
+/**
+ * Makes the budget of a threshold: on this thread, or one shared with other workers. `gauges` makes the gauges that show it; a
+ * budget that others show does not ask for them.
+ */
+export type CreateBudget = (key: BudgetKey, max: number, gauges: () => BudgetGauges) => ResourceBudget;
 
 /** A budget of one thread. */
 class LocalBudget implements ResourceBudget {
@@ -81,34 +84,49 @@ class LocalBudget implements ResourceBudget {
   }
 }
 
-export const createLocalBudget: CreateBudget = (_key, max, gauges) => new LocalBudget(max, gauges);
+export const createLocalBudget: CreateBudget = (_key, max, gauges) => new LocalBudget(max, gauges());
 
-/** Retries as a share of the requests that are under way (`retry_budget`). */
+/** `retry_budget`: retries as a share of the requests that are under way. */
+interface RetryShare {
+  readonly percent: number;
+  readonly minConcurrency: number;
+}
+
+/** How many retries may be under way while `active` requests are, or wait. */
+function retryMaximum(share: RetryShare, active: number): number {
+  return Math.max(share.minConcurrency, Math.floor((active * share.percent) / 100));
+}
+
+/** Retries as a share of the requests that are under way (`retry_budget`), counted where the other budgets are. */
 class RetryBudget implements ResourceBudget {
-  used = 0;
-  private readonly percent: number;
-  private readonly minConcurrency: number;
+  private readonly share: RetryShare;
+  private readonly counted: ResourceBudget;
   private readonly requests: ResourceBudget;
   private readonly pending: ResourceBudget;
-  private readonly gauges: BudgetGauges;
+  private readonly gauges: BudgetGauges | undefined;
 
+  /** @param counted without a limit of its own */
   constructor(
-    budget: { readonly percent: number; readonly minConcurrency: number },
+    share: RetryShare,
+    counted: ResourceBudget,
     requests: ResourceBudget,
     pending: ResourceBudget,
-    gauges: BudgetGauges,
+    gauges: BudgetGauges | undefined,
   ) {
-    this.percent = budget.percent;
-    this.minConcurrency = budget.minConcurrency;
+    this.share = share;
+    this.counted = counted;
     this.requests = requests;
     this.pending = pending;
     this.gauges = gauges;
     this.publish();
   }
 
+  get used(): number {
+    return this.counted.used;
+  }
+
   get max(): number {
-    const active = this.requests.used + this.pending.used;
-    return Math.max(this.minConcurrency, Math.floor((active * this.percent) / 100));
+    return retryMaximum(this.share, this.requests.used + this.pending.used);
   }
 
   canTake(): boolean {
@@ -116,20 +134,50 @@ class RetryBudget implements ResourceBudget {
   }
 
   take(): void {
-    this.used++;
+    this.counted.take();
     this.publish();
   }
 
   give(): void {
-    this.used--;
+    this.counted.give();
     this.publish();
   }
 
   private publish(): void {
+    if (this.gauges === undefined) return;
     this.gauges.open.set(this.canTake() ? 0 : 1);
     this.gauges.remaining?.set(Math.max(0, this.max - this.used));
   }
 }
+
+/** What is counted for each priority, with its limit and the names of its gauges. */
+const KINDS: readonly {
+  readonly resource: ResourceKind;
+  readonly max: (thresholds: Thresholds) => number;
+  readonly open: string;
+  readonly remaining: string;
+}[] = [
+  { resource: 'connections', max: (t) => t.maxConnections, open: 'cx_open', remaining: 'remaining_cx' },
+  {
+    resource: 'pendingRequests',
+    max: (t) => t.maxPendingRequests,
+    open: 'rq_pending_open',
+    remaining: 'remaining_pending',
+  },
+  { resource: 'requests', max: (t) => t.maxRequests, open: 'rq_open', remaining: 'remaining_rq' },
+  { resource: 'retries', max: (t) => t.maxRetries, open: 'rq_retry_open', remaining: 'remaining_retries' },
+  {
+    resource: 'connectionPools',
+    max: (t) => t.maxConnectionPools,
+    open: 'cx_pool_open',
+    remaining: 'remaining_cx_pools',
+  },
+];
+
+/** More than there can be of anything: the limit of what is only counted. */
+const UNLIMITED = 2 ** 31 - 1;
+
+const breakerPrefix = (priority: RoutingPriority): string => `circuit_breakers.${priority}`;
 
 /** The circuit breaker of one priority of a cluster. */
 export class Resources implements ResourceManager {
@@ -147,35 +195,61 @@ export class Resources implements ResourceManager {
     clusterScope: StatsScope,
     createBudget: CreateBudget,
   ) {
-    const scope = clusterScope.scope(`circuit_breakers.${priority}`);
-    const gauges = (open: string, remaining: string): BudgetGauges => ({
-      open: scope.gauge(open, 'max'),
-      remaining: thresholds.trackRemaining ? scope.gauge(remaining, 'max') : undefined,
-    });
-    const budget = (resource: ResourceKind, max: number, open: string, remaining: string): ResourceBudget =>
-      createBudget({ cluster, priority, resource }, max, gauges(open, remaining));
-    this.connections = budget('connections', thresholds.maxConnections, 'cx_open', 'remaining_cx');
-    this.pendingRequests = budget(
-      'pendingRequests',
-      thresholds.maxPendingRequests,
-      'rq_pending_open',
-      'remaining_pending',
-    );
-    this.requests = budget('requests', thresholds.maxRequests, 'rq_open', 'remaining_rq');
-    this.retries =
-      thresholds.retryBudget === undefined
-        ? budget('retries', thresholds.maxRetries, 'rq_retry_open', 'remaining_retries')
-        : new RetryBudget(
-            thresholds.retryBudget,
-            this.requests,
-            this.pendingRequests,
-            gauges('rq_retry_open', 'remaining_retries'),
-          );
-    this.connectionPools = budget(
-      'connectionPools',
-      thresholds.maxConnectionPools,
-      'cx_pool_open',
-      'remaining_cx_pools',
-    );
+    const scope = clusterScope.scope(breakerPrefix(priority));
+    const budgets = {} as Record<ResourceKind, ResourceBudget>;
+    for (const { resource, max, open, remaining } of KINDS) {
+      let shown: BudgetGauges | undefined;
+      const gauges = (): BudgetGauges => {
+        shown = {
+          open: scope.gauge(open, 'max'),
+          remaining: thresholds.trackRemaining ? scope.gauge(remaining, 'max') : undefined,
+        };
+        return shown;
+      };
+      const key = { cluster, priority, resource };
+      const share = resource === 'retries' ? thresholds.retryBudget : undefined;
+      const budget = createBudget(key, share === undefined ? max(thresholds) : UNLIMITED, gauges);
+      budgets[resource] =
+        share === undefined
+          ? budget
+          : new RetryBudget(share, budget, budgets.requests, budgets.pendingRequests, shown);
+    }
+    this.connections = budgets.connections;
+    this.pendingRequests = budgets.pendingRequests;
+    this.requests = budgets.requests;
+    this.retries = budgets.retries;
+    this.connectionPools = budgets.connectionPools;
   }
 }
+
+/** How much of each budget of a priority is in use, over all workers. */
+export type BudgetUse = (priority: RoutingPriority, resource: ResourceKind) => number;
+
+/** A gauge of a circuit breaker whose budgets several workers share: none of them alone could keep it. */
+export interface BreakerGauge {
+  /** Below `cluster.<name>.` */
+  readonly name: string;
+  value(use: BudgetUse): number;
+}
+
+/** The gauges of one priority's circuit breaker, as functions of what is in use. */
+export function breakerGauges(priority: RoutingPriority, thresholds: Thresholds): readonly BreakerGauge[] {
+  return KINDS.flatMap(({ resource, max, open, remaining }) => {
+    const share = resource === 'retries' ? thresholds.retryBudget : undefined;
+    const limit = (use: BudgetUse): number =>
+      share === undefined
+        ? max(thresholds)
+        : retryMaximum(share, use(priority, 'requests') + use(priority, 'pendingRequests'));
+    const left = (use: BudgetUse): number => Math.max(0, limit(use) - use(priority, resource));
+    const prefix = breakerPrefix(priority);
+    return [
+      { name: `${prefix}.${open}`, value: (use: BudgetUse) => (left(use) === 0 ? 1 : 0) },
+      ...(thresholds.trackRemaining ? [{ name: `${prefix}.${remaining}`, value: left }] : []),
+    ];
+  });
+}
+
+/** Every budget of a cluster, in an order of its own: a place for each in memory that workers share. */
+export const BUDGETS: readonly Omit<BudgetKey, 'cluster'>[] = (['default', 'high'] as const).flatMap(
+  (priority) => KINDS.map(({ resource }) => ({ priority, resource })),
+);

@@ -198,29 +198,66 @@ describe('createClusterSources', () => {
     expect(closed).toEqual(['own', 'own', 'own']);
   });
 
-  it('adds, changes and removes clusters while it runs', () => {
+  it('adds, changes and removes clusters while it runs', async () => {
     const { scripted, stats, sink, create } = setUp({ name: 'a' });
     const sources = create();
     sources.start();
-    const [old] = [scripted.of('a')];
-    sources.addOrUpdateCluster(clusterMessage({ name: 'a' }));
-    expect(scripted.stopped).toEqual([]);
-    sources.addOrUpdateCluster(clusterMessage({ name: 'a', connect_timeout: '1s' }));
-    sources.addOrUpdateCluster(clusterMessage({ name: 'b' }));
+    const old = scripted.of('a');
     old.onHosts(hostList('10.0.0.1:80'));
-    expect(sink.lists).toEqual([]);
-    scripted.of('a').onHosts(hostList('10.0.0.2:80'));
-    expect(sink.lists).toEqual([['a', ['10.0.0.2:80']]]);
+    const changed = sources.warmCluster(clusterMessage({ name: 'a', connect_timeout: '1s' }));
+    const added = sources.warmCluster(clusterMessage({ name: 'b' }));
+    expect(stats.nonZero('cluster_manager.')).toMatchObject({ active_clusters: 1, warming_clusters: 2 });
+    // The old one goes on while the new one looks for its hosts.
+    old.onHosts(hostList('10.0.0.1:80', '10.0.0.2:80'));
+    expect(scripted.stopped).toEqual([]);
+    scripted.of('a').onHosts(hostList('10.0.0.3:80'));
+    scripted.of('b').onFailure('nobody there');
+    const warm = await changed;
+    expect(warm.hosts).toEqual(hostList('10.0.0.3:80'));
+    expect(stats.nonZero('cluster.a.')).toMatchObject({ membership_total: 2 });
+    warm.activate();
+    expect(scripted.stopped).toEqual(['a']);
+    expect(stats.nonZero('cluster.a.')).toMatchObject({ membership_total: 1 });
+    (await added).activate();
+    old.onHosts(hostList('10.0.0.9:80'));
+    scripted.of('a').onHosts(hostList('10.0.0.4:80'));
+    scripted.of('b').onHosts(hostList('10.0.0.5:80'));
+    expect(sink.lists).toEqual([
+      ['a', ['10.0.0.1:80']],
+      ['a', ['10.0.0.1:80', '10.0.0.2:80']],
+      ['a', ['10.0.0.4:80']],
+      ['b', ['10.0.0.5:80']],
+    ]);
     expect(sources.removeCluster('a')).toBe(true);
     expect(sources.removeCluster('a')).toBe(false);
-    scripted.of('a').onHosts(hostList('10.0.0.3:80'));
-    expect(sink.lists).toHaveLength(1);
+    scripted.of('a').onHosts(hostList('10.0.0.6:80'));
+    expect(sink.lists).toHaveLength(4);
     expect(stats.nonZero('cluster_manager.')).toMatchObject({
       cluster_added: 2,
       cluster_modified: 1,
       cluster_removed: 1,
-      warming_clusters: 1,
+      active_clusters: 1,
     });
+  });
+
+  it('tells of hosts found between warming and taking over, and drops a cluster that is not wanted', async () => {
+    const { scripted, sink, create } = setUp();
+    const sources = create();
+    sources.start();
+    const first = sources.warmCluster(clusterMessage({ name: 'a' }));
+    scripted.of('a').onHosts(hostList('10.0.0.1:80'));
+    const warm = await first;
+    scripted.of('a').onHosts(hostList('10.0.0.2:80'));
+    expect(sink.lists).toEqual([]);
+    warm.activate();
+    expect(sink.lists).toEqual([['a', ['10.0.0.2:80']]]);
+    const second = sources.warmCluster(clusterMessage({ name: 'b' }));
+    scripted.of('b').onHosts(hostList('10.0.0.3:80'));
+    (await second).discard();
+    expect(scripted.stopped).toEqual(['b']);
+    const third = sources.warmCluster(clusterMessage({ name: 'c' }));
+    sources.stop();
+    expect((await third).hosts).toBeUndefined();
   });
 
   it('publishes nothing after stop, and leaves nobody waiting', async () => {

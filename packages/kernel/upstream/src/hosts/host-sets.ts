@@ -1,16 +1,47 @@
-import type { HostListUpdate, HostSet } from '@dragoman/core';
+import type { EndpointData, HostListUpdate, HostSet, LocalityEndpoints } from '@dragoman/core';
 import { isDegraded, isHealthy, UpstreamHost } from './host.ts';
 
 /** Percent: how much of a priority may be unhealthy before traffic spills to the next (Envoy). */
 export const DEFAULT_OVERPROVISIONING_FACTOR = 140;
 
+type Hosts = readonly UpstreamHost[];
+
+const NONE: Hosts = [];
+
+/** The hosts of one locality and priority: one entry of the list. */
+interface HostGroup {
+  readonly source: LocalityEndpoints;
+  readonly hosts: Hosts;
+  /** Where they begin in {@link HostSnapshot.hosts}. */
+  readonly start: number;
+  readonly healthy: Hosts;
+  readonly degraded: Hosts;
+}
+
 /** The hosts of a cluster at one moment. */
-export interface HostSnapshot {
-  /** By identity; a second entry of the same one has a key of its own. */
-  readonly byKey: ReadonlyMap<string, UpstreamHost>;
+export class HostSnapshot {
+  readonly groups: readonly HostGroup[];
+  /** In the order of the list. */
+  readonly hosts: Hosts;
   /** One for each priority from 0 to the highest used; at least one. */
   readonly sets: readonly HostSet[];
+  private index: Map<string, UpstreamHost> | undefined = undefined;
+
+  constructor(groups: readonly HostGroup[], sets: readonly HostSet[]) {
+    this.groups = groups;
+    this.hosts = joined(groups.map((group) => group.hosts));
+    this.sets = sets;
+  }
+
+  /** By identity; a second entry of the same one has a key of its own. Made when first asked for. */
+  get byKey(): ReadonlyMap<string, UpstreamHost> {
+    this.index ??= indexed(this.hosts);
+    return this.index;
+  }
 }
+
+/** Before the first update. */
+export const EMPTY_SNAPSHOT = new HostSnapshot([], [setOf(0, [], DEFAULT_OVERPROVISIONING_FACTOR)]);
 
 /** What an update did. */
 export interface HostChange {
@@ -18,9 +49,15 @@ export interface HostChange {
   readonly removed: readonly UpstreamHost[];
 }
 
+/** Tells hosts that this update has listed from those that it has not (yet). */
+let updates = 0;
+
 /**
  * Builds new host sets. A host whose address (or `id`) stays is the same host: stats, connections, load. An endpoint
  * whose address cannot be read is left out and reported to `onBadAddress`.
+ *
+ * What is the same object as in the update before (an endpoint, a whole locality) is taken to be unchanged, and costs next to
+ * nothing. A set of which nothing has changed is the same object too.
  */
 export function applyHostList(
   clusterName: string,
@@ -28,67 +65,213 @@ export function applyHostList(
   update: HostListUpdate,
   onBadAddress: (address: string) => void,
 ): HostChange {
-  const byKey = new Map<string, UpstreamHost>();
-  const highest = update.localities.reduce((most, locality) => Math.max(most, locality.priority), 0);
-  const builders = Array.from({ length: highest + 1 }, (_, priority) => new SetBuilder(priority));
-  for (const group of update.localities) {
-    const members: UpstreamHost[] = [];
-    for (const endpoint of group.endpoints) {
-      const key = freeKey(byKey, endpoint.id ?? endpoint.address);
-      try {
-        const host = previous.byKey.get(key) ?? new UpstreamHost(clusterName, endpoint.address);
-        host.update(endpoint, group.locality, group.priority);
-        byKey.set(key, host);
-        members.push(host);
-      } catch {
-        onBadAddress(endpoint.address);
-      }
+  const number = ++updates;
+  const kept = keepGroups(previous, update, number);
+  const finder = new HostFinder(previous, number);
+  const groups: HostGroup[] = [];
+  let start = 0;
+  for (const [index, source] of update.localities.entries()) {
+    const same = kept[index];
+    if (same !== undefined) finder.passOver(same);
+    const hosts = same?.hosts ?? hostsOf(source, clusterName, finder, onBadAddress);
+    groups.push(groupOf(source, hosts, start, same));
+    start += hosts.length;
+  }
+  const sets = setsOf(groups, update.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_FACTOR, previous);
+  return {
+    snapshot: new HostSnapshot(groups, sets),
+    removed: previous.hosts.filter((host) => host.listedBy !== number),
+  };
+}
+
+/** Finds the groups that are still there as they were, before anything else may lay claim to their hosts. */
+function keepGroups(
+  previous: HostSnapshot,
+  update: HostListUpdate,
+  number: number,
+): (HostGroup | undefined)[] {
+  const left = new Map(previous.groups.map((group) => [group.source, group]));
+  return update.localities.map((source) => {
+    const group = left.get(source);
+    if (group === undefined) return undefined;
+    // Listed once more, it stands for further hosts.
+    left.delete(source);
+    for (const host of group.hosts) host.listedBy = number;
+    return group;
+  });
+}
+
+function hostsOf(
+  { endpoints, locality, priority }: LocalityEndpoints,
+  clusterName: string,
+  finder: HostFinder,
+  onBadAddress: (address: string) => void,
+): Hosts {
+  const hosts: UpstreamHost[] = [];
+  for (const endpoint of endpoints) {
+    try {
+      const host = finder.find(endpoint) ?? new UpstreamHost(clusterName, endpoint.address);
+      host.update(endpoint, locality, priority);
+      host.listedBy = finder.number;
+      hosts.push(host);
+    } catch {
+      onBadAddress(endpoint.address);
     }
-    builders[group.priority].add(members);
   }
-  const factor = update.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_FACTOR;
-  const removed: UpstreamHost[] = [];
-  for (const [key, host] of previous.byKey) if (byKey.get(key) !== host) removed.push(host);
-  return { snapshot: { byKey, sets: builders.map((builder) => builder.build(factor)) }, removed };
+  return hosts;
 }
 
-class SetBuilder {
-  private readonly priority: number;
-  private readonly groups: (readonly UpstreamHost[])[] = [];
+/** Finds endpoints' hosts of before. Most stand where they stood, one after the other; the index is for the others. */
+class HostFinder {
+  /** Of the update. */
+  readonly number: number;
+  private readonly previous: HostSnapshot;
+  private cursor = 0;
+  /** For identities that are listed more than once: up to which number their hosts are taken. */
+  private readonly repeats = new Map<string, number>();
 
-  constructor(priority: number) {
-    this.priority = priority;
+  constructor(previous: HostSnapshot, number: number) {
+    this.previous = previous;
+    this.number = number;
   }
 
-  add(hosts: readonly UpstreamHost[]): void {
-    this.groups.push(hosts);
+  /** Undefined for a new one. */
+  find(endpoint: EndpointData): UpstreamHost | undefined {
+    const { hosts } = this.previous;
+    const near = this.cursor < hosts.length ? hosts[this.cursor] : undefined;
+    if (near !== undefined && this.isFree(near) && isOf(endpoint, near)) {
+      this.cursor++;
+      return near;
+    }
+    const found = this.search(endpoint.id ?? endpoint.address);
+    if (found !== undefined) this.cursor = found.position + 1;
+    return found;
   }
 
-  build(overprovisioningFactor: number): HostSet {
-    const hosts = this.groups.flat();
-    return {
-      priority: this.priority,
-      hosts,
-      healthyHosts: hosts.filter((host) => isHealthy(host.healthFlags)),
-      degradedHosts: hosts.filter((host) => isDegraded(host.healthFlags)),
-      hostsByLocality: this.groups,
-      healthyHostsByLocality: this.groups.map((group) => group.filter((host) => isHealthy(host.healthFlags))),
-      localityWeights: undefined,
-      overprovisioningFactor,
-    };
+  passOver(group: HostGroup): void {
+    this.cursor = group.start + group.hosts.length;
+  }
+
+  private search(identity: string): UpstreamHost | undefined {
+    const { byKey } = this.previous;
+    let host = byKey.get(identity);
+    if (host === undefined || this.mayBe(identity, host)) return host;
+    let index = this.repeats.get(identity) ?? 2;
+    host = byKey.get(keyOf(identity, index));
+    while (host !== undefined && !this.mayBe(identity, host)) host = byKey.get(keyOf(identity, ++index));
+    this.repeats.set(identity, index);
+    return host;
+  }
+
+  /** A key may be another's identity (`a 2`). */
+  private mayBe(identity: string, host: UpstreamHost): boolean {
+    return this.isFree(host) && host.identity === identity;
+  }
+
+  private isFree(host: UpstreamHost): boolean {
+    return host.listedBy !== this.number;
   }
 }
 
-/** Before the first update. */
-export const EMPTY_SNAPSHOT: HostSnapshot = {
-  byKey: new Map(),
-  sets: [new SetBuilder(0).build(DEFAULT_OVERPROVISIONING_FACTOR)],
-};
+function isOf(endpoint: EndpointData, host: UpstreamHost): boolean {
+  return endpoint === host.data || (endpoint.id ?? endpoint.address) === host.identity;
+}
+
+/** Also notes where each host is. */
+function indexed(hosts: Hosts): Map<string, UpstreamHost> {
+  const byKey = new Map<string, UpstreamHost>();
+  const repeats = new Map<string, number>();
+  for (const [position, host] of hosts.entries()) {
+    const { identity } = host;
+    host.position = position;
+    byKey.set(byKey.has(identity) ? freeKey(byKey, identity, repeats) : identity, host);
+  }
+  return byKey;
+}
 
 /** The same address may be listed twice (a way to give it more weight): each listing is a host. */
-function freeKey(taken: ReadonlyMap<string, unknown>, identity: string): string {
-  if (!taken.has(identity)) return identity;
-  let index = 2;
-  while (taken.has(`${identity} ${index}`)) index++;
+function freeKey(
+  taken: ReadonlyMap<string, unknown>,
+  identity: string,
+  repeats: Map<string, number>,
+): string {
+  let index = repeats.get(identity) ?? 2;
+  while (taken.has(keyOf(identity, index))) index++;
+  repeats.set(identity, index + 1);
+  return keyOf(identity, index);
+}
+
+function keyOf(identity: string, index: number): string {
   return `${identity} ${index}`;
+}
+
+/** @param same the group before, when it is the same but perhaps for the health of its hosts, which others decide on too */
+function groupOf(
+  source: LocalityEndpoints,
+  hosts: Hosts,
+  start: number,
+  same: HostGroup | undefined,
+): HostGroup {
+  let healthyCount = 0;
+  let degradedCount = 0;
+  for (const { healthFlags } of hosts) {
+    if (isHealthy(healthFlags)) healthyCount++;
+    else if (isDegraded(healthFlags)) degradedCount++;
+  }
+  const healthy = some(hosts, healthyCount, isHealthy, same?.healthy);
+  const degraded = some(hosts, degradedCount, isDegraded, same?.degraded);
+  const unchanged = same?.start === start && same.healthy === healthy && same.degraded === degraded;
+  return unchanged ? same : { source, hosts, start, healthy, degraded };
+}
+
+/** The `count` of `hosts` whose flags are as wanted; the array from before if it has those. */
+function some(
+  hosts: Hosts,
+  count: number,
+  wanted: (flags: number) => boolean,
+  before: Hosts | undefined,
+): Hosts {
+  if (count === 0) return NONE;
+  if (count === hosts.length) return hosts;
+  const chosen = hosts.filter((host) => wanted(host.healthFlags));
+  return before !== undefined && sameItems(before, chosen) ? before : chosen;
+}
+
+function setsOf(groups: readonly HostGroup[], factor: number, previous: HostSnapshot): HostSet[] {
+  const highest = groups.reduce((most, { source }) => Math.max(most, source.priority), 0);
+  const byPriority: HostGroup[][] = Array.from({ length: highest + 1 }, () => []);
+  for (const group of groups) byPriority[group.source.priority].push(group);
+  return byPriority.map((members, priority) => {
+    const before = previous.sets[priority];
+    const unchanged =
+      before?.overprovisioningFactor === factor &&
+      sameItems(
+        members,
+        previous.groups.filter((group) => group.source.priority === priority),
+      );
+    return unchanged ? before : setOf(priority, members, factor);
+  });
+}
+
+function setOf(priority: number, groups: readonly HostGroup[], overprovisioningFactor: number): HostSet {
+  const hostsByLocality = groups.map((group) => group.hosts);
+  const healthyHostsByLocality = groups.map((group) => group.healthy);
+  return {
+    priority,
+    hosts: joined(hostsByLocality),
+    healthyHosts: joined(healthyHostsByLocality),
+    degradedHosts: joined(groups.map((group) => group.degraded)),
+    hostsByLocality,
+    healthyHostsByLocality,
+    localityWeights: undefined,
+    overprovisioningFactor,
+  };
+}
+
+function joined(lists: readonly Hosts[]): Hosts {
+  return lists.length === 1 ? lists[0] : lists.flat();
+}
+
+function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
 }

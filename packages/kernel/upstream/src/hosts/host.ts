@@ -13,6 +13,8 @@ import { LocalCounter, LocalGauge } from '../stats/local-stats.ts';
 /** Metadata by namespace, then key. */
 export type MetadataMap = ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
 
+type EndpointMetadata = NonNullable<EndpointData['metadata']>;
+
 const NO_METADATA: MetadataMap = new Map();
 
 /** A pool of a host, as far as whoever removes the host needs it. */
@@ -76,7 +78,8 @@ export class UpstreamHost implements Host {
   /** Where new connections go. */
   address: Address;
   readonly clusterName: string;
-  readonly stats: HostStats = new LocalHostStats();
+  /** What the source last said of it. */
+  data: EndpointData | undefined = undefined;
   hostname = '';
   locality!: Locality;
   priority = 0;
@@ -85,8 +88,13 @@ export class UpstreamHost implements Host {
   weight = 1;
   healthFlags = 0;
   activeRequests = 0;
+  /** Number of the update that listed it last. */
+  listedBy = 0;
+  /** Where it is among the hosts of the snapshot that was looked through last. A hint. */
+  position = 0;
   defaultPool: DrainablePool | undefined = undefined;
   highPool: DrainablePool | undefined = undefined;
+  private ownStats: HostStats | undefined = undefined;
 
   /** @throws RangeError when `address` is not the text of an {@link Address} */
   constructor(clusterName: string, address: string) {
@@ -94,21 +102,54 @@ export class UpstreamHost implements Host {
     this.clusterName = clusterName;
   }
 
+  /** Made when first asked for: of a very long list, a worker may use only some hosts. */
+  get stats(): HostStats {
+    this.ownStats ??= new LocalHostStats();
+    return this.ownStats;
+  }
+
+  /** What makes it the same host in the next update. */
+  get identity(): string {
+    return this.data?.id ?? this.data?.address ?? this.address.text;
+  }
+
   /**
-   * Takes over what an update says of this host.
+   * Takes over what an update says of this host. Data in the same object as before is not looked into.
    *
-   * @throws RangeError when it has moved to something that is no address
+   * @returns whether there may be news in it
+   * @throws RangeError when it has moved to something that is no address; it is as before then
    */
-  update(data: EndpointData, locality: Locality, priority: number): void {
-    if (data.address !== this.address.text) this.address = parseAddress(data.address);
+  update(data: EndpointData, locality: Locality, priority: number): boolean {
+    const before = this.data;
+    if (data === before && locality === this.locality && priority === this.priority) return false;
+    if (data.address !== before?.address && data.address !== this.address.text)
+      this.address = parseAddress(data.address);
+    this.data = data;
     this.hostname = data.hostname;
     this.locality = locality;
     this.priority = priority;
     this.weight = data.weight;
-    this.metadata = data.metadata === undefined ? NO_METADATA : new Map(Object.entries(data.metadata));
-    this.canary = this.metadata.get('envoy.lb')?.['canary'] === true;
+    if (data.metadata !== before?.metadata) this.takeMetadata(data.metadata);
     this.healthFlags = (this.healthFlags & ~FROM_SOURCE) | sourceHealthFlags(data.health);
+    return true;
   }
+
+  private takeMetadata(metadata: EndpointData['metadata']): void {
+    this.metadata = metadata === undefined ? NO_METADATA : metadataMap(metadata);
+    this.canary = this.metadata.get('envoy.lb')?.['canary'] === true;
+  }
+}
+
+/** Hosts whose metadata is one object share its map too. */
+const METADATA_MAPS = new WeakMap<EndpointMetadata, MetadataMap>();
+
+function metadataMap(metadata: EndpointMetadata): MetadataMap {
+  let map = METADATA_MAPS.get(metadata);
+  if (map === undefined) {
+    map = new Map(Object.entries(metadata));
+    METADATA_MAPS.set(metadata, map);
+  }
+  return map;
 }
 
 function parseAddress(text: string): Address {

@@ -31,6 +31,7 @@ export class ClusterSource {
   private readonly warmingState: Gauge;
   private readonly logger: Logger;
   private active = false;
+  private counted = false;
   private isWarm = false;
   private failing = false;
 
@@ -47,7 +48,7 @@ export class ClusterSource {
     });
     this.discovery = extension.create(message as never, scoped);
     this.membership = new Membership(clusterScope);
-    this.warmingState = clusterScope.gauge('warming_state');
+    this.warmingState = clusterScope.gauge('warming_state', 'never-import');
     this.logger = context.loggers.logger('upstream');
   }
 
@@ -56,15 +57,17 @@ export class ClusterSource {
     return this.isWarm;
   }
 
-  start(listener: SourceListener): void {
+  /** @param counted whether the cluster's stats are about these hosts; else {@link count} says when */
+  start(listener: SourceListener, counted = true): void {
     this.active = true;
+    this.counted = counted;
     this.warmingState.set(1);
     this.discovery.start({
       onHosts: (update) => {
         if (!this.active) return;
         this.failing = false;
         this.last = update;
-        this.membership.record(update);
+        if (this.counted) this.membership.record(update);
         listener.onHosts(update);
         this.setWarm(listener);
       },
@@ -80,11 +83,17 @@ export class ClusterSource {
     });
   }
 
+  /** From now on the cluster's stats are about these hosts. */
+  count(): void {
+    this.counted = true;
+    if (this.last !== undefined) this.membership.record(this.last);
+  }
+
   stop(): void {
     this.active = false;
     this.discovery.stop();
     this.ownResolver?.close();
-    this.membership.clear();
+    if (this.counted) this.membership.clear();
   }
 
   private setWarm(listener: SourceListener): void {

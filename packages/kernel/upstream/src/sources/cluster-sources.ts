@@ -1,4 +1,4 @@
-import { type Cluster, ClusterSchema, equals } from '@dragoman/api';
+import type { Cluster } from '@dragoman/api';
 import {
   type Counter,
   type ExtensionRegistry,
@@ -25,6 +25,16 @@ export interface ClusterSourcesOptions {
   readonly path?: string;
 }
 
+/** A cluster whose hosts are known, before anybody uses it. */
+export interface WarmCluster {
+  /** Undefined: there were none to be had. */
+  readonly hosts: HostListUpdate | undefined;
+  /** Takes the place of the one of its name: sinks hear of its hosts from now on, and of those found since {@link hosts}. */
+  activate(): void;
+  /** It is not wanted any more. */
+  discard(): void;
+}
+
 /** The sources of all clusters' hosts, on main. */
 export interface ClusterSources {
   /** Starts discovery. */
@@ -36,8 +46,11 @@ export interface ClusterSources {
   readonly warmed: Promise<void>;
   /** A further sink (a new worker): it gets what is known at once. The returned function takes it out. */
   addSink(sink: ClusterSink): () => void;
-  /** Adds a cluster, or puts it in place of one of the same name. @throws ConfigError with paths relative to the cluster */
-  addOrUpdateCluster(cluster: Cluster): void;
+  /**
+   * Begins to look for the hosts of a cluster that is new, or a new version, while the old one goes on. Resolves with the first
+   * answer or failure. Rejects with ConfigError, with paths relative to the cluster.
+   */
+  warmCluster(cluster: Cluster): Promise<WarmCluster>;
   /** @returns whether there was one */
   removeCluster(clusterName: string): boolean;
   /** Ends discovery; nothing is published any more. */
@@ -50,7 +63,7 @@ export function createClusterSources(options: ClusterSourcesOptions): ClusterSou
   const problems = new ProblemCollector();
   const sources = new Sources(options);
   options.clusters.forEach((cluster, index) => {
-    problems.try(`${path}[${index}]`, () => sources.addOrUpdateCluster(cluster));
+    problems.try(`${path}[${index}]`, () => sources.add(cluster));
   });
   if (problems.problems.length > 0) sources.stop();
   problems.throwIfAny();
@@ -73,8 +86,8 @@ class ManagerStats {
     this.updated = scope.counter('cluster_updated');
     for (const name of ['cluster_updated_via_merge', 'update_merge_cancelled', 'update_out_of_merge_window'])
       scope.counter(name);
-    this.active = scope.gauge('active_clusters');
-    this.warming = scope.gauge('warming_clusters');
+    this.active = scope.gauge('active_clusters', 'never-import');
+    this.warming = scope.gauge('warming_clusters', 'never-import');
   }
 }
 
@@ -85,6 +98,8 @@ class Sources implements ClusterSources {
   private readonly stats: ManagerStats;
   private readonly sinks: Set<ClusterSink>;
   private readonly byName = new Map<string, ClusterSource>();
+  /** New ones and new versions whose hosts are not known yet, with what ends the wait for each. */
+  private readonly warming = new Map<ClusterSource, () => void>();
   private resolveWarmed!: () => void;
   private started = false;
 
@@ -110,15 +125,52 @@ class Sources implements ClusterSources {
     return () => this.sinks.delete(sink);
   }
 
-  addOrUpdateCluster(message: Cluster): void {
-    const { name } = message;
-    const before = this.byName.get(name);
-    if (before !== undefined && equals(ClusterSchema, before.message, message)) return;
+  /** Of the bootstrap. A second one of a name is passed over: the workers say that it is there. */
+  add(message: Cluster): void {
+    if (this.byName.has(message.name)) return;
+    this.byName.set(message.name, new ClusterSource(message, this.registry, this.context));
+    this.stats.added.inc();
+    this.refresh();
+  }
+
+  async warmCluster(message: Cluster): Promise<WarmCluster> {
     const source = new ClusterSource(message, this.registry, this.context);
+    const warm = Promise.withResolvers<void>();
+    let active = false;
+    this.warming.set(source, warm.resolve);
+    this.refresh();
+    source.start(
+      {
+        onHosts: (update) => {
+          if (active) this.publish(message.name, update);
+        },
+        onWarm: () => warm.resolve(),
+      },
+      false,
+    );
+    await warm.promise;
+    this.warming.delete(source);
+    const { last: hosts } = source;
+    return {
+      hosts,
+      activate: () => {
+        active = true;
+        this.put(message.name, source);
+        if (source.last !== undefined && source.last !== hosts) this.publish(message.name, source.last);
+      },
+      discard: () => {
+        source.stop();
+        this.refresh();
+      },
+    };
+  }
+
+  private put(name: string, source: ClusterSource): void {
+    const before = this.byName.get(name);
     before?.stop();
+    source.count();
     this.byName.set(name, source);
     (before === undefined ? this.stats.added : this.stats.modified).inc();
-    if (this.started) this.begin(source);
     this.refresh();
   }
 
@@ -135,6 +187,11 @@ class Sources implements ClusterSources {
   stop(): void {
     for (const source of this.byName.values()) source.stop();
     this.byName.clear();
+    for (const [source, resolve] of this.warming) {
+      source.stop();
+      resolve();
+    }
+    this.warming.clear();
     this.refresh();
     // Whoever still waits for warming is not left hanging.
     this.resolveWarmed();
@@ -143,19 +200,21 @@ class Sources implements ClusterSources {
   private begin(source: ClusterSource): void {
     const { name } = source.message;
     source.start({
-      onHosts: (update) => {
-        this.stats.updated.inc();
-        for (const sink of this.sinks) sink.updateHosts(name, update);
-      },
+      onHosts: (update) => this.publish(name, update),
       onWarm: () => this.refresh(),
     });
+  }
+
+  private publish(name: string, update: HostListUpdate): void {
+    this.stats.updated.inc();
+    for (const sink of this.sinks) sink.updateHosts(name, update);
   }
 
   /** Gauges, and the end of warming. */
   private refresh(): void {
     const sources = [...this.byName.values()];
     const cold = this.started ? sources.filter((source) => !source.warm) : [];
-    this.stats.warming.set(cold.length);
+    this.stats.warming.set(cold.length + this.warming.size);
     this.stats.active.set(sources.length - cold.length);
     if (this.started && cold.every((source) => source.message.waitForWarmOnInit === false))
       this.resolveWarmed();
