@@ -11,4 +11,4 @@ export {
   type SocketConnectionOptions,
 } from './socket-connection.ts';
 export { describeSocketError } from './socket-errors.ts';
-export { type AcceptHandler, type ListenOptions, TcpListener } from './tcp-listener.ts';
+export { type AcceptHandler, type AcceptOptions, type ListenOptions, TcpListener } from './tcp-listener.ts';

@@ -17,6 +17,8 @@ export interface ListenOptions {
   readonly backlog: number;
   /** `enable_reuse_port`: several threads or processes may listen on the same address. */
   readonly reusePort: boolean;
+  /** A socket that is bound to {@link address} already; the listener takes the descriptor over and closes it in the end. */
+  readonly descriptor?: number | undefined;
   /** Only IPv6, when the address is `::` (Envoy: `ipv4_compat` false). */
   readonly ipv6Only: boolean;
   /** Of a Unix socket's file (`pipe.mode`), e.g. 0o600; undefined: as the umask has it. */
@@ -26,6 +28,12 @@ export interface ListenOptions {
   readonly delayedCloseMs: number;
   readonly stats: ConnectionByteStats | undefined;
 }
+
+/** How connections are made of what is accepted: the part of {@link ListenOptions} that may change while listening. */
+export type AcceptOptions = Pick<
+  ListenOptions,
+  'keepAlive' | 'bufferLimitBytes' | 'delayedCloseMs' | 'stats'
+>;
 
 /** Gets what a listener accepts. */
 export interface AcceptHandler {
@@ -64,8 +72,9 @@ export class TcpListener {
   private readonly server: Server;
   private readonly options: ListenOptions;
   private readonly context: NetworkContext;
-  private readonly handler: AcceptHandler;
-  private readonly connectionOptions: SocketConnectionOptions;
+  private handler: AcceptHandler;
+  private keepAlive: ListenOptions['keepAlive'];
+  private connectionOptions: SocketConnectionOptions;
   private bound: Address;
   /** The address listened on is a connection's own: no wildcard. */
   private localKnown = false;
@@ -78,11 +87,8 @@ export class TcpListener {
     this.context = context;
     this.handler = handler;
     this.bound = options.address;
-    this.connectionOptions = {
-      bufferLimitBytes: options.bufferLimitBytes,
-      stats: options.stats,
-      delayedCloseMs: options.delayedCloseMs,
-    };
+    this.keepAlive = options.keepAlive;
+    this.connectionOptions = connectionOptions(options);
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       this.accepted.viaServer++;
       this.adoptSocket(socket);
@@ -108,8 +114,21 @@ export class TcpListener {
     return this.bound;
   }
 
-  /** Stops accepting. Open connections go on. */
+  /** What is accepted from now on goes to another handler. Open connections stay with theirs. */
+  handOver(options: AcceptOptions, handler: AcceptHandler): void {
+    this.handler = handler;
+    this.keepAlive = options.keepAlive;
+    this.connectionOptions = connectionOptions(options);
+  }
+
+  /**
+   * Stops accepting. Open connections go on. What waits in the accept queue is accepted first: the kernel resets what is
+   * still in it when the socket closes.
+   */
   async close(): Promise<void> {
+    if (!this.server.listening) return;
+    // From one immediate to the next the event loop polls once, and libuv then accepts until the queue is empty.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     if (!this.server.listening) return;
     // close() waits for every connection that came through the server; ours did not, so it ends at once.
     await new Promise<void>((resolve) => {
@@ -120,14 +139,18 @@ export class TcpListener {
   private async start(): Promise<void> {
     const { server, options } = this;
     const { address } = options;
-    if (address.family === 'pipe' && !address.path.startsWith('@')) await removeStaleSocket(address.path);
+    const { descriptor } = options;
+    const file = descriptor === undefined && address.family === 'pipe' && !address.path.startsWith('@');
+    if (file) await removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
         server.removeListener('error', reject);
         resolve();
       });
-      if (address.family === 'pipe') {
+      if (descriptor !== undefined) {
+        server.listen({ fd: descriptor }, options.backlog);
+      } else if (address.family === 'pipe') {
         server.listen({ path: pipePath(address.path), backlog: options.backlog });
       } else {
         server.listen({
@@ -141,7 +164,7 @@ export class TcpListener {
     });
     server.on('error', (error) => this.handler.onAcceptError(error));
     if (address.family === 'pipe') {
-      if (options.mode !== undefined && !address.path.startsWith('@')) chmodSync(address.path, options.mode);
+      if (file && options.mode !== undefined) chmodSync(address.path, options.mode);
     } else {
       const bound = server.address();
       if (bound !== null && typeof bound === 'object') this.bound = Address.ip(bound.address, bound.port);
@@ -218,7 +241,7 @@ export class TcpListener {
   }
 
   private open(connection: SocketConnection, socket: Socket, usesOnRead: boolean): void {
-    const { keepAlive } = this.options;
+    const { keepAlive } = this;
     if (keepAlive !== undefined) socket.setKeepAlive(keepAlive.enabled, keepAlive.initialDelayMs);
     connection.attach(socket, usesOnRead);
     connection.run(() => {
@@ -228,6 +251,14 @@ export class TcpListener {
     });
     if (!connection.readingPaused) socket.resume();
   }
+}
+
+function connectionOptions({
+  bufferLimitBytes,
+  stats,
+  delayedCloseMs,
+}: AcceptOptions): SocketConnectionOptions {
+  return { bufferLimitBytes, stats, delayedCloseMs };
 }
 
 function isWildcard({ ip }: Address): boolean {
