@@ -147,7 +147,8 @@ describe.skipIf(skipUnbuilt)(`the dragoman command${UNBUILT}`, () => {
       expect([code, stderr]).toEqual([0, expect.stringContaining('caught SIGTERM')]);
       const lines = sidecar.lines('access.log').map((line) => JSON.parse(line));
       expect(lines).toHaveLength(201);
-      expect(lines.at(-1)).toMatchObject({ path: '/slow', status: 200, flags: '-' });
+      const slow = lines.filter(({ path }) => path === '/slow');
+      expect(slow).toEqual([expect.objectContaining({ status: 200, flags: '-' })]);
     });
 
     it('a second one ends at once, with what was logged', async () => {

@@ -6,11 +6,14 @@ const MODES = { serve: 'Serve', validate: 'Validate', init_only: 'InitOnly' } as
 /** Envoy's `--drain-time-s`. */
 export const DEFAULT_DRAIN_TIME_S = 600;
 
-/** `command_line_options` of `/server_info` (`envoy.admin.v3.CommandLineOptions`) in proto3 JSON. */
-export function commandLineOptions(flags: Flags): Record<string, unknown> {
+/**
+ * `command_line_options` of `/server_info` (`envoy.admin.v3.CommandLineOptions`) in proto3 JSON.
+ * @param baseId as given or chosen
+ */
+export function commandLineOptions(flags: Flags, baseId: number): Record<string, unknown> {
   const { given } = flags;
   return {
-    base_id: String(flags.baseId),
+    base_id: String(baseId),
     use_dynamic_base_id: given.has('use-dynamic-base-id'),
     skip_hot_restart_on_no_parent: given.has('skip-hot-restart-on-no-parent'),
     skip_hot_restart_parent_stats: given.has('skip-hot-restart-parent-stats'),

@@ -1,4 +1,5 @@
 import type { Clock, Counter, Logger } from '@dragoman/core';
+import { describeThrown } from '@dragoman/server';
 
 /** In each window this many faults are logged in full; all are counted. */
 const LOGGED_PER_WINDOW = 20;
@@ -43,14 +44,5 @@ export class Faults {
     this.inWindow++;
     if (this.inWindow > LOGGED_PER_WINDOW) return;
     this.logger.critical(`${kind} (${this.count} so far): ${describeThrown(thrown)}`);
-  }
-}
-
-/** The stack of an error, else the value as text. Never throws. */
-export function describeThrown(thrown: unknown): string {
-  try {
-    return thrown instanceof Error ? String(thrown.stack ?? thrown.message) : String(thrown);
-  } catch {
-    return 'a value that has no text';
   }
 }

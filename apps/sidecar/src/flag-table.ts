@@ -17,7 +17,7 @@ export interface FlagSpec {
   readonly ignored?: string;
 }
 
-const NO_HOT_RESTART = 'there is no hot restart';
+const NO_SHARED_NAMES = 'the supervisor passes everything on itself: nothing has a name that could collide';
 const NO_XDS = 'there is no dynamic configuration yet';
 
 /** Envoy's flags, grouped as `--help` prints them. */
@@ -67,6 +67,10 @@ export const FLAG_TABLE = [
   { name: 'skip-deprecated-logs', help: 'Do not warn of deprecated fields' },
   { name: 'log-stacktrace-single-entry', help: 'Keep a stack trace in one log line (always so)' },
   { name: 'concurrency', value: 'number', help: 'Number of worker threads; 0 is 1', default: 'the CPUs' },
+  {
+    name: 'in-thread',
+    help: 'Serve on the main thread instead of on worker threads; not one of Envoy',
+  },
   { name: 'service-cluster', value: 'name', help: 'Name of this cluster; overrides node.cluster' },
   { name: 'service-node', value: 'name', help: 'Name of this node; overrides node.id' },
   { name: 'service-zone', value: 'name', help: 'Zone of this node; overrides node.locality.zone' },
@@ -113,23 +117,33 @@ export const FLAG_TABLE = [
   { name: 'allow-unknown-fields', help: 'The same; deprecated' },
   { name: 'version', help: 'Print the version and exit' },
   { name: 'help', short: 'h', help: 'Print this and exit' },
-  { name: 'hot-restart-version', help: `Print "disabled" and exit: ${NO_HOT_RESTART}` },
+  {
+    name: 'hot-restart-version',
+    help: 'Print which processes may take over from one another, and exit',
+  },
   {
     name: 'parent-shutdown-time-s',
     value: 'seconds',
     default: '900',
-    help: 'Shown in /server_info',
-    ignored: NO_HOT_RESTART,
+    help: 'How long a process that was replaced may take to end; read by dragoman supervise',
   },
-  { name: 'base-id', value: 'number', help: 'Id of shared memory', ignored: NO_HOT_RESTART },
-  { name: 'use-dynamic-base-id', help: 'Choose a base id', ignored: NO_HOT_RESTART },
-  { name: 'base-id-path', value: 'path', help: 'File for the base id', ignored: NO_HOT_RESTART },
-  { name: 'restart-epoch', value: 'number', help: 'Count of hot restarts', ignored: NO_HOT_RESTART },
-  { name: 'disable-hot-restart', help: 'No hot restart', ignored: NO_HOT_RESTART },
-  { name: 'skip-hot-restart-on-no-parent', help: 'Start without a parent', ignored: NO_HOT_RESTART },
-  { name: 'skip-hot-restart-parent-stats', help: "Without the parent's stats", ignored: NO_HOT_RESTART },
-  { name: 'socket-path', value: 'path', help: 'Socket for hot restart', ignored: NO_HOT_RESTART },
-  { name: 'socket-mode', value: 'mode', help: 'Mode of that socket', ignored: NO_HOT_RESTART },
+  { name: 'restart-epoch', value: 'number', default: '0', help: 'Set by dragoman supervise' },
+  {
+    name: 'base-id',
+    value: 'number',
+    default: '0',
+    help: 'A number for this proxy, for /server_info and --base-id-path',
+  },
+  { name: 'use-dynamic-base-id', help: 'Choose that number' },
+  { name: 'base-id-path', value: 'path', help: 'File to write that number to' },
+  { name: 'disable-hot-restart', help: 'No hot restart' },
+  {
+    name: 'skip-hot-restart-on-no-parent',
+    help: 'Start with a --restart-epoch above 0 though nobody is there to take over from',
+  },
+  { name: 'skip-hot-restart-parent-stats', help: 'Count from 0 after a hot restart' },
+  { name: 'socket-path', value: 'path', help: 'Socket for hot restart', ignored: NO_SHARED_NAMES },
+  { name: 'socket-mode', value: 'mode', help: 'Mode of that socket', ignored: NO_SHARED_NAMES },
   { name: 'reject-unknown-dynamic-fields', help: 'Strict dynamic configuration', ignored: NO_XDS },
   { name: 'ignore-unknown-dynamic-fields', help: 'Lax dynamic configuration', ignored: NO_XDS },
   {

@@ -35,8 +35,15 @@ export interface Flags {
   readonly disabledExtensions: readonly string[];
   readonly statsTags: readonly { readonly name: string; readonly value: string }[];
   readonly allowUnknownStaticFields: boolean;
+  /** Serve on the main thread. */
+  readonly inThread: boolean;
   readonly restartEpoch: number;
-  readonly baseId: number;
+  /** Undefined: it is to be chosen. */
+  readonly baseId: number | undefined;
+  readonly baseIdPath: string | undefined;
+  readonly disableHotRestart: boolean;
+  readonly skipHotRestartOnNoParent: boolean;
+  readonly skipHotRestartParentStats: boolean;
   /** Every flag that was given. */
   readonly given: ReadonlySet<FlagName>;
   /** What was accepted without effect. */
@@ -162,7 +169,12 @@ function readFlags(given: Given): Flags {
     statsTags: readStatsTags(given.get('stats-tag') ?? []),
     allowUnknownStaticFields: given.has('allow-unknown-static-fields') || given.has('allow-unknown-fields'),
     restartEpoch: number('restart-epoch') ?? 0,
-    baseId: number('base-id') ?? 0,
+    inThread: given.has('in-thread'),
+    baseId: given.has('use-dynamic-base-id') ? undefined : (number('base-id') ?? 0),
+    baseIdPath: text('base-id-path'),
+    disableHotRestart: given.has('disable-hot-restart'),
+    skipHotRestartOnNoParent: given.has('skip-hot-restart-on-no-parent'),
+    skipHotRestartParentStats: given.has('skip-hot-restart-parent-stats'),
     given: new Set(given.keys()),
     warnings: warningsFor(given),
   };

@@ -5,6 +5,10 @@ import { fullVersion } from './version.ts';
 
 /** @returns the exit code */
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'supervise') {
+    const { supervise } = await import('./supervise.ts');
+    return supervise(argv.slice(1));
+  }
   let flags: Flags;
   try {
     flags = parseFlags(argv);
@@ -20,10 +24,12 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'version':
       process.stdout.write(`dragoman  version: ${fullVersion()}\n`);
       return 0;
-    case 'hot-restart-version':
-      // As an Envoy without hot restart answers, and where.
-      process.stderr.write('disabled');
+    case 'hot-restart-version': {
+      const { HOT_RESTART_VERSION } = await import('@dragoman/server');
+      // Where Envoy writes it.
+      process.stderr.write(flags.disableHotRestart ? 'disabled' : HOT_RESTART_VERSION);
       return 0;
+    }
     default: {
       // Only now: the other actions need nothing of it.
       const { serve } = await import('./serve.ts');

@@ -2,10 +2,17 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, constants } from 'node:os';
 import type { Bootstrap, LoadedConfig } from '@dragoman/api';
 import { type Clock, ConfigError, type Counter, type Extension } from '@dragoman/core';
-import { createServerLog, type ProxyOptions, type ServerFlags, type ServerLog } from '@dragoman/server';
+import {
+  createServerLog,
+  describeThrown,
+  type InheritedSocket,
+  type ProxyOptions,
+  type ServerFlags,
+  type ServerLog,
+} from '@dragoman/server';
 import { commandLineOptions, DEFAULT_DRAIN_TIME_S } from './command-line-options.ts';
 import { configName, disabledNames, loadFromFlags, logWarnings, problemLines } from './config.ts';
-import { describeThrown, Faults } from './faults.ts';
+import { Faults } from './faults.ts';
 import type { Flags } from './flags.ts';
 import { fullVersion, packageVersion } from './version.ts';
 
@@ -18,10 +25,26 @@ export interface RunningProxy {
   reopenLogs(): void;
 }
 
+/** The service manager that has started this process, if there is one. */
+export interface Notifier {
+  ready(): void;
+  stopping(): void;
+  startWatchdog(healthy: () => boolean): void;
+  close(): void;
+}
+
 /** The process around the proxy; tests put their own in its place. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly extensions: readonly Extension[];
+  /** The module that exports them: what a worker thread imports. */
+  readonly workerExtensions: URL;
+  /** The link of a process that `dragoman supervise` has started. */
+  readonly supervisor: ProxyOptions['supervisor'];
+  /** @throws Error when the environment that speaks of them is malformed */
+  inheritedSockets(): readonly InheritedSocket[];
+  /** @throws Error when the environment that speaks of it is malformed */
+  notifier(onError: (error: Error) => void): Notifier;
   readonly server: {
     createProxy(options: ProxyOptions): Promise<RunningProxy>;
     validateBootstrap(options: ProxyOptions): Promise<void>;
@@ -38,6 +61,8 @@ export interface Surroundings {
 const SHUTDOWN_DRAIN_MS = 25_000;
 /** Closing has nothing to wait for but files. */
 const CLOSE_MS = 5000;
+/** The same for somebody who has no patience left. */
+const AT_ONCE_MS = 1000;
 
 /**
  * Does what the flags ask for, until it is over.
@@ -55,6 +80,7 @@ export async function run(flags: Flags, around: Surroundings): Promise<number> {
   try {
     const main = log.logger('main');
     for (const warning of flags.warnings) main.warn(warning);
+    checkHotRestart(flags, around);
     const config = loadFromFlags(flags);
     logWarnings(config, flags, log.logger('config'));
     const options = proxyOptions(flags, around, config, log);
@@ -70,6 +96,27 @@ export async function run(flags: Flags, around: Surroundings): Promise<number> {
   } finally {
     log.close();
   }
+}
+
+/** @throws ConfigError for what the flags ask for and nobody is there to do */
+function checkHotRestart(flags: Flags, { supervisor }: Surroundings): void {
+  if (supervisor !== undefined && flags.disableHotRestart) {
+    throw ConfigError.at(
+      '',
+      '--disable-hot-restart: this process is supervised, which is for hot restarts; leave out one of the two',
+    );
+  }
+  if (supervisor !== undefined || flags.restartEpoch === 0 || flags.disableHotRestart) return;
+  if (flags.skipHotRestartOnNoParent) return;
+  throw ConfigError.at(
+    '',
+    `--restart-epoch ${flags.restartEpoch}: nobody is there to take over from; hot restarts are done by dragoman supervise -- <flags>, which sets this flag itself`,
+  );
+}
+
+/** A number that no other proxy of this machine has: that of the process which is there over all restarts. */
+function chooseBaseId({ supervisor }: Surroundings): number {
+  return supervisor === undefined ? process.pid : process.ppid;
 }
 
 /** An empty path is none, as in Envoy. */
@@ -109,6 +156,9 @@ function proxyOptions(
   bootstrap: LoadedConfig<Bootstrap>,
   log: ServerLog,
 ): ProxyOptions {
+  const { supervisor } = around;
+  const baseId = flags.baseId ?? chooseBaseId(around);
+  if (flags.baseIdPath !== undefined) writeBaseId(flags.baseIdPath, baseId);
   const serverFlags: ServerFlags = {
     serviceCluster: flags.serviceCluster ?? '',
     serviceNode: flags.serviceNode ?? '',
@@ -124,9 +174,28 @@ function proxyOptions(
     disabledExtensions: disabledNames(flags.disabledExtensions, around.extensions, log.logger('config')),
     statsTags: flags.statsTags,
     version: fullVersion(),
-    commandLine: commandLineOptions(flags),
+    skipParentStats: flags.skipHotRestartParentStats,
+    commandLine: commandLineOptions(flags, baseId),
   };
-  return { bootstrap, extensions: around.extensions, log, flags: serverFlags, clock: around.clock };
+  return {
+    bootstrap,
+    extensions: around.extensions,
+    threads: flags.inThread ? 'inline' : { extensions: around.workerExtensions },
+    log,
+    flags: serverFlags,
+    clock: around.clock,
+    supervisor,
+    inheritedSockets: supervisor === undefined && flags.mode === 'serve' ? around.inheritedSockets() : [],
+  };
+}
+
+/** @throws ConfigError when the file cannot be written */
+function writeBaseId(path: string, baseId: number): void {
+  try {
+    writeFileSync(path, String(baseId));
+  } catch (error) {
+    throw ConfigError.at('', `--base-id-path: cannot write "${path}": ${(error as Error).message}`);
+  }
 }
 
 type Signal = 'SIGTERM' | 'SIGINT';
@@ -175,12 +244,19 @@ class Life {
     this.proxy = proxy;
     this.faults.countIn(proxy.stats.createThread().counter('server.envoy_bug_failures'));
     this.writeAdminAddress(proxy);
+    const notifier = this.around.notifier((error) =>
+      main.warn(`cannot tell the service manager how this process is: ${error.message}`),
+    );
     if (this.flags.mode === 'serve') {
       main.info('starting main dispatch loop');
+      notifier.ready();
+      notifier.startWatchdog(() => true);
       const cause = await this.over.promise;
+      notifier.stopping();
       if (cause !== 'quit') await this.drain(proxy);
     }
     await this.bounded('closing', CLOSE_MS, proxy.close());
+    notifier.close();
     main.info('exiting');
     return 0;
   }
@@ -227,7 +303,10 @@ class Life {
       ['SIGTERM', () => this.onSignal('SIGTERM')],
       ['SIGINT', () => this.onSignal('SIGINT')],
       ['SIGUSR1', () => this.reopenLogs()],
-      ['SIGHUP', () => this.log.logger('main').warn('caught SIGHUP: ignored, there is no hot restart')],
+      [
+        'SIGHUP',
+        () => this.log.logger('main').warn('caught SIGHUP: ignored; dragoman supervise restarts on it'),
+      ],
       ['uncaughtException', (error) => this.onFault('uncaught exception', error)],
       ['unhandledRejection', (error) => this.onFault('unhandled rejection', error)],
     ];
@@ -246,12 +325,18 @@ class Life {
     const main = this.log.logger('main');
     if (this.signal !== undefined) {
       main.warn(`caught ${signal} again: ending at once`);
-      this.around.exit(128 + constants.signals[signal]);
+      void this.endAtOnce(128 + constants.signals[signal]);
       return;
     }
     this.signal = signal;
     main.warn(`caught ${signal}`);
     this.over.resolve(signal);
+  }
+
+  /** What was logged is on worker threads: they get a moment to write it. */
+  private async endAtOnce(code: number): Promise<void> {
+    if (this.proxy !== undefined) await this.bounded('closing', AT_ONCE_MS, this.proxy.close());
+    this.around.exit(code);
   }
 
   private onFault(kind: string, thrown: unknown): void {

@@ -1,6 +1,8 @@
 import { systemClock } from '@dragoman/core';
 import { createProxy, validateBootstrap } from '@dragoman/server';
+import { SupervisorLink } from '@dragoman/supervisor';
 import { extensions } from './extensions.ts';
+import { inheritedSockets, serviceNotifier } from './service.ts';
 import type { Flags } from './flags.ts';
 import { run } from './run.ts';
 
@@ -12,6 +14,11 @@ export async function serve(flags: Flags): Promise<number> {
     return await run(flags, {
       clock: systemClock,
       extensions,
+      // In the bundle a module of its own: what a worker thread imports.
+      workerExtensions: new URL('./extensions.ts', import.meta.url),
+      supervisor: SupervisorLink.connect(process),
+      inheritedSockets: () => inheritedSockets(process.env, process.pid),
+      notifier: (onError) => serviceNotifier(process.env, onError),
       server: { createProxy, validateBootstrap },
       events: process,
       out: (text) => process.stdout.write(text),

@@ -191,7 +191,7 @@ test('--help has every flag, within 100 columns', () => {
 
 test('/server_info gets them as envoy.admin.v3.CommandLineOptions', () => {
   const read = (argv: string[]) =>
-    fromJson(CommandLineOptionsSchema, commandLineOptions(parseFlags(argv)) as JsonValue);
+    fromJson(CommandLineOptionsSchema, commandLineOptions(parseFlags(argv), 7) as JsonValue);
   const all = SPECS.flatMap((spec) =>
     spec.value === undefined ? [`--${spec.name}`] : [`--${spec.name}`, sample(spec)],
   );

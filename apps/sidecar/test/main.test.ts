@@ -27,7 +27,8 @@ function dragoman(...argv: string[]): Promise<{ code: number; out: string; err: 
 
 test.each([
   [['--version'], 0, /^dragoman {2}version: \d+\.\d+\.\d+\/node-\d+\.\d+\.\d+\n$/, /^$/],
-  [['--hot-restart-version'], 0, /^$/, /^disabled$/],
+  [['--hot-restart-version'], 0, /^$/, /^1\.0$/],
+  [['--hot-restart-version', '--disable-hot-restart'], 0, /^$/, /^disabled$/],
   [['--hlep'], 1, /^$/, /^dragoman: unknown flag --hlep; did you mean "--help"\?\n$/],
 ])('%j', async (argv, code, out, err) => {
   const result = await dragoman(...argv);

@@ -48,9 +48,19 @@ function harness() {
     create: async (): Promise<RunningProxy> => proxy,
     validate: async () => {},
   };
+  const told: string[] = [];
   const around: Surroundings = {
     clock,
     extensions: EXTENSIONS,
+    workerExtensions: new URL('file:///extensions.js'),
+    supervisor: undefined,
+    inheritedSockets: () => [],
+    notifier: () => ({
+      ready: () => void told.push('ready'),
+      stopping: () => void told.push('stopping'),
+      startWatchdog: () => void told.push('watchdog'),
+      close: () => void told.push('close'),
+    }),
     events,
     server: {
       createProxy(options) {
@@ -76,6 +86,7 @@ function harness() {
     proxy,
     said,
     server,
+    told,
     around,
     log,
     file(name: string, text: string): string {
@@ -221,9 +232,48 @@ describe('start', () => {
 
   test('warns once of each flag without effect', async () => {
     const h = harness();
-    const argv = ['--config-yaml', '{}', '--mode', 'validate', '--restart-epoch', '1', '--cpuset-threads'];
+    const argv = ['--config-yaml', '{}', '--mode', 'validate', '--socket-mode', '600', '--cpuset-threads'];
     expect(await h.run(...argv)).toBe(0);
     expect(h.log().match(/^warning main: --.* has no effect: /gm)).toHaveLength(2);
+  });
+
+  test.each([
+    [
+      ['--restart-epoch', '1'],
+      /^--restart-epoch 1: nobody is there to take over from; .*dragoman supervise --/,
+    ],
+    [['--restart-epoch', '1', '--skip-hot-restart-on-no-parent'], undefined],
+    [['--restart-epoch', '1', '--disable-hot-restart'], undefined],
+  ])('hot restarts without a supervisor: %j', async (argv, refusal) => {
+    const h = harness();
+    const code = await h.run('--config-yaml', '{}', '--mode', 'validate', ...argv);
+    expect(code).toBe(refusal === undefined ? 0 : 1);
+    if (refusal !== undefined) expect(h.said.err).toMatch(refusal);
+  });
+
+  test('--base-id-path gets the number, chosen or given', async () => {
+    const h = harness();
+    const path = join(h.folder, 'base');
+    const validate = ['--config-yaml', '{}', '--mode', 'validate', '--base-id-path', path];
+    await h.run(...validate, '--base-id', '5');
+    expect(readFileSync(path, 'utf8')).toBe('5');
+    await h.run(...validate, '--use-dynamic-base-id');
+    expect(readFileSync(path, 'utf8')).toBe(String(process.pid));
+    expect(h.server.options?.flags?.commandLine).toMatchObject({ base_id: String(process.pid) });
+    expect(await h.run('--config-yaml', '{}', '--base-id-path', h.folder)).toBe(1);
+    expect(h.said.err).toMatch(/--base-id-path: cannot write/);
+  });
+
+  test('workers are threads, unless --in-thread', async () => {
+    const h = harness();
+    const validate = ['--config-yaml', '{}', '--mode', 'validate'];
+    await h.run(...validate, '--concurrency', '3');
+    expect(h.server.options).toMatchObject({
+      threads: { extensions: new URL('file:///extensions.js') },
+      flags: { concurrency: 3 },
+    });
+    await h.run(...validate, '--in-thread');
+    expect(h.server.options?.threads).toBe('inline');
   });
 
   test('turns extensions off by Envoy’s names', async () => {
@@ -306,7 +356,7 @@ describe('end', () => {
     await eventually(() => expect(h.proxy.calls).toEqual(['drain 25000']));
     h.proxy.drained.resolve();
     expect(await code).toBe(0);
-    expect(h.proxy.calls).toEqual(['drain 25000', 'close']);
+    expect(h.proxy.calls).toContain('close');
     expect(h.log()).toContain(`caught ${signal}`);
     expect(h.log().trimEnd()).toMatch(/exiting$/);
     expect(h.said).toEqual({ out: '', err: '', exits: [] });
@@ -322,7 +372,7 @@ describe('end', () => {
     await eventually(() => expect(h.proxy.calls).toEqual(['drain 25000']));
     h.server.options?.onQuit?.();
     expect(await code).toBe(0);
-    expect(h.proxy.calls).toEqual(['drain 25000', 'close']);
+    expect(h.proxy.calls).toContain('close');
   });
 
   test.each([
@@ -347,9 +397,38 @@ describe('end', () => {
     await ready;
     h.events.emit(first);
     h.events.emit(second);
-    expect(h.said.exits).toEqual([status]);
+    // What was logged is written first.
+    await eventually(() => expect(h.said.exits).toEqual([status]));
+    expect(h.proxy.calls).toContain('close');
     h.proxy.drained.resolve();
     await code;
+  });
+
+  test('a second signal waits a second at most for what was logged', async () => {
+    const h = harness();
+    const { code, ready } = h.served();
+    await ready;
+    const closing = Promise.withResolvers<void>();
+    h.proxy.close = () => closing.promise;
+    h.events.emit('SIGTERM');
+    h.events.emit('SIGTERM');
+    expect(h.said.exits).toEqual([]);
+    h.clock.advance(1000);
+    await eventually(() => expect(h.said.exits).toEqual([143]));
+    closing.resolve();
+    h.proxy.drained.resolve();
+    await code;
+  });
+
+  test('tells the service manager when it serves and when it stops', async () => {
+    const h = harness();
+    const { code, ready } = h.served();
+    await ready;
+    expect(h.told).toEqual(['ready', 'watchdog']);
+    h.events.emit('SIGTERM');
+    h.proxy.drained.resolve();
+    await code;
+    expect(h.told).toEqual(['ready', 'watchdog', 'stopping', 'close']);
   });
 
   test('a drain that hangs or fails does not keep it from closing', async () => {

@@ -17,6 +17,7 @@ export type {
   AdminHost,
   AdminHostStats,
   AdminListener,
+  AdminMemory,
   AdminLogger,
   AdminOutlierDetector,
   AdminRuntimeLayer,

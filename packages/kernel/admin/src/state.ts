@@ -76,6 +76,21 @@ export interface AdminListener {
   readonly addresses: readonly Address[];
 }
 
+/** The memory of the process, in bytes. */
+export interface AdminMemory {
+  /** All threads together. */
+  readonly total: MessageInitShape<typeof MemorySchema>;
+  /** Each thread that has a heap of its own. Not in Envoy. */
+  readonly threads: readonly {
+    /** `main_thread`, `worker_0`, … */
+    readonly name: string;
+    /** In use. */
+    readonly allocated: number;
+    /** Taken from the system, in use or not. */
+    readonly heapSize: number;
+  }[];
+}
+
 /** One layer of the runtime; later layers win. */
 export interface AdminRuntimeLayer {
   readonly name: string;
@@ -107,7 +122,7 @@ export interface AdminState {
 
   /** Health-check failure makes LIVE into DRAINING. */
   serverInfo(): MessageInitShape<typeof ServerInfoSchema>;
-  memory(): Awaitable<MessageInitShape<typeof MemorySchema>>;
+  memory(): Awaitable<AdminMemory>;
   certificates(): Awaitable<MessageInitShape<typeof CertificatesSchema>>;
   unreadyTargets(): MessageInitShape<typeof UnreadyTargetsDumpsSchema>;
 

@@ -398,6 +398,7 @@ describe('about the server', () => {
       pageheap_free: '0',
       total_thread_cache: '0',
       total_physical_bytes: '3',
+      threads: [{ name: 'main_thread', allocated: '1', heap_size: '2' }],
     });
   });
 

@@ -61,7 +61,10 @@ export class FakeState implements AdminState {
   }
 
   memory() {
-    return { allocated: 1n, heapSize: 2n, totalPhysicalBytes: 3n };
+    return {
+      total: { allocated: 1n, heapSize: 2n, totalPhysicalBytes: 3n },
+      threads: [{ name: 'main_thread', allocated: 1, heapSize: 2 }],
+    };
   }
 
   certificates() {

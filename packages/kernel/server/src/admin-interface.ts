@@ -18,7 +18,7 @@ import {
   type WorkerContext,
 } from '@dragoman/core';
 import { readBindTarget } from './listener/addresses.ts';
-import { bindFailureText } from './worker.ts';
+import { bindFailureText } from './listener/bind-failure.ts';
 
 export interface AdminInterfaceOptions {
   readonly bootstrap: Bootstrap;

@@ -1,9 +1,7 @@
-import { getHeapStatistics } from 'node:v8';
-import type { LogFilesImpl } from '@dragoman/access-log';
 import type {
   AdminCluster,
-  AdminHost,
   AdminListener,
+  AdminMemory,
   AdminState,
   DrainListenersOptions,
 } from '@dragoman/admin';
@@ -16,16 +14,19 @@ import {
   type JsonValue,
   type Message,
   type MessageInitShape,
-  type MemorySchema,
   type ServerInfo_State,
   type ServerInfoSchema,
 } from '@dragoman/api';
-import type { Clock, Cluster, Host, LogLevel, RoutingPriority } from '@dragoman/core';
+import { Address, type Clock, type LogLevel } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
+import type { ClusterDirectory } from './cluster-directory.ts';
 import { configDumps, endpointsDump } from './config-dump.ts';
+import type { ListenerManager } from './listener/listener-manager.ts';
+import { memoryOf } from './memory.ts';
 import type { ServerFlags, ServerLoggers } from './proxy.ts';
 import type { RuntimeLayers } from './runtime-layers.ts';
-import type { Worker } from './worker.ts';
+import type { ClusterReport } from './worker/cluster-report.ts';
+import type { Workers } from './workers/workers.ts';
 
 /** What the admin interface asks of the parts of a server. */
 export interface AdminStateParts {
@@ -35,14 +36,26 @@ export interface AdminStateParts {
   readonly stats: StatsStore;
   readonly runtime: RuntimeLayers;
   readonly log: ServerLoggers;
-  readonly logFiles: LogFilesImpl;
-  readonly worker: Worker;
+  readonly clusters: ClusterDirectory;
+  readonly listeners: ListenerManager;
+  readonly workers: Workers;
+  readonly hotRestart: HotRestartInfo;
   /** Envoy's number of the state; see ServerInfo.State. */
   readonly state: () => number;
   readonly flushStats: () => void;
   readonly failHealthCheck: (failed: boolean) => void;
   readonly drainListeners: (options: DrainListenersOptions) => void;
+  readonly setLogLevel: (name: string | undefined, level: LogLevel) => void;
+  readonly reopenLogs: () => void;
   readonly quit: () => void;
+}
+
+/** What the admin interface says of hot restarts. */
+export interface HotRestartInfo {
+  /** What `/hot_restart_version` prints: `disabled`, or a version that a process must have to take over. */
+  readonly version: string;
+  /** Since the first of the processes that took over from one another, ms; undefined: this is the first. */
+  readonly uptimeBeforeMs: number;
 }
 
 const DEFAULT_PROFILE_PATH = '/var/log/envoy/envoy.prof';
@@ -71,14 +84,15 @@ export class ServerAdminState implements AdminState {
   }
 
   serverInfo(): MessageInitShape<typeof ServerInfoSchema> {
-    const { flags, bootstrap, clock, state } = this.parts;
-    const uptime = durationFromMs(Math.floor((clock.now() - this.start) / 1000) * 1000);
+    const { flags, bootstrap, clock, state, hotRestart } = this.parts;
+    const seconds = (ms: number) => durationFromMs(Math.floor(ms / 1000) * 1000);
+    const uptime = clock.now() - this.start;
     return {
       version: flags.version,
       state: state() as ServerInfo_State,
-      uptimeCurrentEpoch: uptime,
-      uptimeAllEpochs: uptime,
-      hotRestartVersion: 'disabled',
+      uptimeCurrentEpoch: seconds(uptime),
+      uptimeAllEpochs: seconds(uptime + hotRestart.uptimeBeforeMs),
+      hotRestartVersion: hotRestart.version,
       commandLineOptions: fromJson(CommandLineOptionsSchema, flags.commandLine as JsonValue, {
         ignoreUnknownFields: true,
       }),
@@ -86,17 +100,8 @@ export class ServerAdminState implements AdminState {
     };
   }
 
-  memory(): MessageInitShape<typeof MemorySchema> {
-    const { heapUsed, heapTotal, rss, external } = process.memoryUsage();
-    const heap = getHeapStatistics();
-    return {
-      allocated: BigInt(heapUsed + external),
-      heapSize: BigInt(heapTotal + external),
-      pageheapUnmapped: BigInt(Math.max(0, heapTotal - heap.total_physical_size)),
-      pageheapFree: BigInt(Math.max(0, heapTotal - heapUsed)),
-      totalThreadCache: 0n,
-      totalPhysicalBytes: BigInt(rss),
-    };
+  async memory(): Promise<AdminMemory> {
+    return memoryOf(await this.parts.workers.memory());
   }
 
   certificates(): Record<string, never> {
@@ -107,25 +112,21 @@ export class ServerAdminState implements AdminState {
     return {};
   }
 
-  clusters(): readonly AdminCluster[] {
-    const { clusters } = this.parts.worker;
-    return [...clusters.clusterNames].map((name) => describeCluster(clusters.get(name) as Cluster));
+  async clusters(): Promise<readonly AdminCluster[]> {
+    return (await this.parts.workers.clusterReports()).map(describeCluster);
   }
 
   listeners(): readonly AdminListener[] {
-    return this.parts.worker.listeners.map((listener) => ({
-      name: listener.compiled.name,
-      addresses: listener.addresses,
-    }));
+    return this.parts.listeners.listeners;
   }
 
   configDumps(): readonly Message[] {
-    return configDumps(this.parts.bootstrap, this.loadedAt);
+    const { bootstrap, clusters, listeners } = this.parts;
+    return configDumps(bootstrap, this.loadedAt, clusters.messages, listeners.listeners);
   }
 
-  endpointsDump(): EndpointsConfigDump {
-    const { clusters } = this.parts.worker;
-    return endpointsDump([...clusters.clusterNames].map((name) => clusters.get(name) as Cluster));
+  async endpointsDump(): Promise<EndpointsConfigDump> {
+    return endpointsDump(await this.parts.workers.clusterReports());
   }
 
   runtimeLayers(): RuntimeLayers['layers'] {
@@ -134,6 +135,7 @@ export class ServerAdminState implements AdminState {
 
   modifyRuntime(values: ReadonlyMap<string, string>): void {
     this.parts.runtime.modify(values);
+    this.parts.workers.setRuntime(this.parts.runtime.values);
   }
 
   loggers(): ReturnType<ServerLoggers['loggers']> {
@@ -141,12 +143,11 @@ export class ServerAdminState implements AdminState {
   }
 
   setLogLevel(name: string | undefined, level: LogLevel): void {
-    this.parts.log.setLevel(name, level);
+    this.parts.setLogLevel(name, level);
   }
 
   reopenLogs(): void {
-    this.parts.log.reopen?.();
-    this.parts.logFiles.reopen();
+    this.parts.reopenLogs();
   }
 
   failHealthCheck(failed: boolean): void {
@@ -162,46 +163,21 @@ export class ServerAdminState implements AdminState {
   }
 }
 
-function describeCluster(cluster: Cluster): AdminCluster {
-  const { info } = cluster;
-  const breaker = (priority: RoutingPriority) => {
-    const resources = info.resources(priority);
-    return {
-      maxConnections: resources.connections.max,
-      maxPendingRequests: resources.pendingRequests.max,
-      maxRequests: resources.requests.max,
-      maxRetries: resources.retries.max,
-    };
-  };
+function describeCluster(cluster: ClusterReport): AdminCluster {
   return {
-    name: info.name,
-    observabilityName: info.observabilityName,
+    name: cluster.name,
+    observabilityName: cluster.observabilityName,
     edsServiceName: '',
     addedViaApi: false,
-    circuitBreakers: { default: breaker('default'), high: breaker('high') },
-    hosts: cluster.hostSets.flatMap((set) => set.hosts.map(describeHost)),
-  };
-}
-
-function describeHost(host: Host): AdminHost {
-  const { stats } = host;
-  return {
-    address: host.address,
-    hostname: host.hostname,
-    locality: host.locality,
-    healthFlags: host.healthFlags,
-    weight: host.weight,
-    canary: host.canary,
-    priority: host.priority,
-    stats: {
-      cxActive: stats.cxActive.value(),
-      cxConnectFail: stats.cxConnectFail.value(),
-      cxTotal: stats.cxTotal.value(),
-      rqActive: stats.rqActive.value(),
-      rqError: stats.rqError.value(),
-      rqSuccess: stats.rqSuccess.value(),
-      rqTimeout: stats.rqTimeout.value(),
-      rqTotal: stats.rqTotal.value(),
-    },
+    circuitBreakers: cluster.circuitBreakers,
+    hosts: cluster.priorities.flatMap(({ priority, localities }) =>
+      localities.flatMap(({ hosts }) =>
+        hosts.map((host) => ({
+          ...host,
+          priority,
+          address: Address.parse(host.address) ?? Address.pipe(host.address),
+        })),
+      ),
+    ),
   };
 }

@@ -1,5 +1,6 @@
-import { createFormatterFactory, createLogFiles, type LogFilesImpl } from '@dragoman/access-log';
+import { createLogFiles, type LogFilesImpl, LogRelayServer } from '@dragoman/access-log';
 import {
+  type AccessLog,
   type Bootstrap,
   CaresDnsResolverConfigSchema,
   checkBootstrap,
@@ -8,50 +9,68 @@ import {
   loadConfig,
   locate,
   resolveExtension,
-  type Any,
 } from '@dragoman/api';
 import {
   atPath,
+  type ClusterManager,
   ConfigError,
   type DnsResolver,
-  type Extension,
-  ExtensionRegistry,
   type FactoryContext,
-  type FormatterExtension,
   ProblemCollector,
   type StatsScope,
+  type WorkerContext,
 } from '@dragoman/core';
 import { StatsStore } from '@dragoman/stats';
 import { type ClusterSources, createClusterSources } from '@dragoman/upstream';
+import { createAccessLoggers } from './access-loggers.ts';
 import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
+import { ClusterDirectory } from './cluster-directory.ts';
 import { DrainManager } from './drain-manager.ts';
+import { ListenerManager } from './listener/listener-manager.ts';
+import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
+import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
-import { Worker } from './worker.ts';
+import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
+import { createFactoryContext } from './worker/factory-context.ts';
+import { InlineWorker } from './workers/inline-worker.ts';
+import { Ledger } from './workers/ledger.ts';
+import { startThreads } from './threads/start-threads.ts';
+import { Workers } from './workers/workers.ts';
 
-/** The parts of a proxy, compiled; nothing is bound and nothing runs yet. */
+/** The parts of a proxy. Nothing is bound; no worker has started, though its thread may be loading. */
 export interface Assembly {
   readonly bootstrap: Bootstrap;
   readonly flags: ServerFlags;
   readonly log: ServerLoggers;
   readonly stats: StatsStore;
   readonly rootScope: StatsScope;
+  readonly serverStats: ServerStats;
+  /** Main's; a worker on this thread has the same. */
   readonly context: FactoryContext;
+  /** For what main itself logs. */
+  readonly logContext: WorkerContext;
   readonly runtime: RuntimeLayers;
   readonly logFiles: LogFilesImpl;
-  readonly drain: DrainManager;
   readonly dns: DnsResolver;
   readonly sources: ClusterSources;
-  readonly worker: Worker;
+  readonly clusters: ClusterDirectory;
+  readonly listeners: ListenerManager;
+  readonly workers: Workers;
+  /** Open connections, over all workers. */
+  readonly activeConnections: () => number;
 }
 
 /** Options with their defaults. */
-export type FullOptions = Required<Omit<ProxyOptions, 'bootstrap' | 'flags' | 'onQuit'>> & {
+export type FullOptions = Required<
+  Omit<ProxyOptions, 'bootstrap' | 'flags' | 'onQuit' | 'supervisor' | 'inheritedSockets'>
+> & {
   readonly bootstrap: Bootstrap;
   readonly flags: ServerFlags;
+  readonly sockets: ListenSockets;
 };
 
 /** A batch must fit well into what may wait for a file (64 MiB): else entries would be lost before it is full. */
@@ -87,13 +106,15 @@ export async function located<T>(
   }
 }
 
-/** Compiles everything. @throws ConfigError with every problem, paths from the bootstrap's root */
-export function assemble(options: FullOptions): Assembly {
-  const { bootstrap, flags, clock, random, log } = options;
+/**
+ * Makes the parts and compiles everything: what main needs here, what workers need on each of them.
+ * Rejects with ConfigError with every problem, paths from the bootstrap's root; nothing stays behind then.
+ */
+export async function assemble(options: FullOptions): Promise<Assembly> {
+  const { bootstrap, flags, clock, random, log, threads } = options;
   const problems = new ProblemCollector();
   problems.try('', () => checkBootstrapFields(bootstrap));
   problems.problems.push(...checkBootstrap(bootstrap).filter(({ severity }) => severity !== 'warning'));
-  const extensions = new ExtensionRegistry(enabledExtensions(options.extensions, flags.disabledExtensions));
   const statsOptions =
     problems.try('stats_config', () => readStatsOptions(bootstrap.statsConfig, flags.statsTags)) ?? {};
   const stats = new StatsStore({ ...statsOptions, wallTime: () => clock.wallTime() });
@@ -101,23 +122,18 @@ export function assemble(options: FullOptions): Assembly {
   const runtime =
     problems.try('layered_runtime', () => new RuntimeLayers(bootstrap.layeredRuntime, rootScope)) ??
     new RuntimeLayers(undefined, rootScope);
-  const localInfo = readLocalInfo(bootstrap.node, flags);
-  const context: FactoryContext = {
+  const watchdogs = problems.try('', () => readWatchdogs(bootstrap, random)) ?? NO_WATCHDOGS;
+  const context = createFactoryContext({
     clock,
     random,
     loggers: log,
     runtime,
-    localInfo,
+    localInfo: readLocalInfo(bootstrap.node, flags),
     stats: rootScope,
-    extensions,
-    formatters: createFormatterFactory({
-      localInfo,
-      clock,
-      random,
-      createCommand: (config) => createFormatterCommand(config, context),
-    }),
+    extensions: options.extensions,
+    disabledExtensions: flags.disabledExtensions,
     warn: warnOnce(log),
-  };
+  });
   const logFiles = createLogFiles({
     clock,
     loggers: log,
@@ -125,42 +141,115 @@ export function assemble(options: FullOptions): Assembly {
     flushIntervalMs: flags.fileFlushIntervalMs,
     batchBytes: Math.min(flags.fileFlushMinBytes, MAX_BATCH_BYTES),
   });
+  const workerCount = threads === 'inline' ? 1 : Math.max(1, flags.concurrency);
+  const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
-  const worker = problems.try(
-    '',
-    () => new Worker({ name: 'worker_0', bootstrap, context, logFiles, drain }),
-  );
+  const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats);
+  const inline = new InlineWorker({ context, logFiles, drain });
+  const workers =
+    threads === 'inline' || ledger === undefined
+      ? new Workers([inline], () => clock.now())
+      : startThreads({
+          count: workerCount,
+          threads,
+          flags: { ...flags, fileFlushMinBytes: Math.min(flags.fileFlushMinBytes, MAX_BATCH_BYTES) },
+          watchdogs,
+          statsMatcher: statsOptions.matcher,
+          context: { ...context, runtime },
+          log,
+          stats,
+          serverStats,
+          ledger,
+          relay: new LogRelayServer({ files: logFiles }),
+        });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
   const sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],
-      registry: extensions,
+      registry: context.extensions,
       context: { ...context, dns },
-      sinks: worker === undefined ? [] : [worker],
+      sinks: [workers],
     }),
   );
-  if (worker !== undefined) problems.try('', () => adminAccessLoggers(bootstrap, worker.context));
-  if (problems.problems.length > 0) {
-    sources?.stop();
-    dns.close();
-    logFiles.close();
-    throw new ConfigError(withoutRepeats(problems.problems));
+  const logContext = mainLogContext(context, logFiles, drain);
+  problems.try('', () => adminAccessLoggers(bootstrap, logContext));
+  const listeners = new ListenerManager(bootstrap.staticResources?.listeners ?? [], {
+    workers,
+    sockets: options.sockets,
+    ledger,
+    clock,
+    random,
+    stats: serverStats,
+    logger: log.logger('config'),
+    drainTimeMs: flags.drainTimeMs,
+  });
+  const clusters = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], { workers, ledger });
+  try {
+    await workers.start({
+      get clusters() {
+        return clusters.orders;
+      },
+      get listeners() {
+        return listeners.orders;
+      },
+      bindOrders: (index) => listeners.bindOrders(index),
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) problems.add('', `a worker could not start: ${String(error)}`);
+    else problems.problems.push(...error.problems);
   }
-  return {
+  const assembly = {
     bootstrap,
     flags,
     log,
     stats,
     rootScope,
+    serverStats,
     context,
+    logContext,
     runtime,
     logFiles,
-    drain,
     dns,
     sources: sources as ClusterSources,
-    worker: worker as Worker,
+    clusters,
+    listeners,
+    workers,
+    activeConnections: () => ledger?.connections.total(0) ?? inline.activeConnections,
   };
+  if (problems.problems.length > 0) {
+    await dismantle(assembly);
+    throw new ConfigError(withoutRepeats(problems.problems));
+  }
+  return assembly;
 }
+
+/** Ends what an assembly has opened or begun. */
+export async function dismantle({ sources, dns, listeners, workers, logFiles }: Assembly): Promise<void> {
+  // Absent when the config was wrong.
+  (sources as ClusterSources | undefined)?.stop();
+  dns.close();
+  await workers.close();
+  listeners.close();
+  await logFiles.flush();
+  logFiles.close();
+}
+
+const NO_CLUSTERS: ClusterManager = { get: () => undefined, clusterNames: [] };
+
+/** For access loggers of main's own. */
+function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: DrainManager): WorkerContext {
+  const logContext: WorkerContext = {
+    ...context,
+    clusters: NO_CLUSTERS,
+    logFiles,
+    drain,
+    accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], logContext),
+  };
+  return logContext;
+}
+
+const OFF = { missMs: 0, megamissMs: 0, killMs: 0, multikillMs: 0, multikillThreshold: 0 };
+const NO_WATCHDOGS: WatchdogConfig = { main: OFF, workers: OFF };
 
 /** A part that two readers look at (a cluster: its discovery and its pools) may be wrong for both. */
 function withoutRepeats(problems: ConfigError['problems']): ConfigError['problems'] {
@@ -173,12 +262,6 @@ function withoutRepeats(problems: ConfigError['problems']): ConfigError['problem
   });
 }
 
-function enabledExtensions(all: readonly Extension[], disabled: readonly string[]): readonly Extension[] {
-  if (disabled.length === 0) return all;
-  const off = new Set(disabled);
-  return all.filter(({ name, category }) => !off.has(name) && !off.has(`${category}/${name}`));
-}
-
 function warnOnce(log: ServerLoggers): FactoryContext['warn'] {
   const seen = new Set<string>();
   const logger = log.logger('config');
@@ -188,19 +271,6 @@ function warnOnce(log: ServerLoggers): FactoryContext['warn'] {
     seen.add(text);
     logger.warn(text);
   };
-}
-
-function createFormatterCommand(
-  config: { readonly name: string; readonly typedConfig?: Any | undefined },
-  context: FactoryContext,
-): ReturnType<FormatterExtension['create']> {
-  const { extension, message } = resolveExtension(
-    context.extensions,
-    'formatters',
-    config.name,
-    config.typedConfig,
-  );
-  return atPath('typed_config', () => extension.create(message, context));
 }
 
 const NO_DNS: DnsResolver = {

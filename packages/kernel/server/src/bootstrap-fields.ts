@@ -11,6 +11,8 @@ const SUPPORTED = new Set([
   'layered_runtime',
   'typed_dns_resolver_config',
   'dns_resolution_config',
+  'watchdog',
+  'watchdogs',
 ]);
 
 const REASONS = {
@@ -18,8 +20,6 @@ const REASONS = {
     'configuration from a management server (xDS) is not supported yet; write static_resources',
   tracing: 'tracing is not supported yet; remove it',
   overload_manager: 'the overload manager is not supported yet; remove overload_manager',
-  watchdog: 'watchdogs are not supported yet; remove it',
-  watchdogs: 'watchdogs are not supported yet; remove it',
   hds_config: 'health discovery (HDS) is not supported yet; remove it',
   cluster_manager:
     'cluster_manager (zone-aware routing, outlier log, bind config for all clusters) is not supported yet; remove it',

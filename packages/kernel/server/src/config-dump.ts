@@ -3,6 +3,7 @@ import {
   anyPack,
   type Bootstrap,
   BootstrapConfigDumpSchema,
+  type Cluster,
   ClusterSchema,
   ClustersConfigDumpSchema,
   create,
@@ -27,18 +28,25 @@ import {
   unpackAnyAs,
 } from '@dragoman/api';
 import { ClusterLoadAssignmentSchema } from '@dragoman/api';
-import { type Address, type Cluster, type Host, HealthFlag, type HostSet } from '@dragoman/core';
+import { Address, HealthFlag } from '@dragoman/core';
+import type { RunningListener } from './listener/listener-manager.ts';
+import type { ClusterReport, HostReport, LocalityReport } from './worker/cluster-report.ts';
 
 type LocalityInit = MessageInitShape<typeof LocalityLbEndpointsSchema>;
 type LbEndpointInit = MessageInitShape<typeof LbEndpointSchema>;
 
 /**
- * The parts of `/config_dump`. Everything here is static, so all of it stems from the bootstrap.
+ * The parts of `/config_dump`. What the program has put in place while running is listed with what stems from the bootstrap.
  * @param loadedAt wall time in ms
  */
-export function configDumps(bootstrap: Bootstrap, loadedAt: number): Message[] {
+export function configDumps(
+  bootstrap: Bootstrap,
+  loadedAt: number,
+  clusters: readonly Cluster[],
+  running: readonly RunningListener[],
+): Message[] {
   const lastUpdated = timestampFromMs(Math.round(loadedAt));
-  const { clusters = [], listeners = [] } = bootstrap.staticResources ?? {};
+  const listeners = running.map(({ message }) => message);
   const routes = listeners.flatMap(routeConfigsOf);
   return [
     create(BootstrapConfigDumpSchema, { bootstrap, lastUpdated }),
@@ -46,9 +54,9 @@ export function configDumps(bootstrap: Bootstrap, loadedAt: number): Message[] {
       staticClusters: clusters.map((cluster) => ({ cluster: anyPack(ClusterSchema, cluster), lastUpdated })),
     }),
     create(ListenersConfigDumpSchema, {
-      staticListeners: listeners.map((listener) => ({
-        listener: anyPack(ListenerSchema, listener),
-        lastUpdated,
+      staticListeners: running.map(({ message, updatedAt }) => ({
+        listener: anyPack(ListenerSchema, message),
+        lastUpdated: timestampFromMs(Math.round(updatedAt)),
       })),
     }),
     // Scoped routes and secrets are not built: their parts are there, empty, as in an Envoy that has none.
@@ -64,15 +72,15 @@ export function configDumps(bootstrap: Bootstrap, loadedAt: number): Message[] {
 }
 
 /** The hosts of every cluster as they are now. */
-export function endpointsDump(clusters: Iterable<Cluster>): EndpointsConfigDump {
+export function endpointsDump(clusters: readonly ClusterReport[]): EndpointsConfigDump {
   return create(EndpointsConfigDumpSchema, {
-    staticEndpointConfigs: [...clusters].map((cluster) => ({
+    staticEndpointConfigs: clusters.map(({ name, overprovisioningFactor, priorities }) => ({
       endpointConfig: anyPack(
         ClusterLoadAssignmentSchema,
         create(ClusterLoadAssignmentSchema, {
-          clusterName: cluster.info.name,
-          policy: { overprovisioningFactor: cluster.hostSets[0]?.overprovisioningFactor },
-          endpoints: cluster.hostSets.flatMap(endpointsOf),
+          clusterName: name,
+          policy: { overprovisioningFactor },
+          endpoints: priorities.flatMap(({ priority, localities }) => endpointsOf(priority, localities)),
         }),
       ),
     })),
@@ -80,32 +88,32 @@ export function endpointsDump(clusters: Iterable<Cluster>): EndpointsConfigDump 
 }
 
 /** The hosts of one priority, by locality; localities without hosts are left out. */
-function endpointsOf({ priority, hostsByLocality, localityWeights }: HostSet): LocalityInit[] {
-  return hostsByLocality.flatMap((hosts, i) => {
+function endpointsOf(priority: number, localities: readonly LocalityReport[]): LocalityInit[] {
+  return localities.flatMap(({ weight, hosts }) => {
     const [first] = hosts;
     if (first === undefined) return [];
-    const loadBalancingWeight = localityWeights?.[i];
     return [
       {
         locality: first.locality,
         priority,
-        ...(loadBalancingWeight === undefined ? {} : { loadBalancingWeight }),
+        ...(weight === undefined ? {} : { loadBalancingWeight: weight }),
         lbEndpoints: hosts.map(lbEndpointOf),
       },
     ];
   });
 }
 
-function lbEndpointOf({ address, hostname, healthFlags, metadata, weight }: Host): LbEndpointInit {
+function lbEndpointOf({ address, hostname, healthFlags, metadata, weight }: HostReport): LbEndpointInit {
   return {
     hostIdentifier: { case: 'endpoint', value: { hostname, address: addressOf(address) } },
     healthStatus: healthStatusOf(healthFlags),
-    metadata: { filterMetadata: Object.fromEntries(metadata) as Record<string, JsonObject> },
+    metadata: { filterMetadata: metadata as Record<string, JsonObject> },
     loadBalancingWeight: weight,
   };
 }
 
-function addressOf(address: Address): MessageInitShape<typeof AddressSchema> {
+function addressOf(text: string): MessageInitShape<typeof AddressSchema> {
+  const address = Address.parse(text) ?? Address.pipe(text);
   if (address.family === 'pipe') return { address: { case: 'pipe', value: { path: address.path } } };
   const portSpecifier = { case: 'portValue', value: address.port } as const;
   return { address: { case: 'socketAddress', value: { address: address.ip, portSpecifier } } };

@@ -1,5 +1,7 @@
 export { createProxy, validateBootstrap } from './create-proxy.ts';
 export type { DrainStrategy } from './drain-manager.ts';
 export * from './log/index.ts';
-export type { Proxy, ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
+export { HOT_RESTART_VERSION } from './hot-restart/hot-restart.ts';
+export type { InheritedSocket } from './listener/listen-sockets.ts';
+export type { Proxy, ProxyOptions, ServerFlags, ServerLoggers, ThreadsOption } from './proxy.ts';
 export { RuntimeLayers } from './runtime-layers.ts';

@@ -1,7 +1,9 @@
-import type { Bootstrap, LoadedConfig } from '@dragoman/api';
+import type { Bootstrap, Cluster, Listener, LoadedConfig } from '@dragoman/api';
 import type { Address, Clock, Extension, LoggerFactory, LogLevel, RandomSource } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
+import type { SupervisorLink } from '@dragoman/supervisor';
 import type { DrainStrategy } from './drain-manager.ts';
+import type { InheritedSocket } from './listener/listen-sockets.ts';
 
 /** A logger factory whose levels `/logging` can change. */
 export interface ServerLoggers extends LoggerFactory {
@@ -10,7 +12,16 @@ export interface ServerLoggers extends LoggerFactory {
   setLevel(name: string | undefined, level: LogLevel): void;
   /** Opens the log's own file again, for `/reopen_logs`; absent when it has none. */
   reopen?(): void;
+  /** The same loggers, whose lines bear another thread's number (Node's `threadId`); absent: they bear none. */
+  ofThread?(threadId: number): LoggerFactory;
 }
+
+/**
+ * Where workers run. `inline`: the only one runs on the thread that calls `createProxy`. Else `concurrency` workers run on threads of their
+ * own; functions cannot be sent to a thread, so each imports `extensions`: the URL of a module that exports a list of that
+ * name, the same that `createProxy` is given.
+ */
+export type ThreadsOption = 'inline' | { readonly extensions: URL | string };
 
 /** What a command line says. Every field has a default. */
 export interface ServerFlags {
@@ -22,7 +33,7 @@ export interface ServerFlags {
   readonly serviceZone: string;
   /** `--local-address-ip-version`; default `v4`. */
   readonly localAddressIpVersion: 'v4' | 'v6';
-  /** `--concurrency`. One thread serves for now; the number is shown in `/server_info`. */
+  /** `--concurrency`: worker threads, ≥ 1; default: the cores that the process may use. Without threads it is only shown. */
   readonly concurrency: number;
   /** `--drain-time-s`, ms; default 600,000: for `/drain_listeners?graceful` and `/healthcheck/fail`. */
   readonly drainTimeMs: number;
@@ -39,6 +50,8 @@ export interface ServerFlags {
   readonly disabledExtensions: readonly string[];
   /** `--stats-tag`: fixed tags. */
   readonly statsTags: readonly { readonly name: string; readonly value: string }[];
+  /** `--skip-hot-restart-parent-stats`: what the process before this one has counted is not added; default false. */
+  readonly skipParentStats: boolean;
   /** Version for `/server_info`, `/` and log lines. */
   readonly version: string;
   /** `command_line_options` of `/server_info`, in proto3 JSON. */
@@ -53,8 +66,15 @@ export interface ProxyOptions {
   /** Default: writes nothing. */
   readonly log?: ServerLoggers;
   readonly flags?: Partial<ServerFlags>;
+  /** Default `inline`. */
+  readonly threads?: ThreadsOption;
+  /** Of main; workers on threads have the machine's. */
   readonly clock?: Clock;
   readonly random?: RandomSource;
+  /** Hot restarts: the link to the process that holds the listening sockets. Default: none, there are no hot restarts. */
+  readonly supervisor?: SupervisorLink | undefined;
+  /** Sockets that this process was started with, such as systemd's. Not with a supervisor, which has them then. */
+  readonly inheritedSockets?: readonly InheritedSocket[];
   /** `/quitquitquit`; default: {@link Proxy.close}. */
   readonly onQuit?: () => void;
 }
@@ -76,4 +96,22 @@ export interface Proxy extends AsyncDisposable {
   close(): Promise<void>;
   /** Opens access-log files again, after they were moved away. */
   reopenLogs(): void;
+  /**
+   * Adds a listener, or puts it in place of one of the same name, on every worker. The old one's connections are asked to end over the drain time
+   * (`drainTimeMs`) and closed after it; at the same addresses no connection is refused meanwhile.
+   *
+   * @returns false when there is that very listener already. Rejects with ConfigError; nothing has changed then
+   */
+  addOrUpdateListener(listener: Listener): Promise<boolean>;
+  /** Stops a listener; its connections have the drain time. @returns whether there was one */
+  removeListener(name: string): Promise<boolean>;
+  /**
+   * Adds a cluster, or puts it in place of one of the same name, on every worker. A new version takes over when its hosts are
+   * known; requests under way finish on the old one.
+   *
+   * @returns false when there is that very cluster already. Rejects with ConfigError; nothing has changed then
+   */
+  addOrUpdateCluster(cluster: Cluster): Promise<boolean>;
+  /** Requests under way finish; new ones find no cluster. @returns whether there was one */
+  removeCluster(name: string): Promise<boolean>;
 }

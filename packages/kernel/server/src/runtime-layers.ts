@@ -1,14 +1,12 @@
 import { type LayeredRuntime, type MessageShape, RuntimeLayerSchema, type StructSchema } from '@dragoman/api';
 import {
   ConfigError,
-  drawFraction,
-  type FractionalPercent,
   type Gauge,
   ProblemCollector,
   refuseUnsupported,
-  type Runtime,
   type StatsScope,
 } from '@dragoman/core';
+import { RuntimeValues } from './runtime-values.ts';
 
 const SUPPORTED_LAYERS = new Set(['name', 'static_layer', 'admin_layer']);
 const REASONS = {
@@ -27,14 +25,14 @@ interface Layer {
 }
 
 /** A runtime made of layers, later ones winning. Reads see the merged map; a change makes a new one. */
-export class RuntimeLayers implements Runtime {
+export class RuntimeLayers extends RuntimeValues {
   readonly layers: readonly Layer[];
-  private merged: ReadonlyMap<string, string>;
   private readonly numKeys: Gauge;
   private readonly adminOverrides: Gauge;
 
   /** @throws ConfigError with paths below `layered_runtime` */
   constructor(config: LayeredRuntime | undefined, stats: StatsScope) {
+    super();
     this.layers = config === undefined ? DEFAULT_LAYERS : readLayers(config);
     const scope = stats.scope('runtime');
     for (const name of [
@@ -45,40 +43,12 @@ export class RuntimeLayers implements Runtime {
     ]) {
       scope.counter(name);
     }
-    scope.gauge('deprecated_feature_seen_since_process_start');
+    scope.gauge('deprecated_feature_seen_since_process_start', 'never-import');
     scope.counter('load_success').inc();
-    scope.gauge('num_layers').set(this.layers.length);
-    this.numKeys = scope.gauge('num_keys');
-    this.adminOverrides = scope.gauge('admin_overrides_active');
-    this.merged = this.merge();
-  }
-
-  get(key: string): string | undefined {
-    return this.merged.get(key);
-  }
-
-  getInteger(key: string, fallback: number): number {
-    const value = Number(this.merged.get(key) ?? Number.NaN);
-    return Number.isInteger(value) ? value : fallback;
-  }
-
-  getNumber(key: string, fallback: number): number {
-    const text = this.merged.get(key);
-    const value = text === undefined || text === '' ? Number.NaN : Number(text);
-    return Number.isFinite(value) ? value : fallback;
-  }
-
-  getBoolean(key: string, fallback: boolean): boolean {
-    const value = this.merged.get(key)?.toLowerCase();
-    return value === 'true' ? true : value === 'false' ? false : fallback;
-  }
-
-  featureEnabled(key: string, fallback: FractionalPercent, draw: number): boolean {
-    const text = this.merged.get(key);
-    if (text === undefined) return drawFraction(fallback, draw);
-    if (text === 'true') return true;
-    if (text === 'false') return false;
-    return drawFraction(readFraction(text) ?? fallback, draw);
+    scope.gauge('num_layers', 'never-import').set(this.layers.length);
+    this.numKeys = scope.gauge('num_keys', 'never-import');
+    this.adminOverrides = scope.gauge('admin_overrides_active', 'never-import');
+    this.replace(this.merge());
   }
 
   /**
@@ -92,7 +62,7 @@ export class RuntimeLayers implements Runtime {
       if (value === '') admin.values.delete(key);
       else admin.values.set(key, value);
     }
-    this.merged = this.merge();
+    this.replace(this.merge());
   }
 
   private merge(): ReadonlyMap<string, string> {
@@ -135,24 +105,5 @@ function flatten(struct: Struct, prefix: string, into: Map<string, string>): voi
     if (typeof value !== 'object') into.set(key, String(value));
     else if ('numerator' in value || 'denominator' in value) into.set(key, JSON.stringify(value));
     else flatten(value as Struct, key, into);
-  }
-}
-
-const DENOMINATORS = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
-
-/** A percentage (`25`), or a FractionalPercent as JSON. */
-function readFraction(text: string): FractionalPercent | undefined {
-  if (/^\d+$/.test(text)) return { numerator: Number(text), denominator: 100 };
-  try {
-    const { numerator, denominator = 'HUNDRED' } = JSON.parse(text) as {
-      numerator?: unknown;
-      denominator?: string;
-    };
-    const parts = DENOMINATORS[denominator as keyof typeof DENOMINATORS];
-    return typeof numerator === 'number' && parts !== undefined
-      ? { numerator, denominator: parts }
-      : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -103,12 +103,12 @@ describe('life of a proxy', () => {
       clusters: { web: 1 },
       listener: { transparent: true },
       bootstrap: {
-        watchdogs: {},
+        hds_config: {},
         layered_runtime: { layers: [{ name: 'r', disk_layer: { symlink_root: '/x' } }] },
       },
     });
     await expect(startProxy(bootstrap, { extensions })).rejects.toThrow(
-      /(?=[\s\S]*watchdogs are not supported)(?=[\s\S]*layered_runtime\.layers\[0\]\.disk_layer: disk layers)(?=[\s\S]*listeners\[0\]\.transparent: )/,
+      /(?=[\s\S]*health discovery \(HDS\) is not supported)(?=[\s\S]*layered_runtime\.layers\[0\]\.disk_layer: disk layers)(?=[\s\S]*listeners\[0\]\.transparent: )/,
     );
     await expect(createProxy({ bootstrap: 'static_resources: [', extensions })).rejects.toThrow();
     await leaks.expectNone();

@@ -1,6 +1,7 @@
 import {
   CertificatesSchema,
   create,
+  type JsonObject,
   MemorySchema,
   ServerInfo_State,
   ServerInfoSchema,
@@ -9,6 +10,7 @@ import {
 import type { Endpoint } from '../endpoint.ts';
 import { messageJson } from '../proto.ts';
 import { json, text } from '../request.ts';
+import type { AdminMemory } from '../state.ts';
 
 export function serverInfo(): Endpoint[] {
   return [
@@ -32,8 +34,14 @@ export function serverInfo(): Endpoint[] {
     },
     {
       path: '/memory',
-      help: 'print the use of memory, in bytes',
-      handle: async (state) => json(messageJson(MemorySchema, await state.memory(), true)),
+      help: 'print the use of memory, in bytes, with a row for each thread',
+      handle: async (state) => {
+        const { total, threads } = await state.memory();
+        return json({
+          ...(messageJson(MemorySchema, total, true) as JsonObject),
+          threads: threads.map(memoryRow),
+        });
+      },
     },
     {
       path: '/certs',
@@ -46,4 +54,9 @@ export function serverInfo(): Endpoint[] {
       handle: (state) => json(messageJson(UnreadyTargetsDumpsSchema, state.unreadyTargets())),
     },
   ];
+}
+
+/** Numbers of 64 bits are text in proto3 JSON: here too. */
+function memoryRow({ name, allocated, heapSize }: AdminMemory['threads'][number]): JsonObject {
+  return { name, allocated: String(allocated), heap_size: String(heapSize) };
 }

@@ -1,5 +1,5 @@
 import {
-  type Address,
+  Address,
   type ConnectionCloseKind,
   type ConnectionHandler,
   type ListenerFilter,
@@ -12,19 +12,23 @@ import {
 } from '@dragoman/core';
 import {
   type AcceptHandler,
+  type AcceptOptions,
   type NetworkContext,
   type SocketConnection,
   TcpListener,
 } from '@dragoman/network';
 import { type CompiledChain, type InfoSource, NetworkFilterChain } from './filter-chain.ts';
+import { dup } from '@dragoman/posix';
+import type { ConnectionCount } from '../worker/connection-count.ts';
+import type { SocketOrder } from '../worker/orders.ts';
 import type { BindTarget } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { createListenerStats, type ListenerStats } from './listener-stats.ts';
 
-/** Connections of the whole process, for the global limit. */
-export interface ConnectionCount {
-  active: number;
-  total: number;
+/** What the connection limits look at. */
+export interface ListenerCounts {
+  readonly listener: ConnectionCount;
+  readonly proxy: ConnectionCount;
 }
 
 /** Until a connection manager says otherwise. */
@@ -42,8 +46,9 @@ export class ActiveListener implements AcceptHandler {
   private readonly stats: ListenerStats;
   /** The runtime key of this listener's own limit. */
   private readonly limitKey: string;
-  private readonly count: ConnectionCount;
-  private readonly sockets: TcpListener[] = [];
+  private readonly counts: ListenerCounts;
+  /** By address; several for one address when this worker accepts on several sockets. */
+  private sockets: TcpListener[][] = [];
   private readonly connections = new Set<AcceptedConnection>();
   /** From {@link listen} to {@link stopAccepting}. */
   accepting = false;
@@ -54,7 +59,7 @@ export class ActiveListener implements AcceptHandler {
     compiled: CompiledListener,
     network: NetworkContext,
     workerName: string,
-    count: ConnectionCount,
+    counts: ListenerCounts,
   ) {
     this.compiled = compiled;
     this.network = network;
@@ -62,61 +67,92 @@ export class ActiveListener implements AcceptHandler {
     this.filterLogger = compiled.context.loggers.logger('filter');
     this.limitKey = `envoy.resource_limits.listener.${compiled.name}.connection_limit`;
     this.stats = createListenerStats(compiled.context.listenerScope, workerName);
-    this.count = count;
+    this.counts = counts;
   }
 
   /** Where it listens, ports resolved; what the config says while (or where) it is not bound. */
   get addresses(): readonly Address[] {
-    return this.compiled.targets.map((target, i) => this.sockets[i]?.address ?? target.address);
+    return this.compiled.targets.map((target, i) => this.sockets[i]?.[0]?.address ?? target.address);
   }
 
   get activeConnections(): number {
     return this.connections.size;
   }
 
-  /** Binds every address. Rejects with Node's error, which names the address; nothing stays bound then. */
-  async listen(): Promise<void> {
+  /**
+   * Accepts on what main has ordered for each address. Rejects with Node's error, which names the address; nothing stays
+   * bound then.
+   */
+  async listen(orders: readonly (readonly SocketOrder[])[]): Promise<void> {
     this.accepting = true;
     if (!this.compiled.bindToPort) return;
     try {
-      for (const target of this.compiled.targets) this.sockets.push(await this.bind(target));
+      for (const [i, target] of this.compiled.targets.entries()) {
+        const sockets: TcpListener[] = [];
+        this.sockets.push(sockets);
+        for (const order of orders[i] ?? []) sockets.push(await this.bind(target, order));
+      }
     } catch (error) {
       await this.stopAccepting();
       throw error;
     }
   }
 
+  /** Accepts on the sockets of `previous`, an older version of this listener, from now on; that one stops. */
+  takeOver(previous: ActiveListener): void {
+    this.accepting = previous.accepting;
+    this.sockets = previous.sockets;
+    previous.accepting = false;
+    previous.sockets = [];
+    for (const socket of this.sockets.flat()) socket.handOver(this.acceptOptions, this);
+  }
+
   /** Open connections go on. */
   async stopAccepting(): Promise<void> {
     this.accepting = false;
-    await Promise.all(this.sockets.splice(0).map((socket) => socket.close()));
+    const sockets = this.sockets.flat();
+    this.sockets = [];
+    await Promise.all(sockets.map((socket) => socket.close()));
   }
 
   /** Ends every connection now. Resolves when the last of them is gone and its requests are logged. */
   closeConnections(): Promise<void> {
     for (const accepted of this.connections) accepted.connection.close('now', 'listener_closed');
+    return this.untilEmpty();
+  }
+
+  /** Resolves when there is no connection. */
+  untilEmpty(): Promise<void> {
     if (this.connections.size === 0) return Promise.resolve();
     this.emptied ??= Promise.withResolvers<void>();
     return this.emptied.promise;
   }
 
-  private bind(target: BindTarget): Promise<TcpListener> {
-    const { compiled } = this;
+  private bind(target: BindTarget, order: SocketOrder): Promise<TcpListener> {
     return TcpListener.listen(
       {
-        address: target.address,
-        backlog: compiled.backlog,
-        reusePort: false,
+        address: Address.parse(order.address) ?? target.address,
+        backlog: this.compiled.backlog,
+        reusePort: order.reusePort,
+        // The order's descriptor stays main's: this worker may end, and another one listen in its place.
+        descriptor: order.descriptor === undefined ? undefined : dup(order.descriptor),
         ipv6Only: target.ipv6Only,
         mode: target.mode,
-        keepAlive: compiled.tuning.keepAlive,
-        bufferLimitBytes: compiled.bufferLimitBytes,
-        delayedCloseMs: DEFAULT_DELAYED_CLOSE_MS,
-        stats: undefined,
+        ...this.acceptOptions,
       },
       this.network,
       this,
     );
+  }
+
+  private get acceptOptions(): AcceptOptions {
+    const { tuning, bufferLimitBytes } = this.compiled;
+    return {
+      keepAlive: tuning.keepAlive,
+      bufferLimitBytes,
+      delayedCloseMs: DEFAULT_DELAYED_CLOSE_MS,
+      stats: undefined,
+    };
   }
 
   // --- AcceptHandler -------------------------------------------------------------------------------------------------
@@ -129,8 +165,8 @@ export class ActiveListener implements AcceptHandler {
     this.stats.cxActive.inc();
     this.stats.workerCxTotal.inc();
     this.stats.workerCxActive.inc();
-    this.count.active++;
-    this.count.total++;
+    this.counts.listener.inc();
+    this.counts.proxy.inc();
     const accepted = new AcceptedConnection(
       connection,
       this.compiled,
@@ -153,12 +189,12 @@ export class ActiveListener implements AcceptHandler {
   private overLimit(runtime: Runtime): boolean {
     const { ignoreGlobalLimit } = this.compiled;
     const own = runtime.getInteger(this.limitKey, Number.MAX_SAFE_INTEGER);
-    if (this.connections.size >= own) {
+    if (this.counts.listener.total >= own) {
       this.stats.cxOverflow.inc();
       return true;
     }
     const all = runtime.getInteger('overload.global_downstream_max_connections', Number.MAX_SAFE_INTEGER);
-    if (!ignoreGlobalLimit && this.count.active >= all) {
+    if (!ignoreGlobalLimit && this.counts.proxy.total >= all) {
       this.stats.globalCxOverflow.inc();
       return true;
     }
@@ -168,12 +204,15 @@ export class ActiveListener implements AcceptHandler {
   /** One for all connections. */
   private readonly closed = (accepted: AcceptedConnection): void => {
     this.connections.delete(accepted);
-    this.count.active--;
+    this.counts.listener.dec();
+    this.counts.proxy.dec();
     this.stats.cxActive.dec();
     this.stats.workerCxActive.dec();
     this.stats.cxDestroy.inc();
     this.stats.cxLengthMs.record(Math.round(this.network.clock.now() - accepted.start0));
-    if (this.connections.size === 0) this.emptied?.resolve();
+    if (this.connections.size > 0) return;
+    this.emptied?.resolve();
+    this.emptied = undefined;
   };
 }
 

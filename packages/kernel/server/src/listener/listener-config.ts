@@ -76,8 +76,11 @@ export function statsName(listener: Listener, target: BindTarget): string {
   return listener.statPrefix !== '' ? listener.statPrefix : target.address.text.replaceAll(':', '_');
 }
 
-/** @throws ConfigError with paths below the listener */
-export function compileListener(config: Listener, context: WorkerContext): CompiledListener {
+/**
+ * @param name the config's, or what stands for one that has none
+ * @throws ConfigError with paths below the listener
+ */
+export function compileListener(config: Listener, name: string, context: WorkerContext): CompiledListener {
   const problems = new ProblemCollector();
   problems.try('', () => refuseUnsupported(config, ListenerSchema, SUPPORTED, '', REASONS));
   const main = problems.try('address', () => readBindTarget(config.address));
@@ -100,7 +103,7 @@ export function compileListener(config: Listener, context: WorkerContext): Compi
     ...context,
     listenerScope: context.stats.scope(`listener.${statsName(config, targets[0] as BindTarget)}`),
     perConnectionBufferLimitBytes: bufferLimitBytes,
-    listenerName: config.name,
+    listenerName: name,
     trafficDirection,
     secure: false,
   };
@@ -126,8 +129,7 @@ export function compileListener(config: Listener, context: WorkerContext): Compi
   );
   problems.throwIfAny();
   return {
-    // Envoy names a listener without a name likewise: it stands in /listeners and in runtime keys.
-    name: config.name === '' ? context.random.uuid() : config.name,
+    name,
     config,
     targets,
     bindToPort: config.bindToPort ?? true,

@@ -8,6 +8,8 @@ export interface LogEntry {
   readonly message: string;
   /** Milliseconds since the Unix epoch, perhaps with a fraction. */
   readonly wallTime: number;
+  /** Of the thread, as the log prints it; undefined: the thread that the log is on. */
+  readonly threadId?: number | undefined;
 }
 
 /** Makes the line of an entry, without its line end. */

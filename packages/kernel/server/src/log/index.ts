@@ -4,3 +4,4 @@ export { escapeControls } from './escape.ts';
 export { compilePattern, DEFAULT_LOG_PATTERN, type PatternOptions } from './pattern.ts';
 export { createServerLog, type ServerLog, type ServerLogOptions, silentServerLog } from './server-log.ts';
 export type { LogFileSystem } from './sink.ts';
+export { describeThrown } from './describe-thrown.ts';

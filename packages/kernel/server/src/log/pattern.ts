@@ -63,7 +63,7 @@ function flags({ thread, escaped, version }: PatternOptions): ReadonlyMap<string
     ['v', message],
     ['_', message],
     ['j', (entry) => JSON.stringify(escapeControls(entry.message)).slice(1, -1)],
-    ['t', () => threadId],
+    ['t', (entry) => (entry.threadId === undefined ? threadId : String(entry.threadId))],
     ['P', () => processId],
     ['n', (entry) => escapeControls(entry.logger)],
     ['l', (entry) => entry.level],

@@ -39,6 +39,8 @@ export interface ServerLog extends LoggerFactory {
   setLevel(name: string | undefined, level: LogLevel): boolean;
   /** Opens the file anew, after it was moved away. */
   reopen(): void;
+  /** The same loggers, whose lines bear the number of another thread of this process (Node's `threadId`). */
+  ofThread(threadId: number): LoggerFactory;
   /** Writes nothing from now on. */
   close(): void;
 }
@@ -49,8 +51,8 @@ const MAX_MESSAGE = 32 * 1024;
 /** @throws ConfigError for a format that is not valid or a file that cannot be opened. */
 export function createServerLog(options: ServerLogOptions): ServerLog {
   const format = compileFormat(options);
-  const line = (level: LogLevel, logger: string, message: string) =>
-    format({ level, logger, message, wallTime: options.clock.wallTime() });
+  const line = (level: LogLevel, logger: string, message: string, threadId?: number) =>
+    format({ level, logger, message, wallTime: options.clock.wallTime(), threadId });
   const notice = (dropped: number) =>
     line('warning', 'file', `${dropped} lines of this log were dropped: nobody read it`);
   const sink =
@@ -76,29 +78,29 @@ function compileFormat(options: ServerLogOptions): LineFormat {
     const version = options.version ?? '';
     return compilePattern(options.format ?? DEFAULT_LOG_PATTERN, { thread, escaped, version });
   }
-  return ({ level, logger, message, wallTime }) =>
+  return ({ level, logger, message, wallTime, threadId }) =>
     toJsonLine({
       time: new Date(wallTime).toISOString(),
       level,
       logger,
       message: escaped ? escapeAll(message) : message,
-      thread: thread.threadId,
+      thread: threadId ?? thread.threadId,
     });
 }
 
 class LogWriter {
   readonly sink: LogSink;
-  private readonly line: (level: LogLevel, logger: string, message: string) => string;
+  private readonly line: (level: LogLevel, logger: string, message: string, threadId?: number) => string;
 
   constructor(line: LogWriter['line'], sink: LogSink) {
     this.line = line;
     this.sink = sink;
   }
 
-  write(level: LogLevel, logger: string, message: string): void {
+  write(level: LogLevel, logger: string, message: string, threadId?: number): void {
     const more = message.length - MAX_MESSAGE;
     const text = more > 0 ? `${message.slice(0, MAX_MESSAGE)}… (${more} more characters)` : message;
-    this.sink.write(this.line(level, logger, text));
+    this.sink.write(this.line(level, logger, text, threadId));
   }
 }
 
@@ -111,50 +113,67 @@ const ERROR = rank('error');
 const CRITICAL = rank('critical');
 const OFF = rank('off');
 
-class ComponentLogger implements Logger {
-  readonly name: string;
+/** A level that may change, which the loggers of several threads have in common. */
+interface Threshold {
   /** Rank of the least severe level that is written. */
   threshold: number;
-  private readonly writer: LogWriter;
+}
 
-  constructor(name: string, threshold: number, writer: LogWriter) {
+class ComponentLogger implements Logger {
+  readonly name: string;
+  private readonly level: Threshold;
+  private readonly writer: LogWriter;
+  private readonly threadId: number | undefined;
+
+  constructor(name: string, level: Threshold, writer: LogWriter, threadId?: number) {
     this.name = name;
-    this.threshold = threshold;
+    this.level = level;
     this.writer = writer;
+    this.threadId = threadId;
   }
 
   trace(message: string): void {
-    if (this.threshold <= TRACE) this.writer.write('trace', this.name, message);
+    this.write(TRACE, 'trace', message);
   }
 
   debug(message: string): void {
-    if (this.threshold <= DEBUG) this.writer.write('debug', this.name, message);
+    this.write(DEBUG, 'debug', message);
   }
 
   info(message: string): void {
-    if (this.threshold <= INFO) this.writer.write('info', this.name, message);
+    this.write(INFO, 'info', message);
   }
 
   warn(message: string): void {
-    if (this.threshold <= WARNING) this.writer.write('warning', this.name, message);
+    this.write(WARNING, 'warning', message);
   }
 
   error(message: string): void {
-    if (this.threshold <= ERROR) this.writer.write('error', this.name, message);
+    this.write(ERROR, 'error', message);
   }
 
   critical(message: string): void {
-    if (this.threshold <= CRITICAL) this.writer.write('critical', this.name, message);
+    this.write(CRITICAL, 'critical', message);
   }
 
   enabled(level: LogLevel): boolean {
     const wanted = rank(level);
-    return wanted !== OFF && this.threshold <= wanted;
+    return wanted !== OFF && this.level.threshold <= wanted;
+  }
+
+  private write(severity: number, level: LogLevel, message: string): void {
+    if (this.level.threshold <= severity) this.writer.write(level, this.name, message, this.threadId);
   }
 }
 
+/** A component with its level, and its logger of the log's own thread. */
+interface Component extends Threshold {
+  readonly name: string;
+  readonly logger: Logger;
+}
+
 class ComponentLogs implements ServerLog {
-  private readonly byName = new Map<string, ComponentLogger>();
+  private readonly byName = new Map<string, Component>();
   private readonly writer: LogWriter;
   private threshold: number;
 
@@ -168,7 +187,13 @@ class ComponentLogs implements ServerLog {
   }
 
   logger(name: string): Logger {
-    return this.component(name);
+    return this.component(name).logger;
+  }
+
+  ofThread(threadId: number): LoggerFactory {
+    // As Linux counts: see LogThread.
+    const number = process.pid + threadId;
+    return { logger: (name) => new ComponentLogger(name, this.component(name), this.writer, number) };
   }
 
   loggers(): { name: string; level: LogLevel }[] {
@@ -196,12 +221,14 @@ class ComponentLogs implements ServerLog {
     this.writer.sink.close();
   }
 
-  private component(name: string): ComponentLogger {
-    let logger = this.byName.get(name);
-    if (logger === undefined) {
-      logger = new ComponentLogger(name, this.threshold, this.writer);
-      this.byName.set(name, logger);
-    }
-    return logger;
+  private component(name: string): Component {
+    const known = this.byName.get(name);
+    if (known !== undefined) return known;
+    const level: Threshold = { threshold: this.threshold };
+    const logger = new ComponentLogger(name, level, this.writer);
+    // One object: its level is what the loggers of all threads look at.
+    const component: Component = Object.assign(level, { name, logger });
+    this.byName.set(name, component);
+    return component;
   }
 }

@@ -1,156 +1,219 @@
-import type { LogFilesImpl } from '@dragoman/access-log';
-import {
-  type AccessLog,
-  type Bootstrap,
-  type Listener,
-  Listener_DrainType,
-  TrafficDirection,
-} from '@dragoman/api';
+import { type AccessLog, Listener_DrainType, TrafficDirection } from '@dragoman/api';
 import {
   ConfigError,
   type FactoryContext,
   type HostListUpdate,
+  type LogFiles,
   ProblemCollector,
   type WorkerContext,
 } from '@dragoman/core';
 import { createClientCodec } from '@dragoman/http1';
-import {
-  Dispatcher,
-  describeSocketError,
-  EventClock,
-  type NetworkContext,
-  ReadBuffers,
-  SocketConnector,
-} from '@dragoman/network';
+import { Dispatcher, EventClock, type NetworkContext, ReadBuffers, SocketConnector } from '@dragoman/network';
+import { SharedCounts, type SharedCountsHandle } from '@dragoman/stats';
 import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
-import { createAccessLoggers } from './access-loggers.ts';
-import type { DrainManager, DrainStart } from './drain-manager.ts';
-import { ActiveListener, type ConnectionCount } from './listener/active-listener.ts';
-import { compileListener } from './listener/listener-config.ts';
+import { createAccessLoggers } from '../access-loggers.ts';
+import type { DrainManager, DrainStart, ListenerDrain } from '../drain-manager.ts';
+import { ActiveListener } from '../listener/active-listener.ts';
+import { bindFailure } from '../listener/bind-failure.ts';
+import { compileListener } from '../listener/listener-config.ts';
+import { type ClusterReport, reportClusters } from './cluster-report.ts';
+import { connectionCount, type ConnectionCount } from './connection-count.ts';
+import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from './orders.ts';
+import { sharedBudgets } from './shared-budgets.ts';
 
 export interface WorkerOptions {
-  /** `worker_0`, `worker_1`, … */
-  readonly name: string;
-  readonly bootstrap: Bootstrap;
+  /** From 0; `worker_0`, `worker_1`, … in stats. */
+  readonly index: number;
   readonly context: FactoryContext;
-  readonly logFiles: LogFilesImpl;
+  readonly logFiles: LogFiles;
   readonly drain: DrainManager;
+  readonly clusters: readonly ClusterOrder[];
+  readonly listeners: readonly ListenerOrder[];
+  /** The connections of all workers; undefined: this one is the only one. */
+  readonly connections: SharedCountsHandle | undefined;
+}
+
+/** A listener on this worker, with the drain that is its own. */
+interface Entry {
+  readonly listener: ActiveListener;
+  readonly drain: ListenerDrain;
+  readonly path: string;
+}
+
+/** Everything that a worker is told and asked. All of it is plain data, but for the messages in orders. */
+export interface WorkerCommands {
+  /** Compiles a listener; binds nothing. @throws ConfigError with paths that begin with the order's */
+  prepareListener(order: ListenerOrder): void;
+  /**
+   * Accepts on the sockets of listeners that are prepared; answers where, in the order of `orders`.
+   * @throws ConfigError that names what could not be had; none of them is bound then
+   */
+  listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]>;
+  /** Open connections go on. */
+  stopAccepting(ids: readonly number[]): Promise<void>;
+  /** Asks the connections of one listener to end over some time. */
+  drainListener(id: number, timeMs: number): void;
+  /** Ends what is left of a listener, now, and forgets it. */
+  removeListener(id: number): Promise<void>;
+  startDrain(start: DrainStart): void;
+  failHealthCheck(failed: boolean): void;
+  /** @throws ConfigError with paths that begin with the order's */
+  addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): void;
+  removeCluster(name: string): void;
+  updateHosts(clusterName: string, update: HostListUpdate): void;
+  clusterReports(): readonly ClusterReport[];
+  /** Ends every connection and stops. */
+  close(): Promise<void>;
 }
 
 /**
- * What serves traffic: clusters, listeners, connections. It learns of hosts from main by {@link updateHosts} and asks
- * main for nothing, so that it can run on a thread of its own.
+ * What serves traffic: clusters, listeners, connections. It is told everything by main and asks main for nothing, so that it
+ * can run on a thread of its own.
  */
-export class Worker {
+export class Worker implements WorkerCommands {
   readonly clusters: WorkerClusterManager;
-  readonly listeners: readonly ActiveListener[];
-  readonly count: ConnectionCount = { active: 0, total: 0 };
   readonly context: WorkerContext;
+  /** Open connections of the whole proxy. */
+  readonly connections: ConnectionCount;
+  private readonly index: number;
+  private readonly network: NetworkContext;
   private readonly drainManager: DrainManager;
+  private readonly entries = new Map<number, Entry>();
+  private readonly budgets = new Map<string, SharedCounts>();
 
-  /** Compiles clusters and listeners; binds nothing. @throws ConfigError with every problem, paths from the bootstrap's root */
+  /** Compiles clusters and listeners; binds nothing. @throws ConfigError with every problem */
   constructor(options: WorkerOptions) {
-    const { bootstrap } = options;
     const dispatcher = new Dispatcher(options.context.clock);
     const context: FactoryContext = {
       ...options.context,
       clock: new EventClock(options.context.clock, dispatcher),
     };
-    const network: NetworkContext = {
+    this.index = options.index;
+    this.drainManager = options.drain;
+    this.connections = connectionCount(options.connections, options.index);
+    this.network = {
       clock: context.clock,
       logger: context.loggers.logger('connection'),
       dispatcher,
       buffers: new ReadBuffers(),
     };
     const problems = new ProblemCollector();
-    const clusters = problems.try('', () =>
-      createClusterManager({
-        clusters: bootstrap.staticResources?.clusters ?? [],
-        registry: context.extensions,
-        context,
-        connector: new SocketConnector(network),
-        createCodec: createClientCodec,
-      }),
-    );
-    // Listeners are compiled even when a cluster is wrong, so that every problem is reported at once.
-    this.clusters = clusters as WorkerClusterManager;
-    this.drainManager = options.drain;
+    this.clusters = createClusterManager({
+      clusters: [],
+      registry: context.extensions,
+      context,
+      connector: new SocketConnector(this.network),
+      createCodec: createClientCodec,
+      createBudget: sharedBudgets(this.budgets, options.index),
+    });
     this.context = workerContext(context, options, this.clusters);
-    this.listeners = this.compileListeners(bootstrap, network, options.name, problems);
+    // Listeners are compiled even when a cluster is wrong, so that every problem is reported at once.
+    for (const order of options.clusters) {
+      const { path, message } = order;
+      if (this.clusters.get(message.name) !== undefined)
+        problems.add(`${path}.name`, `another cluster is named "${message.name}" too`);
+      else problems.try('', () => this.addOrUpdateCluster(order, undefined));
+    }
+    for (const order of options.listeners) problems.try('', () => this.prepareListener(order));
     problems.throwIfAny();
   }
 
-  updateHosts(clusterName: string, update: HostListUpdate): void {
-    this.clusters.updateHosts(clusterName, update);
+  prepareListener({ id, name, message, path, connections }: ListenerOrder): void {
+    const problems = new ProblemCollector();
+    const drain = this.drainManager.of({
+      inbound: message.trafficDirection === TrafficDirection.INBOUND,
+      modifyOnly: message.drainType === Listener_DrainType.MODIFY_ONLY,
+    });
+    const compiled = problems.try(path, () => compileListener(message, name, { ...this.context, drain }));
+    problems.throwIfAny();
+    if (compiled === undefined) return;
+    const listener = new ActiveListener(compiled, this.network, `worker_${this.index}`, {
+      listener: connectionCount(connections, this.index),
+      proxy: this.connections,
+    });
+    this.entries.set(id, { listener, drain, path });
   }
 
-  /**
-   * Binds every listener.
-   * @throws ConfigError that says which address could not be had, and why; nothing is bound then
-   */
-  async listen(): Promise<void> {
-    const results = await Promise.allSettled(this.listeners.map((listener) => listener.listen()));
+  async listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
+    const results = await Promise.allSettled(orders.map((order) => this.listenOne(order)));
     const problems = new ProblemCollector();
     results.forEach((result, i) => {
       if (result.status === 'fulfilled') return;
-      problems.add(
-        `static_resources.listeners[${i}].address`,
-        bindFailure(this.listeners[i] as ActiveListener, result.reason),
-      );
+      const { listener, path } = this.entry((orders[i] as BindOrder).id);
+      problems.add(`${path}.address`, bindFailure(listener.compiled.targets, result.reason));
     });
-    if (problems.problems.length > 0) await this.stopAccepting();
+    if (problems.problems.length > 0) await this.stopAccepting(orders.map(({ id }) => id));
     problems.throwIfAny();
+    return orders.map(({ id }) => this.entry(id).listener.addresses.map(({ text }) => text));
   }
 
-  /**
-   * @param inboundOnly only listeners whose `traffic_direction` is INBOUND
-   * @returns how many listeners accepted until now
-   */
-  async stopAccepting(inboundOnly = false): Promise<number> {
-    const chosen = this.listeners.filter(
-      ({ accepting, compiled }) => accepting && (!inboundOnly || compiled.trafficDirection === 'INBOUND'),
-    );
-    await Promise.all(chosen.map((listener) => listener.stopAccepting()));
-    return chosen.length;
+  private async listenOne({ id, sockets, takeOver }: BindOrder): Promise<void> {
+    const { listener } = this.entry(id);
+    if (takeOver === undefined) await listener.listen(sockets);
+    else listener.takeOver(this.entry(takeOver).listener);
   }
 
-  get activeConnections(): number {
-    return this.count.active;
+  async stopAccepting(ids: readonly number[]): Promise<void> {
+    await Promise.all(ids.map((id) => this.entries.get(id)?.listener.stopAccepting()));
+  }
+
+  drainListener(id: number, timeMs: number): void {
+    this.entries.get(id)?.drain.start({ timeMs, closeIdle: true });
+  }
+
+  async removeListener(id: number): Promise<void> {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return;
+    await entry.listener.stopAccepting();
+    await entry.listener.closeConnections();
+    this.entries.delete(id);
   }
 
   startDrain(start: DrainStart): void {
     this.drainManager.start(start);
   }
 
+  failHealthCheck(failed: boolean): void {
+    this.drainManager.failHealthCheck(failed);
+  }
+
+  addOrUpdateCluster({ message, path, budgets }: ClusterOrder, hosts: HostListUpdate | undefined): void {
+    const before = this.budgets.get(message.name);
+    if (budgets !== undefined) this.budgets.set(message.name, SharedCounts.of(budgets));
+    try {
+      this.clusters.addOrUpdateCluster(message, hosts);
+    } catch (error) {
+      if (before === undefined) this.budgets.delete(message.name);
+      else this.budgets.set(message.name, before);
+      throw error instanceof ConfigError ? error.within(path) : error;
+    }
+  }
+
+  removeCluster(name: string): void {
+    this.clusters.removeCluster(name);
+    this.budgets.delete(name);
+  }
+
+  updateHosts(clusterName: string, update: HostListUpdate): void {
+    this.clusters.updateHosts(clusterName, update);
+  }
+
+  clusterReports(): readonly ClusterReport[] {
+    return reportClusters(this.clusters);
+  }
+
   async close(): Promise<void> {
-    await this.stopAccepting();
-    const ended = Promise.all(this.listeners.map((listener) => listener.closeConnections()));
+    const entries = [...this.entries.values()];
+    await Promise.all(entries.map(({ listener }) => listener.stopAccepting()));
+    const ended = Promise.all(entries.map(({ listener }) => listener.closeConnections()));
     this.clusters.close();
     await ended;
   }
 
-  private compileListeners(
-    bootstrap: Bootstrap,
-    network: NetworkContext,
-    name: string,
-    problems: ProblemCollector,
-  ): ActiveListener[] {
-    const listeners: ActiveListener[] = [];
-    (bootstrap.staticResources?.listeners ?? []).forEach((config, i) => {
-      const compiled = problems.try(`static_resources.listeners[${i}]`, () =>
-        compileListener(config, this.contextFor(config)),
-      );
-      if (compiled !== undefined) listeners.push(new ActiveListener(compiled, network, name, this.count));
-    });
-    return listeners;
-  }
-
-  private contextFor(config: Listener): WorkerContext {
-    const drain = this.drainManager.of({
-      inbound: config.trafficDirection === TrafficDirection.INBOUND,
-      modifyOnly: config.drainType === Listener_DrainType.MODIFY_ONLY,
-    });
-    return drain === this.context.drain ? this.context : { ...this.context, drain };
+  private entry(id: number): Entry {
+    const entry = this.entries.get(id);
+    if (entry === undefined) throw new Error(`worker ${this.index} has no listener ${id}`);
+    return entry;
   }
 }
 
@@ -167,35 +230,4 @@ function workerContext(
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], context),
   };
   return context;
-}
-
-/** What to tell a person whose listener could not be bound. */
-export function bindFailureText(address: string, error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  const reason = error instanceof Error ? describeSocketError(error as NodeJS.ErrnoException) : String(error);
-  const hint =
-    code === 'EADDRINUSE'
-      ? ' (another process has it: `ss -ltnp` shows which)'
-      : code === 'EACCES'
-        ? address.startsWith('/')
-          ? ' (its folder must exist and be writable)'
-          : ' (ports below 1024 need CAP_NET_BIND_SERVICE)'
-        : code === 'EADDRNOTAVAIL'
-          ? ' (this machine does not have that address)'
-          : '';
-  return `cannot listen on ${address}: ${reason}${hint}`;
-}
-
-function bindFailure(listener: ActiveListener, error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
-  const { address, port } = error as { address?: string; port?: number };
-  const text =
-    address === undefined
-      ? listener.compiled.targets.map((target) => target.address.text).join(', ')
-      : port === undefined || port < 0
-        ? address
-        : address.includes(':')
-          ? `[${address}]:${port}`
-          : `${address}:${port}`;
-  return bindFailureText(text, error);
 }

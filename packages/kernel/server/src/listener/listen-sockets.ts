@@ -1,0 +1,108 @@
+import { createServer } from 'node:net';
+import type { Address } from '@dragoman/core';
+import { bindSocket, closeDescriptor, ffiAvailable } from '@dragoman/posix';
+import type { SocketOrder } from '../worker/orders.ts';
+import type { BindTarget } from './addresses.ts';
+
+/** What main asks for, for one address of a listener. */
+export interface SocketRequest {
+  /** Stands for this address of this listener, in this process and in those that come after it. */
+  readonly key: string;
+  readonly target: BindTarget;
+  /** `enable_reuse_port`: a socket for each worker, else one for all. */
+  readonly reusePort: boolean;
+  readonly workers: number;
+}
+
+/** The sockets of one address. */
+export interface AcquiredSockets {
+  /** The address with its port, where that is known before a worker has bound it. */
+  readonly address: string;
+  /** What the worker of this number is to accept on; nothing: others do. */
+  orders(workerIndex: number): readonly SocketOrder[];
+  /** Nobody accepts on them any more. */
+  release(): void;
+}
+
+/** Where listening sockets come from. */
+export interface ListenSockets {
+  /** Rejects with a system error (`EADDRINUSE`, …) that names the address. */
+  acquire(request: SocketRequest): Promise<AcquiredSockets>;
+}
+
+/**
+ * Sockets of this process. Each worker binds its own with SO_REUSEPORT, so the kernel spreads connections. Main looks first: to
+ * sockets with that option a foreign owner would not be found, and port 0 would be another port for each.
+ */
+export class OwnSockets implements ListenSockets {
+  async acquire({ target, reusePort, workers }: SocketRequest): Promise<AcquiredSockets> {
+    const { address } = target;
+    if (address.family === 'pipe' || workers === 1) return own(address.text, false, 1);
+    const port = await probe(target);
+    const text = withPort(address, port);
+    if (reusePort) return own(text, true, workers);
+    // Without duplicates of a descriptor there is no way to share one socket: one worker accepts.
+    if (!ffiAvailable()) return own(text, false, 1);
+    const descriptor = bindSocket({ ip: address.ip, port, ipv6Only: target.ipv6Only, reusePort: false });
+    return shared(text, descriptor, () => closeDescriptor(descriptor));
+  }
+}
+
+/** Workers 0 … `count` - 1 bind sockets of their own. */
+function own(address: string, reusePort: boolean, count: number): AcquiredSockets {
+  return {
+    address,
+    orders: (index) => (index < count ? [{ address, descriptor: undefined, reusePort }] : []),
+    release() {},
+  };
+}
+
+/** All workers accept on duplicates of one socket. */
+export function shared(address: string, descriptor: number, release: () => void): AcquiredSockets {
+  return { address, orders: () => [{ address, descriptor, reusePort: false }], release };
+}
+
+function withPort(address: Address, port: number): string {
+  return address.family === 'ipv6' ? `[${address.ip}]:${port}` : `${address.ip}:${port}`;
+}
+
+/** Binds for a moment as the only owner. @returns the port; the one that the kernel chose for 0 */
+async function probe({ address, ipv6Only }: BindTarget): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(
+      { host: address.ip, port: address.port, ipv6Only: address.family === 'ipv6' && ipv6Only },
+      resolve,
+    );
+  });
+  const bound = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return bound !== null && typeof bound === 'object' ? bound.port : address.port;
+}
+
+/** A socket that systemd has bound, or whoever else starts this process with `LISTEN_FDS`. */
+export interface InheritedSocket {
+  readonly descriptor: number;
+  /** Text of its address. */
+  readonly address: string;
+}
+
+/** Inherited sockets where one has the very address, else those of `others`. */
+export class InheritedSockets implements ListenSockets {
+  private readonly inherited: readonly InheritedSocket[];
+  private readonly others: ListenSockets;
+
+  constructor(inherited: readonly InheritedSocket[], others: ListenSockets) {
+    this.inherited = inherited;
+    this.others = others;
+  }
+
+  async acquire(request: SocketRequest): Promise<AcquiredSockets> {
+    const { address } = request.target;
+    const found = this.inherited.find((socket) => socket.address === address.text);
+    if (found === undefined) return this.others.acquire(request);
+    // It stays open: whoever passed it on listens again with the same one.
+    return shared(found.address, found.descriptor, () => {});
+  }
+}

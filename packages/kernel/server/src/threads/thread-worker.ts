@@ -1,0 +1,269 @@
+import { Worker as Thread } from 'node:worker_threads';
+import { type Clock, ConfigError, type HostListUpdate } from '@dragoman/core';
+import type { HostListMessage } from '@dragoman/upstream';
+import type { DrainStart } from '../drain-manager.ts';
+import { describeThrown } from '../log/describe-thrown.ts';
+import type { ClusterReport } from '../worker/cluster-report.ts';
+import {
+  type BindOrder,
+  type BoundAddresses,
+  type ClusterOrder,
+  type ListenerOrder,
+  writeCluster,
+  writeListener,
+} from '../worker/orders.ts';
+import { type ThreadMemory, WorkerGone, type WorkerHandle } from '../workers/worker-handle.ts';
+import type {
+  CommandName,
+  LogLevels,
+  ThreadCommands,
+  ThreadData,
+  ThreadOrder,
+  ThreadReport,
+} from './protocol.ts';
+
+/** What a thread tells without being asked. */
+export interface ThreadEvents {
+  onReport(report: Exclude<ThreadReport, { kind: 'ready' | 'answer' | 'failure' }>): void;
+  /** It has ended; all that it had posted has come before. `reason` is for a log. */
+  onExit(reason: string): void;
+}
+
+/** The host lists of all clusters, as messages that every thread can be sent. */
+export interface HostLists {
+  message(cluster: string): HostListMessage | undefined;
+}
+
+export interface ThreadWorkerOptions {
+  readonly data: ThreadData;
+  readonly clock: Clock;
+  readonly events: ThreadEvents;
+  readonly hostLists: HostLists;
+  readonly logLevels: () => LogLevels;
+}
+
+/** How long a thread may take over an answer for the admin interface before it is given without it, ms. */
+const REPORT_PATIENCE_MS = 1000;
+/** How long it may take to close, ms: it has nothing to wait for but files. */
+const CLOSE_PATIENCE_MS = 5000;
+
+/** The module is TypeScript when this one is (tests run on the sources), else what was made of it. */
+const ENTRY = new URL('./entry.ts', import.meta.url);
+const entry = (): URL =>
+  import.meta.url.endsWith('.ts') ? ENTRY : new URL(ENTRY.href.replace(/\.ts$/, '.js'));
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** A worker on a thread of its own. */
+export class ThreadWorker implements WorkerHandle {
+  readonly index: number;
+  private readonly options: ThreadWorkerOptions;
+  private readonly thread: Thread;
+  private readonly ready = Promise.withResolvers<void>();
+  private readonly ended = Promise.withResolvers<void>();
+  private readonly waiting = new Map<number, Waiting>();
+  private lastId = 0;
+  private gone = false;
+  private failure: string | undefined = undefined;
+
+  /** Starts the thread. */
+  constructor(options: ThreadWorkerOptions) {
+    const { index } = options.data;
+    this.index = index;
+    this.options = options;
+    this.thread = new Thread(entry(), { workerData: options.data, name: `worker_${index}` });
+    this.thread.on('message', (report: ThreadReport) => this.receive(report));
+    // Out of memory, or an error before the first line of ours.
+    this.thread.on('error', (error) => {
+      this.failure = describeThrown(error);
+    });
+    this.thread.on('exit', (code) => this.onExit(code));
+    // Whoever waits for readiness hears of it; nobody has to.
+    this.ready.promise.catch(() => {});
+  }
+
+  /** As Node numbers threads. */
+  get threadId(): number {
+    return this.thread.threadId;
+  }
+
+  async start(clusters: readonly ClusterOrder[], listeners: readonly ListenerOrder[]): Promise<void> {
+    await this.ready.promise;
+    await this.ask('start', clusters.map(writeCluster), listeners.map(writeListener));
+  }
+
+  async prepareListener(order: ListenerOrder): Promise<void> {
+    await this.ask('prepareListener', writeListener(order));
+  }
+
+  listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
+    return this.ask('listen', orders);
+  }
+
+  async stopAccepting(ids: readonly number[]): Promise<void> {
+    await this.ask('stopAccepting', ids);
+  }
+
+  drainListener(id: number, timeMs: number): void {
+    this.tell('drainListener', id, timeMs);
+  }
+
+  async removeListener(id: number): Promise<void> {
+    await this.ask('removeListener', id);
+  }
+
+  startDrain(start: DrainStart): void {
+    this.tell('startDrain', start);
+  }
+
+  failHealthCheck(failed: boolean): void {
+    this.tell('failHealthCheck', failed);
+  }
+
+  async addOrUpdateCluster(order: ClusterOrder): Promise<void> {
+    const hosts = this.options.hostLists.message(order.message.name);
+    await this.ask('addOrUpdateCluster', writeCluster(order), hosts);
+  }
+
+  removeCluster(name: string): void {
+    this.tell('removeCluster', name);
+  }
+
+  /** The list goes as a message that is the same for every thread: see {@link sendHosts}. */
+  updateHosts(clusterName: string, _update: HostListUpdate): void {
+    const message = this.options.hostLists.message(clusterName);
+    if (message !== undefined) this.sendHosts(clusterName, message);
+  }
+
+  sendHosts(clusterName: string, message: HostListMessage): void {
+    this.tell('updateHosts', clusterName, message);
+  }
+
+  async clusterReports(): Promise<readonly ClusterReport[]> {
+    return (await this.patiently(this.ask('clusterReports'))) ?? [];
+  }
+
+  setRuntime(values: ReadonlyMap<string, string>): void {
+    this.tell('setRuntime', values);
+  }
+
+  setLogLevels(): void {
+    this.tell('setLogLevels', this.options.logLevels());
+  }
+
+  reopenLogs(): void {
+    this.tell('reopenLogs');
+  }
+
+  async memory(): Promise<ThreadMemory | undefined> {
+    if (this.gone) return undefined;
+    const heap = await this.patiently(this.thread.getHeapStatistics());
+    if (heap === undefined) return undefined;
+    return {
+      heapUsed: heap.used_heap_size,
+      heapTotal: heap.total_heap_size,
+      external: heap.external_memory ?? 0,
+      heapPhysical: heap.total_physical_size,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.gone) {
+      await this.within(
+        CLOSE_PATIENCE_MS,
+        this.ask('close').catch(() => {}),
+      );
+      await this.thread.terminate();
+    }
+    await this.ended.promise;
+  }
+
+  /** Ends the thread whatever it is doing: it does not answer any more. */
+  kill(): void {
+    void this.thread.terminate();
+  }
+
+  // --- Messages --------------------------------------------------------------------------------------------------------
+
+  post(order: ThreadOrder): void {
+    this.thread.postMessage(order);
+  }
+
+  private tell<N extends CommandName>(name: N, ...args: Parameters<ThreadCommands[N]>): void {
+    if (!this.gone) this.post({ kind: 'command', id: undefined, name, args });
+  }
+
+  private ask<N extends CommandName>(
+    name: N,
+    ...args: Parameters<ThreadCommands[N]>
+  ): Promise<Awaited<ReturnType<ThreadCommands[N]>>> {
+    if (this.gone) return Promise.reject(new WorkerGone(this.index));
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
+      this.post({ kind: 'command', id, name, args });
+    });
+  }
+
+  private receive(report: ThreadReport): void {
+    switch (report.kind) {
+      case 'ready':
+        this.ready.resolve();
+        return;
+      case 'answer':
+        this.take(report.id)?.resolve(report.value);
+        return;
+      case 'failure': {
+        const { problems } = report.failure;
+        this.take(report.id)?.reject(
+          problems === undefined ? new Error(report.failure.text) : new ConfigError(problems),
+        );
+        return;
+      }
+      case 'fault':
+        if (report.fatal) this.failure = `${report.what}: ${report.stack}`;
+        this.options.events.onReport(report);
+        return;
+      default:
+        this.options.events.onReport(report);
+    }
+  }
+
+  private take(id: number): Waiting | undefined {
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    return waiting;
+  }
+
+  private onExit(code: number): void {
+    this.gone = true;
+    const reason = this.failure ?? `its thread ended with exit code ${code}`;
+    this.ready.reject(new Error(reason));
+    for (const { reject } of this.waiting.values()) reject(new WorkerGone(this.index));
+    this.waiting.clear();
+    this.ended.resolve();
+    this.options.events.onExit(reason);
+  }
+
+  /** Undefined when the answer does not come in time, or not at all. */
+  private patiently<T>(answer: Promise<T>): Promise<T | undefined> {
+    return this.within(
+      REPORT_PATIENCE_MS,
+      answer.catch(() => undefined),
+    );
+  }
+
+  private async within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+    const late = Promise.withResolvers<undefined>();
+    const timer = this.options.clock.timer(() => late.resolve(undefined));
+    timer.enable(ms);
+    try {
+      return await Promise.race([work, late.promise]);
+    } finally {
+      timer.disable();
+    }
+  }
+}

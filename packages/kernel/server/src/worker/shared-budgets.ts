@@ -1,0 +1,48 @@
+import type { ResourceBudget } from '@dragoman/core';
+import type { SharedCount, SharedCounts } from '@dragoman/stats';
+import { BUDGETS, type CreateBudget, createLocalBudget } from '@dragoman/upstream';
+
+/**
+ * A budget that the workers share. Two workers may take the last of it in the same instant, as in Envoy: it is exceeded by one a
+ * worker at most.
+ */
+class SharedBudget implements ResourceBudget {
+  readonly max: number;
+  private readonly count: SharedCount;
+
+  constructor(max: number, count: SharedCount) {
+    this.max = max;
+    this.count = count;
+  }
+
+  get used(): number {
+    return this.count.total;
+  }
+
+  canTake(): boolean {
+    return this.count.total < this.max;
+  }
+
+  take(): void {
+    this.count.inc();
+  }
+
+  give(): void {
+    this.count.dec();
+  }
+}
+
+/**
+ * Budgets in the memory that `counts` has for a cluster; on this thread alone where it has none. The gauges of shared
+ * ones are main's: none of the workers could keep them.
+ */
+export function sharedBudgets(counts: ReadonlyMap<string, SharedCounts>, workerIndex: number): CreateBudget {
+  return (key, max, gauges) => {
+    const shared = counts.get(key.cluster);
+    if (shared === undefined) return createLocalBudget(key, max, gauges);
+    const place = BUDGETS.findIndex(
+      ({ priority, resource }) => priority === key.priority && resource === key.resource,
+    );
+    return new SharedBudget(max, shared.of(place, workerIndex));
+  };
+}

@@ -1,0 +1,89 @@
+import type { HostListUpdate } from '@dragoman/core';
+import type { DrainStart } from '../drain-manager.ts';
+import type { ClusterReport } from '../worker/cluster-report.ts';
+import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+import { Worker, type WorkerOptions } from '../worker/worker.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+
+/**
+ * The worker of a proxy that has both roles on one thread: commands are calls. Runtime, loggers and log files are main's own, so that
+ * there is nobody to tell of their changes.
+ */
+export class InlineWorker implements WorkerHandle {
+  readonly index = 0;
+  private readonly options: Omit<WorkerOptions, 'index' | 'clusters' | 'listeners' | 'connections'>;
+  private started: Worker | undefined = undefined;
+
+  constructor(options: InlineWorker['options']) {
+    this.options = options;
+  }
+
+  get activeConnections(): number {
+    return this.started?.connections.total ?? 0;
+  }
+
+  async start(clusters: readonly ClusterOrder[], listeners: readonly ListenerOrder[]): Promise<void> {
+    this.started = new Worker({ ...this.options, index: 0, clusters, listeners, connections: undefined });
+  }
+
+  async prepareListener(order: ListenerOrder): Promise<void> {
+    this.worker.prepareListener(order);
+  }
+
+  listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
+    return this.worker.listen(orders);
+  }
+
+  async stopAccepting(ids: readonly number[]): Promise<void> {
+    await this.started?.stopAccepting(ids);
+  }
+
+  drainListener(id: number, timeMs: number): void {
+    this.worker.drainListener(id, timeMs);
+  }
+
+  removeListener(id: number): Promise<void> {
+    return this.worker.removeListener(id);
+  }
+
+  startDrain(start: DrainStart): void {
+    this.started?.startDrain(start);
+  }
+
+  failHealthCheck(failed: boolean): void {
+    this.started?.failHealthCheck(failed);
+  }
+
+  async addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void> {
+    this.worker.addOrUpdateCluster(order, hosts);
+  }
+
+  removeCluster(name: string): void {
+    this.worker.removeCluster(name);
+  }
+
+  updateHosts(clusterName: string, update: HostListUpdate): void {
+    this.started?.updateHosts(clusterName, update);
+  }
+
+  async clusterReports(): Promise<readonly ClusterReport[]> {
+    return this.started?.clusterReports() ?? [];
+  }
+
+  setRuntime(): void {}
+  setLogLevels(): void {}
+  reopenLogs(): void {}
+
+  async memory(): Promise<undefined> {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.started?.close();
+  }
+
+  private get worker(): Worker {
+    if (this.started === undefined) throw new Error('the worker was not started');
+    return this.started;
+  }
+}

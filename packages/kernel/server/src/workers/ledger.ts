@@ -1,0 +1,70 @@
+import type { Cluster } from '@dragoman/api';
+import { SharedCounts, type SharedCountsHandle, type StatsStore } from '@dragoman/stats';
+import { BUDGETS, clusterBreakerGauges } from '@dragoman/upstream';
+
+/**
+ * The memory that the workers share on main's side: circuit-breaker budgets, connections. It knows every page, so that what a
+ * worker held comes back when it is gone.
+ */
+export class Ledger {
+  /** Open connections. */
+  readonly connections: SharedCounts;
+  private readonly workers: number;
+  private readonly stats: StatsStore;
+  /** The pages of clusters, by their config: another version has another page. */
+  private readonly budgets = new WeakMap<Cluster, SharedCounts>();
+  /** What ends the gauges of a cluster's circuit breakers, by its name. */
+  private readonly shown = new Map<string, () => void>();
+  /** Every page that somebody may still count on, those of clusters and listeners that are being drained too. */
+  private readonly pages = new Set<SharedCounts>();
+
+  constructor(workers: number, stats: StatsStore) {
+    this.workers = workers;
+    this.stats = stats;
+    this.connections = this.page(1);
+  }
+
+  /** A page for the connections of a listener. */
+  listenerConnections(): SharedCountsHandle {
+    return this.page(1).handle;
+  }
+
+  /** A page for the budgets of a cluster, or of a new version of one. */
+  clusterBudgets(cluster: Cluster): SharedCountsHandle {
+    const counts = this.page(BUDGETS.length);
+    this.budgets.set(cluster, counts);
+    return counts.handle;
+  }
+
+  /** The gauges of the circuit breakers of its name show this cluster from now on. */
+  showCluster(cluster: Cluster): void {
+    this.hideCluster(cluster.name);
+    const counts = this.budgets.get(cluster);
+    if (counts === undefined) return;
+    const use = (priority: string, resource: string): number =>
+      counts.total(BUDGETS.findIndex((key) => key.priority === priority && key.resource === resource));
+    const ends = clusterBreakerGauges(cluster).map(({ name, value }) =>
+      this.stats.deriveGauge(name, () => value(use)),
+    );
+    this.shown.set(cluster.name, () => {
+      for (const end of ends) end();
+    });
+  }
+
+  /** What its last connections hold is still counted. */
+  hideCluster(name: string): void {
+    this.shown.get(name)?.();
+    this.shown.delete(name);
+  }
+
+  /** Takes back what a worker held whose thread has ended. */
+  retire(workerIndex: number): void {
+    for (const page of this.pages) page.retire(workerIndex);
+  }
+
+  private page(counts: number): SharedCounts {
+    const page = SharedCounts.create(counts, this.workers);
+    this.pages.add(page);
+    return page;
+  }
+}

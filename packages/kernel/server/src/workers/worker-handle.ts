@@ -1,0 +1,49 @@
+import type { HostListUpdate } from '@dragoman/core';
+import type { DrainStart } from '../drain-manager.ts';
+import type { ClusterReport } from '../worker/cluster-report.ts';
+import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+
+/** The memory of a thread, in bytes. */
+export interface ThreadMemory {
+  readonly heapUsed: number;
+  readonly heapTotal: number;
+  readonly external: number;
+  /** Of {@link heapTotal}, what the system has given pages for. */
+  readonly heapPhysical: number;
+}
+
+/**
+ * A worker as main sees it, on this thread or on one of its own: `WorkerCommands`, answered later. Each answer rejects with the command's
+ * error, or with {@link WorkerGone}.
+ */
+export interface WorkerHandle {
+  readonly index: number;
+  /** Compiles clusters and listeners; binds nothing. Once, before everything else. Rejects with ConfigError. */
+  start(clusters: readonly ClusterOrder[], listeners: readonly ListenerOrder[]): Promise<void>;
+  prepareListener(order: ListenerOrder): Promise<void>;
+  listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]>;
+  stopAccepting(ids: readonly number[]): Promise<void>;
+  drainListener(id: number, timeMs: number): void;
+  removeListener(id: number): Promise<void>;
+  startDrain(start: DrainStart): void;
+  failHealthCheck(failed: boolean): void;
+  addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void>;
+  removeCluster(name: string): void;
+  updateHosts(clusterName: string, update: HostListUpdate): void;
+  clusterReports(): Promise<readonly ClusterReport[]>;
+  setRuntime(values: ReadonlyMap<string, string>): void;
+  setLogLevels(): void;
+  reopenLogs(): void;
+  /** Undefined where it is main's own memory, or the thread does not answer. */
+  memory(): Promise<ThreadMemory | undefined>;
+  /** Ends everything on it; what was logged is written. Does not reject. */
+  close(): Promise<void>;
+}
+
+/** The worker ended before it answered. */
+export class WorkerGone extends Error {
+  constructor(index: number) {
+    super(`worker_${index} has ended`);
+    this.name = 'WorkerGone';
+  }
+}

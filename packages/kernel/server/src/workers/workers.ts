@@ -1,0 +1,139 @@
+import type { HostListUpdate } from '@dragoman/core';
+import type { ClusterSink } from '@dragoman/upstream';
+import type { DrainStart } from '../drain-manager.ts';
+import { type ClusterReport, mergeReports } from '../worker/cluster-report.ts';
+import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+import { type ThreadMemory, WorkerGone, type WorkerHandle } from './worker-handle.ts';
+
+/** Everything that a worker has been told: what another one in its place needs. */
+export interface WorkerState {
+  readonly clusters: readonly ClusterOrder[];
+  readonly listeners: readonly ListenerOrder[];
+  /** Of the listeners that accept, for the worker of this number. */
+  bindOrders(workerIndex: number): readonly BindOrder[];
+}
+
+/** The memory of one worker's thread. */
+export interface WorkerMemory {
+  readonly name: string;
+  readonly memory: ThreadMemory;
+}
+
+/**
+ * All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as
+ * told; whoever takes its place begins with the state as it is by then.
+ */
+export class Workers implements ClusterSink {
+  protected readonly handles: WorkerHandle[];
+  protected healthCheckFailed = false;
+  /** The drains of the whole server that have begun, for workers that begin later. */
+  protected readonly drains: { readonly start: DrainStart; readonly endsAt: number }[] = [];
+  private readonly now: () => number;
+
+  constructor(handles: readonly WorkerHandle[], now: () => number) {
+    this.handles = [...handles];
+    this.now = now;
+  }
+
+  get count(): number {
+    return this.handles.length;
+  }
+
+  /** Rejects with the first worker's ConfigError: all of them compile the same. */
+  async start(state: WorkerState): Promise<void> {
+    const { clusters, listeners } = state;
+    await this.all((worker) => worker.start(clusters, listeners));
+  }
+
+  async prepareListener(order: ListenerOrder): Promise<void> {
+    await this.all((worker) => worker.prepareListener(order));
+  }
+
+  /** @returns for each order where it is bound, as the first worker has it. Rejects with ConfigError: some may be bound then */
+  async listen(orders: (workerIndex: number) => readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
+    const answers = await this.all((worker) => worker.listen(orders(worker.index)));
+    return answers.find((answer) => answer !== undefined) ?? [];
+  }
+
+  async stopAccepting(ids: readonly number[]): Promise<void> {
+    await this.all((worker) => worker.stopAccepting(ids));
+  }
+
+  drainListener(id: number, timeMs: number): void {
+    for (const worker of this.handles) worker.drainListener(id, timeMs);
+  }
+
+  async removeListener(id: number): Promise<void> {
+    await this.all((worker) => worker.removeListener(id));
+  }
+
+  startDrain(start: DrainStart): void {
+    this.drains.push({ start, endsAt: this.now() + start.timeMs });
+    for (const worker of this.handles) worker.startDrain(start);
+  }
+
+  failHealthCheck(failed: boolean): void {
+    this.healthCheckFailed = failed;
+    for (const worker of this.handles) worker.failHealthCheck(failed);
+  }
+
+  /** Rejects with ConfigError; some workers may have it then. */
+  async addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void> {
+    await this.all((worker) => worker.addOrUpdateCluster(order, hosts));
+  }
+
+  removeCluster(name: string): void {
+    for (const worker of this.handles) worker.removeCluster(name);
+  }
+
+  updateHosts(clusterName: string, update: HostListUpdate): void {
+    for (const worker of this.handles) worker.updateHosts(clusterName, update);
+  }
+
+  /** All workers together. */
+  async clusterReports(): Promise<readonly ClusterReport[]> {
+    const reports = await Promise.all(this.handles.map((worker) => worker.clusterReports()));
+    return mergeReports(reports.filter((report) => report.length > 0));
+  }
+
+  setRuntime(values: ReadonlyMap<string, string>): void {
+    for (const worker of this.handles) worker.setRuntime(values);
+  }
+
+  setLogLevels(): void {
+    for (const worker of this.handles) worker.setLogLevels();
+  }
+
+  reopenLogs(): void {
+    for (const worker of this.handles) worker.reopenLogs();
+  }
+
+  /** Of the workers that have memory of their own. */
+  async memory(): Promise<readonly WorkerMemory[]> {
+    const all = await Promise.all(
+      this.handles.map(async (worker) => ({ name: `worker_${worker.index}`, memory: await worker.memory() })),
+    );
+    return all.flatMap(({ name, memory }) => (memory === undefined ? [] : [{ name, memory }]));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.handles.map((worker) => worker.close()));
+  }
+
+  /** What a worker has missed that begins while the proxy runs. */
+  protected catchUp(worker: WorkerHandle): void {
+    if (this.healthCheckFailed) worker.failHealthCheck(true);
+    for (const { start, endsAt } of this.drains)
+      worker.startDrain({ ...start, timeMs: Math.max(0, endsAt - this.now()) });
+  }
+
+  /** Every worker's answer; undefined of one that has ended meanwhile. Rejects with the first other failure, once all have answered. */
+  protected async all<T>(command: (worker: WorkerHandle) => Promise<T>): Promise<(T | undefined)[]> {
+    const results = await Promise.allSettled(this.handles.map(command));
+    return results.map((result) => {
+      if (result.status === 'fulfilled') return result.value;
+      if (result.reason instanceof WorkerGone) return undefined;
+      throw result.reason;
+    });
+  }
+}
