@@ -356,7 +356,7 @@ describe('end', () => {
     await eventually(() => expect(h.proxy.calls).toEqual(['drain 25000']));
     h.proxy.drained.resolve();
     expect(await code).toBe(0);
-    expect(h.proxy.calls).toContain('close');
+    expect(h.proxy.calls).toEqual(['drain 25000', 'close']);
     expect(h.log()).toContain(`caught ${signal}`);
     expect(h.log().trimEnd()).toMatch(/exiting$/);
     expect(h.said).toEqual({ out: '', err: '', exits: [] });
@@ -372,7 +372,7 @@ describe('end', () => {
     await eventually(() => expect(h.proxy.calls).toEqual(['drain 25000']));
     h.server.options?.onQuit?.();
     expect(await code).toBe(0);
-    expect(h.proxy.calls).toContain('close');
+    expect(h.proxy.calls).toEqual(['drain 25000', 'close']);
   });
 
   test.each([
