@@ -4,7 +4,7 @@ import { contents, descriptors } from './gen/descriptors.ts';
 import { LazyRegistry } from './lazy-registry.ts';
 
 /** Every message, enum, service and extension of the Envoy v3 API, of xds and udpa, and the well-known types. */
-export const registry: LazyRegistry = new LazyRegistry(Buffer.from(descriptors, 'base64'), contents);
+export const registry: LazyRegistry = new LazyRegistry(descriptors, contents);
 
 const TYPE_URL = 'type.googleapis.com/';
 

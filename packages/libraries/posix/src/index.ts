@@ -1,5 +1,6 @@
 export { type BindOptions, bindSocket } from './bind-socket.ts';
 export { sendDatagram } from './datagram.ts';
+export { trimMemory } from './memory.ts';
 export { closeDescriptor, dup } from './descriptors.ts';
 export { FfiUnavailable, ffiAvailable } from './libc.ts';
 export { type SocketAddress, socketAddress } from './socket-address.ts';

@@ -40,7 +40,7 @@ export interface Libc extends Omit<Functions, '__errno_location'> {
 type Functions = Ffi.DynamicLibraryResult<typeof PROTOTYPES>['functions'];
 
 /** Each thread has its own: module state is not shared, and neither is errno. */
-let loaded: { libc: Libc } | { libc: undefined; cause: unknown } | undefined;
+let loaded: { libc: Libc; ffi: typeof Ffi } | { libc: undefined; cause: unknown } | undefined;
 
 /**
  * Whether the calls of this package can be made here: Linux on x64 or arm64, and a Node with `node:ffi` (26.10 or later)
@@ -61,6 +61,17 @@ export function libcFor(what: string): Libc {
   return loaded.libc;
 }
 
+/** A function that not every C library has, all of whose arguments are `size_t`; undefined where it is not to be had. */
+export function optionalFunction(name: string): ((argument: bigint) => number) | undefined {
+  loaded ??= load();
+  if (loaded.libc === undefined) return undefined;
+  try {
+    return loaded.ffi.dlopen(null, { [name]: { arguments: ['u64'], return: 'i32' } }).functions[name];
+  } catch {
+    return undefined;
+  }
+}
+
 function load(): NonNullable<typeof loaded> {
   // Elsewhere numbers (`SO_REUSEPORT`, …), layouts and the way to errno differ: refused rather than guessed.
   const known = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64');
@@ -70,7 +81,7 @@ function load(): NonNullable<typeof loaded> {
     if (ffi === undefined) return { libc: undefined, cause: undefined };
     const { __errno_location: errnoLocation, ...functions } = ffi.dlopen(null, PROTOTYPES).functions;
     const location = errnoLocation(); // fixed for the life of a thread
-    return { libc: { ...functions, errno: () => ffi.getInt32(location, 0) } };
+    return { libc: { ...functions, errno: () => ffi.getInt32(location, 0) }, ffi };
   } catch (cause) {
     return { libc: undefined, cause };
   }

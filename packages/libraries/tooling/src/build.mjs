@@ -1,5 +1,5 @@
 /** The build: generate the API, refresh project references, compile, bundle the sidecar. */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleSidecar, SIDECAR_ENTRY } from './bundle.mjs';
 import { fingerprint, Stamps } from './fingerprint.mjs';
@@ -9,6 +9,8 @@ import { buildable, readWorkspaces } from './workspaces.mjs';
 
 const API = 'packages/kernel/api';
 const GENERATOR = `${API}/scripts/generate.mjs`;
+/** What a module reads that lies beside it: goes to where the module is compiled to. */
+const ASSET = '.bin';
 const SOURCES = ['.ts', '.mts', '.js', '.mjs', '.json', '.proto', '.yaml'];
 
 /**
@@ -50,7 +52,18 @@ export async function build(root, { log, force = false }) {
     await step('generated the API', () => tool('generating the API', [GENERATOR]));
   for (const path of writeConfigs(root)) log(`wrote ${path}`);
   await step('compiled', () => tool('tsc', [join('node_modules', 'typescript', 'bin', 'tsc'), '-b']));
+  copyAssets(root, projects);
   if (existsSync(join(root, SIDECAR_ENTRY))) await step('bundled the sidecar', () => bundleSidecar(root));
   stamps.set('build', fingerprint(root, inputs, SOURCES));
   return { built: true };
+}
+
+/** tsc leaves files alone that are no sources. */
+function copyAssets(root, projects) {
+  for (const { dir } of projects) {
+    const folder = join(root, dir);
+    for (const path of readdirSync(join(folder, 'src'), { recursive: true })) {
+      if (path.endsWith(ASSET)) copyFileSync(join(folder, 'src', path), join(folder, 'dist', path));
+    }
+  }
 }

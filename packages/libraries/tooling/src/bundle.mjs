@@ -33,6 +33,9 @@ export async function bundleSidecar(root, logLevel = 'warning') {
       target: 'node24',
       conditions: ['dragoman-source'],
       minifySyntax: true,
+      // Comments too: each thread keeps its source as a string, of two bytes a character if one of them is beyond Latin-1.
+      minifyWhitespace: true,
+      lineLimit: 200,
       keepNames: false,
       sourcemap: 'linked',
       sourcesContent: false,

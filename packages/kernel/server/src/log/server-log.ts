@@ -4,6 +4,7 @@ import { LOG_COMPONENTS } from './components.ts';
 import type { LineFormat, LogThread } from './entry.ts';
 import { escapeAll, toJsonLine } from './escape.ts';
 import { compilePattern, DEFAULT_LOG_PATTERN } from './pattern.ts';
+import { SourcePositions } from './source-positions.ts';
 import { DescriptorSink, FunctionSink, type LogFileSystem, type LogSink } from './sink.ts';
 
 export interface ServerLogOptions {
@@ -88,6 +89,9 @@ function compileFormat(options: ServerLogOptions): LineFormat {
     });
 }
 
+/** Of the bundle, when this is part of one. */
+const positions = new SourcePositions(import.meta.dirname);
+
 class LogWriter {
   readonly sink: LogSink;
   private readonly line: (level: LogLevel, logger: string, message: string, threadId?: number) => string;
@@ -100,7 +104,8 @@ class LogWriter {
   write(level: LogLevel, logger: string, message: string, threadId?: number): void {
     const more = message.length - MAX_MESSAGE;
     const text = more > 0 ? `${message.slice(0, MAX_MESSAGE)}… (${more} more characters)` : message;
-    this.sink.write(this.line(level, logger, text, threadId));
+    const readable = level === 'error' || level === 'critical' ? positions.apply(text) : text;
+    this.sink.write(this.line(level, logger, readable, threadId));
   }
 }
 

@@ -26,6 +26,7 @@ import {
   type Wire,
 } from '../worker/orders.ts';
 import { Worker } from '../worker/worker.ts';
+import { compactHeap } from './compact-heap.ts';
 import type { LogLevels, ThreadCommands, ThreadData, ThreadOrder, ThreadReport } from './protocol.ts';
 import { RelayedLoggers } from './relayed-loggers.ts';
 
@@ -139,6 +140,7 @@ export class ThreadEndpoint implements ThreadCommands {
       listeners: listeners.map(readListener),
       connections: this.data.connections,
     });
+    compactHeap();
     this.heart.start();
     this.guard?.start();
   }

@@ -13,6 +13,7 @@ import {
   writeListener,
 } from '../worker/orders.ts';
 import { type ThreadMemory, WorkerGone, type WorkerHandle } from '../workers/worker-handle.ts';
+import { allowCompaction } from './compact-heap.ts';
 import type {
   CommandName,
   LogLevels,
@@ -74,6 +75,7 @@ export class ThreadWorker implements WorkerHandle {
     const { index } = options.data;
     this.index = index;
     this.options = options;
+    allowCompaction();
     this.thread = new Thread(entry(), { workerData: options.data, name: `worker_${index}` });
     this.thread.on('message', (report: ThreadReport) => this.receive(report));
     // Out of memory, or an error before the first line of ours.

@@ -1,5 +1,6 @@
 import type { LogRelayServer } from '@dragoman/access-log';
 import type { Clock, Counter, HostListUpdate, Logger, LoggerFactory, LogLevel, Timer } from '@dragoman/core';
+import { trimMemory } from '@dragoman/posix';
 import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
@@ -65,6 +66,8 @@ export class ThreadWorkers extends Workers {
     this.state = state;
     await super.start(state);
     this.settled = true;
+    // What loading has left behind in the C library: see compactHeap for what it has left in V8.
+    trimMemory();
   }
 
   /** The same message goes to every thread. */

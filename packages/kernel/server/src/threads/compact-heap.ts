@@ -1,0 +1,21 @@
+import { setFlagsFromString } from 'node:v8';
+
+type CollectGarbage = (options: {
+  readonly type: 'major';
+  readonly execution: 'sync';
+  readonly flavor: 'last-resort';
+}) => void;
+
+/** Before threads start: lets them {@link compactHeap}. The flag is the process's, and acts on threads that start after it. */
+export function allowCompaction(): void {
+  setFlagsFromString('--expose-gc');
+}
+
+/**
+ * Collects what loading the code and compiling the config have left behind, and gives the pages back. Without it a thread that has
+ * nothing to do yet keeps them for good: 35 MB of resident memory instead of 20 (measured). Takes 20 to 50 ms.
+ */
+export function compactHeap(): void {
+  const { gc } = globalThis as { readonly gc?: CollectGarbage };
+  gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
