@@ -2,6 +2,7 @@ import { systemClock } from '@dragoman/core';
 import { createProxy, validateBootstrap } from '@dragoman/server';
 import { SupervisorLink } from '@dragoman/supervisor';
 import { extensions } from './extensions.ts';
+import { workerExtensions } from './worker-extensions.ts';
 import { inheritedSockets, serviceNotifier } from './service.ts';
 import type { Flags } from './flags.ts';
 import { run } from './run.ts';
@@ -14,8 +15,7 @@ export async function serve(flags: Flags): Promise<number> {
     return await run(flags, {
       clock: systemClock,
       extensions,
-      // In the bundle a module of its own: what a worker thread imports.
-      workerExtensions: new URL('./extensions.ts', import.meta.url),
+      workerExtensions,
       supervisor: SupervisorLink.connect(process),
       inheritedSockets: () => inheritedSockets(process.env, process.pid),
       notifier: (onError) => serviceNotifier(process.env, onError),

@@ -4,4 +4,5 @@ export * from './log/index.ts';
 export { HOT_RESTART_VERSION } from './hot-restart/hot-restart.ts';
 export type { InheritedSocket } from './listener/listen-sockets.ts';
 export type { Proxy, ProxyOptions, ServerFlags, ServerLoggers, ThreadsOption } from './proxy.ts';
+export { siblingModule } from './threads/sibling-module.ts';
 export { RuntimeLayers } from './runtime-layers.ts';

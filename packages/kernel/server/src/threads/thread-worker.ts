@@ -14,6 +14,7 @@ import {
 } from '../worker/orders.ts';
 import { type ThreadMemory, WorkerGone, type WorkerHandle } from '../workers/worker-handle.ts';
 import { allowCompaction } from './compact-heap.ts';
+import { siblingModule } from './sibling-module.ts';
 import type {
   CommandName,
   LogLevels,
@@ -48,10 +49,7 @@ const REPORT_PATIENCE_MS = 1000;
 /** How long it may take to close, ms: it has nothing to wait for but files. */
 const CLOSE_PATIENCE_MS = 5000;
 
-/** The module is TypeScript when this one is (tests run on the sources), else what was made of it. */
-const ENTRY = new URL('./entry.ts', import.meta.url);
-const entry = (): URL =>
-  import.meta.url.endsWith('.ts') ? ENTRY : new URL(ENTRY.href.replace(/\.ts$/, '.js'));
+const ENTRY = siblingModule(new URL('./entry.ts', import.meta.url), import.meta.url);
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -76,7 +74,15 @@ export class ThreadWorker implements WorkerHandle {
     this.index = index;
     this.options = options;
     allowCompaction();
-    this.thread = new Thread(entry(), { workerData: options.data, name: `worker_${index}` });
+    // By itself Node would join the streams at once, which makes a pipe that they are not blocking for the whole process.
+    this.thread = new Thread(ENTRY, {
+      workerData: options.data,
+      name: `worker_${index}`,
+      stdout: true,
+      stderr: true,
+    });
+    this.thread.stdout.on('data', (chunk: Buffer) => process.stdout.write(chunk));
+    this.thread.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
     this.thread.on('message', (report: ThreadReport) => this.receive(report));
     // Out of memory, or an error before the first line of ours.
     this.thread.on('error', (error) => {
