@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import type { Experiment } from './experiment.ts';
+import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
 import { loads } from './experiments/load.ts';
@@ -15,6 +16,7 @@ import type { Peer } from './peers/peer.ts';
 import { Workbench } from './workbench.ts';
 
 const PEERS: readonly Peer[] = [dragoman, dragomanInThread, nginx, ...haproxies, ...nodeProxies];
+const EXPERIMENTS: readonly Experiment[] = [...loads, idle, startUp, scaling, inThread, hostUpdates, restart];
 
 interface Result {
   readonly case: string;
