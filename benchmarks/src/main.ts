@@ -5,6 +5,7 @@ import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
 import { loads } from './experiments/load.ts';
+import { restart } from './experiments/restart.ts';
 import { scaling } from './experiments/scaling.ts';
 import { startUp } from './experiments/start-up.ts';
 import { HELP, type Options, parseOptions } from './options.ts';
