@@ -41,6 +41,7 @@ function inThreadTable(samples: ReadonlyMap<string, readonly Sample[]>): string 
       figure(median(of((sample) => sample.mainMicros))),
       withSpread(of((sample) => sample.perSecond)),
       figure(median(of((sample) => sample.p99 ?? Number.NaN))),
+      figure(median(of((sample) => sample.rssBytes)) / (1 << 20)),
       String(errorCount(list)),
     ];
   });
@@ -51,6 +52,7 @@ function inThreadTable(samples: ReadonlyMap<string, readonly Sample[]>): string 
     'of it main thread',
     'requests/s',
     'p99 ms',
+    'RSS MiB',
     'errors',
   ];
   return markdownTable([head, ...rows]);
