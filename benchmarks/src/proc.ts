@@ -55,9 +55,27 @@ export function cpuSeconds(root: number): number {
   return ticks / TICKS_PER_SECOND;
 }
 
+/** CPU seconds (user and system) of a process's first thread alone. */
+export function mainThreadSeconds(pid: number): number {
+  const line = readOrEmpty(`/proc/${pid}/task/${pid}/stat`);
+  return line === '' ? 0 : parseStat(line).ticks / TICKS_PER_SECOND;
+}
+
 /** Resident bytes of a process tree. Pages that its processes share count once for each. */
 export function rssBytes(root: number): number {
   return processTree(root).reduce((sum, pid) => sum + parseRss(readOrEmpty(`/proc/${pid}/status`)), 0);
+}
+
+/** RSS once it has stood still for a second, at most ten. */
+export async function settledRss(pid: number): Promise<number> {
+  let last = rssBytes(pid);
+  for (let i = 0; i < 10; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = rssBytes(pid);
+    if (Math.abs(now - last) < 256 * 1024) return now;
+    last = now;
+  }
+  return last;
 }
 
 /** A process may be gone between two looks. */

@@ -1,5 +1,4 @@
 import type { Case } from './cases.ts';
-import type { IdleSample } from './idle.ts';
 import type { Sample } from './measure.ts';
 
 /** All measurements of one case, by peer. */
@@ -19,6 +18,16 @@ export function median(values: readonly number[]): number {
 export function spreadPercent(values: readonly number[]): number {
   const middle = median(values);
   return middle === 0 ? 0 : ((Math.max(...values) - Math.min(...values)) / 2 / middle) * 100;
+}
+
+/** The median; of several values with their {@link spreadPercent}. */
+export function withSpread(values: readonly number[]): string {
+  return figure(median(values)) + (values.length > 1 ? ` ±${spreadPercent(values).toFixed(0)} %` : '');
+}
+
+/** Of all measurements together: one is one too many, and no median. */
+export function errorCount(samples: readonly Pick<Sample, 'errors'>[]): number {
+  return samples.reduce((sum, { errors }) => sum + errors, 0);
 }
 
 /** Columns padded so that the table reads well as text; the first is left-aligned, the others right. */
@@ -49,19 +58,16 @@ export function caseTable(wanted: Case, samples: Samples): string {
   const rows = [...samples.keys()].map((peer) => {
     const cpu = of(peer, (sample) => sample.cpuMicros);
     const rate = of(peer, (sample) => sample.perSecond);
-    const spread = (values: readonly number[]) =>
-      values.length > 1 ? ` ±${spreadPercent(values).toFixed(0)} %` : '';
-    const errors = of(peer, (sample) => sample.errors).reduce((sum, count) => sum + count, 0);
     return [
       peer,
-      figure(median(rate)) + spread(rate),
+      withSpread(rate),
       tcp ? '-' : figure(median(of(peer, (sample) => sample.p50 ?? Number.NaN))),
       tcp ? '-' : figure(median(of(peer, (sample) => sample.p99 ?? Number.NaN))),
-      figure(median(cpu)) + spread(cpu),
+      withSpread(cpu),
       ...baselines.map((baseline) => figure(median(cpu) / baseline)),
       `${(median(of(peer, (sample) => sample.cpuShare)) * 100).toFixed(0)} %`,
       figure(median(of(peer, (sample) => sample.rssBytes)) / (1 << 20)),
-      String(errors),
+      String(errorCount(samples.get(peer) ?? [])),
     ];
   });
   const head = [
@@ -76,14 +82,4 @@ export function caseTable(wanted: Case, samples: Samples): string {
     'errors',
   ];
   return markdownTable([head, ...rows]);
-}
-
-export function idleTable(samples: ReadonlyMap<string, readonly IdleSample[]>): string {
-  const rows = [...samples].map(([peer, list]) => [
-    peer,
-    figure(median(list.map((sample) => sample.startMs))),
-    figure(median(list.map((sample) => sample.rssBytes)) / (1 << 20)),
-    figure(median(list.map((sample) => sample.bytesPerConnection)) / 1024),
-  ]);
-  return markdownTable([['proxy', 'exec to serving ms', 'RSS MiB', 'KiB/idle connection'], ...rows]);
 }

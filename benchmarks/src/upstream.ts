@@ -2,7 +2,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BULK_BYTES, type Case, LARGE_BYTES } from './cases.ts';
 import { asOurselves } from './nginx-user.ts';
-import { type Child, findCommand, freePort, LOAD_CORE, untilServing, type Workbench } from './workbench.ts';
+import {
+  type Child,
+  type Cores,
+  findCommand,
+  freePort,
+  LOAD_CORE,
+  untilServing,
+  type Workbench,
+} from './workbench.ts';
 
 export interface Upstream {
   readonly child: Child;
@@ -11,19 +19,23 @@ export interface Upstream {
 }
 
 /**
- * Starts what a case's proxy forwards to, on the core of the load. nginx where there is one, because it takes the least of that
+ * Starts what a case's proxy forwards to, where the load is. nginx if there is one, because it takes the least of that
  * core: a canned answer, and files by sendfile. Echoing is for our own server, in any case.
  */
-export async function startUpstream(bench: Workbench, wanted: Case): Promise<Upstream> {
+export async function startUpstream(
+  bench: Workbench,
+  wanted: Case,
+  cores: Cores = LOAD_CORE,
+): Promise<Upstream> {
   const port = await freePort();
   const nginx = wanted.method === 'POST' ? undefined : findCommand('nginx');
   const child =
     nginx === undefined
-      ? bench.start('upstream', LOAD_CORE, process.execPath, [
+      ? bench.start('upstream', cores, process.execPath, [
           join(import.meta.dirname, 'upstream-server.ts'),
           String(port),
         ])
-      : bench.start('upstream', LOAD_CORE, nginx, ['-c', nginxConfig(bench, port), '-e', 'stderr']);
+      : bench.start('upstream', cores, nginx, ['-c', nginxConfig(bench, port), '-e', 'stderr']);
   await untilServing(port, child);
   return { child, port, what: nginx === undefined ? 'node' : 'nginx' };
 }

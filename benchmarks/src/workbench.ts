@@ -5,10 +5,14 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processTree } from './proc.ts';
 
-/** Where the proxy under test runs. */
-export const PROXY_CORE = 0;
-/** Where load and upstreams run. */
-export const LOAD_CORE = 1;
+/** Cores that a process may run on, as `taskset -c` takes them. */
+export type Cores = '0' | '1' | '0,1';
+/** Where a proxy with one worker runs. */
+export const PROXY_CORE: Cores = '0';
+/** Where its load and its upstream run. */
+export const LOAD_CORE: Cores = '1';
+/** Where everything runs that has to do with a proxy of several workers. */
+export const BOTH_CORES: Cores = '0,1';
 
 /** Whether a command is on the PATH, or where Debian keeps its servers. */
 export function findCommand(name: string): string | undefined {
@@ -37,10 +41,24 @@ export function freePort(): Promise<number> {
 }
 
 /** Tries to connect every millisecond. @returns `performance.now()` when it worked */
-export async function untilServing(port: number, child: Child, patienceMs = 15_000): Promise<number> {
+export function untilServing(port: number, child: Child, patienceMs?: number): Promise<number> {
+  return until(port, child, canConnect, patienceMs);
+}
+
+/** Asks until it is answered with 200. @returns `performance.now()` when it was */
+export function untilAnswering(port: number, child: Child, patienceMs?: number): Promise<number> {
+  return until(port, child, canAsk, patienceMs);
+}
+
+async function until(
+  port: number,
+  child: Child,
+  works: (port: number) => Promise<boolean>,
+  patienceMs = 15_000,
+): Promise<number> {
   const deadline = performance.now() + patienceMs;
   while (performance.now() < deadline) {
-    if (await canConnect(port)) return performance.now();
+    if (await works(port)) return performance.now();
     if (child.exited) throw new Error(`${child.name} ended before it served: ${child.lastOutput()}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -55,6 +73,20 @@ function canConnect(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', () => resolve(false));
+  });
+}
+
+function canAsk(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write('GET /small HTTP/1.1\r\nhost: bench.test\r\nconnection: close\r\n\r\n'),
+    );
+    socket.once('data', (data) => {
+      socket.destroy();
+      resolve(data.toString('latin1').startsWith('HTTP/1.1 200'));
+    });
+    socket.once('error', () => resolve(false));
+    socket.once('close', () => resolve(false));
   });
 }
 
@@ -82,6 +114,11 @@ export class Child {
     return this.process.pid as number;
   }
 
+  /** The process itself, for messages to and from one that was started with `ipc`. */
+  get channel(): Pick<ChildProcess, 'send' | 'on' | 'off'> {
+    return this.process;
+  }
+
   get exited(): boolean {
     return (
       this.process.pid === undefined || this.process.exitCode !== null || this.process.signalCode !== null
@@ -91,6 +128,10 @@ export class Child {
   /** The last lines it printed, for messages. */
   lastOutput(): string {
     return readFileSync(this.output, 'utf8').trim().split('\n').slice(-5).join('\n');
+  }
+
+  signal(name: NodeJS.Signals): void {
+    signal(this.pid, name);
   }
 
   /** Ends it and what it has started, by their pids: TERM first, KILL after two seconds. */
@@ -128,7 +169,7 @@ export class Workbench {
     this.pinned = availableParallelism() > 1 && findCommand('taskset') !== undefined;
     // The sampling must not disturb the proxy either.
     if (this.pinned)
-      execFileSync('taskset', ['-a', '-c', '-p', String(LOAD_CORE), String(process.pid)], {
+      execFileSync('taskset', ['-a', '-c', '-p', LOAD_CORE, String(process.pid)], {
         stdio: 'ignore',
       });
   }
@@ -138,22 +179,25 @@ export class Workbench {
     return join(this.folder, `${this.count++}-${name}`);
   }
 
-  /** Starts a process on one core. What it prints goes to a file. */
-  start(name: string, core: number, command: string, args: readonly string[]): Child {
+  /** Starts a process. What it prints goes to a file; with `ipc` it has a channel to us, see {@link Child.channel}. */
+  start(name: string, cores: Cores, command: string, args: readonly string[], ipc = false): Child {
     const output = this.path(`${name}.out`);
     const file = openSync(output, 'a');
     const startedAt = performance.now();
-    const [program, programArgs] = this.onCore(core, command, args);
-    const process = spawn(program, programArgs, { stdio: ['ignore', file, file], cwd: this.folder });
+    const [program, programArgs] = this.on(cores, command, args);
+    const process = spawn(program, programArgs, {
+      stdio: ['ignore', file, file, ...(ipc ? (['ipc'] as const) : [])],
+      cwd: this.folder,
+    });
     closeSync(file);
     const child = new Child(name, process, output, startedAt);
     this.children.push(child);
     return child;
   }
 
-  /** Runs a command on one core to its end. @returns what it printed. @throws Error when it fails */
-  run(core: number, command: string, args: readonly string[]): Promise<string> {
-    const [program, programArgs] = this.onCore(core, command, args);
+  /** Runs a command to its end. @returns what it printed. @throws Error when it fails */
+  run(cores: Cores, command: string, args: readonly string[]): Promise<string> {
+    const [program, programArgs] = this.on(cores, command, args);
     return new Promise((resolve, reject) => {
       const child = spawn(program, programArgs, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder });
       this.running.add(child);
@@ -180,7 +224,7 @@ export class Workbench {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private onCore(core: number, command: string, args: readonly string[]): [string, string[]] {
-    return this.pinned ? ['taskset', ['-c', String(core), command, ...args]] : [command, [...args]];
+  private on(cores: Cores, command: string, args: readonly string[]): [string, string[]] {
+    return this.pinned ? ['taskset', ['-c', cores, command, ...args]] : [command, [...args]];
   }
 }

@@ -14,14 +14,17 @@ describe('options', () => {
       peers: [],
       seconds: 5,
       warmup: 2,
-      rounds: 1,
+      rounds: undefined,
       json: undefined,
     });
   });
 
   test('lists and numbers', () => {
-    const options = parseOptions(['--cases', 'a,b', '--peers=x', '--seconds', '1', '--warmup=0'], known);
-    expect(options).toMatchObject({ cases: ['a', 'b'], peers: ['x'], seconds: 1, warmup: 0 });
+    const options = parseOptions(
+      ['--cases', 'a,b', '--peers=x', '--seconds', '1', '--warmup=0', '--rounds=3'],
+      known,
+    );
+    expect(options).toMatchObject({ cases: ['a', 'b'], peers: ['x'], seconds: 1, warmup: 0, rounds: 3 });
   });
 
   test.each([
@@ -98,6 +101,7 @@ describe('figures', () => {
       p50: 1,
       p99: 2,
       cpuMicros,
+      mainMicros: 1,
       cpuShare: 0.5,
       rssBytes: 1 << 20,
       errors: 0,

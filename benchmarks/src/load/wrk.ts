@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Case, hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
-import { LOAD_CORE, type Workbench } from '../workbench.ts';
+import { type Cores, LOAD_CORE, type Workbench } from '../workbench.ts';
 
 /** What wrk saw. */
 export interface LoadResult {
@@ -78,10 +78,11 @@ export async function runWrk(
   wanted: Case,
   port: number,
   seconds: number,
+  cores: Cores = LOAD_CORE,
 ): Promise<LoadResult> {
   const script = bench.path('load.lua');
   writeFileSync(script, wrkScript(wanted));
-  const output = await bench.run(LOAD_CORE, 'wrk', [
+  const output = await bench.run(cores, 'wrk', [
     '-t1',
     `-c${wanted.connections}`,
     `-d${seconds}s`,

@@ -1,103 +1,45 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
-import { freePort, PROXY_CORE, type Workbench } from '../workbench.ts';
+import { freePort, type Workbench } from '../workbench.ts';
+import { bootstrap } from './dragoman-bootstrap.ts';
 import type { Peer, Target } from './peer.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
-const COMMAND = join(REPOSITORY, 'apps/sidecar/bin/dragoman.js');
 const BUNDLE = join(REPOSITORY, 'apps/sidecar/dist/bundle/main.js');
+/** The `dragoman` command. */
+export const COMMAND = join(REPOSITORY, 'apps/sidecar/bin/dragoman.js');
 
+export const missingBundle = (): string | undefined =>
+  existsSync(BUNDLE) ? undefined : 'the sidecar is not built: npm run build';
+
+/** Writes a config for the command. @returns its path */
+export function writeBootstrap(bench: Workbench, target: Target, adminPort: number): string {
+  const file = bench.path('bootstrap.json');
+  writeFileSync(file, JSON.stringify(bootstrap(bench, target, adminPort)));
+  return file;
+}
+
+/** As users run it: on worker threads. */
 export const dragoman: Peer = {
   name: 'dragoman',
-  about: 'the bundled sidecar, one worker; router, stats and a file access log on',
-  missing: () => (existsSync(BUNDLE) ? undefined : 'the sidecar is not built: npm run build'),
-  start: async (bench, target) => {
-    const file = bench.path('bootstrap.json');
-    writeFileSync(file, JSON.stringify(bootstrap(bench, target, await freePort())));
-    const args = ['--disable-sigusr1', COMMAND, '-c', file, '--concurrency', '1', '-l', 'error'];
-    return bench.start('dragoman', PROXY_CORE, process.execPath, args);
-  },
+  about: 'the bundled sidecar, worker threads; router, stats and a file access log on',
+  onlyWhenNamed: false,
+  scales: true,
+  missing: missingBundle,
+  start: (bench, target) => startSidecar(bench, target, ['--concurrency', String(target.workers)]),
 };
 
-const TYPE = 'type.googleapis.com/envoy.extensions';
+export const dragomanInThread: Peer = {
+  name: 'dragoman-in-thread',
+  about: 'the same with --in-thread: no worker thread, all on the main one',
+  onlyWhenNamed: true,
+  scales: false,
+  missing: missingBundle,
+  start: (bench, target) => startSidecar(bench, target, ['--in-thread']),
+};
 
-function bootstrap(bench: Workbench, target: Target, adminPort: number): unknown {
-  const network = target.case.kind === 'tcp' ? tcpProxy(bench) : connectionManager(bench, target);
-  return {
-    admin: { address: address(adminPort) },
-    static_resources: {
-      listeners: [{ name: 'bench', address: address(target.port), filter_chains: [{ filters: [network] }] }],
-      clusters: [
-        {
-          name: 'upstream',
-          type: 'STATIC',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: 'upstream',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(target.upstreamPort) } }] }],
-          },
-        },
-      ],
-    },
-  };
-}
-
-function address(port: number) {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
-}
-
-function accessLog(bench: Workbench) {
-  return [
-    {
-      name: 'envoy.access_loggers.file',
-      typed_config: {
-        '@type': `${TYPE}.access_loggers.file.v3.FileAccessLog`,
-        path: bench.path('access.log'),
-      },
-    },
-  ];
-}
-
-function tcpProxy(bench: Workbench) {
-  return {
-    name: 'envoy.filters.network.tcp_proxy',
-    typed_config: {
-      '@type': `${TYPE}.filters.network.tcp_proxy.v3.TcpProxy`,
-      stat_prefix: 'bench',
-      cluster: 'upstream',
-      access_log: accessLog(bench),
-    },
-  };
-}
-
-function connectionManager(bench: Workbench, target: Target) {
-  return {
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type': `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-      stat_prefix: 'bench',
-      access_log: accessLog(bench),
-      http_filters: [
-        {
-          name: 'envoy.filters.http.router',
-          typed_config: { '@type': `${TYPE}.filters.http.router.v3.Router` },
-        },
-      ],
-      route_config: { name: 'bench', virtual_hosts: virtualHosts(target.case.virtualHosts) },
-    },
-  };
-}
-
-function virtualHosts(count: number) {
-  const route = { cluster: 'upstream' };
-  if (count === 0) return [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }];
-  return Array.from({ length: count }, (_, host) => ({
-    name: `host${host}`,
-    domains: [hostName(host)],
-    routes: Array.from({ length: ROUTES_PER_HOST }, (_, index) => ({
-      match: { prefix: routePrefix(index) },
-      route,
-    })),
-  }));
+async function startSidecar(bench: Workbench, target: Target, flags: readonly string[]) {
+  const file = writeBootstrap(bench, target, await freePort());
+  const args = ['--disable-sigusr1', COMMAND, '-c', file, '-l', 'error', ...flags];
+  return bench.start('dragoman', target.cores, process.execPath, args);
 }

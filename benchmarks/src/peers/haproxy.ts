@@ -1,12 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { type Case, hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
-import { findCommand, PROXY_CORE, type Workbench } from '../workbench.ts';
+import { findCommand, type Workbench } from '../workbench.ts';
 import type { Peer, Target } from './peer.ts';
 
 function haproxyPeer(name: string, about: string, tuned: boolean): Peer {
   return {
     name,
     about,
+    onlyWhenNamed: false,
+    scales: true,
     missing: (wanted) => {
       if (findCommand('haproxy') === undefined) return 'not installed: apt-get install haproxy';
       if (tuned && !isBulk(wanted)) return 'it differs from haproxy only where bulk bytes flow';
@@ -15,7 +17,7 @@ function haproxyPeer(name: string, about: string, tuned: boolean): Peer {
     start: async (bench, target) => {
       const file = bench.path('haproxy.cfg');
       writeFileSync(file, config(bench, target, tuned));
-      return bench.start(name, PROXY_CORE, findCommand('haproxy') as string, ['-db', '-f', file]);
+      return bench.start(name, target.cores, findCommand('haproxy') as string, ['-db', '-f', file]);
     },
   };
 }
@@ -28,7 +30,7 @@ function isBulk(wanted: Case): boolean {
 export const haproxies: readonly Peer[] = [
   haproxyPeer(
     'haproxy',
-    'nbthread 1, upstream keep-alive, each request logged to a file through stdout; virtual hosts by a map',
+    'one thread a worker, upstream keep-alive, each request logged to a file through stdout; virtual hosts by a map',
     false,
   ),
   haproxyPeer('haproxy-tuned', 'the same with buffers of 256 KiB and splice-auto: bulk cases only', true),
@@ -37,7 +39,7 @@ export const haproxies: readonly Peer[] = [
 function config(bench: Workbench, target: Target, tuned: boolean): string {
   const tcp = target.case.kind === 'tcp';
   return `global
-  nbthread 1
+  nbthread ${target.workers}
   maxconn 3000
   maxpipes 64
   log stdout format raw local0 info

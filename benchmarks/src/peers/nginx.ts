@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { hostName, ROUTES_PER_HOST, routePrefix } from '../cases.ts';
 import { asOurselves } from '../nginx-user.ts';
-import { findCommand, PROXY_CORE, type Workbench } from '../workbench.ts';
+import { findCommand, type Workbench } from '../workbench.ts';
 import type { Peer, Target } from './peer.ts';
 
 /** Debian builds the stream module as a file of its own (package libnginx-mod-stream). */
@@ -9,8 +9,9 @@ const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
 export const nginx: Peer = {
   name: 'nginx',
-  about:
-    'one worker, upstream keep-alive, access log to a file in batches of 64 KiB (as Dragoman writes its own)',
+  about: 'upstream keep-alive, access log to a file in batches of 64 KiB (as Dragoman writes its own)',
+  onlyWhenNamed: false,
+  scales: true,
   missing: (wanted) => {
     if (findCommand('nginx') === undefined) return 'not installed: apt-get install nginx';
     if (wanted.kind === 'tcp' && !existsSync(STREAM_MODULE))
@@ -20,14 +21,14 @@ export const nginx: Peer = {
   start: async (bench, target) => {
     const file = bench.path('nginx.conf');
     writeFileSync(file, config(bench, target));
-    return bench.start('nginx', PROXY_CORE, findCommand('nginx') as string, ['-c', file, '-e', 'stderr']);
+    return bench.start('nginx', target.cores, findCommand('nginx') as string, ['-c', file, '-e', 'stderr']);
   },
 };
 
 function config(bench: Workbench, target: Target): string {
   const tcp = target.case.kind === 'tcp';
   return `${asOurselves()}daemon off;
-worker_processes 1;
+worker_processes ${target.workers};
 worker_rlimit_nofile 20000;
 pid ${bench.path('nginx.pid')};
 error_log stderr crit;
@@ -76,15 +77,18 @@ ${servers(target)}
 }
 
 function servers(target: Target): string {
-  const listen = `listen 127.0.0.1:${target.port};`;
+  const address = `127.0.0.1:${target.port}`;
+  // A socket for each worker, as Dragoman has: with one for all, most connections go to one of them. Said once an address.
+  const first = `listen ${address}${target.workers > 1 ? ' reuseport' : ''};`;
   const { virtualHosts } = target.case;
-  if (virtualHosts === 0) return `  server { ${listen} location / { proxy_pass http://backend; } }`;
+  if (virtualHosts === 0) return `  server { ${first} location / { proxy_pass http://backend; } }`;
   const locations = Array.from(
     { length: ROUTES_PER_HOST },
     (_, index) => `location ${routePrefix(index)} { proxy_pass http://backend; }`,
   ).join(' ');
   return Array.from(
     { length: virtualHosts },
-    (_, host) => `  server { ${listen} server_name ${hostName(host)}; ${locations} }`,
+    (_, host) =>
+      `  server { ${host === 0 ? first : `listen ${address};`} server_name ${hostName(host)}; ${locations} }`,
   ).join('\n');
 }

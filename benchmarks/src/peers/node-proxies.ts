@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { PROXY_CORE } from '../workbench.ts';
 import type { Peer } from './peer.ts';
 
 const require = createRequire(import.meta.url);
@@ -10,6 +9,8 @@ function nodePeer(name: string, library: string, about: string): Peer {
   return {
     name,
     about,
+    onlyWhenNamed: false,
+    scales: false,
     missing: (wanted) => {
       if (wanted.kind === 'tcp') return 'it proxies HTTP only';
       if (wanted.virtualHosts > 0) return 'it has no virtual hosts';
@@ -20,8 +21,8 @@ function nodePeer(name: string, library: string, about: string): Peer {
         return `${library} is not installed: npm install`;
       }
     },
-    start: async (bench, { port, upstreamPort }) =>
-      bench.start(name, PROXY_CORE, process.execPath, [
+    start: async (bench, { port, upstreamPort, cores }) =>
+      bench.start(name, cores, process.execPath, [
         join(import.meta.dirname, '..', 'proxies', `${name}.ts`),
         String(port),
         String(upstreamPort),

@@ -1,6 +1,6 @@
 // node --conditions dragoman-source packages/kernel/stats/bench/record.bench.ts
 
-import { formatText, StatsStore } from '../src/index.ts';
+import { StatsStore } from '../src/index.ts';
 
 /** Prints the best of five rounds: the others were disturbed. */
 function measure(name: string, operations: number, round: () => void): void {
@@ -31,11 +31,3 @@ measure('Gauge.inc and dec', ROUNDS * 100, () => {
 measure('Histogram.record', ROUNDS * 100, () => {
   for (let round = 0; round < ROUNDS * 100; round++) histogram.record(round & 1023);
 });
-
-const large = new StatsStore();
-for (let thread = 0; thread < 4; thread++) {
-  const one = large.createThread();
-  for (let index = 0; index < 10_000; index++) one.counter(`cluster.c${index % 100}.counter_${index}`).inc();
-}
-measure('/stats, each of 10,000 names on 4 threads', 10_000, () => formatText(large));
-measure('flush, each of the same', 10_000, () => large.flush());

@@ -1,16 +1,18 @@
 import { connect, type Socket } from 'node:net';
-import { CASES, type Case } from './cases.ts';
-import type { Peer } from './peers/peer.ts';
-import { rssBytes } from './proc.ts';
-import { startUpstream } from './upstream.ts';
-import { freePort, untilServing, type Workbench } from './workbench.ts';
+import { CASES, type Case } from '../cases.ts';
+import { ableTo, byTurns, type Experiment, type Session } from '../experiment.ts';
+import type { Peer } from '../peers/peer.ts';
+import { settledRss } from '../proc.ts';
+import { figure, markdownTable, median } from '../report.ts';
+import { startUpstream } from '../upstream.ts';
+import { freePort, PROXY_CORE, untilServing, type Workbench } from '../workbench.ts';
 
 const IDLE_CONNECTIONS = 2000;
 /** Connections that are being opened at a time: less than any backlog. */
 const OPENING = 50;
 
 /** What a proxy costs that has nothing to do. */
-export interface IdleSample {
+interface IdleSample {
   /** Milliseconds from exec until it accepted a connection. */
   readonly startMs: number;
   readonly rssBytes: number;
@@ -18,11 +20,39 @@ export interface IdleSample {
   readonly bytesPerConnection: number;
 }
 
-export async function measureIdle(bench: Workbench, peer: Peer): Promise<IdleSample> {
-  const wanted = CASES[0] as Case;
-  const upstream = await startUpstream(bench, wanted);
+/** Whatever a peer has to be able to. */
+const WANTED = CASES[0] as Case;
+
+export const idle: Experiment = { name: 'idle', title: 'Idle', onlyWhenNamed: false, run };
+
+async function run(session: Session): Promise<void> {
+  const able = ableTo(session, session.peers, (peer) => peer.missing(WANTED));
+  const samples = await byTurns(session, able, session.options.rounds ?? 1, (peer) =>
+    measureIdle(session.bench, peer),
+  );
+  session.say(`${idleTable(samples)}\n`);
+}
+
+function idleTable(samples: ReadonlyMap<string, readonly IdleSample[]>): string {
+  const rows = [...samples].map(([peer, list]) => [
+    peer,
+    figure(median(list.map((sample) => sample.startMs))),
+    figure(median(list.map((sample) => sample.rssBytes)) / (1 << 20)),
+    figure(median(list.map((sample) => sample.bytesPerConnection)) / 1024),
+  ]);
+  return markdownTable([['proxy', 'exec to serving ms', 'RSS MiB', 'KiB/idle connection'], ...rows]);
+}
+
+async function measureIdle(bench: Workbench, peer: Peer): Promise<IdleSample> {
+  const upstream = await startUpstream(bench, WANTED);
   const port = await freePort();
-  const child = await peer.start(bench, { case: wanted, port, upstreamPort: upstream.port });
+  const child = await peer.start(bench, {
+    case: WANTED,
+    port,
+    upstreamPort: upstream.port,
+    workers: 1,
+    cores: PROXY_CORE,
+  });
   const sockets: Socket[] = [];
   try {
     const startMs = (await untilServing(port, child)) - child.startedAt;
@@ -62,16 +92,4 @@ function openIdle(port: number): Promise<Socket> {
     socket.once('error', reject);
     socket.once('close', () => reject(new Error('the proxy closed a connection that should stay idle')));
   });
-}
-
-/** RSS once it has stood still for a second, at most ten. */
-async function settledRss(pid: number): Promise<number> {
-  let last = rssBytes(pid);
-  for (let i = 0; i < 10; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    const now = rssBytes(pid);
-    if (Math.abs(now - last) < 256 * 1024) return now;
-    last = now;
-  }
-  return last;
 }
