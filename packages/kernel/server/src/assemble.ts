@@ -134,6 +134,12 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     disabledExtensions: flags.disabledExtensions,
     warn: warnOnce(log),
   });
+  if (threads === 'inline' && (bootstrap.watchdogs ?? bootstrap.watchdog) !== undefined) {
+    context.warn(
+      bootstrap.watchdogs === undefined ? 'watchdog' : 'watchdogs',
+      'has no effect: the worker runs on the main thread, and nobody is left to watch it',
+    );
+  }
   const logFiles = createLogFiles({
     clock,
     loggers: log,

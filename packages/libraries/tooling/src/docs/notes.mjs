@@ -33,7 +33,6 @@ export const NOTES = {
   'HttpConnectionManager.codec_type': 'AUTO means HTTP/1.1',
   'HttpConnectionManager.forward_client_cert_details':
     'without TLS, APPEND_FORWARD and SANITIZE_SET remove the header, as in Envoy',
-  'Listener.enable_reuse_port': 'one thread listens, so nothing depends on it yet',
   'Listener.socket_options': 'SO_KEEPALIVE (1, 9) and TCP_KEEPIDLE (6, 4); others are refused by number',
   'Route.metadata': 'filters can read it; typed metadata is refused',
   'RouteMatch.tls_context': '`presented: true` never matches plaintext',
