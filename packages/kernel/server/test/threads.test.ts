@@ -178,7 +178,7 @@ describe('a start that fails', () => {
 
 describe('what is told to workers', () => {
   test('runtime values', async () => {
-    const layers = {
+    const layers: JsonObject = {
       layers: [
         { name: 'base', static_layer: { 'test.number': 1 } },
         { name: 'admin', admin_layer: {} },
