@@ -50,14 +50,14 @@ export class WorkerConnection implements AsyncDisposable {
 
   /** Sends a request and reads the response: its body. @throws Error when its status is not 200 */
   async ask(path: string): Promise<string> {
-    await this.client.write(requestText('GET', path));
+    this.send(path);
     const { status, body } = await this.client.readResponse();
     if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
     return body.toString();
   }
 
-  send(path: string): Promise<void> {
-    return this.client.write(requestText('GET', path));
+  send(path: string): void {
+    this.client.socket.write(requestText('GET', path));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
