@@ -112,7 +112,7 @@ test('a worker that begins late has the hosts, and those published meanwhile', a
     await eventually(() => {
       hosts.publish(listOf(++version));
       return proxy.log.find('is there again').length === deaths;
-    });
+    }, 10_000);
     await replaced(proxy, deaths);
     hosts.publish(listOf(++version));
     for (const one of await connectToEach(proxy, 2)) {

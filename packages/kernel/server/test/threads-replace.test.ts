@@ -2,16 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { type Cluster, ClusterSchema, fromJson } from '@dragoman/api';
-import {
-  clusterConfig,
-  eventually,
-  Gate,
-  HttpUpstream,
-  text,
-  type TestProxy,
-  trackLeaks,
-} from '@dragoman/testing';
+import { eventually, Gate, HttpUpstream, text, type TestProxy, trackLeaks } from '@dragoman/testing';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import {
   closeAll,
@@ -69,9 +60,6 @@ function expectNoneWentBack(proxy: TestProxy, before: ReadonlyMap<string, number
   const back = [...before].filter(([name, value]) => (now.get(name) ?? 0) < value);
   expect(back).toEqual([]);
 }
-
-const clusterMessage = (name: string, port: number): Cluster =>
-  fromJson(ClusterSchema, clusterConfig(name, port) as never);
 
 test.for([
   ['throws', '/throw', /uncaught exception: Error: thrown on purpose\n\s+at .*thread-extensions\.ts/],
@@ -192,31 +180,4 @@ test('a promise that nobody waited for is counted and logged, and the worker goe
   expect(proxy.log.find('worker_0: unhandled rejection: Error: rejected on purpose\n')).toHaveLength(1);
   expect(await connection.ask('/worker')).toBe('0');
   expect(proxy.stat('server.worker_deaths')).toBe(0);
-});
-
-test('a config that changes while a worker is being replaced', async () => {
-  await using upstream = await HttpUpstream.start(text('x'));
-  await using proxy = await startOnThreads(threadBootstrap({ clusters: { web: upstream.port } }));
-  for (let deaths = 1; deaths <= 2; deaths++) {
-    await using connection = await connectTo(proxy, 0);
-    await connection.ask('/throw');
-    await proxy.untilStat('server.worker_deaths', deaths);
-    // Now, and while its successor loads and joins.
-    let changes = 0;
-    await eventually(async () => {
-      const message = clusterMessage(`later${changes % 3}`, ++changes);
-      await proxy.proxy.addOrUpdateCluster(message);
-      return proxy.log.find('is there again').length === deaths;
-    });
-    expect(changes).toBeGreaterThan(5);
-    const all = await connectToEach(proxy, 2);
-    for (const one of all) {
-      for (const name of [0, 1, 2])
-        expect(await one.ask(`/hosts/later${name}`)).toMatch(/^127\.0\.0\.1:\d+$/);
-    }
-    const [first, second] = await Promise.all(all.map((one) => one.ask('/hosts/later0')));
-    expect(first).toBe(second);
-    await closeAll(all);
-  }
-  expect(proxy.stat('server.envoy_bug_failures')).toBe(2);
 });
