@@ -11,7 +11,7 @@ import {
 } from './support/thread-proxy.ts';
 
 const WORKERS = 4;
-const DEATHS = 30;
+const DEATHS = 20;
 const CONNECTIONS = 24;
 
 /** One request after the other until the connection ends. */
@@ -38,7 +38,8 @@ test('many deaths under load: only connections of the dead are lost, and everyth
     const worker = random.next() % WORKERS;
     const dying = await connectTo(proxy, worker);
     await dying.ask(['/throw', '/exit/1'][deaths % 2] as string);
-    await replaced(proxy, deaths);
+    // Those that die again and again are waited after, for up to ten seconds.
+    await replaced(proxy, deaths, 30_000);
     expect(lost).toEqual(connections.filter((one) => one.worker === worker).map(() => worker));
     await closeAll([dying, ...connections]);
     await Promise.all(load);

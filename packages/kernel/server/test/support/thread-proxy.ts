@@ -95,12 +95,12 @@ export async function closeAll(connections: readonly WorkerConnection[]): Promis
 }
 
 /** Waits for `deaths` workers to have ended, and for as many to have come in their place. */
-export async function replaced(proxy: TestProxy, deaths: number): Promise<void> {
+export async function replaced(proxy: TestProxy, deaths: number, patienceMs = 10_000): Promise<void> {
   await eventually(() => {
     const back = proxy.log.find('is there again').length;
     if (proxy.stat('server.worker_deaths') !== deaths || back !== deaths)
       throw new Error(
         `${proxy.stat('server.worker_deaths')} deaths, ${back} replaced:\n${proxy.log.lines.join('\n')}`,
       );
-  }, 10_000);
+  }, patienceMs);
 }
