@@ -198,7 +198,6 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
       get listeners() {
         return listeners.orders;
       },
-      bindOrders: (index) => listeners.bindOrders(index),
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) problems.add('', `a worker could not start: ${String(error)}`);

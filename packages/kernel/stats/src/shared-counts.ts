@@ -5,25 +5,31 @@ export interface SharedCountsHandle {
   readonly counts: number;
 }
 
+/** Ints of a cache line: threads that count do not take the line of each other's row. */
+const LINE = 16;
+
+/** From one thread's row to the next. */
+const strideOf = (counts: number): number => Math.ceil(counts / LINE) * LINE;
+
 /**
  * Counts that several threads keep together and that must be right at every moment: how much of a budget is taken, how many
- * connections there are. A thread adds to the total atomically and notes its share in a row of its own, so that what it
- * held can be taken back when it is gone.
- *
- * Layout: a row of totals, then a row for each thread.
+ * connections there are. Each thread writes a row of its own, and a total is the sum of a column. There is no word for totals besides: a
+ * thread can be ended between any two writes (`terminate` does that), and then nobody could tell which of them had been made.
  */
 export class SharedCounts {
   readonly handle: SharedCountsHandle;
   private readonly slots: Int32Array<SharedArrayBuffer>;
+  private readonly stride: number;
 
   private constructor(handle: SharedCountsHandle) {
     this.handle = handle;
     this.slots = new Int32Array(handle.buffer);
+    this.stride = strideOf(handle.counts);
   }
 
   /** @param threads how many threads there may be, ≥ 1 */
   static create(counts: number, threads: number): SharedCounts {
-    const bytes = counts * (threads + 1) * Int32Array.BYTES_PER_ELEMENT;
+    const bytes = strideOf(counts) * threads * Int32Array.BYTES_PER_ELEMENT;
     return new SharedCounts({ buffer: new SharedArrayBuffer(bytes), counts });
   }
 
@@ -34,41 +40,39 @@ export class SharedCounts {
 
   /** Over all threads. */
   total(count: number): number {
-    return Atomics.load(this.slots, count);
+    return sum(this.slots, count, this.stride);
   }
 
   /** The handle of `thread` (from 0) on one count. Only that thread may use it. */
   of(count: number, thread: number): SharedCount {
-    return new SharedCount(this.slots, count, this.handle.counts * (thread + 1) + count);
+    return new SharedCount(this.slots, count, this.stride, this.stride * thread + count);
   }
 
   /** Takes back what a thread held that is gone. It must have ended: its row is no longer written. */
   retire(thread: number): void {
-    const { counts } = this.handle;
-    for (let count = 0; count < counts; count++) {
-      const own = counts * (thread + 1) + count;
-      Atomics.sub(this.slots, count, this.slots[own]);
-      this.slots[own] = 0;
-    }
+    const row = this.stride * thread;
+    for (let count = 0; count < this.handle.counts; count++) Atomics.store(this.slots, row + count, 0);
   }
 }
 
 /** One count, as one thread adds to it. */
 export class SharedCount {
   private readonly slots: Int32Array<SharedArrayBuffer>;
-  private readonly slot: number;
+  private readonly first: number;
+  private readonly stride: number;
   private readonly own: number;
 
   /** Made by {@link SharedCounts.of}. */
-  constructor(slots: Int32Array<SharedArrayBuffer>, slot: number, own: number) {
+  constructor(slots: Int32Array<SharedArrayBuffer>, first: number, stride: number, own: number) {
     this.slots = slots;
-    this.slot = slot;
+    this.first = first;
+    this.stride = stride;
     this.own = own;
   }
 
   /** Over all threads. */
   get total(): number {
-    return Atomics.load(this.slots, this.slot);
+    return sum(this.slots, this.first, this.stride);
   }
 
   /** Of this thread. */
@@ -76,14 +80,17 @@ export class SharedCount {
     return this.slots[this.own];
   }
 
-  /** A thread is ended between two statements at the earliest, so total and share stay in step. */
   inc(): void {
-    this.slots[this.own]++;
-    Atomics.add(this.slots, this.slot, 1);
+    Atomics.add(this.slots, this.own, 1);
   }
 
   dec(): void {
-    this.slots[this.own]--;
-    Atomics.sub(this.slots, this.slot, 1);
+    Atomics.sub(this.slots, this.own, 1);
   }
+}
+
+function sum(slots: Int32Array<SharedArrayBuffer>, first: number, stride: number): number {
+  let total = 0;
+  for (let slot = first; slot < slots.length; slot += stride) total += Atomics.load(slots, slot);
+  return total;
 }

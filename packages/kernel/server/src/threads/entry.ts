@@ -9,16 +9,30 @@ if (port === null) throw new Error('this module is the first of a worker thread,
 const data = workerData as ThreadData;
 const post = (report: ThreadReport): void => port.postMessage(report);
 
+let ending = false;
+function fatal(what: string, thrown: unknown): void {
+  if (ending) return;
+  ending = true;
+  post({ kind: 'fault', fatal: true, what, stack: describeThrown(thrown) });
+}
+
 // State that an exception has torn through is not to be trusted: the thread ends, main logs why and starts another.
 process.on('uncaughtException', (error) => {
-  post({ kind: 'fault', fatal: true, what: 'uncaught exception', stack: describeThrown(error) });
+  fatal('uncaught exception', error);
   process.exit(1);
 });
+// On the stack of whoever ends the thread; main ends it without this event.
+process.on('exit', (code) => fatal(`process.exit(${code})`, new Error('called')));
 // A promise that nobody waited for has torn nothing: told, counted, lived with.
 process.on('unhandledRejection', (reason) => {
   post({ kind: 'fault', fatal: false, what: 'unhandled rejection', stack: describeThrown(reason) });
 });
 
-const endpoint = await ThreadEndpoint.create(data, post);
-port.on('message', (order: ThreadOrder) => endpoint.receive(order));
-post({ kind: 'ready' });
+try {
+  const endpoint = await ThreadEndpoint.create(data, post);
+  port.on('message', (order: ThreadOrder) => endpoint.receive(order));
+  post({ kind: 'ready' });
+} catch (error) {
+  fatal('its extensions cannot be loaded', error);
+  process.exit(1);
+}

@@ -38,7 +38,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     clock,
     stats: context.stats,
     logger,
-    onKill: (_thread, index) => workers.kill(index),
+    onKill: (_thread, index, reason) => workers.kill(index, `ended by the watchdog (${reason}_timeout)`),
   });
   const heart = new Heart({ page, index: count, intervalMs: beatIntervalMs(watchdogs.main), clock });
   const workers: ThreadWorkers = new ThreadWorkers({
@@ -49,6 +49,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     logger,
     loggersOf: (threadId) => log.ofThread?.(threadId) ?? log,
     logLevels: () => logLevels(log),
+    runtime: () => context.runtime.values,
     warn: context.warn,
     attachStats: () => stats.attach(),
     deaths: serverStats.workerDeaths,

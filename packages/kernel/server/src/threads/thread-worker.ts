@@ -44,7 +44,7 @@ export interface ThreadWorkerOptions {
   readonly logLevels: () => LogLevels;
 }
 
-/** How long a thread may take over an answer for the admin interface before it is given without it, ms. */
+/** How long a thread may take over an answer that there is a way to do without, ms. */
 const REPORT_PATIENCE_MS = 1000;
 /** How long it may take to close, ms: it has nothing to wait for but files. */
 const CLOSE_PATIENCE_MS = 5000;
@@ -61,10 +61,11 @@ export class ThreadWorker implements WorkerHandle {
   readonly index: number;
   private readonly options: ThreadWorkerOptions;
   private readonly thread: Thread;
-  private readonly ready = Promise.withResolvers<void>();
+  private readonly loaded = Promise.withResolvers<void>();
   private readonly ended = Promise.withResolvers<void>();
   private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
+  private isReady = false;
   private gone = false;
   private failure: string | undefined = undefined;
 
@@ -90,7 +91,12 @@ export class ThreadWorker implements WorkerHandle {
     });
     this.thread.on('exit', (code) => this.onExit(code));
     // Whoever waits for readiness hears of it; nobody has to.
-    this.ready.promise.catch(() => {});
+    this.loaded.promise.catch(() => {});
+  }
+
+  /** Settles when it has loaded its code: it takes orders then. Rejects when it has ended instead. */
+  get ready(): Promise<void> {
+    return this.loaded.promise;
   }
 
   /** As Node numbers threads. */
@@ -99,7 +105,8 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   async start(clusters: readonly ClusterOrder[], listeners: readonly ListenerOrder[]): Promise<void> {
-    await this.ready.promise;
+    // At once where that is possible: orders are carried out as they come, and those that follow need this one.
+    if (!this.isReady) await this.loaded.promise;
     await this.ask('start', clusters.map(writeCluster), listeners.map(writeListener));
   }
 
@@ -111,8 +118,9 @@ export class ThreadWorker implements WorkerHandle {
     return this.ask('listen', orders);
   }
 
+  /** One that is blocked does not accept either, until it turns again and sees the order: it is not waited for. */
   async stopAccepting(ids: readonly number[]): Promise<void> {
-    await this.ask('stopAccepting', ids);
+    await this.patiently(this.ask('stopAccepting', ids));
   }
 
   drainListener(id: number, timeMs: number): void {
@@ -189,8 +197,9 @@ export class ThreadWorker implements WorkerHandle {
     await this.ended.promise;
   }
 
-  /** Ends the thread whatever it is doing: it does not answer any more. */
-  kill(): void {
+  /** Ends the thread whatever it is doing. */
+  kill(reason: string): void {
+    this.failure ??= reason;
     void this.thread.terminate();
   }
 
@@ -219,7 +228,8 @@ export class ThreadWorker implements WorkerHandle {
   private receive(report: ThreadReport): void {
     switch (report.kind) {
       case 'ready':
-        this.ready.resolve();
+        this.isReady = true;
+        this.loaded.resolve();
         return;
       case 'answer':
         this.take(report.id)?.resolve(report.value);
@@ -249,7 +259,7 @@ export class ThreadWorker implements WorkerHandle {
   private onExit(code: number): void {
     this.gone = true;
     const reason = this.failure ?? `its thread ended with exit code ${code}`;
-    this.ready.reject(new Error(reason));
+    this.loaded.reject(new Error(reason));
     for (const { reject } of this.waiting.values()) reject(new WorkerGone(this.index));
     this.waiting.clear();
     this.ended.resolve();

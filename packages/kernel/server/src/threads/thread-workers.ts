@@ -1,10 +1,21 @@
 import type { LogRelayServer } from '@dragoman/access-log';
-import type { Clock, Counter, HostListUpdate, Logger, LoggerFactory, LogLevel, Timer } from '@dragoman/core';
+import {
+  type Clock,
+  ConfigError,
+  type Counter,
+  type HostListUpdate,
+  type Logger,
+  type LoggerFactory,
+  type LogLevel,
+  type Timer,
+} from '@dragoman/core';
 import { trimMemory } from '@dragoman/posix';
 import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
+import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
+import { type OrdersOf, Told } from '../workers/told.ts';
 import { type WorkerState, Workers } from '../workers/workers.ts';
 import type { LogLevels, ThreadData } from './protocol.ts';
 import { type ThreadEvents, ThreadWorker } from './thread-worker.ts';
@@ -19,6 +30,7 @@ export interface ThreadWorkersOptions {
   /** The log that a thread writes its lines to; a thread's number as the log prints it. */
   readonly loggersOf: (threadId: number) => LoggerFactory;
   readonly logLevels: () => LogLevels;
+  readonly runtime: () => ReadonlyMap<string, string>;
   readonly warn: (path: string, message: string) => void;
   readonly attachStats: () => StatsSource;
   readonly deaths: Counter;
@@ -38,21 +50,26 @@ const LONGEST_DELAY_MS = 10_000;
 
 /** One worker's place, whoever holds it. */
 interface Place {
-  source: StatsSource;
-  startedAt: number;
+  readonly worker: ThreadWorker;
+  readonly source: StatsSource;
+  readonly startedAt: number;
   /** Workers that ended soon after they began, one after the other. */
-  earlyEnds: number;
+  readonly earlyEnds: number;
   retry: Timer | undefined;
 }
 
-/** Workers on threads. One that ends is replaced; the others do not notice. */
+/**
+ * Workers on threads. One that ends is replaced; the others do not notice. Whoever takes its place is told nothing while it loads its code, and
+ * then, in one go, all that the others have been told.
+ */
 export class ThreadWorkers extends Workers {
   private readonly options: ThreadWorkersOptions;
   private readonly places: Place[] = [];
   private readonly publishers = new Map<string, HostListPublisher>();
-  private state: WorkerState | undefined = undefined;
+  private readonly told = new Told();
   /** All have started: from now on an end is mended, and not a failure to start. */
   private settled = false;
+  private startFailure: ConfigError | undefined = undefined;
   private closing = false;
 
   /** Starts the threads: they load their code while main reads the config. */
@@ -62,12 +79,55 @@ export class ThreadWorkers extends Workers {
     for (let index = 0; index < options.count; index++) this.handles[index] = this.spawn(index, 0);
   }
 
+  /** Rejects with ConfigError also when a worker ends before all have started. */
   override async start(state: WorkerState): Promise<void> {
-    this.state = state;
-    await super.start(state);
+    const { clusters, listeners } = state;
+    for (const order of clusters) this.told.cluster(order);
+    for (const order of listeners) this.told.listener(order);
+    try {
+      await super.start({ clusters, listeners });
+    } catch (error) {
+      throw error instanceof ConfigError ? error : (this.startFailure ?? error);
+    }
+    if (this.startFailure !== undefined) throw this.startFailure;
     this.settled = true;
     // What loading has left behind in the C library: see compactHeap for what it has left in V8.
     trimMemory();
+  }
+
+  override async prepareListener(order: ListenerOrder): Promise<void> {
+    this.told.listener(order);
+    try {
+      await super.prepareListener(order);
+    } catch (error) {
+      this.told.listenerRemoved(order.id);
+      throw error;
+    }
+  }
+
+  override async listen(orders: OrdersOf): ReturnType<Workers['listen']> {
+    const undo = this.told.listening(orders);
+    try {
+      const addresses = await super.listen(orders);
+      this.told.listened(
+        orders(0).map(({ id }) => id),
+        addresses,
+      );
+      return addresses;
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  override stopAccepting(ids: readonly number[]): Promise<void> {
+    this.told.stopped(ids);
+    return super.stopAccepting(ids);
+  }
+
+  override removeListener(id: number): Promise<void> {
+    this.told.listenerRemoved(id);
+    return super.removeListener(id);
   }
 
   /** The same message goes to every thread. */
@@ -82,17 +142,26 @@ export class ThreadWorkers extends Workers {
     for (const worker of this.handles as ThreadWorker[]) worker.sendHosts(clusterName, message);
   }
 
-  override async addOrUpdateCluster(
-    ...[order, hosts]: Parameters<Workers['addOrUpdateCluster']>
-  ): Promise<void> {
+  override async addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void> {
+    const { name } = order.message;
+    const before = this.publishers.get(name);
     const publisher = new HostListPublisher();
     if (hosts !== undefined) publisher.publish(hosts);
-    this.publishers.set(order.message.name, publisher);
-    await super.addOrUpdateCluster(order, hosts);
+    this.publishers.set(name, publisher);
+    const undo = this.told.cluster(order);
+    try {
+      await super.addOrUpdateCluster(order, hosts);
+    } catch (error) {
+      undo();
+      if (before === undefined) this.publishers.delete(name);
+      else this.publishers.set(name, before);
+      throw error;
+    }
   }
 
   override removeCluster(name: string): void {
     this.publishers.delete(name);
+    this.told.clusterRemoved(name);
     super.removeCluster(name);
   }
 
@@ -100,35 +169,36 @@ export class ThreadWorkers extends Workers {
     this.closing = true;
     this.options.onClose();
     for (const { retry } of this.places) retry?.disable();
-    await super.close();
+    await Promise.all(this.places.map(({ worker }) => worker.close()));
   }
 
-  /** Ends a thread that does not answer; it is replaced. */
-  kill(index: number): void {
-    (this.handles[index] as ThreadWorker | undefined)?.kill();
+  /** Ends a thread that does not answer; it is replaced. @param reason for the log */
+  kill(index: number, reason: string): void {
+    this.places[index]?.worker.kill(reason);
   }
 
   private spawn(index: number, earlyEnds: number): ThreadWorker {
     const { options } = this;
     const place: Place = {
+      worker: new ThreadWorker({
+        data: options.dataOf(index),
+        clock: options.clock,
+        logLevels: options.logLevels,
+        hostLists: { message: (cluster) => this.publishers.get(cluster)?.full() },
+        events: this.eventsOf(index, () => place),
+      }),
       source: options.attachStats(),
       startedAt: options.clock.now(),
       earlyEnds,
       retry: undefined,
     };
     this.places[index] = place;
-    const worker: ThreadWorker = new ThreadWorker({
-      data: options.dataOf(index),
-      clock: options.clock,
-      logLevels: options.logLevels,
-      hostLists: { message: (cluster) => this.publishers.get(cluster)?.full() },
-      events: this.eventsOf(index, place, () => worker),
-    });
-    return worker;
+    return place.worker;
   }
 
-  private eventsOf(index: number, place: Place, workerOf: () => ThreadWorker): ThreadEvents {
+  private eventsOf(index: number, placeOf: () => Place): ThreadEvents {
     const { options } = this;
+    const workerOf = (): ThreadWorker => placeOf().worker;
     let loggers: LoggerFactory | undefined;
     const logger = (name: string): Logger => {
       loggers ??= options.loggersOf(workerOf().threadId);
@@ -138,7 +208,7 @@ export class ThreadWorkers extends Workers {
       onReport: (report) => {
         switch (report.kind) {
           case 'stats':
-            for (const announcement of report.announcements) place.source.receive(announcement);
+            for (const announcement of report.announcements) placeOf().source.receive(announcement);
             return;
           case 'log':
             write(logger(report.logger), report.level, report.message);
@@ -160,12 +230,14 @@ export class ThreadWorkers extends Workers {
             return;
           }
           case 'fault':
+            // What a thread ends for is counted and logged with its end.
+            if (report.fatal) return;
             options.faults.inc();
-            if (!report.fatal) logger('main').critical(`worker_${index}: ${report.what}: ${report.stack}`);
+            logger('main').critical(`worker_${index}: ${report.what}: ${report.stack}`);
             return;
         }
       },
-      onExit: (reason) => this.onExit(index, place, reason),
+      onExit: (reason) => this.onExit(index, placeOf(), reason),
     };
   }
 
@@ -174,8 +246,18 @@ export class ThreadWorkers extends Workers {
     place.source.detach();
     options.relay.detach(index);
     options.ledger.retire(index);
-    if (this.closing || !this.settled) return;
+    if (this.closing) return;
+    if (!this.settled) {
+      options.logger.critical(`worker_${index} could not start: ${reason}`);
+      // Without its stack, which is for the log.
+      this.startFailure ??= ConfigError.at(
+        '',
+        `worker_${index} could not start: ${reason.split('\n', 1)[0]}`,
+      );
+      return;
+    }
     options.deaths.inc();
+    options.faults.inc();
     options.onReplace(index);
     const lived = options.clock.now() - place.startedAt;
     const earlyEnds = lived < HEALTHY_MS ? place.earlyEnds + 1 : 0;
@@ -190,26 +272,34 @@ export class ThreadWorkers extends Workers {
   }
 
   private async replace(index: number, earlyEnds: number): Promise<void> {
-    const { state } = this;
-    if (this.closing || state === undefined) return;
+    if (this.closing) return;
     const worker = this.spawn(index, earlyEnds);
-    this.handles[index] = worker;
     try {
-      const { clusters, listeners } = state;
-      await worker.start(clusters, listeners);
-      this.catchUp(worker);
-      for (const [name, publisher] of this.publishers) {
-        const message = publisher.full();
-        if (message !== undefined) worker.sendHosts(name, message);
-      }
-      await worker.listen(state.bindOrders(index));
+      await worker.ready;
+      if (this.closing) return;
+      await this.join(worker);
       this.options.logger.info(`worker_${index} is there again`);
     } catch (error) {
       if (this.closing) return;
       // It cannot serve: its end comes here again, and waits longer before the next.
-      this.options.logger.error(`worker_${index} could not begin: ${describeThrown(error)}`);
-      worker.kill();
+      worker.kill(`it could not begin: ${describeThrown(error)}`);
     }
+  }
+
+  /** Tells a worker in one go what the others have been told; whatever is told next finds it among them. */
+  private async join(worker: ThreadWorker): Promise<void> {
+    const { index } = worker;
+    const { clusters, listeners } = this.told;
+    this.handles[index] = worker;
+    const started = worker.start(clusters, listeners);
+    worker.setLogLevels();
+    worker.setRuntime(this.options.runtime());
+    this.catchUp(worker);
+    for (const [name, publisher] of this.publishers) {
+      const message = publisher.full();
+      if (message !== undefined) worker.sendHosts(name, message);
+    }
+    await Promise.all([started, worker.listen(this.told.bindOrders(index))]);
   }
 }
 

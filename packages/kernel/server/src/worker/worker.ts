@@ -80,6 +80,8 @@ export class Worker implements WorkerCommands {
   private readonly drainManager: DrainManager;
   private readonly entries = new Map<number, Entry>();
   private readonly budgets = new Map<string, SharedCounts>();
+  /** Sockets that are being bound: who stops accepting waits for them. */
+  private binding: Promise<unknown> = Promise.resolve();
 
   /** Compiles clusters and listeners; binds nothing. @throws ConfigError with every problem */
   constructor(options: WorkerOptions) {
@@ -135,7 +137,9 @@ export class Worker implements WorkerCommands {
   }
 
   async listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
-    const results = await Promise.allSettled(orders.map((order) => this.listenOne(order)));
+    const binding = Promise.allSettled(orders.map((order) => this.listenOne(order)));
+    this.binding = Promise.all([this.binding, binding]);
+    const results = await binding;
     const problems = new ProblemCollector();
     results.forEach((result, i) => {
       if (result.status === 'fulfilled') return;
@@ -154,6 +158,7 @@ export class Worker implements WorkerCommands {
   }
 
   async stopAccepting(ids: readonly number[]): Promise<void> {
+    await this.binding;
     await Promise.all(ids.map((id) => this.entries.get(id)?.listener.stopAccepting()));
   }
 
@@ -164,6 +169,7 @@ export class Worker implements WorkerCommands {
   async removeListener(id: number): Promise<void> {
     const entry = this.entries.get(id);
     if (entry === undefined) return;
+    await this.binding;
     await entry.listener.stopAccepting();
     await entry.listener.closeConnections();
     this.entries.delete(id);
@@ -203,6 +209,7 @@ export class Worker implements WorkerCommands {
   }
 
   async close(): Promise<void> {
+    await this.binding;
     const entries = [...this.entries.values()];
     await Promise.all(entries.map(({ listener }) => listener.stopAccepting()));
     const ended = Promise.all(entries.map(({ listener }) => listener.closeConnections()));

@@ -15,8 +15,11 @@ export class Ledger {
   private readonly budgets = new WeakMap<Cluster, SharedCounts>();
   /** What ends the gauges of a cluster's circuit breakers, by its name. */
   private readonly shown = new Map<string, () => void>();
-  /** Every page that somebody may still count on, those of clusters and listeners that are being drained too. */
-  private readonly pages = new Set<SharedCounts>();
+  /** Every page that main may still look at. Listeners and clusters hold theirs: a page goes when they do. */
+  private readonly pages = new Set<WeakRef<SharedCountsHandle>>();
+  private readonly forgotten = new FinalizationRegistry<WeakRef<SharedCountsHandle>>((page) => {
+    this.pages.delete(page);
+  });
 
   constructor(workers: number, stats: StatsStore) {
     this.workers = workers;
@@ -59,12 +62,17 @@ export class Ledger {
 
   /** Takes back what a worker held whose thread has ended. */
   retire(workerIndex: number): void {
-    for (const page of this.pages) page.retire(workerIndex);
+    for (const page of this.pages) {
+      const handle = page.deref();
+      if (handle !== undefined) SharedCounts.of(handle).retire(workerIndex);
+    }
   }
 
   private page(counts: number): SharedCounts {
     const page = SharedCounts.create(counts, this.workers);
-    this.pages.add(page);
+    const weak = new WeakRef(page.handle);
+    this.pages.add(weak);
+    this.forgotten.register(page.handle, weak);
     return page;
   }
 }

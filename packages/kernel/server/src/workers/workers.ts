@@ -2,15 +2,14 @@ import type { HostListUpdate } from '@dragoman/core';
 import type { ClusterSink } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
 import { type ClusterReport, mergeReports } from '../worker/cluster-report.ts';
-import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+import type { BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+import type { OrdersOf } from './told.ts';
 import { type ThreadMemory, WorkerGone, type WorkerHandle } from './worker-handle.ts';
 
-/** Everything that a worker has been told: what another one in its place needs. */
+/** What workers begin with. */
 export interface WorkerState {
   readonly clusters: readonly ClusterOrder[];
   readonly listeners: readonly ListenerOrder[];
-  /** Of the listeners that accept, for the worker of this number. */
-  bindOrders(workerIndex: number): readonly BindOrder[];
 }
 
 /** The memory of one worker's thread. */
@@ -19,10 +18,7 @@ export interface WorkerMemory {
   readonly memory: ThreadMemory;
 }
 
-/**
- * All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as
- * told; whoever takes its place begins with the state as it is by then.
- */
+/** All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as told. */
 export class Workers implements ClusterSink {
   protected readonly handles: WorkerHandle[];
   protected healthCheckFailed = false;
@@ -50,7 +46,7 @@ export class Workers implements ClusterSink {
   }
 
   /** @returns for each order where it is bound, as the first worker has it. Rejects with ConfigError: some may be bound then */
-  async listen(orders: (workerIndex: number) => readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
+  async listen(orders: OrdersOf): Promise<readonly BoundAddresses[]> {
     const answers = await this.all((worker) => worker.listen(orders(worker.index)));
     return answers.find((answer) => answer !== undefined) ?? [];
   }

@@ -1,0 +1,94 @@
+import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+
+/** The bind orders of a command, for the worker of a number. */
+export type OrdersOf = (workerIndex: number) => readonly BindOrder[];
+
+/**
+ * What the workers have been told, as of the last command: noted when a command is given, not when it is answered, so that a worker that
+ * begins in the middle of a change is told the same as the others. A command that fails is taken back.
+ */
+export class Told {
+  private readonly clustersByName = new Map<string, ClusterOrder>();
+  private readonly listenersById = new Map<number, ListenerOrder>();
+  private readonly accepting = new Map<number, OrdersOf>();
+  private readonly bound = new Map<number, BoundAddresses>();
+
+  get clusters(): readonly ClusterOrder[] {
+    return [...this.clustersByName.values()];
+  }
+
+  get listeners(): readonly ListenerOrder[] {
+    return [...this.listenersById.values()];
+  }
+
+  /**
+   * Of the listeners that accept, for a worker that begins: it binds the ports that others have got for port 0, and for itself what was taken over
+   * from a listener that it has not seen.
+   */
+  bindOrders(workerIndex: number): readonly BindOrder[] {
+    return Array.from(this.accepting, ([id, ordersOf]) => {
+      const order = ordersOf(workerIndex).find((one) => one.id === id);
+      return order === undefined ? [] : [{ ...order, sockets: this.socketsOf(order), takeOver: undefined }];
+    }).flat();
+  }
+
+  private socketsOf({ id, sockets }: BindOrder): BindOrder['sockets'] {
+    const bound = this.bound.get(id);
+    if (bound === undefined) return sockets;
+    return sockets.map((orders, i) =>
+      orders.map((order) => ({ ...order, address: bound[i] ?? order.address })),
+    );
+  }
+
+  /** @returns what takes it back */
+  cluster(order: ClusterOrder): () => void {
+    const { name } = order.message;
+    const before = this.clustersByName.get(name);
+    this.clustersByName.set(name, order);
+    return () => {
+      if (before === undefined) this.clustersByName.delete(name);
+      else this.clustersByName.set(name, before);
+    };
+  }
+
+  clusterRemoved(name: string): void {
+    this.clustersByName.delete(name);
+  }
+
+  listener(order: ListenerOrder): void {
+    this.listenersById.set(order.id, order);
+  }
+
+  /** @returns what takes it back */
+  listening(ordersOf: OrdersOf): () => void {
+    const undo: (() => void)[] = [];
+    for (const { id, takeOver } of ordersOf(0)) {
+      this.accepting.set(id, ordersOf);
+      undo.push(() => this.accepting.delete(id));
+      const before = takeOver === undefined ? undefined : this.accepting.get(takeOver);
+      if (takeOver === undefined || before === undefined) continue;
+      this.accepting.delete(takeOver);
+      undo.push(() => this.accepting.set(takeOver, before));
+    }
+    return () => {
+      for (const step of undo) step();
+    };
+  }
+
+  /** @param addresses for each of `ids`, where it is bound */
+  listened(ids: readonly number[], addresses: readonly BoundAddresses[]): void {
+    ids.forEach((id, i) => {
+      if (addresses[i] !== undefined) this.bound.set(id, addresses[i]);
+    });
+  }
+
+  stopped(ids: readonly number[]): void {
+    for (const id of ids) this.accepting.delete(id);
+  }
+
+  listenerRemoved(id: number): void {
+    this.accepting.delete(id);
+    this.bound.delete(id);
+    this.listenersById.delete(id);
+  }
+}
