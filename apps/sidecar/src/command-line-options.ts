@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { DEFAULT_LOG_PATTERN } from '@dragoman/server';
+import { availableCores, DEFAULT_LOG_PATTERN } from '@dragoman/server';
 import type { Flags } from './flags.ts';
 
 const MODES = { serve: 'Serve', validate: 'Validate', init_only: 'InitOnly' } as const;
@@ -17,7 +16,7 @@ export function commandLineOptions(flags: Flags, baseId: number): Record<string,
     use_dynamic_base_id: given.has('use-dynamic-base-id'),
     skip_hot_restart_on_no_parent: given.has('skip-hot-restart-on-no-parent'),
     skip_hot_restart_parent_stats: given.has('skip-hot-restart-parent-stats'),
-    concurrency: flags.concurrency ?? availableParallelism(),
+    concurrency: flags.concurrency ?? availableCores(),
     config_path: flags.configPath ?? '',
     config_yaml: flags.configYaml ?? '',
     allow_unknown_static_fields: flags.allowUnknownStaticFields,

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, constants } from 'node:os';
+import { constants } from 'node:os';
 import type { Bootstrap, LoadedConfig } from '@dragoman/api';
 import { type Clock, ConfigError, type Counter, type Extension } from '@dragoman/core';
 import {
+  availableCores,
   createServerLog,
   describeThrown,
   type InheritedSocket,
@@ -164,7 +165,7 @@ function proxyOptions(
     serviceNode: flags.serviceNode ?? '',
     serviceZone: flags.serviceZone ?? '',
     localAddressIpVersion: flags.localAddressIpVersion,
-    concurrency: flags.concurrency ?? availableParallelism(),
+    concurrency: flags.concurrency ?? availableCores(),
     drainTimeMs: (flags.drainTimeS ?? DEFAULT_DRAIN_TIME_S) * 1000,
     drainStrategy: flags.drainStrategy,
     parentShutdownTimeMs: flags.parentShutdownTimeS * 1000,

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { type LogLevel, silentLogger, systemClock, systemRandom } from '@dragoman/core';
+import { availableCores } from './available-cores.ts';
 import { assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
 import { HotRestart } from './hot-restart/hot-restart.ts';
 import { SuppliedSockets } from './hot-restart/supplied-sockets.ts';
@@ -12,7 +12,7 @@ const DEFAULT_FLAGS: ServerFlags = {
   serviceNode: '',
   serviceZone: '',
   localAddressIpVersion: 'v4',
-  concurrency: availableParallelism(),
+  concurrency: availableCores(),
   drainTimeMs: 600_000,
   drainStrategy: 'gradual',
   parentShutdownTimeMs: 900_000,

@@ -1,3 +1,4 @@
+export { availableCores } from './available-cores.ts';
 export { createProxy, validateBootstrap } from './create-proxy.ts';
 export type { DrainStrategy } from './drain-manager.ts';
 export * from './log/index.ts';

@@ -13,7 +13,7 @@ export interface EnvoyStat {
 export interface EnvoyStatTree {
   readonly prefix: string;
   /** What must be so for the tree to be there, when configuring its owner is not enough. */
-  readonly condition?: 'traffic' | 'track_remaining';
+  readonly condition?: 'traffic' | 'track_remaining' | 'threads';
   readonly stats: readonly EnvoyStat[];
 }
 
@@ -61,6 +61,9 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
       seconds_until_first_ocsp_response_expiring state stats_recent_lookups total_connections uptime version`,
     milliseconds: 'initialization_time_ms',
   }),
+  ...['main_thread', 'workers', 'server.main_thread', 'server.worker_<id>'].map((thread) =>
+    tree(`${thread}.`, { counters: 'watchdog_mega_miss watchdog_miss' }, 'threads'),
+  ),
   tree('listener_manager.', {
     counters: `listener_added listener_create_failure listener_create_success listener_in_place_updated
       listener_modified listener_removed listener_stopped`,

@@ -14,12 +14,14 @@ export class Membership {
   /** @param scope `cluster.<name>` */
   constructor(scope: StatsScope) {
     for (const name of CLUSTER_MEMBERSHIP_COUNTERS) scope.counter(name);
-    for (const name of CLUSTER_MEMBERSHIP_GAUGES) scope.gauge(name);
+    // Of this process alone: what another one has is not added in a hot restart (as in Envoy).
+    const gauge = (name: string): Gauge => scope.gauge(name, 'never-import');
+    for (const name of CLUSTER_MEMBERSHIP_GAUGES) gauge(name);
     this.change = scope.counter('membership_change');
-    this.total = scope.gauge('membership_total');
-    this.healthy = scope.gauge('membership_healthy');
-    this.degraded = scope.gauge('membership_degraded');
-    this.maxWeight = scope.gauge('max_host_weight');
+    this.total = gauge('membership_total');
+    this.healthy = gauge('membership_healthy');
+    this.degraded = gauge('membership_degraded');
+    this.maxWeight = gauge('max_host_weight');
   }
 
   record(update: HostListUpdate): void {

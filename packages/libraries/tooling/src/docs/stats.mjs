@@ -3,6 +3,7 @@
 const CONDITIONS = {
   traffic: 'there once the first connection of its kind was made',
   track_remaining: 'there with `track_remaining: true`',
+  threads: 'there when workers run on threads',
 };
 
 /** @param {readonly import('../../../../kernel/stats/src/envoy-stats.ts').EnvoyStatTree[]} trees */
