@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '@dragoman/api';
 import {
+  FakeClock,
   eventually,
   exchange,
   HttpUpstream,
@@ -164,6 +165,18 @@ describe('a start that fails', () => {
     expect(error.message).toMatch(message);
     // For a person: no stack of the loader.
     expect(error.message.split('\n')).toHaveLength(1);
+    await leaks.expectNone();
+  });
+
+  test('a module that never loads', async () => {
+    const leaks = trackLeaks();
+    const clock = new FakeClock();
+    const threads = { extensions: new URL('./support/never-loads.ts', import.meta.url) };
+    const failed = startOnThreads(threadBootstrap(), {}, { threads, clock });
+    const message = failed.catch(({ message }: Error) => message);
+    await eventually(() => clock.pendingTimers > 0);
+    clock.advance(60_000);
+    expect(await message).toMatch(/worker_\d could not start: it has not loaded its code in 60 s/);
     await leaks.expectNone();
   });
 

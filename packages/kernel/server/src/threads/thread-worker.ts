@@ -48,6 +48,8 @@ export interface ThreadWorkerOptions {
 const REPORT_PATIENCE_MS = 1000;
 /** How long it may take to close, ms: it has nothing to wait for but files. */
 const CLOSE_PATIENCE_MS = 5000;
+/** How long it may take to load its code, ms: a module that waits for something at its top level would hang the start. */
+const LOAD_PATIENCE_MS = 60_000;
 
 const ENTRY = siblingModule(new URL('./entry.ts', import.meta.url), import.meta.url);
 
@@ -90,8 +92,12 @@ export class ThreadWorker implements WorkerHandle {
       this.failure = describeThrown(error);
     });
     this.thread.on('exit', (code) => this.onExit(code));
+    const patience = options.clock.timer(() =>
+      this.kill(`it has not loaded its code in ${LOAD_PATIENCE_MS / 1000} s`),
+    );
+    patience.enable(LOAD_PATIENCE_MS);
     // Whoever waits for readiness hears of it; nobody has to.
-    this.loaded.promise.catch(() => {});
+    this.loaded.promise.finally(() => patience.disable()).catch(() => {});
   }
 
   /** Settles when it has loaded its code: it takes orders then. Rejects when it has ended instead. */
