@@ -104,10 +104,10 @@ describe('binding', () => {
     ['127.0.0.1', '0.0.0.0'],
   ])('takes no socket of its own for a stranger: %s, then %s', async (first, second) => {
     const { book, binder, old, next } = scene();
-    await book.request(old, wanted({ ...v4(80), ip: first }));
+    await book.request(old, wanted(v4(80, first)));
     // As the kernel has it once the old epoch listens.
     binder.taken.add(`${second}:80`);
-    await book.request(next, wanted({ ...v4(80), ip: second }, 1, true, 'b'));
+    await book.request(next, wanted(v4(80, second), 1, true, 'b'));
     expect(binder.open).toEqual([`${first}:80+`, `${second}:80+`]);
   });
 
@@ -115,9 +115,9 @@ describe('binding', () => {
     const { book, binder, old } = scene();
     await book.request(old, wanted(v4(80)));
     binder.taken.add('127.0.0.2:80');
-    await expect(
-      book.request(old, wanted({ ...v4(80), ip: '127.0.0.2' }, 1, true, 'b')),
-    ).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(book.request(old, wanted(v4(80, '127.0.0.2'), 1, true, 'b'))).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
   });
 
   it.each([
