@@ -22,6 +22,28 @@ export interface Exit {
   readonly stderr: string;
 }
 
+/** What a command finds around it. */
+export interface SidecarOptions {
+  /** Besides the environment of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Listening sockets that it gets as systemd hands them over (`LISTEN_FDS`); they stay open here. */
+  readonly listenFds?: readonly number[];
+}
+
+/** A new folder, with `config` as its `envoy.yaml`. */
+export function folderWith(config: string | Message | undefined): string {
+  const folder = mkdtempSync(join(tmpdir(), 'dragoman-cli-'));
+  if (config !== undefined) writeConfig(folder, config);
+  return folder;
+}
+
+export function writeConfig(folder: string, config: string | Message): void {
+  writeFileSync(join(folder, 'envoy.yaml'), typeof config === 'string' ? config : JSON.stringify(config));
+}
+
+/** Becomes the command whose process id it has put into `LISTEN_PID`. */
+const ACTIVATE = 'LISTEN_PID=$$ exec "$@"';
+
 /** The `dragoman` command in a process and a folder of its own. */
 export class Sidecar implements AsyncDisposable {
   readonly folder: string;
@@ -30,9 +52,19 @@ export class Sidecar implements AsyncDisposable {
   stderr = '';
   private readonly child: ChildProcess;
 
-  private constructor(folder: string, args: readonly string[]) {
+  protected constructor(
+    folder: string,
+    args: readonly string[],
+    { env, listenFds = [] }: SidecarOptions = {},
+  ) {
     this.folder = folder;
-    this.child = spawn(process.execPath, [BIN, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const command = [process.execPath, BIN, ...args];
+    const activated = listenFds.length > 0 ? ['sh', '-c', ACTIVATE, 'sh', ...command] : command;
+    this.child = spawn(activated[0] as string, activated.slice(1), {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe', ...listenFds],
+      env: { ...process.env, ...env, ...(listenFds.length > 0 && { LISTEN_FDS: `${listenFds.length}` }) },
+    });
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.stdout += chunk;
     });
@@ -47,14 +79,23 @@ export class Sidecar implements AsyncDisposable {
   }
 
   /** Runs to its end. `config` (text, or a message) becomes `envoy.yaml` in its folder. */
-  static async run(args: readonly string[], config?: string | Message): Promise<Exit> {
-    await using sidecar = Sidecar.spawn(args, config);
+  static async run(
+    args: readonly string[],
+    config?: string | Message,
+    options?: SidecarOptions,
+  ): Promise<Exit> {
+    await using sidecar = Sidecar.spawn(args, config, options);
     return await within(sidecar.exit, `dragoman ${args.join(' ')}`, 10_000);
   }
 
   /** Starts it and waits until it serves. */
-  static async serve(config: string | Message, args: readonly string[] = []): Promise<Sidecar> {
-    const sidecar = Sidecar.spawn(['-c', 'envoy.yaml', '--admin-address-path', 'admin.txt', ...args], config);
+  static async serve(
+    config: string | Message,
+    args: readonly string[] = [],
+    options?: SidecarOptions,
+  ): Promise<Sidecar> {
+    const serving = ['-c', 'envoy.yaml', '--admin-address-path', 'admin.txt', ...args];
+    const sidecar = Sidecar.spawn(serving, config, options);
     try {
       await eventually(() => {
         if (!sidecar.stderr.includes('starting main dispatch loop')) throw new Error(sidecar.stderr);
@@ -66,12 +107,12 @@ export class Sidecar implements AsyncDisposable {
     return sidecar;
   }
 
-  private static spawn(args: readonly string[], config?: string | Message): Sidecar {
-    const folder = mkdtempSync(join(tmpdir(), 'dragoman-cli-'));
-    if (config !== undefined) {
-      writeFileSync(join(folder, 'envoy.yaml'), typeof config === 'string' ? config : JSON.stringify(config));
-    }
-    return new Sidecar(folder, args);
+  private static spawn(
+    args: readonly string[],
+    config?: string | Message,
+    options?: SidecarOptions,
+  ): Sidecar {
+    return new Sidecar(folderWith(config), args, options);
   }
 
   get adminPort(): number {

@@ -1,5 +1,5 @@
 import { SocketAddress } from 'node:net';
-import type { ListenAddress } from './protocol.ts';
+import type { IpListenAddress, ListenAddress } from './protocol.ts';
 
 /** Where a socket that systemd has opened listens; `path` is `@name` for an abstract one. */
 export type InheritedAddress =
@@ -17,6 +17,11 @@ export function addressText(address: InheritedAddress): string {
 export function sameRequest(a: ListenAddress, b: ListenAddress): boolean {
   if (addressText(a) !== addressText(b)) return false;
   return a.family !== 'ipv6' || b.family !== 'ipv6' || a.ipv6Only === b.ipv6Only;
+}
+
+/** All addresses of the machine. */
+export function isWildcard({ family, ip }: IpListenAddress): boolean {
+  return family === 'ipv4' ? ip === '0.0.0.0' : canonicalIpv6(ip) === '::';
 }
 
 /** `0:0::1` is `::1`. */

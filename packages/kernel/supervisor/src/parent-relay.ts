@@ -9,6 +9,8 @@ interface Outstanding {
   readonly id: number;
   readonly parent: Epoch;
   readonly timer: Timer;
+  /** The asker was answered without stats: those that come now are told in addition. */
+  late: boolean;
 }
 
 /** Carries an epoch's questions to its parent and the answers back. */
@@ -40,10 +42,12 @@ export class ParentRelay {
     }
     const timer = this.clock.timer(() => {
       this.log('warning', `${parent.text} has not answered "${kind}" within ${this.timeoutMs} ms`);
-      this.settle(ownId, undefined, false);
+      question.late = true;
+      asker.send({ kind: 'parent-answer', id, stats: undefined, final: false, gone: false });
     });
+    const question: Outstanding = { asker, id, parent, timer, late: false };
     timer.enable(this.timeoutMs);
-    this.outstanding.set(ownId, { asker, id, parent, timer });
+    this.outstanding.set(ownId, question);
   }
 
   answered(parent: Epoch, { id, stats }: StatsAnswer): void {
@@ -53,8 +57,8 @@ export class ParentRelay {
   /** An epoch is gone, and `heirs` are those that have it as their parent. */
   ended(epoch: Epoch, heirs: Iterable<Epoch>): void {
     const grandparent = epoch.parent;
-    for (const [id, { asker, parent, timer }] of this.outstanding) {
-      if (asker === epoch) {
+    for (const [id, { asker, parent, timer, late }] of this.outstanding) {
+      if (asker === epoch || (parent === epoch && late)) {
         timer.disable();
         this.outstanding.delete(id);
       } else if (parent === epoch) {

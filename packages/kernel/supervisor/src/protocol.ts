@@ -110,7 +110,7 @@ export interface SocketMessage {
 export interface SocketsFailed {
   readonly kind: 'sockets-failed';
   readonly id: number;
-  /** Of the system (`EADDRINUSE`, `EACCES`, …). */
+  /** Of the system (`EADDRINUSE`, `EACCES`, …); `EINVAL`: the message says what the supervisor has against it. */
   readonly code: string;
   readonly message: string;
 }
@@ -119,7 +119,7 @@ export interface SocketsFailed {
 export interface ParentAnswer {
   readonly kind: 'parent-answer';
   readonly id: number;
-  /** Undefined also when a parent that is there has not answered in time. */
+  /** Undefined also when a parent that is there has not answered in time: there may be another answer of this id then, with what it says later. */
   readonly stats: unknown;
   /** The parent has ended, this is the last of it, and there is no other to ask. */
   readonly final: boolean;
@@ -144,12 +144,25 @@ export interface Command {
   readonly kind: 'drain' | 'terminate' | 'resume';
 }
 
+/**
+ * The supervisor was sent a signal: as if it had come here. It may have, too: a terminal and systemd send theirs to every process of a
+ * group, and both are one.
+ */
+export interface SignalNotice {
+  readonly kind: 'signal';
+  readonly signal: EndingSignal;
+}
+
+/** Drain and end; a second one: end at once. */
+export type EndingSignal = 'SIGTERM' | 'SIGINT';
+
 export type SupervisorMessage =
   | SocketMessage
   | SocketsFailed
   | ParentQuestion
   | ParentAnswer
   | ParentGone
+  | SignalNotice
   | Command;
 
 /** Whether something that came over the channel is of this protocol; others may use the channel too. */

@@ -19,8 +19,6 @@ export interface SupervisorSurroundings {
   readonly env: NodeJS.ProcessEnv;
   readonly pid: number;
   readonly signals: SignalSource;
-  /** Standard input is a terminal. */
-  readonly interactive: boolean;
   /** For the log and for errors: standard error. */
   readonly writeError: (text: string) => void;
   /** For `--help`: standard output. */
@@ -80,7 +78,7 @@ function supervise(
   binder: Binder,
   surroundings: SupervisorSurroundings,
 ): Promise<number> {
-  const { entry, execPath, execArgv, pid, signals, notifier, interactive } = surroundings;
+  const { entry, execPath, execArgv, pid, signals, notifier } = surroundings;
   const { clock = machineClock, inherited = [], spawn: start = spawnEpoch } = surroundings;
   const env = epochEnvironment(surroundings.env);
   return new Promise((resolve) => {
@@ -94,7 +92,6 @@ function supervise(
       notifier,
       startTimeoutMs,
       parentShutdownMs,
-      interactive,
     }).start();
   });
 }

@@ -1,7 +1,7 @@
 import { chmodSync } from 'node:fs';
 import { BindError, type Binder, type BoundSocket } from './bound-socket.ts';
-import { addressText, type InheritedAddress, sameRequest } from './listen-address.ts';
-import type { ListenAddress, WantedSockets } from './protocol.ts';
+import { addressText, type InheritedAddress, isWildcard, sameRequest } from './listen-address.ts';
+import type { IpListenAddress, ListenAddress, WantedSockets } from './protocol.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 
 /** A socket that this process was started with. */
@@ -76,8 +76,7 @@ export class SocketBook {
       entry = newEntry(wanted);
       this.entries.set(wanted.key, entry);
     } else if (!sameRequest(entry.wanted.address, wanted.address)) {
-      const [held, asked] = [entry.wanted, wanted].map(({ address }) => addressText(address));
-      throw new BindError('EINVAL', `the sockets of "${wanted.key}" are for ${held}, not for ${asked}`);
+      throw otherAddress(entry.wanted, wanted);
     }
     entry.users.add(user);
     const turn = entry.turn.then(() => this.fill(entry, user, wanted));
@@ -135,7 +134,9 @@ export class SocketBook {
       return;
     }
     // With SO_REUSEPORT another process's socket on the port would go unnoticed; without, bind finds one that listens.
-    if (reusePort && address.port !== 0) this.bindIp(address, false).socket.close();
+    if (reusePort && address.port !== 0 && !this.overlapsOurs(address)) {
+      this.bindIp(address, false).socket.close();
+    }
     const { socket, port } = this.bindIp(address, reusePort);
     entry.bound = { ...address, port };
     entry.held = [held(socket)];
@@ -172,10 +173,18 @@ export class SocketBook {
     for (const other of this.entries.values()) {
       if (other === entry || other.held.length === 0 || addressText(other.bound) !== text) continue;
       throw new BindError(
-        'EADDRINUSE',
+        'EINVAL',
         `${text} is held for "${other.wanted.key}", it cannot be for "${key}" too`,
       );
     }
+  }
+
+  /** Whether sockets of another key are on the same port of all addresses, or of one where this is all: `0.0.0.0:80` and `127.0.0.1:80`. */
+  private overlapsOurs(address: IpListenAddress): boolean {
+    return [...this.entries.values()].some(({ bound, growable }) => {
+      if (!growable || bound.family === 'pipe' || bound.port !== address.port) return false;
+      return isWildcard(bound) || isWildcard(address);
+    });
   }
 
   private inheritedAt(address: ListenAddress): BoundSocket[] {
@@ -218,6 +227,15 @@ function newEntry(wanted: WantedSockets): Entry {
     inherited: false,
     turn: Promise.resolve(),
   };
+}
+
+function otherAddress({ key, address }: WantedSockets, asked: WantedSockets): BindError {
+  const [held, other] = [address, asked.address].map(addressText);
+  const difference =
+    held === other
+      ? `${held} ${address.family === 'ipv6' && address.ipv6Only ? 'without' : 'with'} IPv4 (ipv4_compat), which stays until no process uses them`
+      : `${held}, not for ${other}`;
+  return new BindError('EINVAL', `the sockets of "${key}" are for ${difference}`);
 }
 
 function held(socket: BoundSocket): HeldSocket {

@@ -1,6 +1,7 @@
 import { epochOf } from './arguments.ts';
 import { BindError, type BoundSocket } from './bound-socket.ts';
 import {
+  type EndingSignal,
   type EpochMessage,
   isMessage,
   type ListenAddress,
@@ -27,6 +28,7 @@ export interface SupervisedProcess {
     options: undefined,
     callback: (error: Error | null) => void,
   ): boolean;
+  kill?(pid: number, signal: NodeJS.Signals): unknown;
   on(event: 'message', listener: (message: unknown, handle: unknown) => void): unknown;
   on(event: 'disconnect', listener: () => void): unknown;
 }
@@ -78,6 +80,10 @@ export class SupervisorLink {
    * still there and answers {@link parentStats} from now on.
    */
   onParentGone: (finalStats: unknown, another: boolean) => void = () => {};
+  /** What the parent had counted when it was asked, after the asker was told that it does not answer. It is not told again. */
+  onLateStats: (stats: unknown) => void = () => {};
+  /** The supervisor was sent a signal; this process may have been, too. Default: this process is sent it. */
+  onSignal: (signal: EndingSignal) => void = (signal) => void this.process.kill?.(this.process.pid, signal);
   /** The supervisor is gone: serve on, there will be no next epoch. */
   onDisconnect: () => void = () => {};
   private readonly process: SupervisedProcess;
@@ -168,9 +174,7 @@ export class SupervisorLink {
         this.socketsFailed(message);
         break;
       case 'parent-answer':
-        this.answers.get(message.id)?.(message);
-        this.answers.delete(message.id);
-        this.keepAlive();
+        this.parentAnswered(message);
         break;
       case 'admin-takeover':
       case 'parent-stats':
@@ -178,6 +182,9 @@ export class SupervisorLink {
         break;
       case 'parent-gone':
         this.onParentGone(message.stats, message.another);
+        break;
+      case 'signal':
+        this.onSignal(message.signal);
         break;
       case 'drain':
         this.onDrain();
@@ -207,6 +214,17 @@ export class SupervisorLink {
     this.pending.get(id)?.reject(new BindError(code, message));
     this.pending.delete(id);
     this.keepAlive();
+  }
+
+  private parentAnswered(answer: ParentAnswer): void {
+    const resolve = this.answers.get(answer.id);
+    if (resolve === undefined) {
+      this.onLateStats(answer.stats);
+      return;
+    }
+    this.answers.delete(answer.id);
+    this.keepAlive();
+    resolve(answer);
   }
 
   /** A callback that fails is a fault of this process; the next epoch, which waits, gets an answer without stats. */

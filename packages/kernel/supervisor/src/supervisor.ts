@@ -5,6 +5,7 @@ import { type ChildLike, Epoch } from './epoch.ts';
 import type { SupervisorLog } from './log.ts';
 import { ParentRelay } from './parent-relay.ts';
 import {
+  type EndingSignal,
   type EpochMessage,
   type Hello,
   isMessage,
@@ -48,8 +49,6 @@ export interface SupervisorOptions {
   readonly answerTimeoutMs?: number;
   /** Old epochs that drain at the same time: with one more the oldest is told to end. At least 1; default 10. */
   readonly maxDraining?: number;
-  /** Ctrl-C of a terminal reaches the epochs by itself; sent twice it would mean "at once". Default false. */
-  readonly interactive?: boolean;
 }
 
 const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1'] as const;
@@ -294,21 +293,23 @@ export class Supervisor {
         // One that has not said hello may have no handler yet, and has no log to reopen.
         for (const { greeted, child } of this.epochs) if (greeted) child.kill(signal);
         break;
-      default:
+      case 'SIGTERM':
+      case 'SIGINT':
         this.stop(signal);
     }
   }
 
   /** The epochs drain by themselves, and say which sockets they have done with. */
-  private stop(signal: NodeJS.Signals): void {
+  private stop(signal: EndingSignal): void {
     this.log('info', `${signal}: ending`);
     if (!this.ending) {
       this.ending = true;
       this.notifier?.stopping();
       this.lastResort.enable(this.parentShutdownMs + this.killDelayMs);
     }
-    if (signal !== 'SIGINT' || this.options.interactive !== true) {
-      for (const { child } of this.epochs) child.kill(signal);
+    for (const epoch of this.epochs) {
+      // Told, it knows one from another: sent to a whole group, the signal has reached it by itself.
+      if (!epoch.greeted || !epoch.send({ kind: 'signal', signal })) epoch.child.kill(signal);
     }
     this.finishIfAlone();
   }

@@ -22,7 +22,6 @@ export function processSurroundings(entry = process.argv[1]): SupervisorSurround
     env,
     pid,
     signals: process,
-    interactive: process.stdin.isTTY === true,
     write: (text) => void process.stdout.write(text),
     writeError,
     clock: machineClock,

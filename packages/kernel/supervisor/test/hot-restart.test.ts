@@ -52,7 +52,6 @@ class Supervised {
       env: process.env,
       pid: process.pid,
       signals: this.signals,
-      interactive: false,
       inherited,
       write: () => {},
       writeError: (text) => void (this.log += text),

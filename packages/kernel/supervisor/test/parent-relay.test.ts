@@ -45,8 +45,20 @@ describe('questions to the parent', () => {
     expect(scene.lines.at(-1)).toBe(
       'warning: epoch 0 (pid 1000) has not answered "admin-takeover" within 5000 ms',
     );
+    // It will not say so again.
     old.say({ kind: 'stats-answer', id: lastQuestion(old), stats: 'late' });
-    expect(next.messages).toEqual([answer]);
+    old.say({ kind: 'stats-answer', id: lastQuestion(old), stats: 'twice' });
+    expect(next.messages).toEqual([answer, { ...answer, stats: 'late' }]);
+  });
+
+  it('that a parent has not answered when it ends are over', () => {
+    const { scene, old, next } = Scene.restarting({ answerTimeoutMs: 5000 });
+    next.say({ kind: 'admin-takeover', id: 1 });
+    scene.clock.advance(5000);
+    next.live();
+    old.say({ kind: 'final-stats', stats: 'all of it' });
+    old.end(0);
+    expect(next.messages.slice(1)).toEqual([{ kind: 'parent-gone', stats: 'all of it', another: false }]);
   });
 
   it('do not wait for a parent that has closed its channel', () => {

@@ -16,7 +16,6 @@ function scene(env: NodeJS.ProcessEnv = {}) {
     env,
     pid: 99,
     signals,
-    interactive: false,
     write: (text) => void (written.out += text),
     writeError: (text) => void (written.error += text),
     clock: new FakeClock(),

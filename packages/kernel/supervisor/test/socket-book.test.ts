@@ -100,9 +100,30 @@ describe('binding', () => {
   });
 
   it.each([
+    ['0.0.0.0', '127.0.0.1'],
+    ['127.0.0.1', '0.0.0.0'],
+  ])('takes no socket of its own for a stranger: %s, then %s', async (first, second) => {
+    const { book, binder, old, next } = scene();
+    await book.request(old, wanted(v4(80, first)));
+    // As the kernel has it once the old epoch listens.
+    binder.taken.add(`${second}:80`);
+    await book.request(next, wanted(v4(80, second), 1, true, 'b'));
+    expect(binder.open).toEqual([`${first}:80+`, `${second}:80+`]);
+  });
+
+  it('two single addresses of one port do not overlap: a stranger is found', async () => {
+    const { book, binder, old } = scene();
+    await book.request(old, wanted(v4(80)));
+    binder.taken.add('127.0.0.2:80');
+    await expect(book.request(old, wanted(v4(80, '127.0.0.2'), 1, true, 'b'))).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
+  });
+
+  it.each([
     [v4(80), v4(81), 'for 127.0.0.1:80, not for 127.0.0.1:81'],
     [v4(80), pipe('/x'), 'for 127.0.0.1:80, not for /x'],
-    [v6('::', true), v6('::', false), 'for [::]:80, not for [::]:80'],
+    [v6('::', true), v6('::', false), 'for [::]:80 without IPv4 (ipv4_compat)'],
   ])('refuses another address under a key: %j, then %j', async (first, second, text) => {
     const { book, binder, old, next } = scene();
     await book.request(old, wanted(first));

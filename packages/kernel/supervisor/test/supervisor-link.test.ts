@@ -124,6 +124,17 @@ describe('the parent', () => {
     expect(await stats).toEqual({ stats: 'stats', final: true });
   });
 
+  it('may answer after all', async () => {
+    const late: unknown[] = [];
+    link.onLateStats = (stats) => late.push(stats);
+    const waiting = link.parentStats();
+    child.says({ ...answer, id: 1, stats: undefined });
+    expect(await waiting).toEqual({ stats: undefined, final: false });
+    expect(late).toEqual([]);
+    child.says({ ...answer, id: 1 });
+    expect(late).toEqual(['stats']);
+  });
+
   it('may not be there', async () => {
     const both = [link.takeOverAdmin(), link.parentStats()];
     for (const id of [1, 2]) child.says({ ...answer, id, stats: undefined, gone: true });
@@ -165,14 +176,16 @@ it('passes on what it is told', () => {
   link.onDrain = () => heard.push('drain');
   link.onTerminate = () => heard.push('terminate');
   link.onResume = () => heard.push('resume');
+  link.onSignal = (signal) => heard.push(signal);
   link.onParentGone = (stats, another) => heard.push([stats, another]);
   link.onDisconnect = () => heard.push('disconnect');
   for (const kind of ['drain', 'terminate', 'resume'] as const) child.says({ kind });
   child.says({ kind: 'parent-gone', stats: 1, another: true });
+  child.says({ kind: 'signal', signal: 'SIGTERM' });
   child.emit('message', 'of somebody else');
   child.disconnect();
   child.emit('disconnect');
-  expect(heard).toEqual(['drain', 'terminate', 'resume', [1, true], 'disconnect']);
+  expect(heard).toEqual(['drain', 'terminate', 'resume', [1, true], 'SIGTERM', 'disconnect']);
 });
 
 describe('the end', () => {

@@ -287,16 +287,17 @@ describe('the end of an epoch', () => {
 
 describe('signals', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s goes to every epoch, each time; the code is the current one’s',
+    'every epoch is told of %s, each time; the code is the current one’s',
     (name) => {
       const { scene, old, next } = Scene.restarting();
       next.say({ kind: 'live' });
       scene.signal(name);
       scene.signal(name);
-      expect([old.kills, next.kills]).toEqual([
-        [name, name],
-        [name, name],
-      ]);
+      const told = { kind: 'signal', signal: name };
+      expect(old.messages.slice(-2)).toEqual([told, told]);
+      expect(next.messages.slice(-2)).toEqual([told, told]);
+      // Sent, it would be one more for who has it from a terminal.
+      expect([...old.kills, ...next.kills]).toEqual([]);
       expect(scene.notices.filter((notice) => notice === 'stopping')).toHaveLength(1);
       scene.signal('SIGHUP');
       expect(scene.children).toHaveLength(2);
@@ -308,15 +309,15 @@ describe('signals', () => {
     },
   );
 
-  it('of a terminal reach the epochs without us', () => {
-    const scene = new Scene({ interactive: true });
-    scene.last.live();
+  it('are sent to an epoch that cannot be told', () => {
+    const { scene, old, next } = Scene.restarting();
+    next.say({ kind: 'live' });
+    old.connected = false;
     scene.signal('SIGINT');
-    expect(scene.last.kills).toEqual([]);
-    scene.signal('SIGTERM');
-    expect(scene.last.kills).toEqual(['SIGTERM']);
-    scene.last.end(0);
-    expect(scene.exits).toEqual([0]);
+    expect([old.kills, next.kills]).toEqual([['SIGINT'], []]);
+    const early = new Scene();
+    early.signal('SIGTERM');
+    expect(early.last.kills).toEqual(['SIGTERM']);
   });
 
   it('SIGTERM while epoch 0 is starting', () => {
@@ -331,7 +332,7 @@ describe('signals', () => {
     scene.signal('SIGTERM');
     next.say({ kind: 'live' });
     next.end(1);
-    expect(old.messages).toEqual([]);
+    expect(old.told).toEqual(['signal']);
     old.end(0);
     expect(scene.exits).toEqual([0]);
   });
@@ -341,9 +342,9 @@ describe('signals', () => {
     scene.last.live();
     scene.signal('SIGTERM');
     scene.clock.advance(34_999);
-    expect(scene.last.kills).toEqual(['SIGTERM']);
+    expect(scene.last.kills).toEqual([]);
     scene.clock.advance(1);
-    expect(scene.last.kills).toEqual(['SIGTERM', 'SIGKILL']);
+    expect(scene.last.kills).toEqual(['SIGKILL']);
   });
 
   it('SIGUSR1 goes to every epoch that can have a log', () => {

@@ -43,7 +43,12 @@ export class HotRestart implements HotRestartInfo {
   private readonly exported: CounterExport;
   private generation = 1;
   private imported: StatsImport | undefined = undefined;
-  private asking = false;
+  /** There is a process before this one that counts, or there was one that has not been heard of since. */
+  private parentLives = false;
+  /** Settles when the parent's answer is there. */
+  private asked: Promise<void> | undefined = undefined;
+  /** The next process has the admin interface, unless it has failed. */
+  private adminGiven = false;
 
   constructor(link: SupervisorLink, parts: HotRestartParts) {
     this.link = link;
@@ -52,6 +57,7 @@ export class HotRestart implements HotRestartInfo {
     this.exported = new CounterExport(parts.stats);
     parts.serverStats.hotRestartEpoch.set(link.epoch);
     link.onParentGone = (stats, another) => this.onParentGone(stats, another);
+    link.onLateStats = (stats) => this.note(stats);
     link.onDisconnect = () =>
       parts.log
         .logger('main')
@@ -67,6 +73,7 @@ export class HotRestart implements HotRestartInfo {
   serve(handover: Handover): void {
     const { link } = this;
     link.onAdminTakeover = async () => {
+      this.adminGiven = true;
       await handover.closeAdmin();
       return this.takeStats();
     };
@@ -79,6 +86,8 @@ export class HotRestart implements HotRestartInfo {
     link.onResume = () => {
       this.exported.forget();
       this.parts.log.logger('main').warn('the process that was to take over has failed: serving on');
+      if (!this.adminGiven) return;
+      this.adminGiven = false;
       handover.openAdmin().catch((error: unknown) => {
         this.parts.log.logger('admin').error(`cannot open the admin interface again: ${String(error)}`);
       });
@@ -87,6 +96,7 @@ export class HotRestart implements HotRestartInfo {
 
   /** Has the parent close its admin interface and takes over what it has counted. */
   async takeOver(): Promise<void> {
+    this.parentLives = true;
     this.note(await this.link.takeOverAdmin());
   }
 
@@ -96,23 +106,22 @@ export class HotRestart implements HotRestartInfo {
 
   /** Asks the parent what it has counted since. */
   refresh(): void {
-    if (this.imported === undefined || this.asking) return;
-    this.asking = true;
-    this.link.parentStats().then(
-      (answer) => {
-        this.asking = false;
-        if (answer === undefined) this.forgetParent();
-        else this.note(answer.stats);
-        if (answer?.final === true) this.forgetParent();
-      },
-      () => {
-        this.asking = false;
-      },
-    );
+    if (!this.parentLives || this.asked !== undefined) return;
+    this.asked = this.askParent().finally(() => {
+      this.asked = undefined;
+    });
+  }
+
+  private async askParent(): Promise<void> {
+    const answer = await this.link.parentStats();
+    if (answer !== undefined) this.note(answer.stats);
+    if (answer === undefined || answer.final) this.forgetParent();
   }
 
   /** The last of what was counted, for the process that has taken over. */
   async exiting(): Promise<void> {
+    // What the parent has answered it does not tell again: it goes with the rest.
+    await this.asked;
     await this.link.exiting(this.takeStats());
   }
 
@@ -147,6 +156,7 @@ export class HotRestart implements HotRestartInfo {
   }
 
   private forgetParent(): void {
+    this.parentLives = false;
     this.imported?.end();
     this.imported = undefined;
     this.parentConnections = 0;

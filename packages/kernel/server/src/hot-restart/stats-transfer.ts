@@ -51,11 +51,13 @@ function importable(mode: GaugeMode): boolean {
 
 /** Adds what another process counts to this one's, for as long as that one is there; what it has counted stays. */
 export class StatsImport {
+  private readonly stats: StatsStore;
   private readonly scope: StatsScope;
   private readonly detach: () => void;
   private readonly gauges = new Set<string>();
 
   constructor(stats: StatsStore) {
+    this.stats = stats;
     const { stats: scope, detach } = stats.createImport();
     this.scope = scope;
     this.detach = detach;
@@ -65,6 +67,8 @@ export class StatsImport {
     for (const [name, added] of counters) this.scope.counter(name).add(added);
     const gone = new Set(this.gauges);
     for (const [name, value] of gauges) {
+      // Another version may have meant something else by it: what this one makes of a gauge counts.
+      if (!importable(this.stats.gauges.get(name)?.mode ?? 'accumulate')) continue;
       this.scope.gauge(name).set(value);
       this.gauges.add(name);
       gone.delete(name);

@@ -1,7 +1,7 @@
-import type { SupervisorLink } from '@dragoman/supervisor';
+import { BindError, type SupervisorLink } from '@dragoman/supervisor';
 import type { AcquiredSockets, ListenSockets, SocketRequest } from '../listener/listen-sockets.ts';
 import type { SocketOrder } from '../worker/orders.ts';
-import { Address } from '@dragoman/core';
+import { Address, ConfigError } from '@dragoman/core';
 
 /** Sockets that the supervisor holds: this process has them from the one before it and leaves them to the next. */
 export class SuppliedSockets implements ListenSockets {
@@ -16,14 +16,15 @@ export class SuppliedSockets implements ListenSockets {
   async acquire({ key, target, reusePort, workers }: SocketRequest): Promise<AcquiredSockets> {
     const { address, ipv6Only, mode } = target;
     const pipe = address.family === 'pipe';
-    const { handles, address: bound } = await this.supervisor.sockets({
+    const wanted = {
       key,
       address: pipe
-        ? { family: 'pipe', path: address.path, mode }
-        : { family: address.family, ip: address.ip, port: address.port, ipv6Only },
+        ? ({ family: 'pipe', path: address.path, mode } as const)
+        : ({ family: address.family, ip: address.ip, port: address.port, ipv6Only } as const),
       count: workers,
       reusePort,
-    });
+    };
+    const { handles, address: bound } = await this.supervisor.sockets(wanted).catch(explained);
     this.holders.set(key, (this.holders.get(key) ?? 0) + 1);
     const text = bound.family === 'pipe' ? bound.path : Address.ip(bound.ip, bound.port).text;
     const orders = handles.map(
@@ -49,6 +50,12 @@ export class SuppliedSockets implements ListenSockets {
     this.holders.delete(key);
     this.supervisor.release(key);
   }
+}
+
+/** What the supervisor itself has against a request nothing but its words can tell. */
+function explained(error: unknown): never {
+  if (!(error instanceof BindError) || error.code !== 'EINVAL') throw error;
+  throw ConfigError.at('', error.message);
 }
 
 /**
