@@ -97,6 +97,18 @@ describe.skipIf(skipUnbuilt)(`a hot restart that fails${UNBUILT}`, { timeout: 60
     await proxy.untilEnded(0);
   });
 
+  it('leaves the admin interface where it was, on a port that was 0', async () => {
+    await using stranger = await takenPort();
+    await using proxy = await Supervised.serve(config(1), TWO);
+    const { adminPort } = proxy;
+    const taken = httpListener({ name: 'second', listener: { address: address(stranger.port) } });
+    proxy.configure(config(1, [taken]));
+    proxy.kill('SIGHUP');
+    await proxy.logged(/\[warning\]\[main\] the process that was to take over has failed: serving on/);
+    await eventually(async () => expect((await proxy.serverInfo()).state).toBe('LIVE'));
+    expect(proxy.adminPort).toBe(adminPort);
+  });
+
   it('of epoch 0 is the end, with its reason and exit code', async () => {
     await using stranger = await takenPort();
     const taken = httpListener({ listener: { address: address(stranger.port) } });

@@ -24,6 +24,8 @@ export interface AdminInterfaceOptions {
   readonly bootstrap: Bootstrap;
   readonly state: AdminState;
   readonly context: WorkerContext;
+  /** Where it was before, when it is opened again: port 0 is the port that it was. */
+  readonly at: Address | undefined;
 }
 
 /**
@@ -35,7 +37,8 @@ export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminS
   const { admin } = bootstrap;
   if (admin?.address === undefined) return undefined;
   const logger = context.loggers.logger('admin');
-  const { address } = atPath('admin.address', () => readBindTarget(admin.address));
+  const target = atPath('admin.address', () => readBindTarget(admin.address));
+  const address = options.at ?? target.address;
   const loggers = adminAccessLoggers(bootstrap, context);
   const handler = new Admin(state, { logger });
   if (!isLoopback(address)) {

@@ -23,6 +23,8 @@ export class RunningProxy implements ServedProxy {
   private readonly hotRestart: HotRestart | undefined;
   private readonly onQuit: () => void;
   private admin: AdminServer | undefined = undefined;
+  /** Whoever knows it finds it again after a restart that has failed. */
+  private lastAdminAddress: Address | undefined = undefined;
   private readonly adminState: ServerAdminState;
   private flushTimer: NodeJS.Timeout | undefined = undefined;
   private state: ServerState = ServerState.preInitializing;
@@ -144,7 +146,9 @@ export class RunningProxy implements ServedProxy {
 
   private async openAdmin(): Promise<void> {
     const { bootstrap, logContext, log } = this.parts;
-    this.admin = await startAdmin({ bootstrap, state: this.adminState, context: logContext });
+    const at = this.lastAdminAddress;
+    this.admin = await startAdmin({ bootstrap, state: this.adminState, context: logContext, at });
+    this.lastAdminAddress = this.admin?.address;
     if (this.admin !== undefined) log.logger('main').info(`admin address: ${this.admin.address.text}`);
   }
 
