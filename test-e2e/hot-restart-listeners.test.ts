@@ -55,6 +55,23 @@ describe.skipIf(skipUnbuilt)(`listeners from epoch to epoch${UNBUILT}`, { timeou
     for (const host of ['127.0.0.1', '127.0.0.2']) expect(await get({ host, port: fixed })).toBe(200);
   });
 
+  it('without a name keep their ports apart', async () => {
+    await using upstream = await HttpUpstream.start(text('ok'));
+    const listeners = [named(''), named('')];
+    await using proxy = await Supervised.serve(
+      bootstrap(listeners, [cluster('upstream', [upstream.port])]),
+      FLAGS,
+    );
+    const ports = async (): Promise<number[]> => {
+      const { body } = await proxy.admin('/listeners');
+      return [...body.toString().matchAll(/:(\d+)$/gm)].map((match) => Number(match[1]));
+    };
+    const before = await ports();
+    expect(new Set(before).size).toBe(2);
+    await proxy.restart(1);
+    expect(await ports()).toEqual(before);
+  });
+
   it('on a Unix socket and on IPv6 lose no request', async () => {
     await using upstream = await HttpUpstream.start(text('ok'));
     const pipe = { pipe: { path: 'proxy.sock', mode: 0o600 } };

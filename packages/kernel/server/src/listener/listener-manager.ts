@@ -339,10 +339,10 @@ function addressesOf({ sockets, targets }: Managed, bound: readonly string[]): A
 }
 
 /** A fixed port is the same socket whatever the listener is called; port 0 is this listener's own. */
-function socketKey({ message }: Managed, { address }: BindTarget, index: number): string {
+function socketKey({ message, order }: Managed, { address }: BindTarget, index: number): string {
   return address.family === 'pipe' || address.port !== 0
     ? address.text
-    : `${address.text} of ${message.name} (${index})`;
+    : `${address.text} of ${message.name || order.path || order.name} (${index})`;
 }
 
 function textOf({ addresses }: RunningListener): string {
