@@ -65,10 +65,14 @@ export class RawConnection {
     for (const piece of pieces) {
       const bytes = typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
       await new Promise<void>((resolve) => {
-        this.socket.write(bytes, () => resolve());
+        const done = (): void => {
+          this.socket.off('close', done);
+          resolve();
+        };
+        this.socket.write(bytes, done);
         // A connection that dies drops the callback on some paths: writing to a peer that is gone is no failure here.
-        this.socket.once('close', () => resolve());
-        if (this.socket.destroyed) resolve();
+        this.socket.once('close', done);
+        if (this.socket.destroyed) done();
       });
       await new Promise((resolve) => setImmediate(resolve));
     }
