@@ -136,6 +136,14 @@ export class TcpListener {
     });
   }
 
+  /**
+   * Lets go of the socket at once: the thread is about to end. Where a duplicate of it stays open, what waits in the accept queue
+   * waits on; else the loop, which turns once more while a thread ends, would accept a connection that nobody gets.
+   */
+  abandon(): void {
+    if (this.server.listening) this.server.close();
+  }
+
   private async start(): Promise<void> {
     const { server, options } = this;
     const { address } = options;

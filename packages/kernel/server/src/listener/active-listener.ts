@@ -115,6 +115,11 @@ export class ActiveListener implements AcceptHandler {
     await Promise.all(sockets.map((socket) => socket.close()));
   }
 
+  /** Leaves its sockets to whoever takes this thread's place; see {@link TcpListener.abandon}. */
+  abandon(): void {
+    for (const socket of this.sockets.flat()) socket.abandon();
+  }
+
   /** Ends every connection now. Resolves when the last of them is gone and its requests are logged. */
   closeConnections(): Promise<void> {
     for (const accepted of this.connections) accepted.connection.close('now', 'listener_closed');

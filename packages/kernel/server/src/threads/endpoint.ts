@@ -228,6 +228,11 @@ export class ThreadEndpoint implements ThreadCommands {
     this.heart.stop();
   }
 
+  /** The thread ends now. Does not throw. */
+  abandon(): void {
+    this.worker?.abandon();
+  }
+
   private get running(): Worker {
     if (this.worker === undefined) throw new Error('this worker was not started');
     return this.worker;

@@ -8,6 +8,7 @@ const port = parentPort;
 if (port === null) throw new Error('this module is the first of a worker thread, not of a process');
 const data = workerData as ThreadData;
 const post = (report: ThreadReport): void => port.postMessage(report);
+let endpoint: ThreadEndpoint | undefined;
 
 let ending = false;
 function fatal(what: string, thrown: unknown): void {
@@ -22,15 +23,19 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 // On the stack of whoever ends the thread; main ends it without this event.
-process.on('exit', (code) => fatal(`process.exit(${code})`, new Error('called')));
+process.on('exit', (code) => {
+  fatal(`process.exit(${code})`, new Error('called'));
+  endpoint?.abandon();
+});
 // A promise that nobody waited for has torn nothing: told, counted, lived with.
 process.on('unhandledRejection', (reason) => {
   post({ kind: 'fault', fatal: false, what: 'unhandled rejection', stack: describeThrown(reason) });
 });
 
 try {
-  const endpoint = await ThreadEndpoint.create(data, post);
-  port.on('message', (order: ThreadOrder) => endpoint.receive(order));
+  const created = await ThreadEndpoint.create(data, post);
+  endpoint = created;
+  port.on('message', (order: ThreadOrder) => created.receive(order));
   post({ kind: 'ready' });
 } catch (error) {
   fatal('its extensions cannot be loaded', error);

@@ -217,6 +217,11 @@ export class Worker implements WorkerCommands {
     await ended;
   }
 
+  /** The thread ends now: its sockets are left to whoever takes its place. Does not throw. */
+  abandon(): void {
+    for (const { listener } of this.entries.values()) listener.abandon();
+  }
+
   private entry(id: number): Entry {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new Error(`worker ${this.index} has no listener ${id}`);
