@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 type CollectGarbage = (options: {
   readonly type: 'major';
@@ -6,7 +7,7 @@ type CollectGarbage = (options: {
   readonly flavor: 'last-resort';
 }) => void;
 
-/** Before threads start: lets them {@link compactHeap}. The flag is the process's, and acts on threads that start after it. */
+/** Before threads start: lets them {@link compactHeap}. The flag is the process's, and acts on contexts that are made after it. */
 export function allowCompaction(): void {
   setFlagsFromString('--expose-gc');
 }
@@ -17,5 +18,7 @@ export function allowCompaction(): void {
  */
 export function compactHeap(): void {
   const { gc } = globalThis as { readonly gc?: CollectGarbage };
-  gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  // The main thread's own context is older than the flag.
+  const collect = gc ?? (runInNewContext('globalThis.gc') as CollectGarbage | undefined);
+  collect?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

@@ -1,7 +1,8 @@
 // The first module of a worker thread. Main starts it (thread-worker.ts), tells it what to do and hears what became of it.
+import { enableCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { describeThrown } from '../log/describe-thrown.ts';
-import { ThreadEndpoint } from './endpoint.ts';
+import type { ThreadEndpoint } from './endpoint.ts';
 import type { ThreadData, ThreadOrder, ThreadReport } from './protocol.ts';
 
 const port = parentPort;
@@ -33,6 +34,8 @@ process.on('unhandledRejection', (reason) => {
 });
 
 try {
+  if (data.compileCache !== undefined) enableCompileCache(data.compileCache);
+  const { ThreadEndpoint } = await import('./endpoint.ts');
   const created = await ThreadEndpoint.create(data, post);
   endpoint = created;
   port.on('message', (order: ThreadOrder) => created.receive(order));

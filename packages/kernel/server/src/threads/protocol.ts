@@ -16,6 +16,8 @@ export interface LogLevels {
 /** What a thread is born with (`workerData`). Plain data. */
 export interface ThreadData {
   readonly index: number;
+  /** Folder of compiled code (`module.enableCompileCache`) that main uses; undefined: none. */
+  readonly compileCache: string | undefined;
   /** URL of the module whose `extensions` the config may name. */
   readonly extensions: string;
   readonly disabledExtensions: readonly string[];

@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import type { LogRelayServer } from '@dragoman/access-log';
 import { type FactoryContext, LOG_LEVELS, type LogLevel } from '@dragoman/core';
 import type { StatsMatcher, StatsStore } from '@dragoman/stats';
@@ -28,6 +30,9 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
   const { count, threads, flags, watchdogs, context, log, stats, serverStats, ledger } = options;
   const { clock } = context;
   const logger = log.logger('main');
+  const cacheFolder = getCompileCacheDir();
+  // Node appends its version to the folder that it is given.
+  const compileCache = cacheFolder === undefined ? undefined : dirname(cacheFolder);
   // The last slot is main's.
   const page = HeartbeatPage.create(count + 1);
   const guard = new GuardDog({
@@ -56,6 +61,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     faults: serverStats.bugFailures,
     dataOf: (index) => ({
       index,
+      compileCache,
       extensions: String(threads.extensions),
       disabledExtensions: flags.disabledExtensions,
       localInfo: context.localInfo,

@@ -17,6 +17,7 @@ import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import { type OrdersOf, Told } from '../workers/told.ts';
 import { type WorkerState, Workers } from '../workers/workers.ts';
+import { compactHeap } from './compact-heap.ts';
 import type { LogLevels, ThreadData } from './protocol.ts';
 import { type ThreadEvents, ThreadWorker } from './thread-worker.ts';
 
@@ -48,6 +49,9 @@ const HEALTHY_MS = 10_000;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
 
+/** After the start, ms: when whoever waited for it has been told. */
+const TIDY_DELAY_MS = 1000;
+
 /** One worker's place, whoever holds it. */
 interface Place {
   readonly worker: ThreadWorker;
@@ -69,6 +73,7 @@ export class ThreadWorkers extends Workers {
   private readonly told = new Told();
   /** All have started: from now on an end is mended, and not a failure to start. */
   private settled = false;
+  private readonly tidy: Timer;
   private startFailure: ConfigError | undefined = undefined;
   private closing = false;
 
@@ -76,6 +81,11 @@ export class ThreadWorkers extends Workers {
   constructor(options: ThreadWorkersOptions) {
     super([], () => options.clock.now());
     this.options = options;
+    this.tidy = options.clock.timer(() => {
+      // Main's own heap, and what all threads have left behind in the C library. Nobody is served by this thread.
+      compactHeap();
+      trimMemory();
+    });
     for (let index = 0; index < options.count; index++) this.handles[index] = this.spawn(index, 0);
   }
 
@@ -91,8 +101,7 @@ export class ThreadWorkers extends Workers {
     }
     if (this.startFailure !== undefined) throw this.startFailure;
     this.settled = true;
-    // What loading has left behind in the C library: see compactHeap for what it has left in V8.
-    trimMemory();
+    this.tidy.enable(TIDY_DELAY_MS);
   }
 
   override async prepareListener(order: ListenerOrder): Promise<void> {
@@ -167,6 +176,7 @@ export class ThreadWorkers extends Workers {
 
   override async close(): Promise<void> {
     this.closing = true;
+    this.tidy.disable();
     this.options.onClose();
     for (const { retry } of this.places) retry?.disable();
     await Promise.all(this.places.map(({ worker }) => worker.close()));
