@@ -1,6 +1,14 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { type Bootstrap, type Cluster, type Listener, loadConfig } from '@dragoman/api';
 import type { ServerFlags, ThreadsOption } from '@dragoman/server';
-import { type JsonObject, rawClient, startProxy, type TestProxy } from '@dragoman/testing';
+import {
+  exchange,
+  httpManager,
+  type JsonObject,
+  rawClient,
+  startProxy,
+  type TestProxy,
+} from '@dragoman/testing';
 import { EXTENSIONS } from './extensions.ts';
 
 /** Ways to run the same test: with everything on one thread, and with two worker threads. */
@@ -45,4 +53,52 @@ export async function accepts(port: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** A filter chain that answers every HTTP request with a text. */
+export function answers(text: string): JsonObject {
+  const direct = { status: 200, body: { inline_string: text } };
+  return { filters: [httpManager({ routes: [{ match: { prefix: '/' }, direct_response: direct }] })] };
+}
+
+/** What clients saw that came one after another, each with a connection of its own. */
+export interface Visits {
+  /** What was answered, and how often. */
+  readonly texts: ReadonlyMap<string, number>;
+  /** Refused, reset, or closed without an answer. */
+  readonly failures: readonly string[];
+}
+
+/** Clients who come until `work` is done: each asks on a connection of its own and reads to its end. */
+export async function visit(port: number, work: Promise<unknown>, clients = 4): Promise<Visits> {
+  const texts = new Map<string, number>();
+  const failures: string[] = [];
+  let done = false;
+  const stop = () => {
+    done = true;
+  };
+  work.then(stop, stop);
+  const client = async (): Promise<void> => {
+    while (!done) {
+      try {
+        const text = await exchange({ port });
+        if (text === '') failures.push('closed without an answer');
+        else texts.set(text, (texts.get(text) ?? 0) + 1);
+      } catch (error) {
+        failures.push(String(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  await work;
+  return { texts, failures };
+}
+
+/** A port that nobody has. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -1,6 +1,6 @@
 import { type Listener, TrafficDirection } from '@dragoman/api';
 import { type Address, ConfigError } from '@dragoman/core';
-import type { BindOrder, ListenerOrder } from '../worker/orders.ts';
+import type { BindOrder, ListenerOrder, SocketOrder } from '../worker/orders.ts';
 import { type BindTarget, readBindTarget } from './addresses.ts';
 import type { AcquiredSockets } from './listen-sockets.ts';
 
@@ -64,8 +64,16 @@ export class ManagedListener implements RunningListener {
   }
 
   bindOrder(workerIndex: number, takeOver?: number): BindOrder {
-    const sockets = this.targets.map((_, i) => this.sockets[i]?.orders(workerIndex) ?? []);
+    const sockets = this.targets.map((_, i) => this.socketOrders(i, workerIndex));
     return { id: this.order.id, sockets, takeOver };
+  }
+
+  /** A worker that begins later binds the port that the kernel has chosen for the others. */
+  private socketOrders(target: number, workerIndex: number): readonly SocketOrder[] {
+    const orders = this.sockets[target]?.orders(workerIndex) ?? [];
+    const bound = this.addresses[target];
+    if (bound === undefined || bound.port === 0) return orders;
+    return orders.map((order) => ({ ...order, address: bound.text }));
   }
 
   /** Takes the sockets of `previous` for those targets that `kept` names. */
