@@ -1,4 +1,12 @@
-import { clusterConfig, eventually, exchange, HttpUpstream, localAddress, rawClient, text } from '@dragoman/testing';
+import {
+  clusterConfig,
+  eventually,
+  exchange,
+  HttpUpstream,
+  localAddress,
+  rawClient,
+  text,
+} from '@dragoman/testing';
 import { expect, test } from 'vitest';
 import { clusterOf, listenerOf, start } from './dynamic.ts';
 import { chainOf, EXTENSIONS, says } from './extensions.ts';
@@ -48,7 +56,11 @@ test('changes go on while workers die, and reach those that take their place', a
   changing = false;
   await dying;
   expect(proxy.stat('server.worker_deaths')).toBeGreaterThan(1);
-  console.log(version, proxy.stat('server.worker_deaths'), proxy.log.lines.filter((l) => /error|critical/.test(l)).slice(0, 20));
+  console.log(
+    version,
+    proxy.stat('server.worker_deaths'),
+    proxy.log.lines.filter((l) => /error|critical/.test(l)).slice(0, 20),
+  );
   await eventually(async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => exchange({ port }).catch(String)));
     expect(new Set(answers)).toEqual(new Set([`${version}`]));
