@@ -9,6 +9,8 @@ import {
   FakeClock,
   type JsonObject,
   localAddress,
+  type RawConnection,
+  type RawResponse,
   rawClient,
   requestText,
   SeededRandom,
@@ -30,6 +32,22 @@ const says1 = (name: string, text: string, more: JsonObject = {}): JsonObject =>
   filter_chains: [says(text)],
   ...more,
 });
+
+/** One request after another until a response ends the connection, or it ends between two because the test took too long over them. */
+async function askUntilTold(client: RawConnection, said: string): Promise<void> {
+  for (;;) {
+    await client.write(GET);
+    let response: RawResponse;
+    try {
+      response = await client.readResponse();
+    } catch (error) {
+      expect(String(error)).toContain('ended before a response; unread: ""');
+      return;
+    }
+    expect(response.body.toString()).toBe(said);
+    if (response.header('connection') === 'close') return;
+  }
+}
 
 /** Somebody else's. */
 async function takenPort(): Promise<{ port: number } & AsyncDisposable> {
@@ -137,12 +155,7 @@ describe.each(THREADS)('%s', (name, threads) => {
     await late.write(GET);
     expect((await late.readResponse()).body.toString()).toBe('two');
     // More and more often, so that at some time a response of the old version says so.
-    for (;;) {
-      await busy.write(GET);
-      const response = await busy.readResponse();
-      expect(response.body.toString()).toBe('one');
-      if (response.header('connection') === 'close') break;
-    }
+    await askUntilTold(busy, 'one');
     expect(await busy.readUntilClose()).toBe('');
     expect(await silent.readUntilClose()).toBe('');
     expect(await midway.readUntilClose()).toBe('');
@@ -326,10 +339,7 @@ describe.each(THREADS)('%s', (name, threads) => {
     expect([await accepts(port), stat('total_listeners_draining')]).toEqual([false, 1]);
     expect((await dump()).dynamic('goes')).toMatchObject({ draining_state: {} });
     expect(() => proxy.portOf('goes')).toThrow('there is no listener "goes"');
-    for (;;) {
-      await busy.write(GET);
-      if ((await busy.readResponse()).header('connection') === 'close') break;
-    }
+    await askUntilTold(busy, 'x');
     expect(await midway.readUntilClose()).toBe('');
     await proxy.untilStat('listener_manager.total_listeners_draining', 0);
     expect(await remove('goes')).toBe(false);
