@@ -222,14 +222,13 @@ describe.each(THREADS)('%s', (_name, threads) => {
     names.set('moves.test', '127.0.0.1');
     await put(named('moves', 'moves.test', a.port));
     expect(await all('moves')).toEqual(['a']);
+    names.set('elsewhere.test', '127.0.0.2');
     // Found by main, and by the workers.
     await expect(put({ ...clusterConfig('moves', 1), type: 'EDS' })).rejects.toThrow(
       /^type: .*envoy\.cluster\.eds/,
     );
-    for (const port of [1, 2])
-      await expect(put({ ...clusterConfig('moves', port), lb_policy: 'RING_HASH' })).rejects.toThrow(
-        /^lb_policy: .*ring_hash/,
-      );
+    const wrong = named('moves', 'elsewhere.test', a.port, { lb_policy: 'RING_HASH' });
+    await expect(put(wrong)).rejects.toThrow(/^lb_policy: .*ring_hash/);
     await expect(put({ ...clusterConfig('none', 1), lb_policy: 'RING_HASH' })).rejects.toThrow(
       /^lb_policy: /,
     );
