@@ -11,4 +11,10 @@ export {
   type SocketConnectionOptions,
 } from './socket-connection.ts';
 export { describeSocketError } from './socket-errors.ts';
-export { type AcceptHandler, type AcceptOptions, type ListenOptions, TcpListener } from './tcp-listener.ts';
+export {
+  type AcceptHandler,
+  type AcceptOptions,
+  type HandOverOptions,
+  type ListenOptions,
+  TcpListener,
+} from './tcp-listener.ts';

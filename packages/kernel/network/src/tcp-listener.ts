@@ -35,6 +35,9 @@ export type AcceptOptions = Pick<
   'keepAlive' | 'bufferLimitBytes' | 'delayedCloseMs' | 'stats'
 >;
 
+/** The part that may change with the one who listens. */
+export type HandOverOptions = AcceptOptions & Pick<ListenOptions, 'backlog' | 'mode'>;
+
 /** Gets what a listener accepts. */
 export interface AcceptHandler {
   /** A fresh connection; its handler is what this returns. Undefined closes it at once. */
@@ -49,6 +52,8 @@ interface ServerInternals {
     onconnection?: (error: number, handle: unknown) => void;
     /** Answers 0, or a negative error number. */
     setNoDelay?: (on: boolean) => number;
+    /** On a socket that listens it changes the backlog. Answers 0, or a negative error number. */
+    listen?: (backlog: number) => number;
   } | null;
 }
 
@@ -76,6 +81,8 @@ export class TcpListener {
   private keepAlive: ListenOptions['keepAlive'];
   private connectionOptions: SocketConnectionOptions;
   private bound: Address;
+  private backlog: number;
+  private mode: number | undefined = undefined;
   /** The address listened on is a connection's own: no wildcard. */
   private localKnown = false;
   private noDelayInherited = false;
@@ -87,6 +94,7 @@ export class TcpListener {
     this.context = context;
     this.handler = handler;
     this.bound = options.address;
+    this.backlog = options.backlog;
     this.keepAlive = options.keepAlive;
     this.connectionOptions = connectionOptions(options);
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
@@ -115,10 +123,12 @@ export class TcpListener {
   }
 
   /** What is accepted from now on goes to another handler. Open connections stay with theirs. */
-  handOver(options: AcceptOptions, handler: AcceptHandler): void {
+  handOver(options: HandOverOptions, handler: AcceptHandler): void {
     this.handler = handler;
     this.keepAlive = options.keepAlive;
     this.connectionOptions = connectionOptions(options);
+    this.changeBacklog(options.backlog);
+    if (options.mode !== this.mode) this.changeMode(options.mode);
   }
 
   /**
@@ -148,8 +158,7 @@ export class TcpListener {
     const { server, options } = this;
     const { address } = options;
     const { descriptor } = options;
-    const file = descriptor === undefined && address.family === 'pipe' && !address.path.startsWith('@');
-    if (file) await removeStaleSocket(address.path);
+    if (this.ownsFile && address.family === 'pipe') await removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
@@ -171,14 +180,32 @@ export class TcpListener {
       }
     });
     server.on('error', (error) => this.handler.onAcceptError(error));
-    if (address.family === 'pipe') {
-      if (file && options.mode !== undefined) chmodSync(address.path, options.mode);
-    } else {
+    this.changeMode(options.mode);
+    if (address.family !== 'pipe') {
       const bound = server.address();
       if (bound !== null && typeof bound === 'object') this.bound = Address.ip(bound.address, bound.port);
     }
     this.localKnown = this.bound.family === 'pipe' || !isWildcard(this.bound);
     this.acceptDirectly();
+  }
+
+  /** A socket that was bound elsewhere is another's file. */
+  private get ownsFile(): boolean {
+    const { descriptor, address } = this.options;
+    return descriptor === undefined && address.family === 'pipe' && !address.path.startsWith('@');
+  }
+
+  private changeMode(mode: number | undefined): void {
+    this.mode = mode;
+    if (this.ownsFile && mode !== undefined) chmodSync(this.bound.path, mode);
+  }
+
+  private changeBacklog(backlog: number): void {
+    if (backlog === this.backlog) return;
+    this.backlog = backlog;
+    const handle = (this.server as unknown as ServerInternals)._handle;
+    const result = handle?.listen?.(backlog) ?? 0;
+    if (result !== 0) this.handler.onAcceptError(new Error(`the backlog stays as it was: error ${result}`));
   }
 
   /**

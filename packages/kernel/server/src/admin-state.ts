@@ -113,7 +113,10 @@ export class ServerAdminState implements AdminState {
   }
 
   async clusters(): Promise<readonly AdminCluster[]> {
-    return (await this.parts.workers.clusterReports()).map(describeCluster);
+    const { workers, clusters } = this.parts;
+    return (await workers.clusterReports()).map((report) =>
+      describeCluster(report, clusters.isDynamic(report.name)),
+    );
   }
 
   listeners(): readonly AdminListener[] {
@@ -122,7 +125,7 @@ export class ServerAdminState implements AdminState {
 
   configDumps(): readonly Message[] {
     const { bootstrap, clusters, listeners } = this.parts;
-    return configDumps(bootstrap, this.loadedAt, clusters.messages, listeners.listeners);
+    return configDumps({ bootstrap, loadedAt: this.loadedAt, clusters, listeners });
   }
 
   async endpointsDump(): Promise<EndpointsConfigDump> {
@@ -163,12 +166,12 @@ export class ServerAdminState implements AdminState {
   }
 }
 
-function describeCluster(cluster: ClusterReport): AdminCluster {
+function describeCluster(cluster: ClusterReport, addedViaApi: boolean): AdminCluster {
   return {
     name: cluster.name,
     observabilityName: cluster.observabilityName,
     edsServiceName: '',
-    addedViaApi: false,
+    addedViaApi,
     circuitBreakers: cluster.circuitBreakers,
     hosts: cluster.priorities.flatMap(({ priority, localities }) =>
       localities.flatMap(({ hosts }) =>

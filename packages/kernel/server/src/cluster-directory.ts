@@ -1,5 +1,5 @@
 import { type Cluster, ClusterSchema, equals } from '@dragoman/api';
-import type { ClusterSources } from '@dragoman/upstream';
+import type { ClusterSources, WarmingCluster } from '@dragoman/upstream';
 import type { ClusterOrder } from './worker/orders.ts';
 import type { Ledger } from './workers/ledger.ts';
 import type { Workers } from './workers/workers.ts';
@@ -10,13 +10,37 @@ export interface ClusterDirectoryOptions {
   readonly ledger: Ledger | undefined;
 }
 
+/** A cluster as main knows it. */
+export interface KnownCluster {
+  readonly message: Cluster;
+  /** Wall time in ms when it was put in place; undefined: it is of the bootstrap. */
+  readonly addedAt: number | undefined;
+}
+
+interface Entry extends KnownCluster {
+  readonly order: ClusterOrder;
+}
+
+/** A change whose hosts are looked for. */
+interface Attempt extends KnownCluster {
+  /** Counts up. */
+  readonly number: number;
+  readonly warming: WarmingCluster;
+  /** Another change of the name came first: nobody wants it any more. */
+  dropped: boolean;
+  readonly done: Promise<unknown>;
+}
+
 /** The clusters of a proxy, on main: what workers are told of them, and what one that begins later has to be told. */
 export class ClusterDirectory {
   private readonly options: ClusterDirectoryOptions;
-  private readonly byName = new Map<string, ClusterOrder>();
+  private readonly byName = new Map<string, Entry>();
   /** Of the bootstrap, where a name may stand twice: the workers say that it does. */
   private readonly repeated: ClusterOrder[] = [];
-  /** Changes come one after the other. */
+  private readonly attempts = new Set<Attempt>();
+  private lastNumber = 0;
+  private closed = false;
+  /** What workers are told comes one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
 
   /** @param clusters of the bootstrap; what is wrong with them is found by who builds them */
@@ -25,47 +49,70 @@ export class ClusterDirectory {
     clusters.forEach((message, i) => {
       const order = this.order(message, `static_resources.clusters[${i}]`);
       if (this.byName.has(message.name)) this.repeated.push(order);
-      else this.byName.set(message.name, order);
+      else this.byName.set(message.name, { message, order, addedAt: undefined });
     });
     for (const { message } of this.byName.values()) options.ledger?.showCluster(message);
   }
 
   get orders(): readonly ClusterOrder[] {
-    return [...this.byName.values(), ...this.repeated];
+    return [...Array.from(this.byName.values(), ({ order }) => order), ...this.repeated];
   }
 
-  get messages(): readonly Cluster[] {
-    return Array.from(this.byName.values(), ({ message }) => message);
+  get clusters(): readonly KnownCluster[] {
+    return [...this.byName.values()];
+  }
+
+  /** Whose hosts are not known yet. */
+  get warming(): readonly KnownCluster[] {
+    return [...this.attempts];
+  }
+
+  /** Not of the bootstrap: added, or changed, while the proxy ran. */
+  isDynamic(name: string): boolean {
+    return this.byName.get(name)?.addedAt !== undefined;
   }
 
   /**
-   * Adds a cluster, or puts it in place of one of the same name once its hosts are known.
-   * @returns false when it is the same already. Rejects with ConfigError; nothing has changed then
+   * Adds a cluster, or puts it in place of one of the same name once its hosts are known. Clusters wait for theirs side by side; of two
+   * changes of one name the later one stays.
+   *
+   * @param wallTime ms
+   * @returns false when it is the same already, or a later change came first. Rejects with ConfigError; nothing has changed then
    */
-  addOrUpdate(message: Cluster, sources: ClusterSources): Promise<boolean> {
-    return this.inTurn(async () => {
-      const before = this.byName.get(message.name);
-      if (before !== undefined && equals(ClusterSchema, before.message, message)) return false;
-      const { workers, ledger } = this.options;
-      const warm = await sources.warmCluster(message);
-      const order = this.order(message, '');
-      try {
-        await workers.addOrUpdateCluster(order, warm.hosts);
-      } catch (error) {
-        warm.discard();
-        throw error;
-      }
-      this.byName.set(message.name, order);
-      ledger?.showCluster(message);
-      warm.activate();
-      return true;
-    });
+  async addOrUpdate(message: Cluster, sources: ClusterSources, wallTime: number): Promise<boolean> {
+    this.throwIfClosed();
+    const waiting = this.attemptsOf(message.name);
+    const last = waiting.at(-1);
+    if (last !== undefined && equals(ClusterSchema, last.message, message)) {
+      await last.done;
+      return false;
+    }
+    const before = this.byName.get(message.name);
+    if (before !== undefined && equals(ClusterSchema, before.message, message)) {
+      for (const attempt of waiting) this.drop(attempt);
+      return false;
+    }
+    const warming = sources.warmCluster(message);
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const number = ++this.lastNumber;
+    const attempt: Attempt = { number, message, addedAt: wallTime, warming, dropped: false, done };
+    this.attempts.add(attempt);
+    try {
+      await warming.warmed;
+      return await this.inTurn(() => this.put(attempt));
+    } finally {
+      this.attempts.delete(attempt);
+      resolve();
+    }
   }
 
-  /** @returns whether there was one */
-  remove(name: string, sources: ClusterSources): Promise<boolean> {
+  /** Also what is about to be added. @returns whether there was one */
+  async remove(name: string, sources: ClusterSources): Promise<boolean> {
+    this.throwIfClosed();
+    const waiting = this.attemptsOf(name);
+    for (const attempt of waiting) this.drop(attempt);
     return this.inTurn(async () => {
-      if (!this.byName.delete(name)) return false;
+      if (!this.byName.delete(name)) return waiting.length > 0;
       sources.removeCluster(name);
       this.options.workers.removeCluster(name);
       this.options.ledger?.hideCluster(name);
@@ -73,8 +120,52 @@ export class ClusterDirectory {
     });
   }
 
+  /** Ends what waits for hosts; nothing is changed any more. */
+  close(): void {
+    this.closed = true;
+    for (const attempt of this.attempts) this.drop(attempt);
+  }
+
+  private async put(attempt: Attempt): Promise<boolean> {
+    this.throwIfClosed();
+    if (attempt.dropped) return false;
+    const { number, message, warming, addedAt } = attempt;
+    const { workers, ledger } = this.options;
+    this.attempts.delete(attempt);
+    const before = this.byName.get(message.name);
+    const order = this.order(message, '');
+    // Before the workers are told: one that begins meanwhile does not miss it.
+    this.byName.set(message.name, { message, order, addedAt });
+    try {
+      await workers.addOrUpdateCluster(order, warming.take());
+    } catch (error) {
+      if (before === undefined) this.byName.delete(message.name);
+      else this.byName.set(message.name, before);
+      warming.discard();
+      throw error;
+    }
+    for (const other of this.attemptsOf(message.name)) if (other.number < number) this.drop(other);
+    ledger?.showCluster(message);
+    warming.activate();
+    return true;
+  }
+
+  private attemptsOf(name: string): Attempt[] {
+    return [...this.attempts].filter(({ message }) => message.name === name);
+  }
+
+  private drop(attempt: Attempt): void {
+    attempt.dropped = true;
+    this.attempts.delete(attempt);
+    attempt.warming.discard();
+  }
+
   private order(message: Cluster, path: string): ClusterOrder {
     return { message, path, budgets: this.options.ledger?.clusterBudgets(message) };
+  }
+
+  private throwIfClosed(): void {
+    if (this.closed) throw new Error('the proxy was closed');
   }
 
   private inTurn<T>(change: () => Promise<T>): Promise<T> {

@@ -3,7 +3,6 @@ import {
   anyPack,
   type Bootstrap,
   BootstrapConfigDumpSchema,
-  type Cluster,
   ClusterSchema,
   ClustersConfigDumpSchema,
   create,
@@ -15,6 +14,10 @@ import {
   type LbEndpointSchema,
   type Listener,
   ListenerSchema,
+  type ListenersConfigDump_DynamicListener,
+  ListenersConfigDump_DynamicListenerSchema,
+  type ListenersConfigDump_DynamicListenerState,
+  ListenersConfigDump_DynamicListenerStateSchema,
   ListenersConfigDumpSchema,
   type LocalityLbEndpointsSchema,
   type Message,
@@ -26,49 +29,97 @@ import {
   SecretsConfigDumpSchema,
   timestampFromMs,
   unpackAnyAs,
+  UpdateFailureStateSchema,
 } from '@dragoman/api';
 import { ClusterLoadAssignmentSchema } from '@dragoman/api';
 import { Address, HealthFlag } from '@dragoman/core';
-import type { RunningListener } from './listener/listener-manager.ts';
+import type { ClusterDirectory, KnownCluster } from './cluster-directory.ts';
+import type { ListenerManager, RunningListener } from './listener/listener-manager.ts';
 import type { ClusterReport, HostReport, LocalityReport } from './worker/cluster-report.ts';
 
 type LocalityInit = MessageInitShape<typeof LocalityLbEndpointsSchema>;
 type LbEndpointInit = MessageInitShape<typeof LbEndpointSchema>;
 
-/**
- * The parts of `/config_dump`. What the program has put in place while running is listed with what stems from the bootstrap.
- * @param loadedAt wall time in ms
- */
-export function configDumps(
-  bootstrap: Bootstrap,
-  loadedAt: number,
-  clusters: readonly Cluster[],
-  running: readonly RunningListener[],
-): Message[] {
-  const lastUpdated = timestampFromMs(Math.round(loadedAt));
-  const listeners = running.map(({ message }) => message);
-  const routes = listeners.flatMap(routeConfigsOf);
+/** What `/config_dump` shows. */
+export interface DumpedParts {
+  readonly bootstrap: Bootstrap;
+  /** Wall time in ms. */
+  readonly loadedAt: number;
+  readonly clusters: Pick<ClusterDirectory, 'clusters' | 'warming'>;
+  readonly listeners: Pick<ListenerManager, 'listeners' | 'warming' | 'draining' | 'failures'>;
+}
+
+/** The parts of `/config_dump`. What was put in place while the proxy ran is dynamic, also where it took the place of a static one. */
+export function configDumps({ bootstrap, loadedAt, clusters, listeners }: DumpedParts): Message[] {
+  const lastUpdated = timestamp(loadedAt);
   return [
     create(BootstrapConfigDumpSchema, { bootstrap, lastUpdated }),
-    create(ClustersConfigDumpSchema, {
-      staticClusters: clusters.map((cluster) => ({ cluster: anyPack(ClusterSchema, cluster), lastUpdated })),
-    }),
-    create(ListenersConfigDumpSchema, {
-      staticListeners: running.map(({ message, updatedAt }) => ({
-        listener: anyPack(ListenerSchema, message),
-        lastUpdated: timestampFromMs(Math.round(updatedAt)),
-      })),
-    }),
+    dumpClusters(clusters, loadedAt),
+    dumpListeners(listeners),
     // Scoped routes and secrets are not built: their parts are there, empty, as in an Envoy that has none.
     create(ScopedRoutesConfigDumpSchema, {}),
     create(RoutesConfigDumpSchema, {
-      staticRouteConfigs: routes.map((route) => ({
-        routeConfig: anyPack(RouteConfigurationSchema, route),
-        lastUpdated,
-      })),
+      staticRouteConfigs: listeners.listeners.flatMap(({ message, updatedAt }) =>
+        routeConfigsOf(message).map((route) => ({
+          routeConfig: anyPack(RouteConfigurationSchema, route),
+          lastUpdated: timestamp(updatedAt),
+        })),
+      ),
     }),
     create(SecretsConfigDumpSchema, {}),
   ];
+}
+
+function timestamp(wallTime: number): ReturnType<typeof timestampFromMs> {
+  return timestampFromMs(Math.round(wallTime));
+}
+
+function dumpClusters({ clusters, warming }: DumpedParts['clusters'], loadedAt: number): Message {
+  const state = ({ message, addedAt }: KnownCluster) => ({
+    cluster: anyPack(ClusterSchema, message),
+    lastUpdated: timestamp(addedAt ?? loadedAt),
+  });
+  return create(ClustersConfigDumpSchema, {
+    staticClusters: clusters.filter(({ addedAt }) => addedAt === undefined).map(state),
+    dynamicActiveClusters: clusters.filter(({ addedAt }) => addedAt !== undefined).map(state),
+    dynamicWarmingClusters: warming.map(state),
+  });
+}
+
+/** As in Envoy one entry holds every state of a name; of several versions that are draining it shows the last. */
+function dumpListeners({ listeners, warming, draining, failures }: DumpedParts['listeners']): Message {
+  const dynamic = new Map<string, ListenersConfigDump_DynamicListener>();
+  const entry = (name: string): ListenersConfigDump_DynamicListener => {
+    const found = dynamic.get(name) ?? create(ListenersConfigDump_DynamicListenerSchema, { name });
+    dynamic.set(name, found);
+    return found;
+  };
+  for (const one of listeners) if (one.dynamic) entry(one.name).activeState = listenerState(one);
+  if (warming !== undefined) entry(warming.name).warmingState = listenerState(warming);
+  for (const one of draining) entry(one.name).drainingState = listenerState(one);
+  for (const { name, message, details, at } of failures) {
+    entry(name).errorState = create(UpdateFailureStateSchema, {
+      failedConfiguration: anyPack(ListenerSchema, message),
+      details,
+      lastUpdateAttempt: timestamp(at),
+    });
+  }
+  return create(ListenersConfigDumpSchema, {
+    staticListeners: listeners
+      .filter((one) => !one.dynamic)
+      .map(({ message, updatedAt }) => ({
+        listener: anyPack(ListenerSchema, message),
+        lastUpdated: timestamp(updatedAt),
+      })),
+    dynamicListeners: [...dynamic.values()],
+  });
+}
+
+function listenerState({ message, updatedAt }: RunningListener): ListenersConfigDump_DynamicListenerState {
+  return create(ListenersConfigDump_DynamicListenerStateSchema, {
+    listener: anyPack(ListenerSchema, message),
+    lastUpdated: timestamp(updatedAt),
+  });
 }
 
 /** The hosts of every cluster as they are now. */

@@ -30,8 +30,10 @@ export class RunningProxy implements ServedProxy {
   private state: ServerState = ServerState.preInitializing;
   private healthCheckFailed = false;
   private closed: Promise<void> | undefined = undefined;
-  /** The end of `/drain_listeners?graceful`. */
-  private gracefulStop: Timer | undefined = undefined;
+  /** What `/drain_listeners?graceful` drains, once it has begun. */
+  private gracefully: 'none' | 'inbound' | 'all' = 'none';
+  /** The ends of such drains. */
+  private readonly gracefulStops: Timer[] = [];
 
   constructor(parts: Assembly, onQuit: (() => void) | undefined, hotRestart: HotRestart | undefined) {
     this.parts = parts;
@@ -106,11 +108,7 @@ export class RunningProxy implements ServedProxy {
   }
 
   async drain({ timeMs = DEFAULT_DRAIN_MS }: { readonly timeMs?: number } = {}): Promise<void> {
-    const { workers } = this.parts;
-    this.setState(ServerState.draining);
-    await this.stopListeners();
-    workers.startDrain({ timeMs: 0, closeIdle: true });
-    await this.untilIdle(timeMs);
+    await this.drainServer(0, timeMs);
   }
 
   close(): Promise<void> {
@@ -137,7 +135,8 @@ export class RunningProxy implements ServedProxy {
   }
 
   addOrUpdateCluster(cluster: Cluster): Promise<boolean> {
-    return this.parts.clusters.addOrUpdate(cluster, this.parts.sources);
+    const { clusters, sources, context } = this.parts;
+    return clusters.addOrUpdate(cluster, sources, context.clock.wallTime());
   }
 
   removeCluster(name: string): Promise<boolean> {
@@ -147,9 +146,15 @@ export class RunningProxy implements ServedProxy {
   private async openAdmin(): Promise<void> {
     const { bootstrap, logContext, log } = this.parts;
     const at = this.lastAdminAddress;
-    this.admin = await startAdmin({ bootstrap, state: this.adminState, context: logContext, at });
-    this.lastAdminAddress = this.admin?.address;
-    if (this.admin !== undefined) log.logger('main').info(`admin address: ${this.admin.address.text}`);
+    const admin = await startAdmin({ bootstrap, state: this.adminState, context: logContext, at });
+    if (admin === undefined) return;
+    if (this.closed !== undefined) {
+      await admin.close();
+      return;
+    }
+    this.admin = admin;
+    this.lastAdminAddress = admin.address;
+    log.logger('main').info(`admin address: ${admin.address.text}`);
   }
 
   private async closeAdmin(): Promise<void> {
@@ -160,21 +165,30 @@ export class RunningProxy implements ServedProxy {
 
   /** Another process has taken over: connections are given the drain time, and this one ends with the last of them. */
   private async handOver(): Promise<void> {
-    const { workers, flags, context } = this.parts;
+    const { flags, context } = this.parts;
     context.loggers.logger('main').info('another process has taken over: draining');
-    this.setState(ServerState.draining);
-    await this.stopListeners();
-    workers.startDrain({ timeMs: flags.drainTimeMs, closeIdle: true });
-    await this.untilIdle(Number.POSITIVE_INFINITY);
+    await this.drainServer(flags.drainTimeMs, Number.POSITIVE_INFINITY);
     this.onQuit();
   }
 
-  /** Resolves when the last connection has gone, the time is over, or the proxy was closed. */
-  private async untilIdle(timeMs: number): Promise<void> {
-    const { activeConnections, context } = this.parts;
-    const deadline = context.clock.now() + timeMs;
+  /**
+   * Stops accepting and asks connections to end. Resolves when the last one has gone, the time is over, or the proxy was closed.
+   * @param overMs over which they are asked
+   * @param boundMs how long they have
+   */
+  private async drainServer(overMs: number, boundMs: number): Promise<void> {
+    const { activeConnections, workers, context } = this.parts;
+    const { clock } = context;
+    const deadline = clock.now() + boundMs;
+    this.setState(ServerState.draining);
+    // A worker that does not answer keeps the others waiting for the bound, and not from their drain.
+    let stopped = false;
+    void this.stopListeners().then(() => {
+      stopped = true;
+    });
+    workers.startDrain({ timeMs: overMs, closeIdle: true });
     const over = (): boolean =>
-      activeConnections() === 0 || context.clock.now() >= deadline || this.closed !== undefined;
+      (stopped && activeConnections() === 0) || clock.now() >= deadline || this.closed !== undefined;
     if (over()) return;
     // A timer of Node's, which keeps the process; connections tell of their end by a count.
     await new Promise<void>((resolve) => {
@@ -191,10 +205,14 @@ export class RunningProxy implements ServedProxy {
   }
 
   private async closeNow(): Promise<void> {
-    const { logFiles } = this.parts;
+    const { logFiles, clusters, listeners } = this.parts;
     clearInterval(this.flushTimer);
-    this.gracefulStop?.disable();
+    for (const timer of this.gracefulStops) timer.disable();
+    // No change begins any more; one under way ends when workers have answered, or are gone.
+    clusters.close();
+    const settled = listeners.close();
     await dismantle(this.parts);
+    await settled;
     await this.closeAdmin();
     await this.hotRestart?.exiting();
     forgetOnExit(logFiles);
@@ -233,12 +251,13 @@ export class RunningProxy implements ServedProxy {
     return this.healthCheckFailed && this.state === ServerState.live ? ServerState.draining : this.state;
   }
 
-  /** Stops listeners that still accept, and counts them. */
+  /** Does not reject. */
   private async stopListeners(inboundOnly = false): Promise<void> {
-    const { listeners, serverStats } = this.parts;
-    const stopped = await listeners.stop(inboundOnly);
-    serverStats.listenerStopped.add(stopped);
-    serverStats.listenersActive.sub(stopped);
+    try {
+      await this.parts.listeners.stop(inboundOnly);
+    } catch (error) {
+      this.parts.log.logger('main').error(`listeners could not be stopped: ${String(error)}`);
+    }
   }
 
   private createAdminState(): ServerAdminState {
@@ -277,17 +296,22 @@ export class RunningProxy implements ServedProxy {
     this.parts.workers.setLogLevels();
   }
 
-  /** `/drain_listeners`: at once, or after connections were drained over the drain time. */
+  /**
+   * `/drain_listeners`: at once, or after connections were drained over the drain time, while new ones are still accepted. As in
+   * Envoy a graceful drain that has begun goes on as it is, whatever comes after it.
+   */
   private drainListeners(graceful: boolean, inboundOnly: boolean, skipExit: boolean): void {
     const { workers, flags, context } = this.parts;
     if (!graceful) {
       void this.stopListeners(inboundOnly);
       return;
     }
+    if (this.gracefully === 'all' || (inboundOnly && this.gracefully === 'inbound')) return;
+    this.gracefully = inboundOnly ? 'inbound' : 'all';
     workers.startDrain({ timeMs: flags.drainTimeMs, inboundOnly, closeIdle: true });
     if (skipExit) return;
-    this.gracefulStop?.disable();
-    this.gracefulStop = context.clock.timer(() => void this.stopListeners(inboundOnly));
-    this.gracefulStop.enable(flags.drainTimeMs);
+    const timer = context.clock.timer(() => void this.stopListeners(inboundOnly));
+    this.gracefulStops.push(timer);
+    timer.enable(flags.drainTimeMs);
   }
 }

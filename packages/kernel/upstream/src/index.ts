@@ -22,7 +22,7 @@ export {
   type ClusterSources,
   type ClusterSourcesOptions,
   createClusterSources,
-  type WarmCluster,
+  type WarmingCluster,
 } from './sources/cluster-sources.ts';
 export type { HostListMessage } from './sources/host-list-message.ts';
 export { HostListPublisher } from './sources/host-list-publisher.ts';

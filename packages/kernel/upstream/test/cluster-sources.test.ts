@@ -212,13 +212,14 @@ describe('createClusterSources', () => {
     expect(scripted.stopped).toEqual([]);
     scripted.of('a').onHosts(hostList('10.0.0.3:80'));
     scripted.of('b').onFailure('nobody there');
-    const warm = await changed;
-    expect(warm.hosts).toEqual(hostList('10.0.0.3:80'));
+    await Promise.all([changed.warmed, added.warmed]);
+    expect(changed.take()).toEqual(hostList('10.0.0.3:80'));
     expect(stats.nonZero('cluster.a.')).toMatchObject({ membership_total: 2 });
-    warm.activate();
+    changed.activate();
     expect(scripted.stopped).toEqual(['a']);
     expect(stats.nonZero('cluster.a.')).toMatchObject({ membership_total: 1 });
-    (await added).activate();
+    expect(added.take()).toBeUndefined();
+    added.activate();
     old.onHosts(hostList('10.0.0.9:80'));
     scripted.of('a').onHosts(hostList('10.0.0.4:80'));
     scripted.of('b').onHosts(hostList('10.0.0.5:80'));
@@ -240,24 +241,78 @@ describe('createClusterSources', () => {
     });
   });
 
-  it('tells of hosts found between warming and taking over, and drops a cluster that is not wanted', async () => {
+  it('tells of hosts found between warming and taking over', async () => {
     const { scripted, sink, create } = setUp();
     const sources = create();
     sources.start();
-    const first = sources.warmCluster(clusterMessage({ name: 'a' }));
+    const warming = sources.warmCluster(clusterMessage({ name: 'a' }));
     scripted.of('a').onHosts(hostList('10.0.0.1:80'));
-    const warm = await first;
+    await warming.warmed;
+    expect(warming.take()).toEqual(hostList('10.0.0.1:80'));
     scripted.of('a').onHosts(hostList('10.0.0.2:80'));
     expect(sink.lists).toEqual([]);
-    warm.activate();
+    warming.activate();
     expect(sink.lists).toEqual([['a', ['10.0.0.2:80']]]);
-    const second = sources.warmCluster(clusterMessage({ name: 'b' }));
-    scripted.of('b').onHosts(hostList('10.0.0.3:80'));
-    (await second).discard();
+  });
+
+  it('keeps what the old version finds from sinks that have been given the new one', async () => {
+    const { scripted, sink, create } = setUp({ name: 'a' });
+    const sources = create();
+    sources.start();
+    const old = scripted.of('a');
+    old.onHosts(hostList('10.0.0.1:80'));
+    const warming = sources.warmCluster(clusterMessage({ name: 'a', connect_timeout: '1s' }));
+    scripted.of('a').onHosts(hostList('10.0.0.2:80'));
+    await warming.warmed;
+    warming.take();
+    old.onHosts(hostList('10.0.0.9:80'));
+    warming.activate();
+    expect(sink.lists).toEqual([['a', ['10.0.0.1:80']]]);
+    scripted.of('a').onHosts(hostList('10.0.0.3:80'));
+    expect(sink.lists.slice(1)).toEqual([['a', ['10.0.0.3:80']]]);
+  });
+
+  it('passes it on after all when the new version is not wanted', async () => {
+    const { scripted, sink, create } = setUp({ name: 'a' });
+    const sources = create();
+    sources.start();
+    const old = scripted.of('a');
+    old.onHosts(hostList('10.0.0.1:80'));
+    for (const found of ['10.0.0.9:80', undefined]) {
+      const warming = sources.warmCluster(clusterMessage({ name: 'a', connect_timeout: '1s' }));
+      scripted.of('a').onHosts(hostList('10.0.0.2:80'));
+      await warming.warmed;
+      warming.take();
+      if (found !== undefined) old.onHosts(hostList(found));
+      warming.discard();
+      warming.discard();
+    }
+    expect(scripted.stopped).toEqual(['a', 'a']);
+    old.onHosts(hostList('10.0.0.4:80'));
+    expect(sink.lists).toEqual([
+      ['a', ['10.0.0.1:80']],
+      ['a', ['10.0.0.9:80']],
+      ['a', ['10.0.0.4:80']],
+    ]);
+  });
+
+  it('leaves nobody waiting for a cluster that is not wanted any more', async () => {
+    const { scripted, stats, create } = setUp();
+    const sources = create();
+    sources.start();
+    const dropped = sources.warmCluster(clusterMessage({ name: 'b' }));
+    const warming = () =>
+      ['cluster.b.warming_state', 'cluster_manager.warming_clusters'].map((name) => stats.value(name));
+    expect(warming()).toEqual([1, 1]);
+    dropped.discard();
+    await dropped.warmed;
     expect(scripted.stopped).toEqual(['b']);
-    const third = sources.warmCluster(clusterMessage({ name: 'c' }));
+    expect(warming()).toEqual([0, 0]);
+    const late = sources.warmCluster(clusterMessage({ name: 'c' }));
     sources.stop();
-    expect((await third).hosts).toBeUndefined();
+    await late.warmed;
+    expect([late.take(), scripted.stopped]).toEqual([undefined, ['b', 'c']]);
+    expect(() => sources.warmCluster(clusterMessage({ name: 'd' }))).toThrow('discovery has ended');
   });
 
   it('publishes nothing after stop, and leaves nobody waiting', async () => {

@@ -13,6 +13,7 @@ import {
 import {
   type AcceptHandler,
   type AcceptOptions,
+  type HandOverOptions,
   type NetworkContext,
   type SocketConnection,
   TcpListener,
@@ -21,7 +22,7 @@ import { type CompiledChain, type InfoSource, NetworkFilterChain } from './filte
 import { dup } from '@dragoman/posix';
 import type { ConnectionCount } from '../worker/connection-count.ts';
 import type { SocketOrder } from '../worker/orders.ts';
-import type { BindTarget } from './addresses.ts';
+import { type BindTarget, keptTargets } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { createListenerStats, type ListenerStats } from './listener-stats.ts';
 
@@ -50,8 +51,8 @@ export class ActiveListener implements AcceptHandler {
   /** By address; several for one address when this worker accepts on several sockets. */
   private sockets: TcpListener[][] = [];
   private readonly connections = new Set<AcceptedConnection>();
-  /** From {@link listen} to {@link stopAccepting}. */
-  accepting = false;
+  /** Sockets come and go one after the other: one that is being bound is not forgotten. */
+  private turn: Promise<unknown> = Promise.resolve();
   /** Somebody waits for the last connection to be gone. */
   private emptied: PromiseWithResolvers<void> | undefined = undefined;
 
@@ -80,39 +81,45 @@ export class ActiveListener implements AcceptHandler {
   }
 
   /**
-   * Accepts on what main has ordered for each address. Rejects with Node's error, which names the address; nothing stays
-   * bound then.
+   * Accepts on what main has ordered for each address, besides what it accepts on already. Rejects with Node's error, which names the
+   * address; nothing stays bound then.
    */
-  async listen(orders: readonly (readonly SocketOrder[])[]): Promise<void> {
-    this.accepting = true;
-    if (!this.compiled.bindToPort) return;
-    try {
-      for (const [i, target] of this.compiled.targets.entries()) {
-        const sockets: TcpListener[] = [];
-        this.sockets.push(sockets);
-        for (const order of orders[i] ?? []) sockets.push(await this.bind(target, order));
+  listen(orders: readonly (readonly SocketOrder[])[]): Promise<void> {
+    return this.inTurn(async () => {
+      if (!this.compiled.bindToPort) return;
+      try {
+        for (const [i, target] of this.compiled.targets.entries()) {
+          for (const order of orders[i] ?? []) this.socketsOf(i).push(await this.bind(target, order));
+        }
+      } catch (error) {
+        await this.closeSockets();
+        throw error;
       }
-    } catch (error) {
-      await this.stopAccepting();
-      throw error;
-    }
+    });
   }
 
-  /** Accepts on the sockets of `previous`, an older version of this listener, from now on; that one stops. */
-  takeOver(previous: ActiveListener): void {
-    this.accepting = previous.accepting;
-    this.sockets = previous.sockets;
-    previous.accepting = false;
-    previous.sockets = [];
-    for (const socket of this.sockets.flat()) socket.handOver(this.acceptOptions, this);
+  /**
+   * Accepts on the sockets that `previous`, an older version of this listener, has for the same addresses, from now on; that one keeps the
+   * others.
+   */
+  takeOver(previous: ActiveListener): Promise<void> {
+    return this.inTurn(() =>
+      previous.inTurn(async () => {
+        const { addresses, compiled } = previous;
+        keptTargets(this.compiled.targets, { targets: compiled.targets, addresses }).forEach((from, i) => {
+          if (from === undefined) return;
+          const sockets = previous.sockets[from] ?? [];
+          previous.sockets[from] = [];
+          this.socketsOf(i).push(...sockets);
+          for (const socket of sockets) socket.handOver(this.handOverOptions(i), this);
+        });
+      }),
+    );
   }
 
   /** Open connections go on. */
-  async stopAccepting(): Promise<void> {
-    this.accepting = false;
-    const sockets = this.sockets.flat();
-    this.sockets = [];
-    await Promise.all(sockets.map((socket) => socket.close()));
+  stopAccepting(): Promise<void> {
+    return this.inTurn(() => this.closeSockets());
   }
 
   /** Leaves its sockets to whoever takes this thread's place; see {@link TcpListener.abandon}. */
@@ -133,6 +140,24 @@ export class ActiveListener implements AcceptHandler {
     return this.emptied.promise;
   }
 
+  private async closeSockets(): Promise<void> {
+    const sockets = this.sockets.flat();
+    this.sockets = [];
+    await Promise.all(sockets.map((socket) => socket.close()));
+  }
+
+  private socketsOf(target: number): TcpListener[] {
+    const sockets = this.sockets[target] ?? [];
+    this.sockets[target] = sockets;
+    return sockets;
+  }
+
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const result = this.turn.then(change);
+    this.turn = result.catch(() => {});
+    return result;
+  }
+
   private bind(target: BindTarget, order: SocketOrder): Promise<TcpListener> {
     return TcpListener.listen(
       {
@@ -148,6 +173,11 @@ export class ActiveListener implements AcceptHandler {
       this.network,
       this,
     );
+  }
+
+  private handOverOptions(target: number): HandOverOptions {
+    const { backlog, targets } = this.compiled;
+    return { ...this.acceptOptions, backlog, mode: targets[target]?.mode };
   }
 
   private get acceptOptions(): AcceptOptions {

@@ -55,3 +55,32 @@ function readSocketAddress(message: SocketAddress): BindTarget {
     );
   }
 }
+
+/** Where a listener is bound, or was. */
+export interface BoundTargets {
+  readonly targets: readonly BindTarget[];
+  /** Of each target, its port resolved. */
+  readonly addresses: readonly Address[];
+}
+
+/**
+ * The addresses that a new version of a listener has in common with the old one, whose sockets it keeps. Main and workers each find out for
+ * themselves, and the same.
+ *
+ * @returns for each new target the old one's index; undefined: it is new
+ */
+export function keptTargets(
+  targets: readonly BindTarget[],
+  old: BoundTargets,
+): readonly (number | undefined)[] {
+  const taken = new Set<number>();
+  return targets.map(({ address }) => {
+    const index = old.targets.findIndex(
+      (target, i) =>
+        !taken.has(i) && (target.address.equals(address) || old.addresses[i]?.equals(address) === true),
+    );
+    if (index < 0) return undefined;
+    taken.add(index);
+    return index;
+  });
+}

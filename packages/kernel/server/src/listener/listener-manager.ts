@@ -12,9 +12,13 @@ import type { ServerStats } from '../server-stats.ts';
 import type { BindOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import type { Workers } from '../workers/workers.ts';
-import { type BindTarget, readBindTarget } from './addresses.ts';
+import { type BindTarget, keptTargets } from './addresses.ts';
 import { bindFailure } from './bind-failure.ts';
-import type { AcquiredSockets, ListenSockets } from './listen-sockets.ts';
+import { checkAddresses, checkUpdate } from './listener-checks.ts';
+import type { ListenSockets } from './listen-sockets.ts';
+import { ManagedListener, type RunningListener } from './managed-listener.ts';
+
+export type { RunningListener } from './managed-listener.ts';
 
 export interface ListenerManagerOptions {
   readonly workers: Workers;
@@ -29,103 +33,62 @@ export interface ListenerManagerOptions {
   readonly drainTimeMs: number;
 }
 
-/** A listener that is running, on main. */
-export interface RunningListener {
+/** A change that failed. */
+export interface ListenerFailure {
   readonly name: string;
   readonly message: Listener;
-  /** Ports resolved. The first is the main one. */
-  readonly addresses: readonly Address[];
-  /** Wall time in ms when it was put in place. */
-  readonly updatedAt: number;
-}
-
-class Managed implements RunningListener {
-  readonly order: ListenerOrder;
-  readonly targets: readonly BindTarget[];
-  readonly updatedAt: number;
-  addresses: readonly Address[];
-  sockets: readonly AcquiredSockets[] = [];
-  accepting = false;
-
-  constructor(order: ListenerOrder, updatedAt: number) {
-    this.order = order;
-    this.targets = readTargets(order.message);
-    this.updatedAt = updatedAt;
-    this.addresses = this.targets.map(({ address }) => address);
-  }
-
-  get name(): string {
-    return this.order.name;
-  }
-
-  get message(): Listener {
-    return this.order.message;
-  }
-
-  get inbound(): boolean {
-    return this.message.trafficDirection === TrafficDirection.INBOUND;
-  }
-
-  get binds(): boolean {
-    return this.message.bindToPort ?? true;
-  }
-
-  get reusePort(): boolean {
-    return this.message.enableReusePort ?? true;
-  }
-
-  /** Accepts at the same places in the same way, so that sockets can go from one to the other. */
-  sameSockets(other: Managed): boolean {
-    return (
-      this.binds === other.binds &&
-      this.reusePort === other.reusePort &&
-      this.message.tcpBacklogSize === other.message.tcpBacklogSize &&
-      this.targets.length === other.targets.length &&
-      this.targets.every(({ address, ipv6Only, mode }, i) => {
-        const target = other.targets[i] as BindTarget;
-        return address.equals(target.address) && ipv6Only === target.ipv6Only && mode === target.mode;
-      })
-    );
-  }
-
-  bindOrder(workerIndex: number, takeOver?: number): BindOrder {
-    const { id } = this.order;
-    return { id, sockets: this.sockets.map((socket) => socket.orders(workerIndex)), takeOver };
-  }
-
-  release(): void {
-    for (const socket of this.sockets) socket.release();
-    this.sockets = [];
-    this.accepting = false;
-  }
+  readonly details: string;
+  /** Wall time in ms. */
+  readonly at: number;
 }
 
 /** The listeners of a proxy, on main: where their sockets come from, and what each worker is told of them. */
 export class ListenerManager {
   private readonly options: ListenerManagerOptions;
-  private running: Managed[];
-  private readonly draining = new Map<Managed, Timer>();
+  private running: readonly ManagedListener[];
+  /** The one that is being put in place. */
+  private pending: ManagedListener | undefined = undefined;
+  private readonly timers = new Map<ManagedListener, Timer>();
+  private readonly failed = new Map<string, ListenerFailure>();
   private lastId = 0;
+  private stopped: 'none' | 'inbound' | 'all' = 'none';
+  private closed = false;
   /** Changes come one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
 
   /** @param listeners of the bootstrap; what is wrong with them is found by the workers that compile them */
   constructor(listeners: readonly Listener[], options: ListenerManagerOptions) {
     this.options = options;
-    this.running = listeners.map((message, i) => this.manage(message, `static_resources.listeners[${i}]`));
+    this.running = listeners.map((message, i) =>
+      this.manage(message, `static_resources.listeners[${i}]`, false),
+    );
   }
 
   get listeners(): readonly RunningListener[] {
     return this.running;
   }
 
-  /** For workers that begin. */
+  get warming(): RunningListener | undefined {
+    return this.pending;
+  }
+
+  /** Replaced or removed, and not over yet. */
+  get draining(): readonly RunningListener[] {
+    return [...this.timers.keys()];
+  }
+
+  /** The last change of each name, where it failed. */
+  get failures(): Iterable<ListenerFailure> {
+    return this.failed.values();
+  }
+
+  /** For workers that begin. What is ordered here has been put in place before, so that none of them misses it. */
   get orders(): readonly ListenerOrder[] {
-    return this.running.map(({ order }) => order);
+    return this.present.map(({ order }) => order);
   }
 
   bindOrders(workerIndex: number): readonly BindOrder[] {
-    return this.running
+    return this.present
       .filter(({ accepting }) => accepting)
       .map((listener) => listener.bindOrder(workerIndex));
   }
@@ -133,27 +96,27 @@ export class ListenerManager {
   /**
    * Binds all of them. Rejects with ConfigError that says which addresses could not be had, and why; nothing is bound then.
    */
-  async listen(): Promise<void> {
-    const { stats, logger } = this.options;
-    try {
+  listen(): Promise<void> {
+    return this.inTurn(async () => {
+      this.throwIfClosed();
+      const { stats, logger, workers } = this.options;
+      checkAddresses(this.running);
       await this.bind(this.running);
-    } catch (error) {
-      stats.listenerCreateFailure.inc();
-      throw error;
-    }
-    for (const listener of this.running) {
-      stats.listenerAdded.inc();
-      stats.listenerCreateSuccess.inc();
-      stats.listenersActive.inc();
-      logger.info(`listener '${listener.name}' serves on ${textOf(listener)}`);
-    }
+      for (const listener of this.running) {
+        stats.listenerAdded.inc();
+        stats.listenerCreateSuccess.add(workers.count);
+        logger.info(`listener '${listener.name}' serves on ${textOf(listener)}`);
+      }
+      this.showActive();
+    });
   }
 
   /**
-   * Adds a listener, or puts it in place of one of the same name: that one's connections are drained and, after the drain time, closed. At the same
-   * addresses it takes over the sockets, so that no connection is refused.
+   * Adds a listener, or puts it in place of one of the same name: that one's connections are drained and, after the drain time, closed. At
+   * addresses that both have it takes over the sockets, so that no connection is refused.
    *
-   * @returns false when it is the same already. Rejects with ConfigError; the old one goes on then
+   * @returns false when it is the same already, or listeners of its direction were stopped for good. Rejects with ConfigError; the old
+   * one goes on then
    */
   addOrUpdate(message: Listener): Promise<boolean> {
     return this.inTurn(() => this.addOrUpdateNow(message));
@@ -162,15 +125,15 @@ export class ListenerManager {
   /** Stops a listener, drains its connections and closes them after the drain time. @returns whether there was one */
   remove(name: string): Promise<boolean> {
     return this.inTurn(async () => {
+      this.throwIfClosed();
+      this.failed.delete(name);
       const listener = this.running.find((one) => one.name === name);
       if (listener === undefined) return false;
+      const { stats, logger } = this.options;
       this.running = this.running.filter((one) => one !== listener);
-      const { workers, stats, logger } = this.options;
-      const wasAccepting = listener.accepting;
-      await workers.stopAccepting([listener.order.id]);
-      listener.release();
       stats.listenerRemoved.inc();
-      if (wasAccepting) stats.listenersActive.dec();
+      this.showActive();
+      await this.stopAccepting([listener]);
       this.drain(listener);
       logger.info(`listener '${name}' was removed`);
       return true;
@@ -178,134 +141,215 @@ export class ListenerManager {
   }
 
   /**
-   * Stops accepting. @param inboundOnly only listeners whose `traffic_direction` is INBOUND
-   * @returns how many accepted until now
+   * Stops accepting, for good: what comes later is not put in place. A change that has begun is stopped when it is done.
+   *
+   * @param inboundOnly only listeners whose `traffic_direction` is INBOUND
    */
-  async stop(inboundOnly = false): Promise<number> {
-    const chosen = this.running.filter(({ accepting, inbound }) => accepting && (!inboundOnly || inbound));
-    if (chosen.length === 0) return 0;
-    for (const listener of chosen) listener.accepting = false;
-    await this.options.workers.stopAccepting(chosen.map(({ order }) => order.id));
-    for (const listener of chosen) listener.release();
-    return chosen.length;
+  stop(inboundOnly = false): Promise<void> {
+    if (this.stopped !== 'all') this.stopped = inboundOnly ? 'inbound' : 'all';
+    return this.inTurn(async () => {
+      if (this.closed) return;
+      const chosen = this.running.filter(({ accepting, inbound }) => accepting && (!inboundOnly || inbound));
+      await this.stopAccepting(chosen);
+      this.options.stats.listenerStopped.add(chosen.length);
+    });
   }
 
-  close(): void {
-    for (const timer of this.draining.values()) timer.disable();
-    this.draining.clear();
-    for (const listener of this.running) listener.release();
+  /** Gives up the sockets; a change under way fails. Resolves when that is done: workers that do not answer have to be closed meanwhile. */
+  close(): Promise<void> {
+    this.closed = true;
+    for (const timer of this.timers.values()) timer.disable();
+    this.timers.clear();
+    return this.turn.then(() => {
+      for (const listener of this.running) listener.release();
+    });
+  }
+
+  private get present(): readonly ManagedListener[] {
+    return this.pending === undefined ? this.running : [...this.running, this.pending];
   }
 
   private async addOrUpdateNow(message: Listener): Promise<boolean> {
+    this.throwIfClosed();
     const { workers, stats, logger } = this.options;
+    if (this.isStopped(message)) {
+      logger.debug(`listener '${message.name}' is not put in place: listeners were stopped`);
+      return false;
+    }
     const before = message.name === '' ? undefined : this.running.find(({ name }) => name === message.name);
-    if (before !== undefined && equals(ListenerSchema, before.message, message)) return false;
-    const listener = this.manage(message, '');
-    stats.listenersWarming.inc();
+    if (before !== undefined && equals(ListenerSchema, before.message, message)) {
+      this.failed.delete(before.name);
+      return false;
+    }
+    const listener = this.manage(message, '', true);
+    const kept = this.keptSockets(listener, before);
+    this.pending = listener;
+    stats.listenersWarming.set(1);
     try {
+      checkAddresses([listener, ...this.running.filter((one) => one !== before)]);
+      if (before !== undefined) checkUpdate(listener, before, kept);
       await workers.prepareListener(listener.order);
-      if (before?.accepting === true && before.sameSockets(listener)) {
-        listener.sockets = before.sockets;
-        listener.addresses = before.addresses;
-        await workers.listen((index) => [listener.bindOrder(index, before.order.id)]);
-        before.sockets = [];
-        listener.accepting = true;
-      } else {
-        // First the old ones: a socket that another one of this listener holds cannot be had twice.
-        if (before !== undefined) await workers.stopAccepting([before.order.id]);
-        await this.bind([listener], before);
-        before?.release();
-      }
+      // What both have is the old one's until nothing can go wrong any more.
+      await this.bind([listener], kept);
     } catch (error) {
-      stats.listenerCreateFailure.inc();
-      await workers.removeListener(listener.order.id);
+      this.noteFailure(listener, error);
       throw error;
     } finally {
-      stats.listenersWarming.dec();
+      this.pending = undefined;
+      stats.listenersWarming.set(0);
+      if (!listener.accepting) await this.forget(listener);
     }
-    stats.listenerCreateSuccess.inc();
+    this.failed.delete(listener.name);
+    stats.listenerCreateSuccess.add(workers.count);
     if (before === undefined) {
       this.running = [...this.running, listener];
       stats.listenerAdded.inc();
-      stats.listenersActive.inc();
     } else {
-      this.running = this.running.map((one) => (one === before ? listener : one));
+      await this.replace(before, listener, kept);
       stats.listenerModified.inc();
-      this.drain(before);
     }
+    this.showActive();
     logger.info(`listener '${listener.name}' serves on ${textOf(listener)}`);
     return true;
   }
 
-  /** @param before stopped for `listeners`; it accepts again when they cannot be bound */
-  private async bind(listeners: readonly Managed[], before?: Managed): Promise<void> {
+  private async replace(
+    before: ManagedListener,
+    listener: ManagedListener,
+    kept: readonly (number | undefined)[],
+  ): Promise<void> {
+    const { workers } = this.options;
+    this.running = this.running.map((one) => (one === before ? listener : one));
+    listener.takeSockets(before, kept);
+    if (kept.some((from) => from !== undefined))
+      await workers.listen((index) => [listener.bindOrder(index, before.order.id)]);
+    await this.stopAccepting([before]);
+    this.drain(before);
+  }
+
+  /** Which of its addresses `listener` has from the version before, by the index that they have there. */
+  private keptSockets(
+    listener: ManagedListener,
+    before: ManagedListener | undefined,
+  ): readonly (number | undefined)[] {
+    if (before === undefined || !before.accepting || !before.binds || !listener.binds) return [];
+    return keptTargets(listener.targets, before);
+  }
+
+  /** Binds what is not `kept`. */
+  private async bind(
+    listeners: readonly ManagedListener[],
+    kept: readonly (number | undefined)[] = [],
+  ): Promise<void> {
+    const { workers, stats } = this.options;
     try {
-      await this.acquire(listeners);
-      const bound = await this.options.workers.listen((index) =>
-        listeners.map((listener) => listener.bindOrder(index)),
-      );
+      await this.acquire(listeners, kept);
+      this.throwIfClosed();
+      for (const listener of listeners) listener.accepting = true;
+      const bound = await workers.listen((index) => listeners.map((listener) => listener.bindOrder(index)));
+      this.throwIfClosed();
       listeners.forEach((listener, i) => {
-        listener.accepting = true;
         listener.addresses = addressesOf(listener, bound[i] ?? []);
       });
     } catch (error) {
-      await this.options.workers.stopAccepting(listeners.map(({ order }) => order.id));
-      for (const listener of listeners) listener.release();
-      if (before?.accepting === true)
-        await this.options.workers.listen((index) => [before.bindOrder(index)]).catch(() => {});
+      if (error instanceof ConfigError) stats.listenerCreateFailure.inc();
+      await this.stopAccepting(listeners);
       throw error;
     }
   }
 
-  private async acquire(listeners: readonly Managed[]): Promise<void> {
+  private async acquire(
+    listeners: readonly ManagedListener[],
+    kept: readonly (number | undefined)[],
+  ): Promise<void> {
+    const { workers, sockets } = this.options;
     const problems = new ProblemCollector();
     await Promise.all(
-      listeners.map(async (listener) => {
-        if (!listener.binds) return;
-        const results = await Promise.allSettled(
-          listener.targets.map((target, i) =>
-            this.options.sockets.acquire({
-              key: socketKey(listener, target, i),
-              target,
-              reusePort: listener.reusePort,
-              workers: this.options.workers.count,
-            }),
-          ),
-        );
-        listener.sockets = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-        results.forEach((result, i) => {
-          if (result.status === 'fulfilled') return;
-          const text = bindFailure([listener.targets[i] as BindTarget], result.reason);
-          problems.add(listener.order.path === '' ? 'address' : `${listener.order.path}.address`, text);
+      listeners.flatMap((listener) => {
+        if (!listener.binds) return [];
+        const { reusePort } = listener;
+        return listener.targets.map(async (target, i) => {
+          if (kept[i] !== undefined) return;
+          const key = socketKey(listener, target, i);
+          try {
+            const request = { key, target, reusePort, workers: workers.count };
+            listener.sockets[i] = await sockets.acquire(request);
+          } catch (error) {
+            problems.add(listener.targetPath(i), bindFailure([target], error));
+          }
         });
       }),
     );
     problems.throwIfAny();
   }
 
+  /** Nobody accepts for them any more, and their sockets are given up. */
+  private async stopAccepting(listeners: readonly ManagedListener[]): Promise<void> {
+    if (listeners.length === 0) return;
+    for (const listener of listeners) listener.accepting = false;
+    try {
+      await this.options.workers.stopAccepting(listeners.map(({ order }) => order.id));
+    } finally {
+      for (const listener of listeners) listener.release();
+    }
+  }
+
   /** Its connections have the drain time to end by themselves. */
-  private drain(listener: Managed): void {
+  private drain(listener: ManagedListener): void {
+    if (this.closed) return;
     const { workers, clock, stats, drainTimeMs } = this.options;
-    const { id } = listener.order;
-    workers.drainListener(id, drainTimeMs);
-    stats.listenersDraining.inc();
-    const timer = clock.timer(() => {
-      this.draining.delete(listener);
-      stats.listenersDraining.dec();
-      workers.removeListener(id).catch((error: unknown) => {
-        this.options.logger.error(`listener '${listener.name}' could not be ended: ${String(error)}`);
-      });
-    });
-    this.draining.set(listener, timer);
+    workers.drainListener(listener.order.id, drainTimeMs);
+    const timer = clock.timer(() => void this.endDrain(listener));
+    this.timers.set(listener, timer);
+    stats.listenersDraining.set(this.timers.size);
     timer.enable(drainTimeMs);
   }
 
-  private manage(message: Listener, path: string): Managed {
+  private async endDrain(listener: ManagedListener): Promise<void> {
+    await this.forget(listener);
+    if (this.closed) return;
+    this.timers.delete(listener);
+    this.options.stats.listenersDraining.set(this.timers.size);
+  }
+
+  /** Workers end what is left of a listener. */
+  private async forget({ name, order }: ManagedListener): Promise<void> {
+    try {
+      await this.options.workers.removeListener(order.id);
+    } catch (error) {
+      this.options.logger.error(`listener '${name}' could not be ended: ${String(error)}`);
+    }
+  }
+
+  private noteFailure({ name, message }: ManagedListener, error: unknown): void {
+    // Nobody could ask for it, or correct it.
+    if (message.name === '') return;
+    const details = error instanceof Error ? error.message : String(error);
+    this.failed.set(name, { name, message, details, at: this.options.clock.wallTime() });
+  }
+
+  /** As Envoy counts: one that was stopped is still there. */
+  private showActive(): void {
+    this.options.stats.listenersActive.set(this.running.length);
+  }
+
+  private isStopped({ trafficDirection }: Listener): boolean {
+    return (
+      this.stopped === 'all' || (this.stopped === 'inbound' && trafficDirection === TrafficDirection.INBOUND)
+    );
+  }
+
+  private throwIfClosed(): void {
+    if (this.closed) throw new Error('the proxy was closed');
+  }
+
+  private manage(message: Listener, path: string, dynamic: boolean): ManagedListener {
     const { ledger, random, clock } = this.options;
     // Envoy names a listener without a name likewise: it stands in /listeners and in runtime keys.
     const name = message.name === '' ? random.uuid() : message.name;
     const connections = ledger?.listenerConnections();
-    return new Managed({ id: ++this.lastId, name, message, path, connections }, clock.wallTime());
+    const order = { id: ++this.lastId, name, message, path, connections };
+    return new ManagedListener(order, clock.wallTime(), dynamic);
   }
 
   private inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -315,31 +359,18 @@ export class ListenerManager {
   }
 }
 
-/** As far as they can be read: a worker says what is wrong with the others. */
-function readTargets(message: Listener): BindTarget[] {
-  return [message.address, ...message.additionalAddresses.map(({ address }) => address)].flatMap(
-    (address) => {
-      try {
-        return [readBindTarget(address)];
-      } catch (error) {
-        if (error instanceof ConfigError) return [];
-        throw error;
-      }
-    },
-  );
-}
-
 /** What a worker has bound goes before what main knew: it knows the port that the kernel chose. */
-function addressesOf({ sockets, targets }: Managed, bound: readonly string[]): Address[] {
+function addressesOf({ sockets, targets }: ManagedListener, bound: readonly string[]): Address[] {
   return targets.map(({ address }, i) => {
-    const known = sockets[i] === undefined ? address : (Address.parse(sockets[i].address) ?? address);
+    const acquired = sockets[i];
+    const known = acquired === undefined ? address : (Address.parse(acquired.address) ?? address);
     const told = bound[i] === undefined ? undefined : Address.parse(bound[i]);
     return known.port === 0 && told !== undefined ? told : known;
   });
 }
 
 /** A fixed port is the same socket whatever the listener is called; port 0 is this listener's own. */
-function socketKey({ message, order }: Managed, { address }: BindTarget, index: number): string {
+function socketKey({ message, order }: ManagedListener, { address }: BindTarget, index: number): string {
   return address.family === 'pipe' || address.port !== 0
     ? address.text
     : `${address.text} of ${message.name || order.path || order.name} (${index})`;

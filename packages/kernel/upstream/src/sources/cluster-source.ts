@@ -90,6 +90,7 @@ export class ClusterSource {
   }
 
   stop(): void {
+    if (this.active && !this.isWarm) this.warmingState.set(0);
     this.active = false;
     this.discovery.stop();
     this.ownResolver?.close();

@@ -25,13 +25,18 @@ export interface ClusterSourcesOptions {
   readonly path?: string;
 }
 
-/** A cluster whose hosts are known, before anybody uses it. */
-export interface WarmCluster {
-  /** Undefined: there were none to be had. */
-  readonly hosts: HostListUpdate | undefined;
-  /** Takes the place of the one of its name: sinks hear of its hosts from now on, and of those found since {@link hosts}. */
+/** A cluster that nobody uses yet: new, or a new version of one that goes on meanwhile. */
+export interface WarmingCluster {
+  /** Settles with the first answer or failure, or when it is not wanted any more. Never rejects. */
+  readonly warmed: Promise<void>;
+  /**
+   * Its hosts by now, for workers to begin with; undefined: there were none to be had. From now on sinks hear nothing of the
+   * version before: {@link activate} or {@link discard} has to follow.
+   */
+  take(): HostListUpdate | undefined;
+  /** Takes the place of the one of its name: sinks hear of its hosts from now on, and of those found since {@link take}. */
   activate(): void;
-  /** It is not wanted any more. */
+  /** It is not wanted any more. The version before goes on; what it found meanwhile is passed on. */
   discard(): void;
 }
 
@@ -47,10 +52,10 @@ export interface ClusterSources {
   /** A further sink (a new worker): it gets what is known at once. The returned function takes it out. */
   addSink(sink: ClusterSink): () => void;
   /**
-   * Begins to look for the hosts of a cluster that is new, or a new version, while the old one goes on. Resolves with the first
-   * answer or failure. Rejects with ConfigError, with paths relative to the cluster.
+   * Begins to look for the hosts of a cluster that is new, or a new version, while the old one goes on.
+   * @throws ConfigError with paths relative to the cluster; Error after {@link stop}
    */
-  warmCluster(cluster: Cluster): Promise<WarmCluster>;
+  warmCluster(cluster: Cluster): WarmingCluster;
   /** @returns whether there was one */
   removeCluster(clusterName: string): boolean;
   /** Ends discovery; nothing is published any more. */
@@ -100,8 +105,11 @@ class Sources implements ClusterSources {
   private readonly byName = new Map<string, ClusterSource>();
   /** New ones and new versions whose hosts are not known yet, with what ends the wait for each. */
   private readonly warming = new Map<ClusterSource, () => void>();
+  /** Names whose new version is being put in place: the old one's lists would be taken for the new one's. */
+  private readonly held = new Map<string, HostListUpdate | undefined>();
   private resolveWarmed!: () => void;
   private started = false;
+  private stopped = false;
 
   constructor(options: ClusterSourcesOptions) {
     this.registry = options.registry;
@@ -133,36 +141,55 @@ class Sources implements ClusterSources {
     this.refresh();
   }
 
-  async warmCluster(message: Cluster): Promise<WarmCluster> {
+  warmCluster(message: Cluster): WarmingCluster {
+    if (this.stopped) throw new Error('discovery has ended');
+    const { name } = message;
     const source = new ClusterSource(message, this.registry, this.context);
     const warm = Promise.withResolvers<void>();
+    let taken: HostListUpdate | undefined;
     let active = false;
     this.warming.set(source, warm.resolve);
     this.refresh();
     source.start(
       {
         onHosts: (update) => {
-          if (active) this.publish(message.name, update);
+          if (active) this.publishUnlessHeld(name, update);
         },
         onWarm: () => warm.resolve(),
       },
       false,
     );
-    await warm.promise;
-    this.warming.delete(source);
-    const { last: hosts } = source;
     return {
-      hosts,
+      warmed: warm.promise,
+      take: () => {
+        this.held.set(name, this.byName.get(name)?.last);
+        taken = source.last;
+        return taken;
+      },
       activate: () => {
+        if (!this.warming.delete(source)) return;
         active = true;
-        this.put(message.name, source);
-        if (source.last !== undefined && source.last !== hosts) this.publish(message.name, source.last);
+        this.held.delete(name);
+        this.put(name, source);
+        if (source.last !== undefined && source.last !== taken) this.publish(name, source.last);
       },
       discard: () => {
+        if (!this.warming.delete(source)) return;
         source.stop();
+        warm.resolve();
+        this.release(name);
         this.refresh();
       },
     };
+  }
+
+  /** The old version goes on. */
+  private release(name: string): void {
+    if (!this.held.has(name)) return;
+    const known = this.held.get(name);
+    this.held.delete(name);
+    const last = this.byName.get(name)?.last;
+    if (last !== undefined && last !== known) this.publish(name, last);
   }
 
   private put(name: string, source: ClusterSource): void {
@@ -185,6 +212,7 @@ class Sources implements ClusterSources {
   }
 
   stop(): void {
+    this.stopped = true;
     for (const source of this.byName.values()) source.stop();
     this.byName.clear();
     for (const [source, resolve] of this.warming) {
@@ -200,7 +228,7 @@ class Sources implements ClusterSources {
   private begin(source: ClusterSource): void {
     const { name } = source.message;
     source.start({
-      onHosts: (update) => this.publish(name, update),
+      onHosts: (update) => this.publishUnlessHeld(name, update),
       onWarm: () => this.refresh(),
     });
   }
@@ -208,6 +236,10 @@ class Sources implements ClusterSources {
   private publish(name: string, update: HostListUpdate): void {
     this.stats.updated.inc();
     for (const sink of this.sinks) sink.updateHosts(name, update);
+  }
+
+  private publishUnlessHeld(name: string, update: HostListUpdate): void {
+    if (!this.held.has(name)) this.publish(name, update);
   }
 
   /** Gauges, and the end of warming. */

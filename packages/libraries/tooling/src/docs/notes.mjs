@@ -11,8 +11,6 @@ export const WITHOUT_EFFECT = {
     'without active health checks a host that is gone is always removed at once',
   'FilterChain.metadata': 'kept in `/config_dump`; nothing reads it yet',
   'FilterChain.transport_socket_connect_timeout': 'a plaintext connection has no handshake to wait for',
-  'Listener.drain_type':
-    'listeners are not replaced while the proxy runs; `/healthcheck/fail` drains all of them',
   'Listener.metadata': 'kept in `/config_dump`; nothing reads it yet',
   'Route.decorator': '`operation` names spans, and there is no tracing; `propagate` is refused',
 };
@@ -33,6 +31,8 @@ export const NOTES = {
   'HttpConnectionManager.codec_type': 'AUTO means HTTP/1.1',
   'HttpConnectionManager.forward_client_cert_details':
     'without TLS, APPEND_FORWARD and SANITIZE_SET remove the header, as in Envoy',
+  'Listener.enable_reuse_port':
+    'false: all workers accept on one socket; an update cannot change it while the listener is there',
   'Listener.socket_options': 'SO_KEEPALIVE (1, 9) and TCP_KEEPIDLE (6, 4); others are refused by number',
   'Route.metadata': 'filters can read it; typed metadata is refused',
   'RouteMatch.tls_context': '`presented: true` never matches plaintext',
