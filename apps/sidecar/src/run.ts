@@ -6,6 +6,7 @@ import {
   availableCores,
   createServerLog,
   describeThrown,
+  Faults,
   type InheritedSocket,
   type ProxyOptions,
   type ServerFlags,
@@ -13,7 +14,6 @@ import {
 } from '@dragoman/server';
 import { commandLineOptions, DEFAULT_DRAIN_TIME_S } from './command-line-options.ts';
 import { configName, disabledNames, loadFromFlags, logWarnings, problemLines } from './config.ts';
-import { Faults } from './faults.ts';
 import type { Flags } from './flags.ts';
 import { fullVersion, packageVersion } from './version.ts';
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import type { Address } from '@dragoman/core';
-import { bindSocket, closeDescriptor, ffiAvailable } from '@dragoman/posix';
+import { bindSocket, closeDescriptor, ffiAvailable, socketAddress } from '@dragoman/posix';
 import type { SocketOrder } from '../worker/orders.ts';
 import type { BindTarget } from './addresses.ts';
 
@@ -68,6 +68,21 @@ function withPort(address: Address, port: number): string {
 
 /** Binds for a moment as the only owner. @returns the port; the one that the kernel chose for 0 */
 async function probe({ address, ipv6Only }: BindTarget): Promise<number> {
+  // Node alone understands the scope of a link-local address (`fe80::1%eth0`).
+  if (ffiAvailable() && !address.ip.includes('%')) {
+    // Without listening: no client can connect to what is about to go again.
+    const descriptor = bindSocket({ ip: address.ip, port: address.port, ipv6Only });
+    try {
+      const bound = socketAddress(descriptor);
+      return bound.family === 'pipe' ? address.port : bound.port;
+    } finally {
+      closeDescriptor(descriptor);
+    }
+  }
+  return probeListening({ address, ipv6Only });
+}
+
+async function probeListening({ address, ipv6Only }: Omit<BindTarget, 'mode'>): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

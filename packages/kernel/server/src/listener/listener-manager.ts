@@ -9,7 +9,7 @@ import {
   type Timer,
 } from '@dragoman/core';
 import type { ServerStats } from '../server-stats.ts';
-import type { BindOrder, ListenerOrder } from '../worker/orders.ts';
+import type { ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import type { Workers } from '../workers/workers.ts';
 import { type BindTarget, keptTargets } from './addresses.ts';
@@ -85,12 +85,6 @@ export class ListenerManager {
   /** For workers that begin. What is ordered here has been put in place before, so that none of them misses it. */
   get orders(): readonly ListenerOrder[] {
     return this.present.map(({ order }) => order);
-  }
-
-  bindOrders(workerIndex: number): readonly BindOrder[] {
-    return this.present
-      .filter(({ accepting }) => accepting)
-      .map((listener) => listener.bindOrder(workerIndex));
   }
 
   /**

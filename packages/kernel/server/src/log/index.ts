@@ -5,3 +5,4 @@ export { compilePattern, DEFAULT_LOG_PATTERN, type PatternOptions } from './patt
 export { createServerLog, type ServerLog, type ServerLogOptions, silentServerLog } from './server-log.ts';
 export type { LogFileSystem } from './sink.ts';
 export { describeThrown } from './describe-thrown.ts';
+export { Faults } from './faults.ts';

@@ -9,6 +9,7 @@ import type { ServerStats } from '../server-stats.ts';
 import { beatIntervalMs, GuardDog, Heart, HeartbeatPage, type WatchdogConfig } from '../watchdog/index.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import type { LogLevels } from './protocol.ts';
+import { Faults } from '../log/faults.ts';
 import { ThreadWorkers } from './thread-workers.ts';
 
 export interface StartThreadsOptions {
@@ -33,6 +34,8 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
   const cacheFolder = getCompileCacheDir();
   // Node appends its version to the folder that it is given.
   const compileCache = cacheFolder === undefined ? undefined : dirname(cacheFolder);
+  const faults = new Faults(clock, logger);
+  faults.countIn(serverStats.bugFailures);
   // The last slot is main's.
   const page = HeartbeatPage.create(count + 1);
   const guard = new GuardDog({
@@ -58,7 +61,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     warn: context.warn,
     attachStats: () => stats.attach(),
     deaths: serverStats.workerDeaths,
-    faults: serverStats.bugFailures,
+    faults,
     dataOf: (index) => ({
       index,
       compileCache,

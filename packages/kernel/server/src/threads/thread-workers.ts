@@ -13,6 +13,7 @@ import { trimMemory } from '@dragoman/posix';
 import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
+import type { Faults } from '../log/faults.ts';
 import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import { type OrdersOf, Told } from '../workers/told.ts';
@@ -35,7 +36,8 @@ export interface ThreadWorkersOptions {
   readonly warn: (path: string, message: string) => void;
   readonly attachStats: () => StatsSource;
   readonly deaths: Counter;
-  readonly faults: Counter;
+  /** What nobody caught on a worker. */
+  readonly faults: Faults;
   /** What the thread of a number is born with; made anew for each. */
   readonly dataOf: (index: number) => ThreadData;
   /** A thread has ended and another will take its place. */
@@ -242,8 +244,7 @@ export class ThreadWorkers extends Workers {
           case 'fault':
             // What a thread ends for is counted and logged with its end.
             if (report.fatal) return;
-            options.faults.inc();
-            logger('main').critical(`worker_${index}: ${report.what}: ${report.stack}`);
+            options.faults.record(`worker_${index}: ${report.what}`, report.stack);
             return;
         }
       },
@@ -267,7 +268,7 @@ export class ThreadWorkers extends Workers {
       return;
     }
     options.deaths.inc();
-    options.faults.inc();
+    options.faults.note();
     options.onReplace(index);
     const lived = options.clock.now() - place.startedAt;
     const earlyEnds = lived < HEALTHY_MS ? place.earlyEnds + 1 : 0;

@@ -1,5 +1,5 @@
 import type { Clock, Counter, Logger } from '@dragoman/core';
-import { describeThrown } from '@dragoman/server';
+import { describeThrown } from './describe-thrown.ts';
 
 /** In each window this many faults are logged in full; all are counted. */
 const LOGGED_PER_WINDOW = 20;
@@ -29,10 +29,15 @@ export class Faults {
     counter.add(this.count);
   }
 
-  /** Never throws, whatever it is given. */
-  record(kind: string, thrown: unknown): void {
+  /** Counts one that is logged elsewhere. */
+  note(): void {
     this.count++;
     this.counter?.inc();
+  }
+
+  /** Never throws, whatever it is given. */
+  record(kind: string, thrown: unknown): void {
+    this.note();
     const now = this.clock.now();
     if (now - this.windowStart >= WINDOW_MS) {
       if (this.inWindow > LOGGED_PER_WINDOW) {
