@@ -3,6 +3,7 @@ import {
   ConfigError,
   type FactoryContext,
   type HostListUpdate,
+  joinPath,
   type LogFiles,
   ProblemCollector,
   type WorkerContext,
@@ -144,7 +145,7 @@ export class Worker implements WorkerCommands {
     results.forEach((result, i) => {
       if (result.status === 'fulfilled') return;
       const { listener, path } = this.entry((orders[i] as BindOrder).id);
-      problems.add(`${path}.address`, bindFailure(listener.compiled.targets, result.reason));
+      problems.add(joinPath(path, 'address'), bindFailure(listener.compiled.targets, result.reason));
     });
     if (problems.problems.length > 0) await this.stopAccepting(orders.map(({ id }) => id));
     problems.throwIfAny();
@@ -154,7 +155,7 @@ export class Worker implements WorkerCommands {
   private async listenOne({ id, sockets, takeOver }: BindOrder): Promise<void> {
     const { listener } = this.entry(id);
     if (takeOver === undefined) await listener.listen(sockets);
-    else listener.takeOver(this.entry(takeOver).listener);
+    else await listener.takeOver(this.entry(takeOver).listener);
   }
 
   async stopAccepting(ids: readonly number[]): Promise<void> {

@@ -36,7 +36,9 @@ export class Told {
     const bound = this.bound.get(id);
     if (bound === undefined) return sockets;
     return sockets.map((orders, i) =>
-      orders.map((order) => ({ ...order, address: bound[i] ?? order.address })),
+      orders.map((order) =>
+        order.address.endsWith(':0') ? { ...order, address: bound[i] ?? order.address } : order,
+      ),
     );
   }
 
