@@ -27,9 +27,9 @@ describe.skipIf(skipUnbuilt).each([1, 2])(`draining, workers: %i${UNBUILT}`, (wo
       await eventually(() => load.requests > 200);
       const at = performance.now();
       sidecar.kill('SIGTERM');
-      const { code } = await within(sidecar.exit, 'the end of the drain');
+      const { code } = await within(sidecar.exit, 'the end of the drain', 15_000);
       // Nobody waits for the bound, nor much longer than connections rest before they are closed.
-      expect([code, performance.now() - at < 4000]).toEqual([0, true]);
+      expect([code, performance.now() - at < 12_000]).toEqual([0, true]);
       const report = await load.report();
       expect(report.failures).toEqual([]);
       expect(report.told + report.closedAtRest).toBe(20);
@@ -61,16 +61,18 @@ describe.skipIf(skipUnbuilt).each([1, 2])(`draining, workers: %i${UNBUILT}`, (wo
           sidecar,
           'server.state',
           'server.live',
-          'listener_manager.listener_stopped',
           'http.test.downstream_cx_drain_close',
           'http.test.downstream_cx_active',
         ),
-      ).toEqual([1, 0, 1, 2, 1]);
+      ).toEqual([1, 0, 2, 1]);
+      await eventually(async () =>
+        expect(await stats(sidecar, 'listener_manager.listener_stopped')).toEqual([1]),
+      );
       gate.open();
       const response = await busy.readResponse();
       expect([response.body.toString(), response.header('connection')]).toEqual(['slow', 'close']);
       busy.end();
-      const { code, stderr } = await within(sidecar.exit, 'the end of the drain', 3000);
+      const { code, stderr } = await within(sidecar.exit, 'the end of the drain', 15_000);
       expect([code, stderr]).toEqual([0, expect.stringContaining('draining connections, for 25 s at most')]);
     });
 
@@ -83,7 +85,7 @@ describe.skipIf(skipUnbuilt).each([1, 2])(`draining, workers: %i${UNBUILT}`, (wo
       const at = performance.now();
       sidecar.kill('SIGTERM');
       expect(await client.readUntilClose()).toBe('');
-      const { code } = await within(sidecar.exit, 'the bound');
+      const { code } = await within(sidecar.exit, 'the bound', 15_000);
       expect([code, performance.now() - at >= 990]).toEqual([0, true]);
     });
 
@@ -113,9 +115,9 @@ describe.skipIf(skipUnbuilt).each([1, 2])(`draining, workers: %i${UNBUILT}`, (wo
       await client.readUntil('after');
       if (!bounded) client.end();
       await client.readUntilClose();
-      const { code } = await within(sidecar.exit, 'the end');
+      const { code } = await within(sidecar.exit, 'the end', 15_000);
       const ms = performance.now() - at;
-      expect([code, bounded ? ms >= 990 : ms < 4000]).toEqual([0, true]);
+      expect([code, bounded ? ms >= 990 : ms < 12_000]).toEqual([0, true]);
     });
   });
 

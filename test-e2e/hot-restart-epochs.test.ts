@@ -84,7 +84,7 @@ describe.skipIf(skipUnbuilt)(`epochs${UNBUILT}`, { timeout: 60_000 }, () => {
 
   it('a connection that stays is ended after --parent-shutdown-time-s', async () => {
     await using upstream = await silentUpstream();
-    const flags = ['--drain-time-s', '1', '--parent-shutdown-time-s', '1'];
+    const flags = ['--drain-time-s', '1', '--parent-shutdown-time-s', '3'];
     await using proxy = await Supervised.serve(both(upstream.port), [...TWO, ...flags]);
     await using client = await rawClient({ port: await proxy.port('tcp') });
     await client.write('x');
@@ -94,8 +94,8 @@ describe.skipIf(skipUnbuilt)(`epochs${UNBUILT}`, { timeout: 60_000 }, () => {
     const restarted = performance.now();
     await client.readUntilClose();
     await proxy.untilEnded(0);
-    expect(performance.now() - restarted).toBeLessThan(5000);
-    expect(proxy.stderr).toMatch(/\[warning\]\[supervisor\] epoch 0 .* has not ended within 1 s: ending it/);
+    expect(performance.now() - restarted).toBeLessThan(15_000);
+    expect(proxy.stderr).toMatch(/\[warning\]\[supervisor\] epoch 0 .* has not ended within 3 s: ending it/);
     expect(proxy.stderr).toMatch(/epoch 0 \(pid \d+\) exited with code 0/);
     expect(await proxy.stat('server.hot_restart_epoch')).toBe(1);
   });

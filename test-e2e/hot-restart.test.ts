@@ -7,7 +7,7 @@ import { restartUnderLoad } from './support/restarts-under-load.ts';
 import { Sidecar, skipUnbuilt, UNBUILT } from './support/sidecar.ts';
 import { Supervised } from './support/supervised.ts';
 
-describe.skipIf(skipUnbuilt)(`dragoman supervise${UNBUILT}`, { timeout: 60_000 }, () => {
+describe.skipIf(skipUnbuilt)(`dragoman supervise${UNBUILT}`, { timeout: 180_000 }, () => {
   it('ten restarts under load: no request fails, and each is counted once', async () => {
     const plan = { restarts: 10, pauseMs: 50, clients: 3, rate: 100, drainTimeS: 1 };
     const { requests } = await restartUnderLoad(plan);

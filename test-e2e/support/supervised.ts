@@ -150,6 +150,11 @@ export class Supervised extends Sidecar {
     // First the supervisor: it would start nothing more, but log deaths that nobody asks about.
     this.kill('SIGKILL');
     for (const pid of this.runningEpochs) process.kill(pid, 'SIGKILL');
+    // One whose start was not read of yet holds the pipes: it is told by the end of its supervisor, and read of now.
+    const late = setInterval(() => {
+      for (const pid of this.runningEpochs) process.kill(pid, 'SIGKILL');
+    }, 50);
+    this.exit.finally(() => clearInterval(late));
     await super[Symbol.asyncDispose]();
   }
 }

@@ -30,6 +30,12 @@ if (major > MINIMUM_MAJOR || (major === MINIMUM_MAJOR && minor >= MINIMUM_MINOR)
       `dragoman needs Node.js ${MINIMUM_MAJOR}.${MINIMUM_MINOR} or newer; this is ${process.version} (${process.execPath})\n`,
     );
     process.exitCode = 1;
+  } else if (process.env.NOTIFY_SOCKET !== undefined || process.env.LISTEN_PID === String(process.pid)) {
+    // Sockets and messages of a service manager are for the process that it has started, not for a child.
+    process.stderr.write(
+      `dragoman: under systemd start it with Node.js ${MINIMUM_MAJOR}.${MINIMUM_MINOR} or newer; this is ${process.version} (${process.execPath})\n`,
+    );
+    process.exitCode = 1;
   } else {
     restart(node);
   }

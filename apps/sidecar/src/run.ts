@@ -159,7 +159,8 @@ function proxyOptions(
 ): ProxyOptions {
   const { supervisor } = around;
   const baseId = flags.baseId ?? chooseBaseId(around);
-  if (flags.baseIdPath !== undefined) writeBaseId(flags.baseIdPath, baseId);
+  // A validation beside a running proxy leaves that one's number alone.
+  if (flags.mode !== 'validate' && flags.baseIdPath) writeBaseId(flags.baseIdPath, baseId);
   const serverFlags: ServerFlags = {
     serviceCluster: flags.serviceCluster ?? '',
     serviceNode: flags.serviceNode ?? '',
@@ -233,6 +234,10 @@ class Life {
 
   private async serve(options: ProxyOptions): Promise<number> {
     const main = this.log.logger('main');
+    // First: what is wrong with its variables is found before anybody is served.
+    const notifier = this.around.notifier((error) =>
+      main.warn(`cannot tell the service manager how this process is: ${error.message}`),
+    );
     const started = this.around.server.createProxy({ ...options, onQuit: () => this.onQuit() });
     const first = await Promise.race([started, this.over.promise]);
     if (typeof first === 'string') {
@@ -245,9 +250,6 @@ class Life {
     this.proxy = proxy;
     this.faults.countIn(proxy.stats.createThread().counter('server.envoy_bug_failures'));
     this.writeAdminAddress(proxy);
-    const notifier = this.around.notifier((error) =>
-      main.warn(`cannot tell the service manager how this process is: ${error.message}`),
-    );
     if (this.flags.mode === 'serve') {
       main.info('starting main dispatch loop');
       notifier.ready();

@@ -6,6 +6,8 @@ import { processSurroundings, runSupervisor, type SupervisorSurroundings } from 
  * @returns the exit code
  */
 export async function supervise(argv: readonly string[]): Promise<number> {
+  // A log that nobody reads any more is no reason to end what it tells of.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let surroundings: SupervisorSurroundings;
   try {
     surroundings = processSurroundings();

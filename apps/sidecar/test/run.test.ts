@@ -254,10 +254,12 @@ describe('start', () => {
   test('--base-id-path gets the number, chosen or given', async () => {
     const h = harness();
     const path = join(h.folder, 'base');
-    const validate = ['--config-yaml', '{}', '--mode', 'validate', '--base-id-path', path];
-    await h.run(...validate, '--base-id', '5');
+    const start = ['--config-yaml', '{}', '--mode', 'init_only', '--base-id-path', path];
+    await h.run(...start, '--base-id', '5');
     expect(readFileSync(path, 'utf8')).toBe('5');
-    await h.run(...validate, '--use-dynamic-base-id');
+    await h.run('--config-yaml', '{}', '--mode', 'validate', '--base-id-path', path, '--base-id', '6');
+    expect(readFileSync(path, 'utf8')).toBe('5');
+    await h.run(...start, '--use-dynamic-base-id');
     expect(readFileSync(path, 'utf8')).toBe(String(process.pid));
     expect(h.server.options?.flags?.commandLine).toMatchObject({ base_id: String(process.pid) });
     expect(await h.run('--config-yaml', '{}', '--base-id-path', h.folder)).toBe(1);

@@ -128,7 +128,13 @@ export class TcpListener {
     this.keepAlive = options.keepAlive;
     this.connectionOptions = connectionOptions(options);
     this.changeBacklog(options.backlog);
-    if (options.mode !== this.mode) this.changeMode(options.mode);
+    if (options.mode === this.mode) return;
+    try {
+      this.changeMode(options.mode);
+    } catch (error) {
+      // Somebody has removed the file: whoever has a descriptor can be accepted all the same.
+      handler.onAcceptError(error as Error);
+    }
   }
 
   /**

@@ -192,12 +192,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const clusters = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], { workers, ledger });
   try {
     await workers.start({
-      get clusters() {
-        return clusters.orders;
-      },
-      get listeners() {
-        return listeners.orders;
-      },
+      clusters: clusters.orders,
+      listeners: listeners.orders,
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) problems.add('', `a worker could not start: ${String(error)}`);

@@ -40,6 +40,8 @@ export class ClusterDirectory {
   private readonly attempts = new Set<Attempt>();
   private lastNumber = 0;
   private closed = false;
+  /** Names whose removal waits for its turn. */
+  private readonly leaving = new Set<string>();
   /** What workers are told comes one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
 
@@ -87,7 +89,7 @@ export class ClusterDirectory {
       await last.done;
       return false;
     }
-    const before = this.byName.get(message.name);
+    const before = this.leaving.has(message.name) ? undefined : this.byName.get(message.name);
     if (before !== undefined && equals(ClusterSchema, before.message, message)) {
       for (const attempt of waiting) this.drop(attempt);
       return false;
@@ -111,7 +113,9 @@ export class ClusterDirectory {
     this.throwIfClosed();
     const waiting = this.attemptsOf(name);
     for (const attempt of waiting) this.drop(attempt);
+    this.leaving.add(name);
     return this.inTurn(async () => {
+      this.leaving.delete(name);
       if (!this.byName.delete(name)) return waiting.length > 0;
       sources.removeCluster(name);
       this.options.workers.removeCluster(name);

@@ -79,13 +79,22 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
 export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
   const { bootstrap, loaded } = readBootstrap(options.bootstrap);
   return located(loaded, async () => {
-    const parts = await assemble(withDefaults(options, bootstrap));
+    const full = withDefaults(options, bootstrap);
+    const parts = await assemble(full);
     parts.rootScope.counter('server.static_unknown_fields').add(loaded?.messagesWithUnknownFields ?? 0);
     const { supervisor } = options;
     const hotRestart = supervisor && new HotRestart(supervisor, parts);
     const proxy = new RunningProxy(parts, options.onQuit, hotRestart);
     try {
       await proxy.start();
+      const { sockets } = full;
+      if (sockets instanceof InheritedSockets)
+        for (const address of sockets.unused)
+          parts.log
+            .logger('config')
+            .warn(
+              `an inherited socket has the address ${address}, and no listener: what connects there waits in vain`,
+            );
     } catch (error) {
       await proxy.close();
       throw error;

@@ -14,6 +14,10 @@ import { ServerState } from './server-stats.ts';
 const DEFAULT_DRAIN_MS = 25_000;
 /** Envoy's `stats_flush_interval`. */
 const DEFAULT_FLUSH_MS = 5000;
+/** How often the address of the admin interface is tried that another process has, ms. */
+const ADMIN_RETRY_MS = 500;
+/** What a listener says of an address that is taken. */
+const ADDRESS_IN_USE = 'Address already in use';
 /** How often a drain looks whether the last connection has gone, ms. */
 const DRAIN_POLL_MS = 20;
 
@@ -26,6 +30,7 @@ export class RunningProxy implements ServedProxy {
   /** Whoever knows it finds it again after a restart that has failed. */
   private lastAdminAddress: Address | undefined = undefined;
   private readonly adminState: ServerAdminState;
+  private adminRetry: NodeJS.Timeout | undefined = undefined;
   private flushTimer: NodeJS.Timeout | undefined = undefined;
   private state: ServerState = ServerState.preInitializing;
   private healthCheckFailed = false;
@@ -93,7 +98,7 @@ export class RunningProxy implements ServedProxy {
     log.info('all clusters initialized. initializing init manager');
     if (takesOver) {
       await hotRestart.takeOver();
-      await this.openAdmin();
+      await this.openAdminOrRetry();
     }
     if (parts.flags.mode !== 'init_only') await parts.listeners.listen();
     // Closed while it was binding: what has been bound since goes too.
@@ -157,7 +162,30 @@ export class RunningProxy implements ServedProxy {
     log.logger('main').info(`admin address: ${admin.address.text}`);
   }
 
+  /**
+   * A process that hangs keeps its admin interface: it is replaced all the same, and its address is had when it has ended. Rejects for what no
+   * waiting would help against.
+   */
+  private async openAdminOrRetry(): Promise<void> {
+    try {
+      await this.openAdmin();
+    } catch (error) {
+      if (!(error instanceof ConfigError) || !error.message.includes(ADDRESS_IN_USE)) throw error;
+      this.parts.log
+        .logger('admin')
+        .warn(`the admin interface waits for its address: ${error.message.split('\n', 1)[0]}`);
+      this.adminRetry = setInterval(() => {
+        this.openAdmin().then(
+          () => clearInterval(this.adminRetry),
+          () => {},
+        );
+      }, ADMIN_RETRY_MS);
+      this.adminRetry.unref();
+    }
+  }
+
   private async closeAdmin(): Promise<void> {
+    clearInterval(this.adminRetry);
     const { admin } = this;
     this.admin = undefined;
     await admin?.close();
@@ -167,7 +195,8 @@ export class RunningProxy implements ServedProxy {
   private async handOver(): Promise<void> {
     const { flags, context } = this.parts;
     context.loggers.logger('main').info('another process has taken over: draining');
-    await this.drainServer(flags.drainTimeMs, Number.POSITIVE_INFINITY);
+    // The supervisor says when the time is over, too; this is for when it is gone.
+    await this.drainServer(flags.drainTimeMs, flags.parentShutdownTimeMs);
     this.onQuit();
   }
 

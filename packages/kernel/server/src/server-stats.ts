@@ -1,4 +1,5 @@
 import type { Clock, Gauge, StatsScope } from '@dragoman/core';
+import { memoryOf } from './memory.ts';
 import type { WorkerMemory } from './workers/workers.ts';
 
 /** Envoy's numbers of `server.state`. */
@@ -97,10 +98,10 @@ export function createServerStats(root: StatsScope, clock: Clock, concurrency: n
       uptime.set(Math.floor((clock.now() - start + this.uptimeBeforeMs) / 1000));
       totalConnections.set(connections + parentConnections);
       parent.set(parentConnections);
-      const { heapUsed, heapTotal, rss } = process.memoryUsage();
-      allocated.set(workers.reduce((sum, { memory }) => sum + memory.heapUsed, heapUsed));
-      heapSize.set(workers.reduce((sum, { memory }) => sum + memory.heapTotal, heapTotal));
-      physical.set(rss);
+      const { total } = memoryOf(workers);
+      allocated.set(Number(total.allocated));
+      heapSize.set(Number(total.heapSize));
+      physical.set(Number(total.totalPhysicalBytes));
     },
     noteWorkers(rows) {
       workers = rows;

@@ -36,6 +36,10 @@ export class Epoch {
   greeted = false;
   /** Has said that its exit is meant. */
   exiting = false;
+  /** The process is gone; its last messages may still come. */
+  exited = false;
+  /** Whether it has answered the last question for a sign of life. */
+  alive = true;
   /** Whose stats and admin interface it takes over; undefined when there is none, or none any more. */
   parent: Epoch | undefined;
   /** The last of its stats, from when it said so until somebody had it. */
@@ -43,11 +47,13 @@ export class Epoch {
   /** What is due next: the end of the start, the shutdown of a parent, or the kill. */
   private readonly timer: Timer;
   private onDue: () => void = () => {};
+  private readonly clock: Clock;
 
   constructor(number: number, child: ChildLike, parent: Epoch | undefined, clock: Clock) {
     this.number = number;
     this.child = child;
     this.parent = parent;
+    this.clock = clock;
     this.timer = clock.timer(() => this.onDue());
   }
 
@@ -88,7 +94,11 @@ export class Epoch {
   onceEnded(then: (code: number | null, signal: NodeJS.Signals | null) => void): void {
     const { child } = this;
     child.on('exit', (code, signal) => {
+      this.exited = true;
+      this.nothingDue();
+      const bound = this.clock.timer(() => end());
       const end = () => {
+        bound.disable();
         if (this.state !== 'ended') then(code, signal);
       };
       if (!child.connected) {
@@ -96,7 +106,7 @@ export class Epoch {
         return;
       }
       child.on('disconnect', end);
-      this.after(LAST_MESSAGES_MS, end);
+      bound.enable(LAST_MESSAGES_MS);
     });
   }
 

@@ -83,9 +83,9 @@ export interface FinalStats {
   readonly stats: unknown;
 }
 
-/** `live`: serving, the parent may drain. `exiting`: the exit that follows is meant. */
+/** `live`: serving, the parent may drain. `exiting`: the exit that follows is meant. `pong`: the answer to `ping`. */
 export interface EpochEvent {
-  readonly kind: 'live' | 'exiting';
+  readonly kind: 'live' | 'exiting' | 'pong';
 }
 
 export type EpochMessage =
@@ -138,10 +138,10 @@ export interface ParentGone {
 
 /**
  * `drain`: the next epoch is live. `terminate`: time is up, exit. `resume`: the next epoch has failed; reopen the admin
- * interface and serve on.
+ * interface and serve on. `ping`: answer with `pong`, to show that the process is not stuck.
  */
 export interface Command {
-  readonly kind: 'drain' | 'terminate' | 'resume';
+  readonly kind: 'drain' | 'terminate' | 'resume' | 'ping';
 }
 
 /**

@@ -186,6 +186,9 @@ export class SupervisorLink {
       case 'signal':
         this.onSignal(message.signal);
         break;
+      case 'ping':
+        void this.tell({ kind: 'pong' });
+        break;
       case 'drain':
         this.onDrain();
         break;

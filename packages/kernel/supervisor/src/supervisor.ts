@@ -43,7 +43,7 @@ export interface SupervisorOptions {
   readonly startTimeoutMs?: number;
   /** How long an old epoch may drain, ms (`--parent-shutdown-time-s`). Default 900,000. */
   readonly parentShutdownMs?: number;
-  /** From being told to end to SIGKILL, ms. Default 5,000. */
+  /** From being told to end to SIGKILL, ms: longer than a proxy waits for workers that hang. Default 10,000. */
   readonly killDelayMs?: number;
   /** How long a parent may take to answer, ms. Default 5,000. */
   readonly answerTimeoutMs?: number;
@@ -84,7 +84,7 @@ export class Supervisor {
     this.log = options.log;
     this.sockets = options.sockets;
     this.notifier = options.notifier;
-    this.killDelayMs = options.killDelayMs ?? 5000;
+    this.killDelayMs = options.killDelayMs ?? 10_000;
     this.parentShutdownMs = options.parentShutdownMs ?? 900_000;
     this.relay = new ParentRelay(this.clock, this.log, options.answerTimeoutMs ?? 5000);
     this.lastResort = this.clock.timer(() => {
@@ -151,6 +151,9 @@ export class Supervisor {
       case 'exiting':
         epoch.exiting = true;
         break;
+      case 'pong':
+        epoch.alive = true;
+        break;
       case 'live':
         this.becameLive(epoch);
     }
@@ -186,7 +189,8 @@ export class Supervisor {
   }
 
   private becameLive(epoch: Epoch): void {
-    if (epoch !== this.starting || epoch.state !== 'starting' || this.ending) return;
+    // One that has exited since it said so serves nobody.
+    if (epoch !== this.starting || epoch.state !== 'starting' || epoch.exited || this.ending) return;
     const old = this.current;
     this.starting = undefined;
     this.current = epoch;
@@ -195,7 +199,17 @@ export class Supervisor {
     this.log('info', `${epoch.text} is live`);
     if (old !== undefined) this.drain(old);
     this.settled(`epoch ${epoch.number} is live`);
-    if (old === undefined) this.notifier?.startWatchdog(() => this.current?.state === 'live');
+    if (old === undefined) this.notifier?.startWatchdog(() => this.showsLife());
+  }
+
+  /** Whether the current epoch has answered since it was asked last; asks anew. */
+  private showsLife(): boolean {
+    const { current } = this;
+    if (current?.state !== 'live') return false;
+    const { alive } = current;
+    current.alive = false;
+    current.send({ kind: 'ping' });
+    return alive;
   }
 
   private drain(old: Epoch): void {
@@ -263,8 +277,15 @@ export class Supervisor {
       const ownCode = signal === null ? (code ?? 1) : 1;
       this.startFailed(epoch.text, `it ${how}`, state === 'leaving' ? ownCode || 1 : ownCode);
     } else if (epoch === this.current) {
-      this.log(epoch.exiting ? 'info' : 'error', `${epoch.text} ${how}: ending`);
       this.exitCode = codeOf(code, signal);
+      const { starting } = this;
+      if (starting?.greeted === true && starting.state === 'starting' && !epoch.exiting) {
+        // It is on its way to take over anyway; when it fails there is nobody left.
+        this.log('error', `${epoch.text} ${how}: waiting for ${starting.text}`);
+        this.current = undefined;
+        return;
+      }
+      this.log(epoch.exiting ? 'info' : 'error', `${epoch.text} ${how}: ending`);
       this.endAll();
     } else this.log('info', `${epoch.text} ${how}`);
   }
@@ -273,7 +294,8 @@ export class Supervisor {
     const { current } = this;
     if (current === undefined) {
       this.log(code === 0 ? 'info' : 'error', `${name} has ended before it was live: ${why}`);
-      this.exitCode = code;
+      // When the current one has died meanwhile, its code says more.
+      this.exitCode ||= code;
       this.ending = true;
       this.finishIfAlone();
       return;

@@ -1,7 +1,7 @@
 /** The build: generate the API, refresh project references, compile, bundle the sidecar. */
 import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleSidecar, SIDECAR_ENTRY } from './bundle.mjs';
+import { bundleSidecar, SIDECAR_BUNDLE, SIDECAR_ENTRY } from './bundle.mjs';
 import { fingerprint, Stamps } from './fingerprint.mjs';
 import { writeConfigs } from './references.mjs';
 import { childEnvironment, findNode, run } from './runtime.mjs';
@@ -31,7 +31,9 @@ export async function build(root, { log, force = false }) {
     ...['scripts', 'overlay'].map((dir) => `${API}/${dir}`),
     ...projects.flatMap(({ dir }) => [`${dir}/package.json`, `${dir}/src`]),
   ];
-  const outputs = projects.map(({ dir }) => `${dir}/dist/index.js`);
+  const assets = projects.flatMap(({ dir }) => assetsOf(root, dir).map((path) => `${dir}/dist/${path}`));
+  const bundle = existsSync(join(root, SIDECAR_ENTRY)) ? [`${SIDECAR_BUNDLE}/main.js`] : [];
+  const outputs = [...projects.map(({ dir }) => `${dir}/dist/index.js`), ...assets, ...bundle];
   const step = async (name, body) => {
     const started = performance.now();
     await body();
@@ -58,12 +60,17 @@ export async function build(root, { log, force = false }) {
   return { built: true };
 }
 
+/** Relative to `src`. */
+function assetsOf(root, dir) {
+  const folder = join(root, dir, 'src');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true }).filter((path) => path.endsWith(ASSET));
+}
+
 /** tsc leaves files alone that are no sources. */
 function copyAssets(root, projects) {
   for (const { dir } of projects) {
-    const folder = join(root, dir);
-    for (const path of readdirSync(join(folder, 'src'), { recursive: true })) {
-      if (path.endsWith(ASSET)) copyFileSync(join(folder, 'src', path), join(folder, 'dist', path));
-    }
+    for (const path of assetsOf(root, dir))
+      copyFileSync(join(root, dir, 'src', path), join(root, dir, 'dist', path));
   }
 }

@@ -43,6 +43,9 @@ export function checkTarball(manifest, files, unpackedSize) {
   for (const [name, target] of Object.entries(manifest.bin ?? {})) need(normalise(target), `bin ${name}`);
   for (const path of paths)
     if (REFUSED.some((pattern) => pattern.test(path))) errors.push(`${path} does not belong in the tarball`);
+  for (const path of paths)
+    if (path.startsWith('src/') && path.endsWith('.bin'))
+      need(path.replace(/^src/, 'dist'), `beside the module that reads ${path}`);
   for (const path of paths) {
     if (!path.startsWith('dist/') || !path.endsWith('.js') || path.startsWith('dist/bundle/')) continue;
     const source = path.replace(/^dist\//, 'src/').replace(/\.js$/, '');

@@ -47,8 +47,8 @@ export class HotRestart implements HotRestartInfo {
   private parentLives = false;
   /** Settles when the parent's answer is there. */
   private asked: Promise<void> | undefined = undefined;
-  /** The next process has the admin interface, unless it has failed. */
-  private adminGiven = false;
+  /** The next process has the admin interface, unless it has failed: settles when it is closed here. */
+  private adminGiven: Promise<void> | undefined = undefined;
 
   constructor(link: SupervisorLink, parts: HotRestartParts) {
     this.link = link;
@@ -73,9 +73,11 @@ export class HotRestart implements HotRestartInfo {
   serve(handover: Handover): void {
     const { link } = this;
     link.onAdminTakeover = async () => {
-      this.adminGiven = true;
-      await handover.closeAdmin();
-      return this.takeStats();
+      const closed = handover.closeAdmin();
+      this.adminGiven = closed;
+      await closed;
+      // Who asked may have failed meanwhile; what is told it would be lost for the next one.
+      return this.adminGiven === closed ? this.takeStats() : undefined;
     };
     link.onParentStats = () => this.takeStats();
     link.onDrain = () => handover.drain();
@@ -86,11 +88,14 @@ export class HotRestart implements HotRestartInfo {
     link.onResume = () => {
       this.exported.forget();
       this.parts.log.logger('main').warn('the process that was to take over has failed: serving on');
-      if (!this.adminGiven) return;
-      this.adminGiven = false;
-      handover.openAdmin().catch((error: unknown) => {
-        this.parts.log.logger('admin').error(`cannot open the admin interface again: ${String(error)}`);
-      });
+      const given = this.adminGiven;
+      if (given === undefined) return;
+      this.adminGiven = undefined;
+      given
+        .then(() => handover.openAdmin())
+        .catch((error: unknown) => {
+          this.parts.log.logger('admin').error(`cannot open the admin interface again: ${String(error)}`);
+        });
     };
   }
 

@@ -26,8 +26,9 @@ export class CounterExport {
 
   take(): Pick<TransferredStats, 'counters' | 'gauges'> {
     const counters: [string, number][] = [];
-    for (const { name, total } of this.stats.counters.values()) {
-      const added = total - (this.sent.get(name) ?? 0);
+    for (const { name, total, value } of this.stats.counters.values()) {
+      // What `/reset_counters` has taken off is not told.
+      const added = total - (this.sent.get(name) ?? total - value);
       if (added === 0) continue;
       this.sent.set(name, total);
       counters.push([name, added]);

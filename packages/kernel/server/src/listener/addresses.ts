@@ -1,3 +1,4 @@
+import { isIPv6, SocketAddress as Parsed } from 'node:net';
 import {
   type Address as AddressMessage,
   AddressSchema,
@@ -46,7 +47,7 @@ function readSocketAddress(message: SocketAddress): BindTarget {
     throw ConfigError.at('socket_address.port_value', 'a port number is required');
   }
   try {
-    const address = Address.ip(message.address, message.portSpecifier.value);
+    const address = Address.ip(canonical(message.address), message.portSpecifier.value);
     return { address, ipv6Only: address.family === 'ipv6' && !message.ipv4Compat, mode: undefined };
   } catch {
     throw ConfigError.at(
@@ -54,6 +55,11 @@ function readSocketAddress(message: SocketAddress): BindTarget {
       `"${message.address}" is not an IP address; a listener needs one, e.g. 0.0.0.0 or 127.0.0.1`,
     );
   }
+}
+
+/** One text for each IPv6 address, however it is written: sockets are found again by it. A scope stays with its address. */
+function canonical(ip: string): string {
+  return isIPv6(ip) && !ip.includes('%') ? new Parsed({ address: ip, family: 'ipv6' }).address : ip;
 }
 
 /** Where a listener is bound, or was. */

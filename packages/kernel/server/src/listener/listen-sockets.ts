@@ -58,7 +58,7 @@ function own(address: string, reusePort: boolean, count: number): AcquiredSocket
 }
 
 /** All workers accept on duplicates of one socket. */
-export function shared(address: string, descriptor: number, release: () => void): AcquiredSockets {
+function shared(address: string, descriptor: number, release: () => void): AcquiredSockets {
   return { address, orders: () => [{ address, descriptor, reusePort: false }], release };
 }
 
@@ -107,17 +107,28 @@ export interface InheritedSocket {
 export class InheritedSockets implements ListenSockets {
   private readonly inherited: readonly InheritedSocket[];
   private readonly others: ListenSockets;
+  private readonly wanted = new Set<string>();
 
   constructor(inherited: readonly InheritedSocket[], others: ListenSockets) {
     this.inherited = inherited;
     this.others = others;
   }
 
+  /** Addresses that no listener has asked for: whoever connects there waits in vain. */
+  get unused(): readonly string[] {
+    const addresses = new Set(this.inherited.map(({ address }) => address));
+    return [...addresses].filter((address) => !this.wanted.has(address));
+  }
+
   async acquire(request: SocketRequest): Promise<AcquiredSockets> {
     const { address } = request.target;
-    const found = this.inherited.find((socket) => socket.address === address.text);
-    if (found === undefined) return this.others.acquire(request);
-    // It stays open: whoever passed it on listens again with the same one.
-    return shared(found.address, found.descriptor, () => {});
+    const found = this.inherited.filter((socket) => socket.address === address.text);
+    if (found.length === 0) return this.others.acquire(request);
+    this.wanted.add(address.text);
+    const orders = found.map(
+      ({ descriptor }): SocketOrder => ({ address: address.text, descriptor, reusePort: false }),
+    );
+    // All workers accept on all of them. They stay open: whoever passed them on listens again with the same ones.
+    return { address: address.text, orders: () => orders, release() {} };
   }
 }

@@ -82,9 +82,9 @@ export class ListenerManager {
     return this.failed.values();
   }
 
-  /** For workers that begin. What is ordered here has been put in place before, so that none of them misses it. */
+  /** What workers begin with. */
   get orders(): readonly ListenerOrder[] {
-    return this.present.map(({ order }) => order);
+    return this.running.map(({ order }) => order);
   }
 
   /**
@@ -159,10 +159,6 @@ export class ListenerManager {
     });
   }
 
-  private get present(): readonly ManagedListener[] {
-    return this.pending === undefined ? this.running : [...this.running, this.pending];
-  }
-
   private async addOrUpdateNow(message: Listener): Promise<boolean> {
     this.throwIfClosed();
     const { workers, stats, logger } = this.options;
@@ -215,8 +211,13 @@ export class ListenerManager {
     const { workers } = this.options;
     this.running = this.running.map((one) => (one === before ? listener : one));
     listener.takeSockets(before, kept);
-    if (kept.some((from) => from !== undefined))
-      await workers.listen((index) => [listener.bindOrder(index, before.order.id)]);
+    try {
+      if (kept.some((from) => from !== undefined))
+        await workers.listen((index) => [listener.bindOrder(index, before.order.id)]);
+    } catch (error) {
+      // The new one is in place, and nothing can be taken back.
+      this.options.logger.error(`listener '${listener.name}' lost a socket to its update: ${String(error)}`);
+    }
     await this.stopAccepting([before]);
     this.drain(before);
   }

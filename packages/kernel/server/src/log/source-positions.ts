@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
 
 /** A place in a stack trace: `file:///…/x.js:12:34`, or the same as a path. */
-const PLACE = /((?:file:\/\/)?\/[^\s()]+\.js):(\d+):(\d+)/g;
+const PLACE = /(?<![^\s(])((?:file:\/\/)?\/[^\s()]+\.js):(\d+):(\d+)/g;
 
 /** Puts the places of the sources into stack traces of bundled code, whose lines say nothing to a person. */
 export class SourcePositions {
@@ -31,13 +31,13 @@ export class SourcePositions {
     const name = basename(file);
     if (this.maps.has(name)) return this.maps.get(name);
     const path = `${this.folder}/${name}`;
+    // Code that does not exist would be remembered, name by name, of a text that makes it up.
+    if ((file !== path && file !== pathToFileURL(path).href) || !existsSync(path)) return undefined;
     let map: SourceMap | undefined;
     try {
-      if ((file.startsWith('file:') ? fileURLToPath(file) : file) !== path) return undefined;
       map = new SourceMap(JSON.parse(readFileSync(`${path}.map`, 'utf8')) as SourceMapPayload);
     } catch {
-      // No map lies beside it.
-      return undefined;
+      // No map lies beside it. It is not looked for again.
     }
     this.maps.set(name, map);
     return map;

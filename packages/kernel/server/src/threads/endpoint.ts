@@ -196,7 +196,8 @@ export class ThreadEndpoint implements ThreadCommands {
     let list: HostListUpdate;
     try {
       list = receiver.receive(message);
-    } catch {
+    } catch (error) {
+      if (message.base === undefined) throw error;
       // A change of a list that this worker does not have: it began, or failed to follow, in between.
       this.post({ kind: 'hosts-wanted', cluster: clusterName });
       return;

@@ -12,7 +12,7 @@ import {
   writeCluster,
   writeListener,
 } from '../worker/orders.ts';
-import { type ThreadMemory, WorkerGone, type WorkerHandle } from '../workers/worker-handle.ts';
+import { type ThreadMemory, WorkerGone, type WorkerHandle, WorkerLate } from '../workers/worker-handle.ts';
 import { allowCompaction } from './compact-heap.ts';
 import { siblingModule } from './sibling-module.ts';
 import type {
@@ -46,8 +46,10 @@ export interface ThreadWorkerOptions {
 
 /** How long a thread may take over an answer that there is a way to do without, ms. */
 const REPORT_PATIENCE_MS = 1000;
-/** How long it may take to close, ms: it has nothing to wait for but files. */
-const CLOSE_PATIENCE_MS = 5000;
+/** How long it may take to close, ms: it has nothing to wait for but files. Less than what the sidecar gives the whole proxy. */
+const CLOSE_PATIENCE_MS = 3000;
+/** How long a change waits for a worker, ms. One that is blocked carries it out when it turns again. */
+const CHANGE_PATIENCE_MS = 5000;
 /** How long it may take to load its code, ms: a module that waits for something at its top level would hang the start. */
 const LOAD_PATIENCE_MS = 60_000;
 
@@ -68,6 +70,7 @@ export class ThreadWorker implements WorkerHandle {
   private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
   private isReady = false;
+  private useless = false;
   private gone = false;
   private failure: string | undefined = undefined;
 
@@ -113,15 +116,21 @@ export class ThreadWorker implements WorkerHandle {
   async start(clusters: readonly ClusterOrder[], listeners: readonly ListenerOrder[]): Promise<void> {
     // At once where that is possible: orders are carried out as they come, and those that follow need this one.
     if (!this.isReady) await this.loaded.promise;
-    await this.ask('start', clusters.map(writeCluster), listeners.map(writeListener));
+    try {
+      await this.ask('start', clusters.map(writeCluster), listeners.map(writeListener));
+    } catch (error) {
+      // It will not serve: what it has been told since is answered for nobody.
+      this.useless = true;
+      throw error;
+    }
   }
 
   async prepareListener(order: ListenerOrder): Promise<void> {
-    await this.ask('prepareListener', writeListener(order));
+    await this.inTime(this.ask('prepareListener', writeListener(order)));
   }
 
   listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
-    return this.ask('listen', orders);
+    return this.inTime(this.ask('listen', orders));
   }
 
   /** One that is blocked does not accept either, until it turns again and sees the order: it is not waited for. */
@@ -134,7 +143,7 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   async removeListener(id: number): Promise<void> {
-    await this.ask('removeListener', id);
+    await this.inTime(this.ask('removeListener', id));
   }
 
   startDrain(start: DrainStart): void {
@@ -147,7 +156,7 @@ export class ThreadWorker implements WorkerHandle {
 
   async addOrUpdateCluster(order: ClusterOrder): Promise<void> {
     const hosts = this.options.hostLists.message(order.message.name);
-    await this.ask('addOrUpdateCluster', writeCluster(order), hosts);
+    await this.inTime(this.ask('addOrUpdateCluster', writeCluster(order), hosts));
   }
 
   removeCluster(name: string): void {
@@ -242,9 +251,8 @@ export class ThreadWorker implements WorkerHandle {
         return;
       case 'failure': {
         const { problems } = report.failure;
-        this.take(report.id)?.reject(
-          problems === undefined ? new Error(report.failure.text) : new ConfigError(problems),
-        );
+        const error = problems === undefined ? new Error(report.failure.text) : new ConfigError(problems);
+        this.take(report.id)?.reject(this.useless ? new WorkerGone(this.index) : error);
         return;
       }
       case 'fault':
@@ -270,6 +278,29 @@ export class ThreadWorker implements WorkerHandle {
     this.waiting.clear();
     this.ended.resolve();
     this.options.events.onExit(reason);
+  }
+
+  /** Rejects with WorkerLate when the answer does not come in time. What it fails with afterwards is a fault of the worker. */
+  private async inTime<T>(answer: Promise<T>): Promise<T> {
+    let late = false;
+    const told = answer.then(
+      (value) => ({ value }),
+      (error: unknown) => {
+        if (!late) throw error;
+        if (!(error instanceof WorkerGone))
+          this.options.events.onReport({
+            kind: 'fault',
+            fatal: false,
+            what: 'a change that came late',
+            stack: describeThrown(error),
+          });
+        return undefined;
+      },
+    );
+    const first = await this.within(CHANGE_PATIENCE_MS, told);
+    if (first !== undefined) return first.value;
+    late = true;
+    throw new WorkerLate(this.index);
   }
 
   /** Undefined when the answer does not come in time, or not at all. */

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import type { LogRelayServer } from '@dragoman/access-log';
 import {
   type Clock,
@@ -53,6 +54,8 @@ const LONGEST_DELAY_MS = 10_000;
 
 /** After the start, ms: when whoever waited for it has been told. */
 const TIDY_DELAY_MS = 1000;
+/** A larger heap is that of a program with a proxy in it: to collect it would hold that up for longer than it is worth. */
+const TIDY_HEAP_BYTES = 64 * 1024 * 1024;
 
 /** One worker's place, whoever holds it. */
 interface Place {
@@ -76,6 +79,7 @@ export class ThreadWorkers extends Workers {
   /** All have started: from now on an end is mended, and not a failure to start. */
   private settled = false;
   private readonly tidy: Timer;
+  private alive: NodeJS.Timeout | undefined = undefined;
   private startFailure: ConfigError | undefined = undefined;
   private closing = false;
 
@@ -84,11 +88,17 @@ export class ThreadWorkers extends Workers {
     super([], () => options.clock.now());
     this.options = options;
     this.tidy = options.clock.timer(() => {
-      // Main's own heap, and what all threads have left behind in the C library. Nobody is served by this thread.
-      compactHeap();
+      // Main's own heap, and what all threads have left behind in the C library.
+      if (getHeapStatistics().used_heap_size <= TIDY_HEAP_BYTES) compactHeap();
       trimMemory();
     });
-    for (let index = 0; index < options.count; index++) this.handles[index] = this.spawn(index, 0);
+    try {
+      for (let index = 0; index < options.count; index++) this.handles[index] = this.spawn(index, 0);
+    } catch (error) {
+      this.closing = true;
+      for (const { worker } of this.places) worker.kill('another worker could not start');
+      throw ConfigError.at('', `a worker could not start: ${String(error)}`);
+    }
   }
 
   /** Rejects with ConfigError also when a worker ends before all have started. */
@@ -104,6 +114,8 @@ export class ThreadWorkers extends Workers {
     if (this.startFailure !== undefined) throw this.startFailure;
     this.settled = true;
     this.tidy.enable(TIDY_DELAY_MS);
+    // Sockets keep a process; those of the workers keep it only as long as there are workers.
+    this.alive = setInterval(() => {}, 2 ** 30);
   }
 
   override async prepareListener(order: ListenerOrder): Promise<void> {
@@ -136,6 +148,12 @@ export class ThreadWorkers extends Workers {
     return super.stopAccepting(ids);
   }
 
+  /** One that only drains has no connections on a worker that begins. */
+  override drainListener(id: number, timeMs: number): void {
+    this.told.listenerRemoved(id);
+    super.drainListener(id, timeMs);
+  }
+
   override removeListener(id: number): Promise<void> {
     this.told.listenerRemoved(id);
     return super.removeListener(id);
@@ -163,9 +181,12 @@ export class ThreadWorkers extends Workers {
     try {
       await super.addOrUpdateCluster(order, hosts);
     } catch (error) {
-      undo();
+      const old = undo();
       if (before === undefined) this.publishers.delete(name);
       else this.publishers.set(name, before);
+      // Some have it already: all are told what was, and what hosts it had.
+      if (old === undefined) super.removeCluster(name);
+      else await super.addOrUpdateCluster(old, hosts).catch(() => {});
       throw error;
     }
   }
@@ -179,6 +200,7 @@ export class ThreadWorkers extends Workers {
   override async close(): Promise<void> {
     this.closing = true;
     this.tidy.disable();
+    clearInterval(this.alive);
     this.options.onClose();
     for (const { retry } of this.places) retry?.disable();
     await Promise.all(this.places.map(({ worker }) => worker.close()));
@@ -278,13 +300,26 @@ export class ThreadWorkers extends Workers {
     options.logger.critical(
       `worker_${index} has ended after ${Math.round(lived)} ms, with its connections; another takes its place${delay === 0 ? '' : ` in ${delay} ms`}: ${reason}`,
     );
-    place.retry = options.clock.timer(() => void this.replace(index, earlyEnds));
-    place.retry.enable(delay);
+    this.replaceIn(delay, place, index, earlyEnds);
+  }
+
+  private replaceIn(delayMs: number, place: Place, index: number, earlyEnds: number): void {
+    place.retry = this.options.clock.timer(() => void this.replace(index, earlyEnds));
+    place.retry.enable(delayMs);
   }
 
   private async replace(index: number, earlyEnds: number): Promise<void> {
     if (this.closing) return;
-    const worker = this.spawn(index, earlyEnds);
+    const place = this.places[index] as Place;
+    let worker: ThreadWorker;
+    try {
+      worker = this.spawn(index, earlyEnds);
+    } catch (error) {
+      // The system has no thread to give.
+      this.options.logger.critical(`worker_${index} could not start: ${describeThrown(error)}`);
+      this.replaceIn(LONGEST_DELAY_MS, place, index, earlyEnds);
+      return;
+    }
     try {
       await worker.ready;
       if (this.closing) return;

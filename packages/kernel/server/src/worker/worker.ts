@@ -139,7 +139,7 @@ export class Worker implements WorkerCommands {
 
   async listen(orders: readonly BindOrder[]): Promise<readonly BoundAddresses[]> {
     const binding = Promise.allSettled(orders.map((order) => this.listenOne(order)));
-    this.binding = Promise.all([this.binding, binding]);
+    this.binding = Promise.all([this.binding, binding]).then(() => undefined);
     const results = await binding;
     const problems = new ProblemCollector();
     results.forEach((result, i) => {

@@ -42,14 +42,15 @@ export class Told {
     );
   }
 
-  /** @returns what takes it back */
-  cluster(order: ClusterOrder): () => void {
+  /** @returns what takes it back, and gives what was told before */
+  cluster(order: ClusterOrder): () => ClusterOrder | undefined {
     const { name } = order.message;
     const before = this.clustersByName.get(name);
     this.clustersByName.set(name, order);
     return () => {
       if (before === undefined) this.clustersByName.delete(name);
       else this.clustersByName.set(name, before);
+      return before;
     };
   }
 
@@ -63,10 +64,11 @@ export class Told {
 
   /** @returns what takes it back */
   listening(ordersOf: OrdersOf): () => void {
-    const undo: (() => void)[] = [];
+    const undo: (() => unknown)[] = [];
     for (const { id, takeOver } of ordersOf(0)) {
+      const own = this.accepting.get(id);
       this.accepting.set(id, ordersOf);
-      undo.push(() => this.accepting.delete(id));
+      undo.push(() => (own === undefined ? this.accepting.delete(id) : this.accepting.set(id, own)));
       const before = takeOver === undefined ? undefined : this.accepting.get(takeOver);
       if (takeOver === undefined || before === undefined) continue;
       this.accepting.delete(takeOver);

@@ -14,7 +14,7 @@ export interface ThreadMemory {
 
 /**
  * A worker as main sees it, on this thread or on one of its own: `WorkerCommands`, answered later. Each answer rejects with the command's
- * error, or with {@link WorkerGone}.
+ * error, with {@link WorkerGone} or {@link WorkerLate}.
  */
 export interface WorkerHandle {
   readonly index: number;
@@ -38,6 +38,14 @@ export interface WorkerHandle {
   memory(): Promise<ThreadMemory | undefined>;
   /** Ends everything on it; what was logged is written. Does not reject. */
   close(): Promise<void>;
+}
+
+/** The worker has not answered in time: it does what it was told when it turns again. */
+export class WorkerLate extends Error {
+  constructor(index: number) {
+    super(`worker_${index} does not answer`);
+    this.name = 'WorkerLate';
+  }
 }
 
 /** The worker ended before it answered. */

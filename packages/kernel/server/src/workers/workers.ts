@@ -4,7 +4,7 @@ import type { DrainStart } from '../drain-manager.ts';
 import { type ClusterReport, mergeReports } from '../worker/cluster-report.ts';
 import type { BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { OrdersOf } from './told.ts';
-import { type ThreadMemory, WorkerGone, type WorkerHandle } from './worker-handle.ts';
+import { type ThreadMemory, WorkerGone, type WorkerHandle, WorkerLate } from './worker-handle.ts';
 
 /** What workers begin with. */
 export interface WorkerState {
@@ -18,7 +18,10 @@ export interface WorkerMemory {
   readonly memory: ThreadMemory;
 }
 
-/** All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as told. */
+/**
+ * All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as told,
+ * and so does one that does not answer in time when others have.
+ */
 export class Workers implements ClusterSink {
   protected readonly handles: WorkerHandle[];
   protected healthCheckFailed = false;
@@ -126,10 +129,14 @@ export class Workers implements ClusterSink {
   /** Every worker's answer; undefined of one that has ended meanwhile. Rejects with the first other failure, once all have answered. */
   protected async all<T>(command: (worker: WorkerHandle) => Promise<T>): Promise<(T | undefined)[]> {
     const results = await Promise.allSettled(this.handles.map(command));
+    const someInTime = results.some(
+      (result) => result.status === 'fulfilled' || !(result.reason instanceof WorkerLate),
+    );
     return results.map((result) => {
       if (result.status === 'fulfilled') return result.value;
-      if (result.reason instanceof WorkerGone) return undefined;
-      throw result.reason;
+      const { reason } = result;
+      if (reason instanceof WorkerGone || (reason instanceof WorkerLate && someInTime)) return undefined;
+      throw reason;
     });
   }
 }
