@@ -162,7 +162,7 @@ describe('SIGHUP', () => {
     scene.signal('SIGHUP');
     scene.last.live();
     expect(scene.children.map(({ told }) => told.length)).toEqual([2, 2, 1, 1, 0]);
-    scene.clock.advance(5000);
+    scene.clock.advance(10_000);
     expect(scene.children.map(({ kills }) => kills.length)).toEqual([1, 1, 0, 0, 0]);
   });
 });
@@ -195,11 +195,21 @@ describe('a new epoch that fails', () => {
     // Too late.
     next.say({ kind: 'live' });
     expect(old.told).toEqual([]);
-    scene.clock.advance(5000);
+    scene.clock.advance(10_000);
     expect(next.kills).toEqual(['SIGTERM', 'SIGKILL']);
     expect(old.told).toEqual([]);
     next.end(null, 'SIGKILL');
     expect(old.told).toEqual(['resume']);
+  });
+
+  it('because it has exited by the time that its word of being live is read', () => {
+    const { scene, old, next } = Scene.restarting();
+    next.emit('exit', 1, null);
+    next.say({ kind: 'live' });
+    expect(old.told).toEqual([]);
+    scene.clock.advance(1000);
+    expect(old.told).toEqual(['resume']);
+    expect(scene.exits).toEqual([]);
   });
 
   it('because there is no process for it', () => {
@@ -237,21 +247,45 @@ describe('the live epoch', () => {
     (_, code, signal, expected) => {
       const { scene, old, next } = Scene.restarting();
       next.say({ kind: 'live' });
-      scene.signal('SIGHUP');
-      const third = scene.last;
       next.end(code, signal);
       expect(scene.healthy()).toBe(false);
       expect(old.told).toEqual(['drain', 'terminate']);
-      expect(third.kills).toEqual(['SIGTERM']);
       expect(scene.exits).toEqual([]);
-      third.end(null, 'SIGTERM');
-      scene.clock.advance(5000);
+      scene.clock.advance(10_000);
       expect(old.kills).toEqual(['SIGKILL']);
       old.end(null, 'SIGKILL');
       expect(scene.exits).toEqual([expected]);
-      expect(scene.children).toHaveLength(3);
+      expect(scene.children).toHaveLength(2);
     },
   );
+
+  it('that dies while the next one starts is waited for by nobody but that one', () => {
+    const { scene, old, next } = Scene.restarting();
+    old.end(null, 'SIGSEGV');
+    expect([scene.exits, next.kills, scene.healthy()]).toEqual([[], [], false]);
+    next.say({ kind: 'live' });
+    expect(scene.healthy()).toBe(true);
+    scene.signal('SIGTERM');
+    next.end(0);
+    expect(scene.exits).toEqual([0]);
+  });
+
+  it('that dies while the next one starts, which then fails: the first code counts', () => {
+    const { scene, old, next } = Scene.restarting();
+    old.end(null, 'SIGKILL');
+    next.end(1);
+    expect(scene.exits).toEqual([137]);
+  });
+
+  it('is healthy when it has answered since it was asked last', () => {
+    const scene = new Scene();
+    scene.last.live();
+    expect(scene.healthy()).toBe(true);
+    expect(scene.last.told).toEqual(['ping']);
+    expect(scene.healthy()).toBe(false);
+    scene.last.say({ kind: 'pong' });
+    expect(scene.healthy()).toBe(true);
+  });
 
   it('may end by itself, which is no error', () => {
     const scene = new Scene();
