@@ -1,6 +1,7 @@
-import { connect, createServer, type Server, Socket } from 'node:net';
-import { chmodSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Server, Socket } from 'node:net';
+import { chmodSync } from 'node:fs';
 import { Address, type ConnectionHandler } from '@dragoman/core';
+import { removeStaleSocket } from '@dragoman/posix';
 import { SocketConnectionInfo } from './connection-info.ts';
 import { pipePath } from './connector.ts';
 import {
@@ -316,23 +317,4 @@ const name: SocketName = { address: '', port: 0, family: '' };
 function nameOf(handle: AcceptedHandle, method: 'getpeername' | 'getsockname'): Address | undefined {
   if (handle[method](name) !== 0) return undefined;
   return name.family === 'IPv4' ? Address.ipv4(name.address, name.port) : Address.ip(name.address, name.port);
-}
-
-/** Removes what a process that is gone has left; a socket on which somebody accepts stays, and binding then fails. */
-async function removeStaleSocket(path: string): Promise<void> {
-  try {
-    if (!statSync(path).isSocket()) return;
-  } catch {
-    // Not there: nothing to remove. Anything else shows when it is bound.
-    return;
-  }
-  const alive = await new Promise<boolean>((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-  if (!alive) rmSync(path, { force: true });
 }

@@ -1,8 +1,8 @@
 import { chmodSync } from 'node:fs';
+import { removeStaleSocket } from '@dragoman/posix';
 import { BindError, type Binder, type BoundSocket } from './bound-socket.ts';
 import { addressText, type InheritedAddress, isWildcard, sameRequest } from './listen-address.ts';
 import type { IpListenAddress, ListenAddress, WantedSockets } from './protocol.ts';
-import { removeStaleSocket } from './stale-socket.ts';
 
 /** A socket that this process was started with. */
 export interface InheritedSocket {
