@@ -2,7 +2,7 @@ import { Address, ConfigError } from '@dragoman/core';
 import { BindError, type BoundSocket, type WantedSockets } from '@dragoman/supervisor';
 import { describe, expect, it } from 'vitest';
 import { SuppliedSockets } from '../src/hot-restart/supplied-sockets.ts';
-import type { SocketRequest } from '../src/listener/listen-sockets.ts';
+import { InheritedSockets, type SocketRequest } from '../src/listener/listen-sockets.ts';
 
 /** A supervisor that has `count` sockets of whatever it is asked for, on port 8080. */
 class FakeSupervisor {
@@ -133,4 +133,27 @@ describe('a failure', () => {
     await expect(failing).rejects.toThrow(ConfigError);
     await expect(failing).rejects.toThrow(/^127\.0\.0\.1:80 is held for "b"$/);
   });
+});
+
+it('sockets that the process was started with are for the very same address, all of them for every worker', async () => {
+  const supervisor = new FakeSupervisor(1);
+  const at = (descriptor: number, address: string) => ({ descriptor, address });
+  const sockets = new InheritedSockets(
+    [at(3, '127.0.0.1:80'), at(4, '127.0.0.1:80'), at(5, '[::1]:80'), at(6, '/run/x.sock')],
+    new SuppliedSockets(supervisor),
+  );
+  const descriptors = async (address: Address) => {
+    const acquired = await sockets.acquire(request(2, address));
+    return [0, 1].map((index) => acquired.orders(index).map(({ descriptor }) => descriptor));
+  };
+  expect(await descriptors(Address.ipv4('127.0.0.1', 80))).toEqual([
+    [3, 4],
+    [3, 4],
+  ]);
+  expect(supervisor.asked).toEqual([]);
+  expect(sockets.unused).toEqual(['[::1]:80', '/run/x.sock']);
+  expect(await descriptors(Address.ip('::1', 80))).toEqual([[5], [5]]);
+  await descriptors(Address.ipv4('0.0.0.0', 80));
+  expect(supervisor.asked).toHaveLength(1);
+  expect(sockets.unused).toEqual(['/run/x.sock']);
 });

@@ -93,3 +93,16 @@ test.for([0, 1, 2])('closing while a worker is being replaced leaves no thread (
   }
   await leaks.expectNone();
 });
+
+test('a worker that is blocked does not hold up what the others are told', { timeout: 30_000 }, async () => {
+  await using upstream = await HttpUpstream.start(text('x'));
+  await using proxy = await startOnThreads(threadBootstrap({ clusters: { web: upstream.port } }));
+  const [blocked, turning] = await connectToEach(proxy, 2);
+  await blocked?.ask('/block/7000');
+  await proxy.untilStat('server.worker_0.watchdog_miss', 1);
+  await proxy.proxy.addOrUpdateCluster(clusterMessage('later', 8080));
+  expect(await turning?.ask('/hosts/later')).toBe('127.0.0.1:8080');
+  // When it turns again it does what it was told.
+  expect(await blocked?.ask('/hosts/later')).toBe('127.0.0.1:8080');
+  expect([proxy.stat('server.worker_deaths'), proxy.stat('server.envoy_bug_failures')]).toEqual([0, 0]);
+});
