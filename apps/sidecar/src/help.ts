@@ -10,6 +10,8 @@ export function helpText(): string {
   const ignored = specs.filter((spec) => spec.ignored !== undefined);
   return [
     'Usage: dragoman -c <path> [flags]',
+    '       dragoman supervise -- -c <path> [flags]      hot restarts on SIGHUP',
+    '       dragoman check-routes -c <path> -t <path>    tests of routes, without traffic',
     '',
     'Runs an Envoy configuration. Flags are written --flag value or --flag=value.',
     '',

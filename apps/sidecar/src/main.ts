@@ -9,6 +9,10 @@ async function main(argv: readonly string[]): Promise<number> {
     const { supervise } = await import('./supervise.ts');
     return supervise(argv.slice(1));
   }
+  if (argv[0] === 'check-routes') {
+    const { checkRoutes } = await import('./check-routes.ts');
+    return checkRoutes(argv.slice(1));
+  }
   const { command } = await import('./command.ts');
   return command(argv);
 }

@@ -37,6 +37,15 @@ test.each([
   expect(result.code).toBe(code);
 });
 
+test('check-routes is a command of its own', async () => {
+  const result = await dragoman('check-routes', '-c', 'x');
+  expect(result).toEqual({
+    code: 1,
+    out: '',
+    err: 'dragoman check-routes: both --config-path (-c) and --test-path (-t) are needed\n',
+  });
+});
+
 test('--help', async () => {
   expect(await dragoman('-h')).toEqual({ code: 0, out: helpText(), err: '' });
 });

@@ -16,6 +16,7 @@ import {
   type FactoryContext,
   type MetadataValue,
   ProblemCollector,
+  type Route,
   type RouteAction,
 } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
@@ -54,7 +55,7 @@ import { VirtualClusters } from './virtual-clusters.ts';
 import { WeightedRoutes } from './weighted-clusters.ts';
 
 export interface RouteTableOptions {
-  readonly context: FactoryContext;
+  readonly context: RouteContext;
   /** Compiles `typed_per_filter_config`. */
   readonly perFilterConfig: PerFilterConfigResolver;
   /**
@@ -64,7 +65,12 @@ export interface RouteTableOptions {
   readonly virtualClusters?: boolean;
   /** Where the configuration stands, put before the paths of errors; default empty. */
   readonly path?: string;
+  /** Hears of every route, and of which part of the configuration it is made: once for each weighted cluster. */
+  readonly onRoute?: (route: Route, config: RouteConfig) => void;
 }
+
+/** What compiling routes needs of a {@link FactoryContext}. */
+export type RouteContext = Pick<FactoryContext, 'formatters' | 'runtime'>;
 
 /**
  * Compiles a `RouteConfiguration`. Whether its clusters exist is for the caller to check.
@@ -183,8 +189,12 @@ class TableCompiler {
     };
   }
 
-  get context(): FactoryContext {
+  get context(): RouteContext {
     return this.options.context;
+  }
+
+  made(route: Route, config: RouteConfig): void {
+    this.options.onRoute?.(route, config);
   }
 
   directResponse(config: Parameters<typeof compileDirectResponse>[0]): RouteAction {
@@ -360,7 +370,7 @@ class VirtualHostCompiler {
     clusterHost = '',
   ): CompiledRoute {
     const { config, level } = shell;
-    return new CompiledRoute({
+    const route = new CompiledRoute({
       routeName: config.name,
       virtualHostName: this.host.name,
       action,
@@ -384,6 +394,8 @@ class VirtualHostCompiler {
       pathRewrite: shell.pathRewrite,
       virtualClusters: this.virtualClusters,
     });
+    this.table.made(route, config);
+    return route;
   }
 
   /** What is applied last wins: by default the table's edits, with `most_specific_header_mutations_wins` the route's. */

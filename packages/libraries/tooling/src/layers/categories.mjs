@@ -21,6 +21,7 @@ export const KERNEL_HEIGHT = Object.freeze({
   admin: 40,
   supervisor: 40,
   server: 50,
+  'route-check': 60,
 });
 
 /** Libraries import contracts only, so they stand between floor 0 and floor 1: the kernel may use them from this height on. */
