@@ -11,9 +11,12 @@ const SERVICES = ['fast', 'slow', 'flaky'];
 const POLL_MS = 25;
 /** How long children may take to end before they are killed. */
 const END_MS = 10_000;
+/** How often it is looked whether npm is still there. */
+const PARENT_MS = 250;
 
 /**
- * Runs until SIGINT or SIGTERM (then 0), or until the sidecar or a service ends by itself (then its code, at least 1).
+ * Runs until SIGINT or SIGTERM (then 0), or until the sidecar or a service ends by itself (then its code, at least 1). Started by npm it
+ * ends with it too: npm passes a signal on to the shell between the two only.
  *
  * @param {string} root repository root
  * @param {string} node Node.js to run it with
@@ -46,10 +49,14 @@ export function quickstart(root, node, env, args, print) {
     let poll;
     let patience;
     let alive = children.length;
+    const parent = process.ppid;
+    const byNpm = env.npm_lifecycle_event !== undefined;
+    const watch = byNpm ? setInterval(() => process.ppid !== parent && end(0), PARENT_MS) : undefined;
     const end = (status) => {
       if (code !== undefined) return;
       code = status;
       clearTimeout(poll);
+      clearInterval(watch);
       for (const child of children) child.kill('SIGTERM');
       patience = setTimeout(() => {
         for (const child of children) child.kill('SIGKILL');

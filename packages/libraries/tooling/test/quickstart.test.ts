@@ -24,7 +24,7 @@ server.listen(0, '127.0.0.1', () => {
 `;
 
 /** `npm start` without install and build, on a repository made up of scripts. */
-function start(sidecar: string, service = SERVICE) {
+function start(sidecar: string, service = SERVICE, through: readonly string[] = []) {
   const root = tree({
     'apps/sidecar/bin/dragoman.js': sidecar,
     'package.json': { type: 'module' },
@@ -35,9 +35,9 @@ function start(sidecar: string, service = SERVICE) {
   const module = join(repositoryRoot, 'packages/libraries/tooling/src/quickstart.mjs');
   const script = `import { quickstart } from ${JSON.stringify(module)};
     process.exitCode = await quickstart(${JSON.stringify(root)}, process.execPath, process.env, [], (text) => process.stdout.write(text));`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const [command = '', ...argv] = [...through, process.execPath, '--input-type=module', '-e', script];
+  const env = { ...process.env, npm_lifecycle_event: through.length > 0 ? 'start' : undefined };
+  const child = spawn(command, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const listeners: (() => void)[] = [];
   for (const stream of [child.stdout, child.stderr]) {
@@ -66,6 +66,16 @@ test('says what to try once the proxy is ready, and ends everything on SIGINT wi
   expect(run.output()).toMatch(/http:\/\/127\.0\.0\.1:\d+\/ +the admin interface/);
   run.child.kill('SIGINT');
   expect(await run.ended).toBe(0);
+  expect(run.output()).toContain('drained');
+});
+
+test('ends with the shell that npm has put before it', async () => {
+  // What follows keeps the shell from becoming the command itself.
+  const run = start(SIDECAR, SERVICE, ['sh', '-c', '"$@"; exit $?', 'sh']);
+  await run.printed('Ctrl-C ends it.');
+  run.child.kill('SIGTERM');
+  // The pipes close with the last of them.
+  await run.ended;
   expect(run.output()).toContain('drained');
 });
 
