@@ -11,6 +11,7 @@ import {
   type PoolFailureReason,
   type RedirectAction,
   type RequestHeaders,
+  type RequestStats,
   ResponseFlag,
   type ResponseHeaders,
   type Route,
@@ -20,6 +21,7 @@ import {
   type TerminalHttpStream,
   type Timer,
   type Trailers,
+  type VirtualCluster,
   wellKnownId,
 } from '@dragoman/core';
 import type { RouterConfig } from './config.ts';
@@ -52,6 +54,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   private route: Route | undefined = undefined;
   private action: ForwardAction | undefined = undefined;
   private cluster: ClusterInfo | undefined = undefined;
+  private virtualCluster: VirtualCluster | undefined = undefined;
+  private routeStats: RequestStats | undefined = undefined;
   private upstream: UpstreamRequest | undefined = undefined;
   /** The same, also when it is over: its bytes are counted last. */
   private attempt: UpstreamRequest | undefined = undefined;
@@ -135,6 +139,12 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   private forward(route: Route, action: ForwardAction, headers: RequestHeaders, endStream: boolean): void {
     const { config, info } = this;
     this.action = action;
+    this.routeStats = route.stats;
+    const virtualCluster = route.virtualCluster?.(headers);
+    if (virtualCluster !== undefined) {
+      this.virtualCluster = virtualCluster;
+      info.virtualClusterName = virtualCluster.name;
+    }
     const name = action.clusterName(headers, config.random.next());
     info.upstreamCluster = name;
     const cluster = config.clusters.get(name);
@@ -247,6 +257,11 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
 
   // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
 
+  onUpstreamReady(): void {
+    this.virtualCluster?.rqTotal.inc();
+    this.routeStats?.rqTotal.inc();
+  }
+
   onUpstreamInformational(headers: ResponseHeaders): void {
     this.stream.informational(headers);
   }
@@ -319,6 +334,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
     const host = this.upstream?.host;
     this.cluster?.chargeResponseTime(ms, this.internal, isCanary(headers, host), host, this.altStatName);
+    this.virtualCluster?.chargeResponseTime(ms);
+    this.routeStats?.chargeResponseTime(ms);
   }
 
   // --- Failure -------------------------------------------------------------------------------------------------------------
@@ -348,6 +365,10 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     }
     const stats = this.cluster?.stats;
     (perTry ? stats?.upstreamRqPerTryTimeout : stats?.upstreamRqTimeout)?.inc();
+    if (!perTry) {
+      this.virtualCluster?.rqTimeout.inc();
+      this.routeStats?.rqTimeout.inc();
+    }
     const details = perTry ? 'upstream_per_try_timeout' : 'response_timeout';
     this.expire(
       ResponseFlag.UpstreamRequestTimeout,
@@ -401,6 +422,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   private charge(status: number, headers: ResponseHeaders | undefined, host: Host | undefined): void {
     if (!this.config.dynamicStats) return;
     this.cluster?.chargeResponse(status, this.internal, isCanary(headers, host), host, this.altStatName);
+    this.virtualCluster?.chargeResponse(status);
+    this.routeStats?.chargeResponse(status);
   }
 }
 

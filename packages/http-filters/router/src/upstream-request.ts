@@ -21,6 +21,8 @@ export interface UpstreamRequestOwner {
   readonly info: StreamInfo;
   /** Bytes of the request that may wait for a connection. */
   readonly bufferLimit: number;
+  /** There is a connection: the try begins. */
+  onUpstreamReady(): void;
   onUpstreamInformational(headers: ResponseHeaders): void;
   onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void;
   onUpstreamBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
@@ -126,6 +128,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     }
     this.encoder = encoder;
     this.host = host;
+    this.owner.onUpstreamReady();
     const { info } = this.owner;
     info.upstreamHost = host;
     info.upstreamConnectionId = connection.id;

@@ -15,6 +15,7 @@ it('asks for the body again after a stop, also when what came behind the stop wa
   const owner = {
     info: new StreamInfo({} as never, 0, 0),
     bufferLimit: 1024,
+    onUpstreamReady() {},
     onUpstreamWritable: () => void writable++,
   };
   const answers = [false, true];

@@ -1,9 +1,27 @@
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { Counter } from './stats.ts';
 import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
 
 /** Which of two circuit-breaker budgets a request uses (Envoy: RoutingPriority). */
 export type RoutingPriority = 'default' | 'high';
 export const ROUTING_PRIORITIES = ['default', 'high'] as const;
+
+/** What is counted of some of the requests that go upstream, under a prefix of its own. */
+export interface RequestStats {
+  /** `upstream_rq_total`: each try that had a connection. */
+  readonly rqTotal: Counter;
+  /** `upstream_rq_timeout` */
+  readonly rqTimeout: Counter;
+  /** `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed` */
+  chargeResponse(status: number): void;
+  /** `upstream_rq_time`, milliseconds. */
+  chargeResponseTime(ms: number): void;
+}
+
+/** Requests of a virtual host that are counted apart, whatever their routes: `vhost.<virtual host>.vcluster.<name>.` */
+export interface VirtualCluster extends RequestStats {
+  readonly name: string;
+}
 
 /** A compiled route. Snapshot: never changed once made. */
 export interface Route extends RouteNames {
@@ -17,8 +35,10 @@ export interface Route extends RouteNames {
   perFilterConfigs(filterName: string): readonly unknown[];
   /** Whether the most specific level that names the filter turns it off; undefined when no level names it. */
   filterDisabled?(filterName: string): boolean | undefined;
-  /** The virtual cluster of a request: empty without any, `other` when none of them matches. */
-  virtualClusterName?(headers: RequestHeaders): string;
+  /** The virtual cluster of a request: undefined without any, the one named `other` when none of them matches. */
+  virtualCluster?(headers: RequestHeaders): VirtualCluster | undefined;
+  /** `stat_prefix`: `vhost.<virtual host>.route.<stat_prefix>.`; undefined: nothing is counted. */
+  readonly stats?: RequestStats | undefined;
   /**
    * Adds and removes headers of a request before it goes upstream (route, virtual host and table, in Envoy's order), and
    * rewrites path and host; what they were stands in `x-envoy-original-path` and `-host`, unless Envoy's headers are suppressed.

@@ -253,18 +253,19 @@ describe('refusals', () => {
     ]);
   });
 
-  it('refuses virtual clusters unless the caller counts them', () => {
+  it('finds the virtual cluster of a request', () => {
     const yaml = `
       virtual_hosts:
       - { name: a, domains: ["*"], virtual_clusters: [{ name: v, headers: [{ name: ":path", string_match: { prefix: /v } }] }],
           routes: [{ match: { prefix: / }, route: { cluster: a } }] }
     `;
-    expect(() => tableOf(yaml)).toThrow(/virtual_hosts\[0\]\.virtual_clusters/);
-    const table = tableOf(yaml, { virtualClusters: true });
+    const table = tableOf(yaml);
     const nameFor = (path: string) =>
-      table.match(request(path), streamInfo(), 0)?.virtualClusterName?.(request(path));
+      table.match(request(path), streamInfo(), 0)?.virtualCluster?.(request(path))?.name;
     expect(nameFor('/v1')).toBe('v');
     expect(nameFor('/x')).toBe('other');
+    const without = tableOfRoutes('[{ match: { prefix: / }, route: { cluster: a } }]');
+    expect(without.match(request('/'), streamInfo(), 0)?.virtualCluster?.(request('/'))).toBeUndefined();
   });
 });
 

@@ -10,6 +10,7 @@ import {
   StreamInfo,
   type TextFormatter,
 } from '@dragoman/core';
+import { StatsStore } from '@dragoman/stats';
 import { SeededRandom } from '@dragoman/testing';
 import { parse } from 'yaml';
 import { compileRouteTable, type RouteTableOptions } from '../src/routes/index.ts';
@@ -42,6 +43,7 @@ export function testContext(parts: Partial<FactoryContext> = {}): FactoryContext
     runtime: emptyRuntime,
     localInfo: { cluster: 'cluster', node: 'node', zone: '', address: '10.1.1.1' },
     formatters: testFormatters,
+    stats: new StatsStore().createThread(),
     warn: () => undefined,
     ...parts,
   } as FactoryContext;

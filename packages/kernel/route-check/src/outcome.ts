@@ -70,7 +70,7 @@ export function evaluate(table: CompiledRouteTable, request: RouteRequest): Rout
   const info = infoOf(request);
   const route = table.match(headers, info, random);
   const action = route?.action;
-  const virtualCluster = route?.virtualClusterName?.(headers) ?? '';
+  const virtualCluster = route?.virtualCluster?.(headers)?.name ?? '';
   const cluster = action?.kind === 'forward' ? action.clusterName(headers, random) : '';
   const location =
     action?.kind === 'redirect'

@@ -3,6 +3,7 @@ import { type HeaderMatcher, type RouteConfiguration, toConfigJson } from '@drag
 import { type HeaderMap, type Runtime, systemClock, systemRandom } from '@dragoman/core';
 import { type CompiledRouteTable, compileRouteTable } from '@dragoman/http';
 import { compileHeaderMatcher } from '@dragoman/matching';
+import { StatsStore } from '@dragoman/stats';
 import { CheckRuntime } from './check-runtime.ts';
 import { Coverage, type CoveredField } from './coverage.ts';
 import { evaluate, type RouteOutcome, type RouteRequest } from './outcome.ts';
@@ -33,9 +34,8 @@ export class RouteChecker {
       ),
     );
     this.table = compileRouteTable(config, {
-      context: { runtime: this.runtime, formatters: formatters() },
+      context: { runtime: this.runtime, formatters: formatters(), stats: new StatsStore().createThread() },
       perFilterConfig: () => undefined,
-      virtualClusters: true,
       onRoute: (route, of) => this.coverage.add(route, of, places.get(of) ?? ''),
       path,
     });

@@ -5,6 +5,7 @@ import { loadConfig } from '@dragoman/api';
 import { silentLogger } from '@dragoman/core';
 import { ENVOY_STATS } from '@dragoman/stats';
 import {
+  clusterRoute,
   exchange,
   Gate,
   gated,
@@ -403,6 +404,7 @@ describe('stats', () => {
     '<address>': '127.0.0.1_0',
     '<stat_prefix>': 'ingress',
     '<name>': 'web',
+    '<virtual_host>': 'all',
   };
 
   test('every documented stat of what is configured is under /stats', async () => {
@@ -432,6 +434,16 @@ describe('stats', () => {
             },
           },
         },
+        virtualHosts: [
+          {
+            name: 'all',
+            domains: ['*'],
+            routes: [{ ...clusterRoute('/', 'web'), stat_prefix: 'ingress' }],
+            virtual_clusters: [
+              { name: 'web', headers: [{ name: ':path', string_match: { prefix: '/web' } }] },
+            ],
+          },
+        ],
         manager: {
           access_log: [
             {

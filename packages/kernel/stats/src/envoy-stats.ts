@@ -44,6 +44,10 @@ function tree(
   };
 }
 
+/** Of a virtual cluster, or of a route with a `stat_prefix`. */
+const REQUESTS = `upstream_rq_retry upstream_rq_retry_limit_exceeded upstream_rq_retry_overflow
+  upstream_rq_retry_success upstream_rq_timeout upstream_rq_total`;
+
 /**
  * Envoy's documented stats that exist as soon as the thing they describe is configured, as far as it is built here.
  * Stats that appear with the first event (`upstream_rq_200`, `user_agent.ios.…`) are not in it, nor those of what does
@@ -193,4 +197,6 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
     counters: `deprecated_feature_use load_error load_success override_dir_exists override_dir_not_exists`,
     gauges: 'admin_overrides_active deprecated_feature_seen_since_process_start num_keys num_layers',
   }),
+  tree('vhost.<virtual_host>.vcluster.<name>.', { counters: REQUESTS }),
+  tree('vhost.<virtual_host>.route.<stat_prefix>.', { counters: REQUESTS }),
 ];

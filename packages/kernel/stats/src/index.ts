@@ -17,6 +17,7 @@ export {
 export type { MergedCounter, MergedGauge, MergedHistogram, MergedTextReadout } from './merged-stats.ts';
 export { compileStatsMatcher, type StatsMatcher, type StatsOptions, type TagSpecifier } from './options.ts';
 export { RECENT_LOOKUPS_CAPACITY, RecentLookups } from './recent-lookups.ts';
+export { ResponseCounters } from './response-counters.ts';
 export { CHUNK_SLOTS, type SlotRange, StatsSegment } from './segment.ts';
 export { SharedCount, SharedCounts, type SharedCountsHandle } from './shared-counts.ts';
 export {

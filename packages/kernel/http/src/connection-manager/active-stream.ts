@@ -244,7 +244,6 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       this.routeKnown = true;
       this.cachedRoute = this.config.routes.match(this.requestHeaders, this.info, this.config.random.next());
       this.info.route = this.cachedRoute;
-      this.info.virtualClusterName = this.cachedRoute?.virtualClusterName?.(this.requestHeaders) ?? '';
     }
     return this.cachedRoute;
   }

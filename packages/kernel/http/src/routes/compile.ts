@@ -16,6 +16,7 @@ import {
   type FactoryContext,
   type MetadataValue,
   ProblemCollector,
+  type RequestStats,
   type Route,
   type RouteAction,
 } from '@dragoman/core';
@@ -23,6 +24,7 @@ import { asciiLower, utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
 import { compileConditions } from './conditions.ts';
+import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
 import {
@@ -58,11 +60,6 @@ export interface RouteTableOptions {
   readonly context: RouteContext;
   /** Compiles `typed_per_filter_config`. */
   readonly perFilterConfig: PerFilterConfigResolver;
-  /**
-   * Whether `virtual_clusters` are accepted: only for a caller that asks each route's `virtualClusterName` and counts
-   * their requests. Default false: they are refused by name.
-   */
-  readonly virtualClusters?: boolean;
   /** Where the configuration stands, put before the paths of errors; default empty. */
   readonly path?: string;
   /** Hears of every route, and of which part of the configuration it is made: once for each weighted cluster. */
@@ -70,7 +67,7 @@ export interface RouteTableOptions {
 }
 
 /** What compiling routes needs of a {@link FactoryContext}. */
-export type RouteContext = Pick<FactoryContext, 'formatters' | 'runtime'>;
+export type RouteContext = Pick<FactoryContext, 'formatters' | 'runtime' | 'stats'>;
 
 /**
  * Compiles a `RouteConfiguration`. Whether its clusters exist is for the caller to check.
@@ -133,10 +130,7 @@ class TableCompiler {
   }
 
   private virtualHost(host: VirtualHostConfig, top: Level): VirtualHostRoutes {
-    (this.options.virtualClusters === true ? GUARDS.virtualHostWithClusters : GUARDS.virtualHost).check(
-      host,
-      '',
-    );
+    GUARDS.virtualHost.check(host, '');
     if (host.domains.length === 0) throw ConfigError.at('domains', 'a virtual host must have a domain');
     const requireTls = TLS_REQUIREMENTS[host.requireTls];
     if (requireTls === undefined) throw ConfigError.at('require_tls', 'is no known requirement');
@@ -212,6 +206,7 @@ interface RouteShell {
   readonly metadata: RouteMetadata;
   readonly hostRewrite: HostRewrite | undefined;
   readonly pathRewrite: PathRewrite | undefined;
+  readonly stats: RequestStats | undefined;
 }
 
 class VirtualHostCompiler {
@@ -239,7 +234,9 @@ class VirtualHostCompiler {
     this.top = top;
     this.mostSpecificWins = mostSpecificWins;
     this.virtualClusters =
-      host.virtualClusters.length === 0 ? undefined : new VirtualClusters(host.virtualClusters);
+      host.virtualClusters.length === 0
+        ? undefined
+        : new VirtualClusters(host.virtualClusters, host.name, table.context.stats);
     this.attempts = {
       inRequest: host.includeRequestAttemptCount,
       inResponse: host.includeAttemptCountInResponse,
@@ -276,6 +273,7 @@ class VirtualHostCompiler {
       hostRewrite: undefined,
       pathRewrite: undefined,
       virtualClusters: undefined,
+      stats: undefined,
     });
   }
 
@@ -286,7 +284,14 @@ class VirtualHostCompiler {
       throw ConfigError.at('decorator.propagate', 'propagate of a decorator is not supported yet; remove it');
     const { action } = config;
     const metadata = readMetadata(config.metadata);
-    const plain = { config, level, metadata, hostRewrite: undefined, pathRewrite: undefined };
+    const stats =
+      config.statPrefix === ''
+        ? undefined
+        : new CountedRequests(
+            this.table.context.stats,
+            `vhost.${this.host.name}.route.${config.statPrefix}.`,
+          );
+    const plain = { config, level, metadata, hostRewrite: undefined, pathRewrite: undefined, stats };
     switch (action.case) {
       case 'route':
         return atPath('route', () =>
@@ -393,6 +398,7 @@ class VirtualHostCompiler {
       hostRewrite: shell.hostRewrite,
       pathRewrite: shell.pathRewrite,
       virtualClusters: this.virtualClusters,
+      stats: shell.stats,
     });
     this.table.made(route, config);
     return route;

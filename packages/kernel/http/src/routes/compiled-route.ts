@@ -4,10 +4,12 @@ import {
   type LogContext,
   type MetadataValue,
   type RequestHeaders,
+  type RequestStats,
   type ResponseHeaders,
   type Route,
   type RouteAction,
   type StreamInfo,
+  type VirtualCluster,
 } from '@dragoman/core';
 import type { HeaderMutation } from '../headers/header-mutation.ts';
 import type { PerFilterConfigs } from './per-filter.ts';
@@ -33,6 +35,8 @@ export interface RouteParts {
   readonly hostRewrite: HostRewrite | undefined;
   readonly pathRewrite: PathRewrite | undefined;
   readonly virtualClusters: VirtualClusters | undefined;
+  /** Those of `stat_prefix`. */
+  readonly stats: RequestStats | undefined;
 }
 
 /** A route, or one weighted cluster of it. */
@@ -42,6 +46,7 @@ export class CompiledRoute implements Route {
   readonly action: RouteAction;
   readonly metadata: RouteMetadata;
   readonly decoratorOperation: string | undefined;
+  readonly stats: RequestStats | undefined;
   private readonly perFilter: PerFilterConfigs;
   private readonly requestMutations: readonly HeaderMutation[];
   private readonly responseMutations: readonly HeaderMutation[];
@@ -64,6 +69,7 @@ export class CompiledRoute implements Route {
     this.hostRewrite = parts.hostRewrite;
     this.pathRewrite = parts.pathRewrite;
     this.virtualClusters = parts.virtualClusters;
+    this.stats = parts.stats;
     this.appendForwardedHost = parts.action.kind === 'forward' && parts.action.appendForwardedHost;
   }
 
@@ -75,8 +81,8 @@ export class CompiledRoute implements Route {
     return this.perFilter.isDisabled(filterName);
   }
 
-  virtualClusterName(headers: RequestHeaders): string {
-    return this.virtualClusters === undefined ? '' : this.virtualClusters.nameOf(headers);
+  virtualCluster(headers: RequestHeaders): VirtualCluster | undefined {
+    return this.virtualClusters?.of(headers);
   }
 
   finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, suppressEnvoyHeaders = false): void {

@@ -45,20 +45,9 @@ const HEADERS_TO_CHANGE = [
   'typed_per_filter_config',
 ];
 
-const VIRTUAL_HOST = [
-  ...HEADERS_TO_CHANGE,
-  'name',
-  'domains',
-  'routes',
-  'require_tls',
-  'include_request_attempt_count',
-  'include_attempt_count_in_response',
-];
-
 interface Guards {
   readonly table: FieldGuard<typeof RouteConfigurationSchema>;
   readonly virtualHost: FieldGuard<typeof VirtualHostSchema>;
-  readonly virtualHostWithClusters: FieldGuard<typeof VirtualHostSchema>;
   readonly route: FieldGuard<typeof RouteSchema>;
   readonly match: FieldGuard<typeof RouteMatchSchema>;
   readonly action: FieldGuard<typeof RouteActionSchema>;
@@ -82,8 +71,16 @@ export const GUARDS: Guards = {
     'ignore_port_in_host_matching',
     'ignore_path_parameters_in_path_matching',
   ]),
-  virtualHost: new FieldGuard(VirtualHostSchema, VIRTUAL_HOST),
-  virtualHostWithClusters: new FieldGuard(VirtualHostSchema, [...VIRTUAL_HOST, 'virtual_clusters']),
+  virtualHost: new FieldGuard(VirtualHostSchema, [
+    ...HEADERS_TO_CHANGE,
+    'name',
+    'domains',
+    'routes',
+    'require_tls',
+    'virtual_clusters',
+    'include_request_attempt_count',
+    'include_attempt_count_in_response',
+  ]),
   route: new FieldGuard(RouteSchema, [
     ...HEADERS_TO_CHANGE,
     'name',
@@ -93,6 +90,7 @@ export const GUARDS: Guards = {
     'direct_response',
     'metadata',
     'decorator',
+    'stat_prefix',
   ]),
   match: new FieldGuard(RouteMatchSchema, [
     'prefix',

@@ -118,6 +118,7 @@ const FIELDS = {
   'TcpProxy.hash_policy': [{ source_ip: {} }],
   'TcpProxy.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'VirtualHost.domains': ['example.com'],
+  'VirtualHost.virtual_clusters': [{ name: 'a', headers: [{ name: ':path', present_match: true }] }],
   'VirtualHost.routes': [{ match: { prefix: '/' }, route: { cluster: 'web' } }],
   'WeightedCluster.ClusterWeight.cluster_header': 'x-a',
   'WeightedCluster.clusters': [{ name: 'web', weight: 1 }],
