@@ -1,4 +1,4 @@
-import { eventually, HttpUpstream, rawClient, text, within } from '@dragoman/testing';
+import { eventually, Gate, gated, HttpUpstream, rawClient, text, within } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { address, bootstrap, cluster, httpListener, type Message } from './support/config.ts';
 import { ActivationSocket, canPlayServiceManager, NotifySocket } from './support/service-manager.ts';
@@ -132,7 +132,8 @@ describe.skipIf(skip)(`a service manager${UNBUILT}`, { timeout: 60_000 }, () => 
   });
 
   it('that ends every process of the service by itself ends none too soon', async () => {
-    await using upstream = await HttpUpstream.start(text('ok'));
+    const gate = new Gate();
+    await using upstream = await HttpUpstream.start(gated(gate, text('ok')));
     await using proxy = await Supervised.serve(config(upstream.port, [0]), FLAGS);
     await proxy.restart(1);
     await proxy.untilEnded(0);
@@ -142,6 +143,7 @@ describe.skipIf(skip)(`a service manager${UNBUILT}`, { timeout: 60_000 }, () => 
     // As KillMode=control-group does, systemd's default.
     for (const pid of [proxy.pid, proxy.pidOf(1)]) process.kill(pid, 'SIGTERM');
     await proxy.logged(/draining connections/);
+    gate.open();
     await busy.write('cd');
     expect((await busy.readResponse()).status).toBe(200);
     const { code, stderr } = await within(proxy.exit, 'the end', START_PATIENCE_MS);
