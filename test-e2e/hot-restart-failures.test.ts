@@ -123,3 +123,23 @@ describe.skipIf(skipUnbuilt)(`a hot restart that fails${UNBUILT}`, { timeout: 60
     );
   });
 });
+
+describe.skipIf(skipUnbuilt)(`a hot restart past an epoch that hangs${UNBUILT}`, { timeout: 60_000 }, () => {
+  it('serves without it, and has the admin address when that one lets go', async () => {
+    await using upstream = await HttpUpstream.start(text('ok'));
+    const admin = { admin: { address: address(await refusedPort(), '127.0.0.2') } };
+    await using proxy = await Supervised.serve(config(upstream.port, [], admin), TWO);
+    const hanging = proxy.pidOf(0);
+    process.kill(hanging, 'SIGSTOP');
+    try {
+      proxy.kill('SIGHUP');
+      await proxy.logged(/the admin interface waits for its address: .*Address already in use/);
+      await proxy.logged(/epoch 1 \(pid \d+\) is live$/);
+    } finally {
+      process.kill(hanging, 'SIGCONT');
+    }
+    await proxy.untilServing(1);
+    await proxy.untilEnded(0);
+    expect(await get(await proxy.port())).toBe(200);
+  });
+});

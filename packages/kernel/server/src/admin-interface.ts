@@ -30,7 +30,7 @@ export interface AdminInterfaceOptions {
 
 /**
  * Opens the admin interface where the bootstrap says; undefined when it says nothing.
- * @throws ConfigError with a path below `admin`
+ * @throws ConfigError with a path below `admin`; its `cause` is the system's error when the address could not be had
  */
 export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminServer | undefined> {
   const { bootstrap, state, context } = options;
@@ -56,7 +56,9 @@ export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminS
       ...(loggers.length === 0 ? {} : { onRequest: (entry) => logRequest(entry, loggers, context, address) }),
     });
   } catch (error) {
-    throw ConfigError.at('admin.address', bindFailureText(address.text, error));
+    throw Object.assign(ConfigError.at('admin.address', bindFailureText(address.text, error)), {
+      cause: error,
+    });
   }
 }
 
@@ -94,7 +96,7 @@ function logRequest(
   localAddress: Address,
 ): void {
   const { clock } = context;
-  const remote = Address.parse(entry.remoteAddress) ?? Address.pipe(entry.remoteAddress);
+  const remote = Address.of(entry.remoteAddress);
   const connection: ConnectionInfo = {
     id: 0,
     localAddress,

@@ -16,8 +16,6 @@ const DEFAULT_DRAIN_MS = 25_000;
 const DEFAULT_FLUSH_MS = 5000;
 /** How often the address of the admin interface is tried that another process has, ms. */
 const ADMIN_RETRY_MS = 500;
-/** What a listener says of an address that is taken. */
-const ADDRESS_IN_USE = 'Address already in use';
 /** How often a drain looks whether the last connection has gone, ms. */
 const DRAIN_POLL_MS = 20;
 
@@ -170,7 +168,8 @@ export class RunningProxy implements ServedProxy {
     try {
       await this.openAdmin();
     } catch (error) {
-      if (!(error instanceof ConfigError) || !error.message.includes(ADDRESS_IN_USE)) throw error;
+      const { cause } = error as { readonly cause?: NodeJS.ErrnoException };
+      if (!(error instanceof ConfigError) || cause?.code !== 'EADDRINUSE') throw error;
       this.parts.log
         .logger('admin')
         .warn(`the admin interface waits for its address: ${error.message.split('\n', 1)[0]}`);
