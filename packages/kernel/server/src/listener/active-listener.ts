@@ -76,10 +76,6 @@ export class ActiveListener implements AcceptHandler {
     return this.compiled.targets.map((target, i) => this.sockets[i]?.[0]?.address ?? target.address);
   }
 
-  get activeConnections(): number {
-    return this.connections.size;
-  }
-
   /**
    * Accepts on what main has ordered for each address, besides what it accepts on already. Rejects with Node's error, which names the
    * address; nothing stays bound then.

@@ -131,12 +131,7 @@ export class ThreadWorkers extends Workers {
   override async listen(orders: OrdersOf): ReturnType<Workers['listen']> {
     const undo = this.told.listening(orders);
     try {
-      const addresses = await super.listen(orders);
-      this.told.listened(
-        orders(0).map(({ id }) => id),
-        addresses,
-      );
-      return addresses;
+      return await super.listen(orders);
     } catch (error) {
       undo();
       throw error;

@@ -1,4 +1,4 @@
-import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+import type { BindOrder, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 
 /** The bind orders of a command, for the worker of a number. */
 export type OrdersOf = (workerIndex: number) => readonly BindOrder[];
@@ -11,7 +11,6 @@ export class Told {
   private readonly clustersByName = new Map<string, ClusterOrder>();
   private readonly listenersById = new Map<number, ListenerOrder>();
   private readonly accepting = new Map<number, OrdersOf>();
-  private readonly bound = new Map<number, BoundAddresses>();
 
   get clusters(): readonly ClusterOrder[] {
     return [...this.clustersByName.values()];
@@ -22,24 +21,14 @@ export class Told {
   }
 
   /**
-   * Of the listeners that accept, for a worker that begins: it binds the ports that others have got for port 0, and for itself what was taken over
-   * from a listener that it has not seen.
+   * Of the listeners that accept, for a worker that begins: it binds for itself what was taken over from a listener that it has not seen. Orders are
+   * asked for anew: by now main knows the ports that others have got for port 0.
    */
   bindOrders(workerIndex: number): readonly BindOrder[] {
     return Array.from(this.accepting, ([id, ordersOf]) => {
       const order = ordersOf(workerIndex).find((one) => one.id === id);
-      return order === undefined ? [] : [{ ...order, sockets: this.socketsOf(order), takeOver: undefined }];
+      return order === undefined ? [] : [{ ...order, takeOver: undefined }];
     }).flat();
-  }
-
-  private socketsOf({ id, sockets }: BindOrder): BindOrder['sockets'] {
-    const bound = this.bound.get(id);
-    if (bound === undefined) return sockets;
-    return sockets.map((orders, i) =>
-      orders.map((order) =>
-        order.address.endsWith(':0') ? { ...order, address: bound[i] ?? order.address } : order,
-      ),
-    );
   }
 
   /** @returns what takes it back, and gives what was told before */
@@ -79,20 +68,12 @@ export class Told {
     };
   }
 
-  /** @param addresses for each of `ids`, where it is bound */
-  listened(ids: readonly number[], addresses: readonly BoundAddresses[]): void {
-    ids.forEach((id, i) => {
-      if (addresses[i] !== undefined) this.bound.set(id, addresses[i]);
-    });
-  }
-
   stopped(ids: readonly number[]): void {
     for (const id of ids) this.accepting.delete(id);
   }
 
   listenerRemoved(id: number): void {
     this.accepting.delete(id);
-    this.bound.delete(id);
     this.listenersById.delete(id);
   }
 }
