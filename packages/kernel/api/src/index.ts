@@ -78,6 +78,7 @@ export {
   type LoadOptions,
   loadConfig,
   locate,
+  locateError,
 } from './load-config.ts';
 export { mergeBootstrap, mergeMessages } from './merge.ts';
 export { nearest } from './nearest.ts';

@@ -331,3 +331,11 @@ export function locate(
   if (place === undefined) return loaded.file === undefined ? problem : { ...problem, file: loaded.file };
   return { ...problem, ...place };
 }
+
+/** {@link locate} for every problem of an error. */
+export function locateError(
+  loaded: Pick<LoadedConfig<unknown>, 'place' | 'file'>,
+  error: ConfigError,
+): ConfigError {
+  return new ConfigError(error.problems.map((problem) => locate(loaded, problem)));
+}

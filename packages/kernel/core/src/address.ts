@@ -56,6 +56,11 @@ export class Address {
     return Address.ip(host, port);
   }
 
+  /** Of a {@link text} that is known to be one: what is no IP and port is the path of a Unix socket. */
+  static of(text: string): Address {
+    return Address.parse(text) ?? Address.pipe(text);
+  }
+
   /** The address without its port: `10.0.0.1`, `::1`, or the path. */
   get withoutPort(): string {
     return this.family === 'pipe' ? this.path : this.ip;

@@ -2,6 +2,9 @@
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** The place of a level in {@link LOG_LEVELS}: a message passes a logger whose level has none behind it. */
+export const levelRank = (level: LogLevel): number => LOG_LEVELS.indexOf(level);
+
 /** The proxy's own log (not the access log). One logger a component, levels changeable while running. */
 export interface Logger {
   trace(message: string): void;

@@ -29,7 +29,7 @@ export interface LoadedRoutes {
  * @throws ConfigError with every problem of the file
  */
 export function loadRoutes(file: string, listener?: string): LoadedRoutes {
-  const bytes = readBytes(file);
+  const bytes = readFile(file);
   if (!isBootstrap(file, bytes)) {
     if (listener !== undefined)
       throw fileError(file, `--listener-name is for a bootstrap; this is a route configuration`);
@@ -57,7 +57,8 @@ export function loadRoutes(file: string, listener?: string): LoadedRoutes {
   };
 }
 
-function readBytes(file: string): Uint8Array {
+/** @throws ConfigError that names the file */
+export function readFile(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
@@ -68,11 +69,11 @@ function readBytes(file: string): Uint8Array {
 const fileError = (file: string, message: string) => new ConfigError({ file, path: '', message });
 
 /** By what only a bootstrap has. A file that cannot be told is read as routes, whose errors say more. */
-function isBootstrap(file: string, bytes: Uint8Array): boolean {
+function isBootstrap(file: string, bytes: Buffer): boolean {
   if (/\.(pb|pb_text|textproto|pbtxt)$/i.test(file)) return false;
   let top: unknown;
   try {
-    top = parse(Buffer.from(bytes).toString('utf8'));
+    top = parse(bytes.toString('utf8'));
   } catch {
     return false;
   }

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { create, type LayeredRuntime, LayeredRuntimeSchema, locate, readLoose } from '@dragoman/api';
+import { create, type LayeredRuntime, LayeredRuntimeSchema, locateError, readLoose } from '@dragoman/api';
 import { ConfigError, formatProblem } from '@dragoman/core';
 import { RuntimeLayers } from '@dragoman/server';
 import { StatsStore } from '@dragoman/stats';
-import { loadRoutes } from './load-routes.ts';
+import { loadRoutes, readFile } from './load-routes.ts';
 import { RouteChecker, type RouteTestResult } from './route-checker.ts';
 import { readRouteTests } from './route-tests.ts';
 
@@ -118,7 +117,7 @@ function parse(argv: readonly string[]) {
 function check(flags: CheckFlags, { out, err }: CheckSurroundings): number {
   const routes = loadRoutes(flags.config, flags.listener);
   if (flags.deprecations) for (const warning of routes.warnings) err(`${formatProblem(warning)}\n`);
-  const tests = readRouteTests(readText(flags.tests), flags.tests);
+  const tests = readRouteTests(readFile(flags.tests).toString('utf8'), flags.tests);
   let checker: RouteChecker;
   try {
     const layers = withTestLayer(routes.layeredRuntime, tests.runtime);
@@ -129,7 +128,7 @@ function check(flags: CheckFlags, { out, err }: CheckSurroundings): number {
     );
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.problems.map((problem) => locate(routes.loaded, problem)));
+    throw locateError(routes.loaded, error);
   }
   const results = tests.tests.map((test) => checker.check(test));
   for (const result of results) print(result, flags, { out, err });
@@ -155,14 +154,6 @@ function withTestLayer(
     layers: [{ name: 'of the tests', static_layer: values }],
   });
   return create(LayeredRuntimeSchema, { layers: [...(layered?.layers ?? []), ...layers] });
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError({ file, path: '', message: `cannot be read: ${(error as Error).message}` });
-  }
 }
 
 /** What failed is on standard error, as Envoy's tool has it. */

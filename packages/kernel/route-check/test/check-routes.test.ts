@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runCheckRoutes } from '../src/index.ts';
+import { run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dragoman-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -13,17 +13,10 @@ function file(name: string, text: string): string {
   return path;
 }
 
-function check(...argv: string[]): { code: number; out: string; err: string } {
-  let [out, err] = ['', ''];
-  const code = runCheckRoutes(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err: err.replaceAll(`${folder}/`, '') };
+/** Paths of files without their folder. */
+function check(...argv: string[]) {
+  const result = run(...argv);
+  return { ...result, err: result.err.replaceAll(`${folder}/`, '') };
 }
 
 const ROUTES = `

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runCheckRoutes } from '../src/index.ts';
+import { run } from './run.ts';
 
 /** Envoy's route check cases; see the README there for what each field means. */
 const FOLDER = fileURLToPath(new URL('../../../../../shared/conformance/router-check/', import.meta.url));
@@ -16,19 +16,6 @@ const goldens = present ? readdirSync(FOLDER).filter((file) => file.includes('.g
 const scratch = mkdtempSync(join(tmpdir(), 'dragoman-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-function check(...argv: string[]): { code: number; out: string; err: string } {
-  let [out, err] = ['', ''];
-  const code = runCheckRoutes(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
-}
-
 describe('route check cases', () => {
   it('are there', ({ skip }) => {
     if (!present && process.env['CI'] !== 'true') skip('../shared/conformance/router-check is not here');
@@ -40,7 +27,7 @@ describe('route check cases', () => {
     const config = name === 'TimeoutFailures' ? 'Timeout.yaml' : `${name}.yaml`;
     it(golden, () => {
       const files = ['-c', join(FOLDER, config), '-t', join(FOLDER, golden)];
-      const { code, out, err } = check(...files, '--details', '--disable-deprecation-check');
+      const { code, out, err } = run(...files, '--details', '--disable-deprecation-check');
       if (FAILS_ON_PURPOSE.has(name)) {
         expect(code).toBe(1);
         expect(err).toMatch(/^expected: \[\d+s\], actual: \[\d+s\], test type: timeout$/m);
@@ -64,7 +51,7 @@ describe('route check cases', () => {
   validate: { cluster_name: somewhere, virtual_host_name: "", code_redirect: 0 }
 `,
     );
-    expect(check('-c', join(FOLDER, 'Weighted.yaml'), '-t', wrong, '--only-show-failures')).toEqual({
+    expect(run('-c', join(FOLDER, 'Weighted.yaml'), '-t', wrong, '--only-show-failures')).toEqual({
       code: 1,
       out: '',
       err: 'nowhere\nexpected: [somewhere], actual: [], test type: cluster_name\n',

@@ -178,7 +178,7 @@ function describeCluster(cluster: ClusterReport, addedViaApi: boolean): AdminClu
         hosts.map((host) => ({
           ...host,
           priority,
-          address: Address.parse(host.address) ?? Address.pipe(host.address),
+          address: Address.of(host.address),
         })),
       ),
     ),

@@ -7,7 +7,7 @@ import {
   create,
   type LoadedConfig,
   loadConfig,
-  locate,
+  locateError,
   resolveExtension,
 } from '@dragoman/api';
 import {
@@ -100,9 +100,7 @@ export async function located<T>(
     return await work();
   } catch (error) {
     if (!(error instanceof ConfigError) || loaded === undefined) throw error;
-    throw new ConfigError(
-      error.problems.map((problem) => (problem.line === undefined ? locate(loaded, problem) : problem)),
-    );
+    throw locateError(loaded, error);
   }
 }
 

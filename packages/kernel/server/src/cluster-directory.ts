@@ -1,5 +1,6 @@
 import { type Cluster, ClusterSchema, equals } from '@dragoman/api';
 import type { ClusterSources, WarmingCluster } from '@dragoman/upstream';
+import { Turns } from './turns.ts';
 import type { ClusterOrder } from './worker/orders.ts';
 import type { Ledger } from './workers/ledger.ts';
 import type { Workers } from './workers/workers.ts';
@@ -43,7 +44,7 @@ export class ClusterDirectory {
   /** Names whose removal waits for its turn. */
   private readonly leaving = new Set<string>();
   /** What workers are told comes one after the other. */
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   /** @param clusters of the bootstrap; what is wrong with them is found by who builds them */
   constructor(clusters: readonly Cluster[], options: ClusterDirectoryOptions) {
@@ -101,7 +102,7 @@ export class ClusterDirectory {
     this.attempts.add(attempt);
     try {
       await warming.warmed;
-      return await this.inTurn(() => this.put(attempt));
+      return await this.turns.take(() => this.put(attempt));
     } finally {
       this.attempts.delete(attempt);
       resolve();
@@ -114,7 +115,7 @@ export class ClusterDirectory {
     const waiting = this.attemptsOf(name);
     for (const attempt of waiting) this.drop(attempt);
     this.leaving.add(name);
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       this.leaving.delete(name);
       if (!this.byName.delete(name)) return waiting.length > 0;
       sources.removeCluster(name);
@@ -138,7 +139,7 @@ export class ClusterDirectory {
     this.attempts.delete(attempt);
     const before = this.byName.get(message.name);
     const order = this.order(message, '');
-    // Before the workers are told: one that begins meanwhile does not miss it.
+    // At once: the same again is no change while the workers take it up.
     this.byName.set(message.name, { message, order, addedAt });
     try {
       await workers.addOrUpdateCluster(order, warming.take());
@@ -170,11 +171,5 @@ export class ClusterDirectory {
 
   private throwIfClosed(): void {
     if (this.closed) throw new Error('the proxy was closed');
-  }
-
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(change);
-    this.turn = result.catch(() => {});
-    return result;
   }
 }

@@ -164,7 +164,7 @@ function lbEndpointOf({ address, hostname, healthFlags, metadata, weight }: Host
 }
 
 function addressOf(text: string): MessageInitShape<typeof AddressSchema> {
-  const address = Address.parse(text) ?? Address.pipe(text);
+  const address = Address.of(text);
   if (address.family === 'pipe') return { address: { case: 'pipe', value: { path: address.path } } };
   const portSpecifier = { case: 'portValue', value: address.port } as const;
   return { address: { case: 'socketAddress', value: { address: address.ip, portSpecifier } } };

@@ -10,6 +10,7 @@ export {
   type BudgetGauges,
   type BudgetKey,
   BUDGETS,
+  budgetIndex,
   type BudgetUse,
   type CreateBudget,
   createLocalBudget,

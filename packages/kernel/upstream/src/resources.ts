@@ -253,3 +253,8 @@ export function breakerGauges(priority: RoutingPriority, thresholds: Thresholds)
 export const BUDGETS: readonly Omit<BudgetKey, 'cluster'>[] = (['default', 'high'] as const).flatMap(
   (priority) => KINDS.map(({ resource }) => ({ priority, resource })),
 );
+
+/** The place of a budget in {@link BUDGETS}. */
+export function budgetIndex(priority: RoutingPriority, resource: ResourceKind): number {
+  return BUDGETS.findIndex((key) => key.priority === priority && key.resource === resource);
+}

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import type { Address } from '@dragoman/core';
+import { Address } from '@dragoman/core';
 import { bindSocket, closeDescriptor, ffiAvailable, socketAddress } from '@dragoman/posix';
 import type { SocketOrder } from '../worker/orders.ts';
 import type { BindTarget } from './addresses.ts';
@@ -39,7 +39,7 @@ export class OwnSockets implements ListenSockets {
     const { address } = target;
     if (address.family === 'pipe' || workers === 1) return own(address.text, false, 1);
     const port = await probe(target);
-    const text = withPort(address, port);
+    const { text } = Address.ip(address.ip, port);
     if (reusePort) return own(text, true, workers);
     // Without duplicates of a descriptor there is no way to share one socket: one worker accepts.
     if (!ffiAvailable()) return own(text, false, 1);
@@ -60,10 +60,6 @@ function own(address: string, reusePort: boolean, count: number): AcquiredSocket
 /** All workers accept on duplicates of one socket. */
 function shared(address: string, descriptor: number, release: () => void): AcquiredSockets {
   return { address, orders: () => [{ address, descriptor, reusePort: false }], release };
-}
-
-function withPort(address: Address, port: number): string {
-  return address.family === 'ipv6' ? `[${address.ip}]:${port}` : `${address.ip}:${port}`;
 }
 
 /** Binds for a moment as the only owner. @returns the port; the one that the kernel chose for 0 */

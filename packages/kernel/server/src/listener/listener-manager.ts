@@ -9,6 +9,7 @@ import {
   type Timer,
 } from '@dragoman/core';
 import type { ServerStats } from '../server-stats.ts';
+import { Turns } from '../turns.ts';
 import type { ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import type { Workers } from '../workers/workers.ts';
@@ -53,8 +54,7 @@ export class ListenerManager {
   private lastId = 0;
   private stopped: 'none' | 'inbound' | 'all' = 'none';
   private closed = false;
-  /** Changes come one after the other. */
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   /** @param listeners of the bootstrap; what is wrong with them is found by the workers that compile them */
   constructor(listeners: readonly Listener[], options: ListenerManagerOptions) {
@@ -91,7 +91,7 @@ export class ListenerManager {
    * Binds all of them. Rejects with ConfigError that says which addresses could not be had, and why; nothing is bound then.
    */
   listen(): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       this.throwIfClosed();
       const { stats, logger, workers } = this.options;
       checkAddresses(this.running);
@@ -113,12 +113,12 @@ export class ListenerManager {
    * one goes on then
    */
   addOrUpdate(message: Listener): Promise<boolean> {
-    return this.inTurn(() => this.addOrUpdateNow(message));
+    return this.turns.take(() => this.addOrUpdateNow(message));
   }
 
   /** Stops a listener, drains its connections and closes them after the drain time. @returns whether there was one */
   remove(name: string): Promise<boolean> {
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       this.throwIfClosed();
       this.failed.delete(name);
       const listener = this.running.find((one) => one.name === name);
@@ -141,7 +141,7 @@ export class ListenerManager {
    */
   stop(inboundOnly = false): Promise<void> {
     if (this.stopped !== 'all') this.stopped = inboundOnly ? 'inbound' : 'all';
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       if (this.closed) return;
       const chosen = this.running.filter(({ accepting, inbound }) => accepting && (!inboundOnly || inbound));
       await this.stopAccepting(chosen);
@@ -154,7 +154,7 @@ export class ListenerManager {
     this.closed = true;
     for (const timer of this.timers.values()) timer.disable();
     this.timers.clear();
-    return this.turn.then(() => {
+    return this.turns.settled().then(() => {
       for (const listener of this.running) listener.release();
     });
   }
@@ -345,12 +345,6 @@ export class ListenerManager {
     const connections = ledger?.listenerConnections();
     const order = { id: ++this.lastId, name, message, path, connections };
     return new ManagedListener(order, clock.wallTime(), dynamic);
-  }
-
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(change);
-    this.turn = result.catch(() => {});
-    return result;
   }
 }
 

@@ -1,5 +1,12 @@
 import { isMainThread, threadId } from 'node:worker_threads';
-import { type Clock, LOG_LEVELS, type Logger, type LoggerFactory, type LogLevel } from '@dragoman/core';
+import {
+  type Clock,
+  LOG_LEVELS,
+  levelRank,
+  type Logger,
+  type LoggerFactory,
+  type LogLevel,
+} from '@dragoman/core';
 import { LOG_COMPONENTS } from './components.ts';
 import type { LineFormat, LogThread } from './entry.ts';
 import { escapeAll, toJsonLine } from './escape.ts';
@@ -109,14 +116,13 @@ class LogWriter {
   }
 }
 
-const rank = (level: LogLevel) => LOG_LEVELS.indexOf(level);
-const TRACE = rank('trace');
-const DEBUG = rank('debug');
-const INFO = rank('info');
-const WARNING = rank('warning');
-const ERROR = rank('error');
-const CRITICAL = rank('critical');
-const OFF = rank('off');
+const TRACE = levelRank('trace');
+const DEBUG = levelRank('debug');
+const INFO = levelRank('info');
+const WARNING = levelRank('warning');
+const ERROR = levelRank('error');
+const CRITICAL = levelRank('critical');
+const OFF = levelRank('off');
 
 /** A level that may change, which the loggers of several threads have in common. */
 interface Threshold {
@@ -162,7 +168,7 @@ class ComponentLogger implements Logger {
   }
 
   enabled(level: LogLevel): boolean {
-    const wanted = rank(level);
+    const wanted = levelRank(level);
     return wanted !== OFF && this.level.threshold <= wanted;
   }
 
@@ -184,10 +190,10 @@ class ComponentLogs implements ServerLog {
 
   constructor(options: ServerLogOptions, writer: LogWriter) {
     this.writer = writer;
-    this.threshold = rank(options.level ?? 'info');
+    this.threshold = levelRank(options.level ?? 'info');
     for (const name of LOG_COMPONENTS) this.logger(name);
     for (const [name, level] of Object.entries(options.componentLevels ?? {})) {
-      this.component(name).threshold = rank(level);
+      this.component(name).threshold = levelRank(level);
     }
   }
 
@@ -209,10 +215,10 @@ class ComponentLogs implements ServerLog {
     if (name !== undefined) {
       const logger = this.byName.get(name);
       if (logger === undefined) return false;
-      logger.threshold = rank(level);
+      logger.threshold = levelRank(level);
       return true;
     }
-    this.threshold = rank(level);
+    this.threshold = levelRank(level);
     for (const logger of this.byName.values()) logger.threshold = this.threshold;
     return true;
   }

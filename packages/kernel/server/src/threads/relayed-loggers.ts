@@ -1,4 +1,4 @@
-import { LOG_LEVELS, type Logger, type LoggerFactory, type LogLevel } from '@dragoman/core';
+import { levelRank, type Logger, type LoggerFactory, type LogLevel } from '@dragoman/core';
 import type { LogLevels, ThreadReport } from './protocol.ts';
 
 /** A thread's loggers: what passes their level is written by main, in the log that all threads share. */
@@ -30,11 +30,9 @@ export class RelayedLoggers implements LoggerFactory {
 
   private rankOf(component: string): number {
     const { byName, others } = this.levels;
-    return rank(byName.find(([name]) => name === component)?.[1] ?? others);
+    return levelRank(byName.find(([name]) => name === component)?.[1] ?? others);
   }
 }
-
-const rank = (level: LogLevel): number => LOG_LEVELS.indexOf(level);
 
 class RelayedLogger implements Logger {
   threshold: number;
@@ -72,10 +70,10 @@ class RelayedLogger implements Logger {
   }
 
   enabled(level: LogLevel): boolean {
-    return level !== 'off' && this.threshold <= rank(level);
+    return level !== 'off' && this.threshold <= levelRank(level);
   }
 
   private write(level: LogLevel, message: string): void {
-    if (this.threshold <= rank(level)) this.post({ kind: 'log', logger: this.name, level, message });
+    if (this.threshold <= levelRank(level)) this.post({ kind: 'log', logger: this.name, level, message });
   }
 }

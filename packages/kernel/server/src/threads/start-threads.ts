@@ -1,7 +1,7 @@
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import type { LogRelayServer } from '@dragoman/access-log';
-import { type FactoryContext, LOG_LEVELS, type LogLevel } from '@dragoman/core';
+import { type FactoryContext, levelRank, type LogLevel } from '@dragoman/core';
 import type { StatsMatcher, StatsStore } from '@dragoman/stats';
 import type { ServerFlags, ServerLoggers, ThreadsOption } from '../proxy.ts';
 import type { RuntimeLayers } from '../runtime-layers.ts';
@@ -95,9 +95,8 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
 /** What a worker may leave unsaid. One that it makes itself passes on whatever any of the others would. */
 function logLevels(log: ServerLoggers): LogLevels {
   const byName = log.loggers().map(({ name, level }) => [name, level] as const);
-  const rank = (level: LogLevel): number => LOG_LEVELS.indexOf(level);
   const others = byName.reduce<LogLevel>(
-    (lowest, [, level]) => (rank(level) < rank(lowest) ? level : lowest),
+    (lowest, [, level]) => (levelRank(level) < levelRank(lowest) ? level : lowest),
     'off',
   );
   return { byName, others };

@@ -1,6 +1,6 @@
 import type { ResourceBudget } from '@dragoman/core';
 import type { SharedCount, SharedCounts } from '@dragoman/stats';
-import { BUDGETS, type CreateBudget, createLocalBudget } from '@dragoman/upstream';
+import { budgetIndex, type CreateBudget, createLocalBudget } from '@dragoman/upstream';
 
 /**
  * A budget that the workers share. Two workers may take the last of it in the same instant, as in Envoy: it is exceeded by one a
@@ -40,9 +40,6 @@ export function sharedBudgets(counts: ReadonlyMap<string, SharedCounts>, workerI
   return (key, max, gauges) => {
     const shared = counts.get(key.cluster);
     if (shared === undefined) return createLocalBudget(key, max, gauges);
-    const place = BUDGETS.findIndex(
-      ({ priority, resource }) => priority === key.priority && resource === key.resource,
-    );
-    return new SharedBudget(max, shared.of(place, workerIndex));
+    return new SharedBudget(max, shared.of(budgetIndex(key.priority, key.resource), workerIndex));
   };
 }

@@ -1,6 +1,6 @@
 import type { Cluster } from '@dragoman/api';
 import { SharedCounts, type SharedCountsHandle, type StatsStore } from '@dragoman/stats';
-import { BUDGETS, clusterBreakerGauges } from '@dragoman/upstream';
+import { BUDGETS, type BudgetUse, budgetIndex, clusterBreakerGauges } from '@dragoman/upstream';
 
 /**
  * The memory that the workers share on main's side: circuit-breaker budgets, connections. It knows every page, so that what a
@@ -44,8 +44,7 @@ export class Ledger {
     this.hideCluster(cluster.name);
     const counts = this.budgets.get(cluster);
     if (counts === undefined) return;
-    const use = (priority: string, resource: string): number =>
-      counts.total(BUDGETS.findIndex((key) => key.priority === priority && key.resource === resource));
+    const use: BudgetUse = (priority, resource) => counts.total(budgetIndex(priority, resource));
     const ends = clusterBreakerGauges(cluster).map(({ name, value }) =>
       this.stats.deriveGauge(name, () => value(use)),
     );
