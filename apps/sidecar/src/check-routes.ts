@@ -1,4 +1,5 @@
 import { runCheckRoutes } from '@dragoman/route-check';
+import { extensions } from './extensions.ts';
 
 /**
  * `dragoman check-routes`: where requests would go, without traffic.
@@ -9,5 +10,6 @@ export function checkRoutes(argv: readonly string[]): number {
   return runCheckRoutes(argv, {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    extensions,
   });
 }

@@ -73,7 +73,16 @@ export interface ForwardAction {
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
   /** 53-bit hash of the request's hash policies; undefined: none. */
   hash?(headers: RequestHeaders, info: StreamInfo): number | undefined;
+  readonly policies: ForwardPolicies;
 }
+
+/** What few routes ask for. Snapshot, shared by the clusters of a weighted route; routes that ask for nothing share {@link NO_POLICIES}. */
+export interface ForwardPolicies {
+  /** `per_request_buffer_limit_bytes` and `request_body_buffer_limit` of the route, or of its virtual host; undefined: the listener's limit. */
+  readonly requestBufferLimitBytes: number | undefined;
+}
+
+export const NO_POLICIES: ForwardPolicies = { requestBufferLimitBytes: undefined };
 
 /** Answers with a redirect. */
 export interface RedirectAction {

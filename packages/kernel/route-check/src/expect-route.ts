@@ -1,6 +1,7 @@
-import { type JsonObject, readLoose, type RouteConfiguration, RouteConfigurationSchema } from '@dragoman/api';
-import { emptyRuntime } from '@dragoman/core';
+import { type JsonObject, type RouteConfiguration, RouteConfigurationSchema, readLoose } from '@dragoman/api';
+import { type Extension, emptyRuntime } from '@dragoman/core';
 import { parse } from 'yaml';
+import { offlineContext } from './offline-context.ts';
 import type { RouteOutcome, RouteRequest } from './outcome.ts';
 import { RouteChecker } from './route-checker.ts';
 
@@ -79,13 +80,15 @@ function describe(outcome: RouteOutcome): string {
 /**
  * The route of a request, for tests: `expectRoute(config, { authority: 'a.com', path: '/x' }).toGoTo('cluster')`.
  * @param config a `RouteConfiguration` as YAML, as an object, or as a message; compiled at each call
+ * @param extensions those that the configuration names: matchers, retry predicates and so on; default: none
  * @throws ConfigError with every problem of the configuration
  */
 export function expectRoute(
   config: string | JsonObject | RouteConfiguration,
   request: RouteRequest,
+  extensions: readonly Extension[] = [],
 ): RouteExpectation {
-  const checker = new RouteChecker(messageOf(config), emptyRuntime);
+  const checker = new RouteChecker(messageOf(config), offlineContext(extensions, emptyRuntime));
   return new RouteExpectation(checker.resolve(request), request);
 }
 

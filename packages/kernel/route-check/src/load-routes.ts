@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import {
   type Bootstrap,
   HttpConnectionManagerSchema,
-  type LoadedConfig,
   type LayeredRuntime,
+  type LoadedConfig,
   loadConfig,
   type RouteConfiguration,
   RouteConfigurationSchema,

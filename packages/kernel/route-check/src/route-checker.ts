@@ -1,9 +1,7 @@
-import { createFormatterFactory } from '@dragoman/access-log';
 import { type HeaderMatcher, type RouteConfiguration, toConfigJson } from '@dragoman/api';
-import { type HeaderMap, type Runtime, systemClock, systemRandom } from '@dragoman/core';
+import type { FactoryContext, HeaderMap } from '@dragoman/core';
 import { type CompiledRouteTable, compileRouteTable } from '@dragoman/http';
 import { compileHeaderMatcher } from '@dragoman/matching';
-import { StatsStore } from '@dragoman/stats';
 import { CheckRuntime } from './check-runtime.ts';
 import { Coverage, type CoveredField } from './coverage.ts';
 import { evaluate, type RouteOutcome, type RouteRequest } from './outcome.ts';
@@ -26,15 +24,15 @@ export class RouteChecker {
    * @param path where the configuration stands, put before the paths of errors
    * @throws ConfigError with every problem of the configuration
    */
-  constructor(config: RouteConfiguration, runtime: Runtime, path = '') {
-    this.runtime = new CheckRuntime(runtime);
+  constructor(config: RouteConfiguration, context: FactoryContext, path = '') {
+    this.runtime = new CheckRuntime(context.runtime);
     const places = new Map(
       config.virtualHosts.flatMap(({ routes }, host) =>
         routes.map((route, i) => [route, `virtual_hosts[${host}].routes[${i}]`] as const),
       ),
     );
     this.table = compileRouteTable(config, {
-      context: { runtime: this.runtime, formatters: formatters(), stats: new StatsStore().createThread() },
+      context: { ...context, runtime: this.runtime },
       perFilterConfig: () => undefined,
       onRoute: (route, of) => this.coverage.add(route, of, places.get(of) ?? ''),
       path,
@@ -54,14 +52,6 @@ export class RouteChecker {
     comparison.all(expected);
     return { name, failures: comparison.failures };
   }
-}
-
-function formatters() {
-  return createFormatterFactory({
-    localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
-    clock: systemClock,
-    random: systemRandom,
-  });
 }
 
 /** One outcome against what was expected of it. */

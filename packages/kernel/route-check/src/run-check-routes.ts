@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 import { create, type LayeredRuntime, LayeredRuntimeSchema, locateError, readLoose } from '@dragoman/api';
-import { ConfigError, formatProblem } from '@dragoman/core';
+import { ConfigError, type Extension, formatProblem } from '@dragoman/core';
 import { RuntimeLayers } from '@dragoman/server';
 import { StatsStore } from '@dragoman/stats';
 import { loadRoutes, readFile } from './load-routes.ts';
+import { offlineContext } from './offline-context.ts';
 import { RouteChecker, type RouteTestResult } from './route-checker.ts';
 import { readRouteTests } from './route-tests.ts';
 
@@ -11,6 +12,8 @@ import { readRouteTests } from './route-tests.ts';
 export interface CheckSurroundings {
   out(text: string): void;
   err(text: string): void;
+  /** Those that a route may name: matchers, retry predicates and so on. */
+  readonly extensions: readonly Extension[];
 }
 
 const HELP = `Usage: dragoman check-routes -c <path> -t <path> [flags]
@@ -114,7 +117,7 @@ function parse(argv: readonly string[]) {
   return parseArgs({ args: [...argv], options: OPTIONS, strict: true }).values;
 }
 
-function check(flags: CheckFlags, { out, err }: CheckSurroundings): number {
+function check(flags: CheckFlags, { out, err, extensions }: CheckSurroundings): number {
   const routes = loadRoutes(flags.config, flags.listener);
   if (flags.deprecations) for (const warning of routes.warnings) err(`${formatProblem(warning)}\n`);
   const tests = readRouteTests(readFile(flags.tests).toString('utf8'), flags.tests);
@@ -123,7 +126,7 @@ function check(flags: CheckFlags, { out, err }: CheckSurroundings): number {
     const layers = withTestLayer(routes.layeredRuntime, tests.runtime);
     checker = new RouteChecker(
       routes.config,
-      new RuntimeLayers(layers, new StatsStore().createThread()),
+      offlineContext(extensions, new RuntimeLayers(layers, new StatsStore().createThread())),
       routes.path,
     );
   } catch (error) {
@@ -131,7 +134,7 @@ function check(flags: CheckFlags, { out, err }: CheckSurroundings): number {
     throw locateError(routes.loaded, error);
   }
   const results = tests.tests.map((test) => checker.check(test));
-  for (const result of results) print(result, flags, { out, err });
+  for (const result of results) print(result, flags, out, err);
   if (results.some(({ failures }) => failures.length > 0)) return 1;
 
   const { coverage } = checker;
@@ -160,7 +163,8 @@ function withTestLayer(
 function print(
   { name, failures }: RouteTestResult,
   flags: CheckFlags,
-  { out, err }: CheckSurroundings,
+  out: CheckSurroundings['out'],
+  err: CheckSurroundings['err'],
 ): void {
   const failed = failures.length > 0;
   if (flags.onlyFailures ? !failed : !flags.details) return;

@@ -4,6 +4,7 @@ import { runCheckRoutes } from '../src/index.ts';
 export function run(...argv: string[]): { code: number; out: string; err: string } {
   let [out, err] = ['', ''];
   const code = runCheckRoutes(argv, {
+    extensions: [],
     out: (text) => {
       out += text;
     },

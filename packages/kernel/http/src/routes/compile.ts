@@ -35,6 +35,7 @@ import {
   refuseTypedMetadata,
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { compilePolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
   type HostRewrite,
@@ -47,17 +48,17 @@ import {
 } from './rewrite.ts';
 import { CompiledRouteTable } from './route-table.ts';
 import { GUARDS } from './support.ts';
+import { VirtualClusters } from './virtual-clusters.ts';
 import {
   type PathCondition,
   type RouteEntry,
   type TlsRequirement,
   VirtualHostRoutes,
 } from './virtual-host.ts';
-import { VirtualClusters } from './virtual-clusters.ts';
 import { WeightedRoutes } from './weighted-clusters.ts';
 
 export interface RouteTableOptions {
-  readonly context: RouteContext;
+  readonly context: FactoryContext;
   /** Compiles `typed_per_filter_config`. */
   readonly perFilterConfig: PerFilterConfigResolver;
   /** Where the configuration stands, put before the paths of errors; default empty. */
@@ -65,9 +66,6 @@ export interface RouteTableOptions {
   /** Hears of every route, and of which part of the configuration it is made: once for each weighted cluster. */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
 }
-
-/** What compiling routes needs of a {@link FactoryContext}. */
-export type RouteContext = Pick<FactoryContext, 'formatters' | 'runtime' | 'stats'>;
 
 /**
  * Compiles a `RouteConfiguration`. Whether its clusters exist is for the caller to check.
@@ -100,7 +98,7 @@ const NO_METADATA: RouteMetadata = new Map();
 const TLS_REQUIREMENTS: readonly TlsRequirement[] = ['none', 'external-only', 'all'];
 
 class TableCompiler {
-  private readonly config: RouteConfiguration;
+  readonly config: RouteConfiguration;
   private readonly options: RouteTableOptions;
   private readonly problems = new ProblemCollector();
   private readonly maxBodyBytes: number;
@@ -183,7 +181,7 @@ class TableCompiler {
     };
   }
 
-  get context(): RouteContext {
+  get context(): FactoryContext {
     return this.options.context;
   }
 
@@ -320,7 +318,11 @@ class VirtualHostCompiler {
 
   private forward(action: RouteActionConfig, shell: RouteShell): CompiledRoute | WeightedRoutes {
     GUARDS.action.check(action, '');
-    const settings = readForwardSettings(action, this.attempts);
+    const policies = compilePolicies(
+      { table: this.table.config, virtualHost: this.host, route: shell.config, action },
+      this.table.context,
+    );
+    const settings = readForwardSettings(action, this.attempts, policies);
     const criteria = readMetadataMatch(action.metadataMatch, undefined);
     const specifier = action.clusterSpecifier;
     switch (specifier.case) {

@@ -17,30 +17,49 @@ export type Condition = (headers: RequestHeaders, info: StreamInfo, random: numb
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const GRPC = 'application/grpc';
 
+/** One condition of a match, with the place in the match that asks for it. */
+export interface ListedCondition {
+  /** `headers[0]`, `grpc`, … */
+  readonly field: string;
+  readonly holds: Condition;
+}
+
 /**
- * The conditions of a match besides its path, in Envoy's order; undefined when there are none.
+ * The conditions of a match besides its path, in Envoy's order.
+ * @throws ConfigError with a path below the match
+ */
+export function listConditions(match: RouteMatch, runtime: Runtime): readonly ListedCondition[] {
+  const all: ListedCondition[] = [];
+  const add = (field: string, compile: () => Condition) => all.push({ field, holds: atPath(field, compile) });
+  if (match.runtimeFraction !== undefined)
+    add('runtime_fraction', () => runtimeFraction(match.runtimeFraction as RuntimeFraction, runtime));
+  if (match.grpc !== undefined) add('grpc', () => isGrpc);
+  match.headers.forEach((matcher, i) => {
+    add(`headers[${i}]`, () => compileHeaderMatcher(matcher));
+  });
+  match.queryParameters.forEach((matcher, i) => {
+    add(`query_parameters[${i}]`, () => {
+      const matches = compileQueryParameter(matcher);
+      return (headers) => matches(headers.path);
+    });
+  });
+  const { tlsContext: tls } = match;
+  if (tls !== undefined) add('tls_context', () => tlsContext(tls.presented, tls.validated));
+  match.dynamicMetadata.forEach((matcher, i) => {
+    add(`dynamic_metadata[${i}]`, () => {
+      const compiled = compileMetadataMatcher(matcher);
+      return (_headers, info) => compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
+    });
+  });
+  return all;
+}
+
+/**
+ * {@link listConditions} as one; undefined when there are none.
  * @throws ConfigError with a path below the match
  */
 export function compileConditions(match: RouteMatch, runtime: Runtime): Condition | undefined {
-  const all: Condition[] = [];
-  if (match.runtimeFraction !== undefined) all.push(runtimeFraction(match, runtime));
-  if (match.grpc !== undefined) all.push(isGrpc);
-  match.headers.forEach((matcher, i) => {
-    all.push(atPath(`headers[${i}]`, () => compileHeaderMatcher(matcher)));
-  });
-  match.queryParameters.forEach((matcher, i) => {
-    const matches = atPath(`query_parameters[${i}]`, () => compileQueryParameter(matcher));
-    all.push((headers) => matches(headers.path));
-  });
-  if (match.tlsContext !== undefined)
-    all.push(tlsContext(match.tlsContext.presented, match.tlsContext.validated));
-  match.dynamicMetadata.forEach((matcher, i) => {
-    const compiled = atPath(`dynamic_metadata[${i}]`, () => compileMetadataMatcher(matcher));
-    all.push((_headers, info) =>
-      compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined),
-    );
-  });
-  return allOf(all);
+  return allOf(listConditions(match, runtime).map(({ holds }) => holds));
 }
 
 function allOf(all: readonly Condition[]): Condition | undefined {
@@ -54,12 +73,12 @@ function allOf(all: readonly Condition[]): Condition | undefined {
 /** The denominators of `type.v3.FractionalPercent.DenominatorType`. */
 const DENOMINATORS = [100, 10_000, 1_000_000] as const;
 
-function runtimeFraction(match: RouteMatch, runtime: Runtime): Condition {
-  const { defaultValue, runtimeKey } = match.runtimeFraction as NonNullable<RouteMatch['runtimeFraction']>;
-  if (defaultValue === undefined) throw ConfigError.at('runtime_fraction.default_value', 'is required');
+type RuntimeFraction = NonNullable<RouteMatch['runtimeFraction']>;
+
+function runtimeFraction({ defaultValue, runtimeKey }: RuntimeFraction, runtime: Runtime): Condition {
+  if (defaultValue === undefined) throw ConfigError.at('default_value', 'is required');
   const denominator = DENOMINATORS[defaultValue.denominator];
-  if (denominator === undefined)
-    throw ConfigError.at('runtime_fraction.default_value.denominator', 'is no known denominator');
+  if (denominator === undefined) throw ConfigError.at('default_value.denominator', 'is no known denominator');
   const fallback: FractionalPercent = { numerator: defaultValue.numerator, denominator };
   return (_headers, _info, random) => runtime.featureEnabled(runtimeKey, fallback, random);
 }

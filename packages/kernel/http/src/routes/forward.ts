@@ -3,6 +3,7 @@ import { durationMs } from '@dragoman/api';
 import {
   ConfigError,
   type ForwardAction,
+  type ForwardPolicies,
   type MetadataValue,
   type RequestHeaders,
   ROUTING_PRIORITIES,
@@ -27,6 +28,7 @@ export interface ForwardSettings {
   readonly appendForwardedHost: boolean;
   readonly includeAttemptCountInRequest: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly policies: ForwardPolicies;
 }
 
 /** A route to one cluster: by name, or by the name that a header gives. */
@@ -42,6 +44,7 @@ export class CompiledForward implements ForwardAction {
   readonly includeAttemptCountInRequest: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
+  readonly policies: ForwardPolicies;
   private readonly name: string;
   private readonly header: string;
 
@@ -61,6 +64,7 @@ export class CompiledForward implements ForwardAction {
     this.appendForwardedHost = settings.appendForwardedHost;
     this.includeAttemptCountInRequest = settings.includeAttemptCountInRequest;
     this.includeAttemptCountInResponse = settings.includeAttemptCountInResponse;
+    this.policies = settings.policies;
     this.metadataMatch = metadataMatch;
     this.name = name;
     this.header = header;
@@ -76,6 +80,7 @@ export class CompiledForward implements ForwardAction {
 export function readForwardSettings(
   action: RouteAction,
   attempts: { readonly inRequest: boolean; readonly inResponse: boolean },
+  policies: ForwardPolicies,
 ): ForwardSettings {
   const priority = ROUTING_PRIORITIES[action.priority];
   if (priority === undefined) throw ConfigError.at('priority', 'is no known priority');
@@ -99,6 +104,7 @@ export function readForwardSettings(
     appendForwardedHost: action.appendXForwardedHost,
     includeAttemptCountInRequest: attempts.inRequest,
     includeAttemptCountInResponse: attempts.inResponse,
+    policies,
   };
 }
 

@@ -1,5 +1,8 @@
 import {
+  type DescMessage,
   DirectResponseActionSchema,
+  isFieldSet,
+  type MessageShape,
   RedirectActionSchema,
   RouteAction_MaxStreamDurationSchema,
   RouteActionSchema,
@@ -10,7 +13,6 @@ import {
   WeightedCluster_ClusterWeightSchema,
   WeightedClusterSchema,
 } from '@dragoman/api';
-import { type DescMessage, isFieldSet, type MessageShape } from '@dragoman/api';
 import { refuseUnsupported } from '@dragoman/core';
 
 /**

@@ -1,0 +1,22 @@
+import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '@dragoman/api';
+import { type FactoryContext, type ForwardPolicies, NO_POLICIES } from '@dragoman/core';
+
+/** The levels of a configuration that a route's policies are read from. */
+export interface PolicyLevels {
+  readonly table: RouteConfiguration;
+  readonly virtualHost: VirtualHost;
+  readonly route: Route;
+  readonly action: RouteAction;
+}
+
+/**
+ * The policies of a route that forwards; {@link NO_POLICIES} when no level asks for any.
+ * @throws ConfigError with a path below the route action
+ */
+export function compilePolicies(levels: PolicyLevels, _context: FactoryContext): ForwardPolicies {
+  const policies: ForwardPolicies = {
+    requestBufferLimitBytes:
+      levels.route.perRequestBufferLimitBytes ?? levels.virtualHost.perRequestBufferLimitBytes,
+  };
+  return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
+}
