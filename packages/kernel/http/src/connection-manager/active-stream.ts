@@ -20,29 +20,14 @@ import {
 } from '@dragoman/core';
 import type { ConnectionManagerConfig } from './config.ts';
 import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
-import { type PipelineSink, RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
+import { RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
 import { buildLocalReply } from './local-reply.ts';
+import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
+import { countStream } from './stream-completion.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
-
-/** What a stream asks of its connection. */
-export interface StreamOwner {
-  readonly config: ConnectionManagerConfig;
-  readonly connectionInfo: StreamInfo['connection'];
-  readonly localPort: number;
-  takeTimers(stream: TimedStream): StreamTimers;
-  giveTimers(timers: StreamTimers): void;
-  /** Whether the response in hand should be the connection's last. */
-  shouldClose(): boolean;
-  /** The connection has more to send than it should. */
-  sampleBuffered(): void;
-  /** Of the connection, so far. */
-  readonly bytesWritten: number;
-  /** Puts down what the connection has moved since the stream before this one. */
-  countBytes(info: StreamInfo): void;
-  onStreamFinished(stream: ActiveStream): void;
-}
 
 /** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
 export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
@@ -52,7 +37,7 @@ const NO_REQUEST = new RequestHeaders();
 const NO_FILTERS: readonly FilterHandle[] = [];
 
 /** One request and its response. */
-export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream {
+export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream, SinkStream {
   readonly id = ++lastStreamId;
   readonly info: StreamInfo;
   /** The request's headers; an empty map while (or if) there are none. */
@@ -70,7 +55,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   finished = false;
 
   private readonly owner: StreamOwner;
-  private readonly config: ConnectionManagerConfig;
+  readonly config: ConnectionManagerConfig;
   private readonly encoder: ResponseEncoder;
   private readonly timers: StreamTimers;
   private idleTimeoutMs: number;
@@ -83,10 +68,10 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private routeKnown = false;
   /** Response headers have gone to the codec. */
   private headersEncoded = false;
-  private replying = false;
+  replying = false;
   /** A reply to bytes that broke the protocol: the connection does not survive it. */
   private codecFailed = false;
-  private inRequestBody = false;
+  inRequestBody = false;
   /** Which trailers are a filter's own and not on their way yet. */
   private addedTrailers: Direction | undefined = undefined;
   private requestPaused = false;
@@ -442,22 +427,19 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
   /** A route may have timeouts of its own. */
-  private adoptTimeouts({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction): void {
-    const { timers } = this;
-    if (idleTimeoutMs !== undefined) {
-      this.idleTimeoutMs = idleTimeoutMs;
-      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
-      else timers.idle.disable();
-    }
-    if (maxStreamDurationMs === undefined) return;
-    const left = maxStreamDurationMs - (this.config.clock.now() - this.info.start);
-    if (maxStreamDurationMs > 0) timers.maxDuration.enable(left);
-    else timers.maxDuration.disable();
+  private adoptTimeouts(action: ForwardAction): void {
+    this.idleTimeoutMs = action.idleTimeoutMs ?? this.idleTimeoutMs;
+    this.timers.adopt(action, this.config.clock.now() - this.info.start);
   }
 
   private createTerminal(): TerminalHttpFilter {
     this.terminal = this.config.chain.terminal.create(this);
     return this.terminal;
+  }
+
+  dropTerminal(): void {
+    this.terminal?.onComplete();
+    this.terminal = undefined;
   }
 
   private createFilters(): StreamFilters {
@@ -477,8 +459,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     }
     this.filters = {
       handles,
-      request: new RequestPipeline(handles, this.requestSink(terminal), this.limit),
-      response: new ResponsePipeline([...handles].reverse(), this.responseSink(), this.limit),
+      request: new RequestPipeline(handles, new RequestSink(this, terminal), this.limit),
+      response: new ResponsePipeline([...handles].reverse(), new ResponseSink(this), this.limit),
     };
     return this.filters;
   }
@@ -488,75 +470,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     return this.route?.filterDisabled?.(name) ?? byDefault;
   }
 
-  private requestSink(terminal: TerminalHttpFilter): PipelineSink<RequestHeaders> {
-    const stream = this;
-    return {
-      headers: (headers, endStream) =>
-        this.guard(() => {
-          const added = endStream ? this.takeAddedTrailers('request') : undefined;
-          terminal.onRequestHeaders(headers, endStream && added === undefined);
-          if (added !== undefined && !this.finished) terminal.onRequestTrailers(added);
-        }),
-      body(chunk, endStream, holdable) {
-        let mayGoOn = true;
-        stream.guard(() => {
-          mayGoOn = terminal.onRequestBody(chunk, endStream, holdable);
-        });
-        // From a resumed filter there is no codec on the stack that could be told by the answer.
-        if (!mayGoOn && !stream.inRequestBody) stream.pauseRequestBody();
-        return mayGoOn;
-      },
-      trailers: (trailers) => this.guard(() => terminal.onRequestTrailers(trailers)),
-      takeAddedTrailers: () => this.takeAddedTrailers('request'),
-      onFilterError: (name, error) => this.onBug(name, error),
-      onBufferOverflow: () => {
-        this.config.stats.rqTooLarge.inc();
-        this.reply(REPLY.requestTooLarge);
-      },
-      onBackPressure: (stop) => {
-        if (!stop) this.resumeRequestBody();
-        else if (!this.inRequestBody) this.pauseRequestBody();
-      },
-      get finished() {
-        return stream.finished || stream.replying;
-      },
-    };
-  }
-
-  private responseSink(): PipelineSink<ResponseHeaders> {
-    const stream = this;
-    return {
-      headers: (headers, endStream) => this.encodeHeaders(headers, endStream),
-      body: (chunk, endStream, holdable) => this.encodeBody(chunk, endStream, holdable),
-      trailers: (trailers) => this.encodeTrailers(trailers),
-      takeAddedTrailers: () => this.takeAddedTrailers('response'),
-      onFilterError: (name, error) => this.onBug(name, error),
-      onBufferOverflow: () => {
-        this.config.stats.rsTooLarge.inc();
-        this.terminal?.onComplete();
-        this.terminal = undefined;
-        this.reply(REPLY.responseTooLarge);
-      },
-      onBackPressure: (stop) => {
-        if (!stop) this.onWritable();
-      },
-      get finished() {
-        return stream.finished;
-      },
-    };
-  }
-
-  /** A terminal filter that throws fails its stream, whoever is on the stack: a resumed filter, or a promise. */
-  private guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
-    }
-  }
-
   /** Trailers which a filter has added at the end of a body that had none; once. */
-  private takeAddedTrailers(direction: Direction): Trailers | undefined {
+  takeAddedTrailers(direction: Direction): Trailers | undefined {
     if (this.addedTrailers !== direction) return undefined;
     this.addedTrailers = undefined;
     return direction === 'request' ? this.requestTrailers : this.responseTrailers;
@@ -575,7 +490,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     else this.filters?.response.body(chunk, endStream, holdable);
   }
 
-  private encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.finished) return;
     const { config, info } = this;
     this.responseHeaders = headers;
@@ -592,7 +507,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     else if (endStream) this.encodeTrailers(this.responseTrailers as Trailers);
   }
 
-  private encodeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+  encodeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
     if (this.finished) return true;
     this.info.bytesSent += chunk.length;
     if (endStream && this.responseTrailers !== undefined) {
@@ -606,7 +521,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     return mayGoOn;
   }
 
-  private encodeTrailers(trailers: Trailers): void {
+  encodeTrailers(trailers: Trailers): void {
     if (this.finished) return;
     this.encoder.trailers(trailers);
     this.finish();
@@ -628,7 +543,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   /** A filter has a bug, or its promise was rejected: its stream fails, nothing else. */
-  private onBug(filterName: string, error: unknown): void {
+  onBug(filterName: string, error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const { connection } = this.info;
     this.config.logger.error(`[C${connection.id}][S${this.id}] filter ${filterName} failed: ${text}`);
@@ -648,19 +563,9 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     if (this.finished) return;
     this.finished = true;
     const { config, info } = this;
-    const { stats } = config;
-    const now = config.clock.now();
-    info.end = now;
-    if (this.headersEncoded) info.lastDownstreamTxByteSent = now;
-    stats.rqActive.dec();
-    if (info.responseCode !== 0) {
-      stats.rqCompleted.inc();
-      stats.listenerRqCompleted.inc();
-      const digit = (info.responseCode / 100) | 0;
-      stats.rqClass[digit]?.inc();
-      stats.listenerRqClass[digit]?.inc();
-    }
-    stats.rqTime.record(Math.round(now - info.start));
+    info.end = config.clock.now();
+    if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
+    countStream(config.stats, info);
     this.owner.giveTimers(this.timers);
     this.owner.countBytes(info);
     this.completeFilters();

@@ -10,11 +10,12 @@ import type {
   StreamInfo,
   Timer,
 } from '@dragoman/core';
-import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
-import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
-import { isRefusal } from './replies.ts';
+import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
+import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
+import { isRefusal } from './replies.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
 
 /** What a head that takes too long is answered with; the texts are Envoy's. */
