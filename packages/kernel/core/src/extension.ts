@@ -11,6 +11,7 @@ import type {
   NetworkFilterConnection,
   UpstreamTransportSocket,
 } from './network.ts';
+import type { InternalRedirectPredicate } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 import type { Discovery, Host, LoadBalancerContextForCluster, LoadBalancerPolicy } from './upstream.ts';
 
@@ -35,7 +36,8 @@ export type ExtensionCategory =
   | 'original-ip-detection'
   | 'cluster-specifiers'
   | 'path-matchers'
-  | 'header-mutations';
+  | 'header-mutations'
+  | 'internal-redirect-predicates';
 
 /** What every extension has. `name` is Envoy's, e.g. `envoy.filters.http.router`. */
 export interface ExtensionBase {
@@ -448,6 +450,20 @@ export function defineHeaderMutation<C extends DescMessage>(definition: {
   return { category: 'header-mutations', ...definition };
 }
 
+export interface InternalRedirectPredicateExtension extends ExtensionBase {
+  readonly category: 'internal-redirect-predicates';
+  create(config: never, context: FactoryContext, routeName: string): InternalRedirectPredicate;
+}
+
+/** A predicate of `internal_redirect_policy`. `routeName` is the name of the route that has the policy. */
+export function defineInternalRedirectPredicate<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext, routeName: string): InternalRedirectPredicate;
+}): InternalRedirectPredicateExtension {
+  return { category: 'internal-redirect-predicates', ...definition };
+}
+
 /** Measures one resource for the overload manager: 0 … 1 of its limit. */
 export interface ResourceMonitor {
   measure(): number;
@@ -505,5 +521,6 @@ export type Extension =
   | ClusterSpecifierExtension
   | PathMatcherExtension
   | HeaderMutationExtension
+  | InternalRedirectPredicateExtension
   | ResourceMonitorExtension
   | MatcherExtension;

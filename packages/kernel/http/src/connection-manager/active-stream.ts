@@ -19,7 +19,12 @@ import {
   Trailers,
 } from '@dragoman/core';
 import type { ConnectionManagerConfig } from './config.ts';
-import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
+import {
+  type CompiledFilterChain,
+  type Direction,
+  FilterHandle,
+  type StreamFilters,
+} from './filter-chain.ts';
 import { RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
 import { buildLocalReply } from './local-reply.ts';
 import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts';
@@ -28,6 +33,7 @@ import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { countStream } from './stream-completion.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
+import { upgradeChain, upgradeType } from './upgrades.ts';
 
 /** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
 export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
@@ -59,6 +65,9 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private readonly encoder: ResponseEncoder;
   private readonly timers: StreamTimers;
   private idleTimeoutMs: number;
+  chain: CompiledFilterChain;
+  /** An upgrade, or CONNECT, was let through. */
+  private upgrading = false;
   private terminal: TerminalHttpFilter | undefined = undefined;
   private filters: StreamFilters | undefined = undefined;
   /** The filters made so far, in their order. */
@@ -80,6 +89,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     const { config } = owner;
     this.owner = owner;
     this.config = config;
+    this.chain = config.chain;
     this.encoder = encoder;
     this.limit = config.bufferLimitBytes;
     this.info = new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
@@ -118,14 +128,19 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       }
       const { route } = this;
       if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
-      if (this.config.chain.filters.length === 0) {
+      const upgrade = upgradeType(headers);
+      if (upgrade !== undefined && !this.mayUpgrade(upgrade)) {
+        this.reply(REPLY.upgradeFailed);
+        return;
+      }
+      if (this.chain.filters.length === 0) {
         this.createTerminal().onRequestHeaders(headers, endStream);
       } else {
         const { request } = this.createFilters();
         if (!this.finished) request.headers(headers, endStream);
       }
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -143,7 +158,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         mayGoOn = this.terminal.onRequestBody(chunk, endStream, holdable);
       }
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
     this.inRequestBody = false;
     if (mayGoOn || this.finished) return true;
@@ -160,7 +175,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       if (this.filters !== undefined) this.filters.request.trailers(trailers);
       else this.terminal?.onRequestTrailers(trailers);
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -218,7 +233,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.terminal.onDownstreamWritable();
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -239,11 +254,11 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   perRouteConfig<T>(): T | undefined {
-    return this.route?.perFilterConfigs(this.config.chain.terminal.name)[0] as T | undefined;
+    return this.route?.perFilterConfigs(this.chain.terminal.name)[0] as T | undefined;
   }
 
   perRouteConfigs<T>(): readonly T[] {
-    return [...(this.route?.perFilterConfigs(this.config.chain.terminal.name) ?? [])].reverse() as T[];
+    return [...(this.route?.perFilterConfigs(this.chain.terminal.name) ?? [])].reverse() as T[];
   }
 
   get bufferLimit(): number {
@@ -276,7 +291,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.filters[direction].resume(filter);
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -432,8 +447,24 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     this.timers.adopt(action, this.config.clock.now() - this.info.start);
   }
 
+  /** Takes the filter chain of an upgrade. Without a route there is nothing to say about it: the request ends as others do. */
+  private mayUpgrade(type: string): boolean {
+    const { config, route } = this;
+    const chain = upgradeChain(type, config.upgrades, route, config.chain);
+    if (chain === undefined) {
+      if (route === undefined) return true;
+      config.stats.rqWsOnNonWsRoute.inc();
+      return false;
+    }
+    this.chain = chain;
+    this.upgrading = true;
+    config.stats.cxUpgradesTotal.inc();
+    config.stats.cxUpgradesActive.inc();
+    return true;
+  }
+
   private createTerminal(): TerminalHttpFilter {
-    this.terminal = this.config.chain.terminal.create(this);
+    this.terminal = this.chain.terminal.create(this);
     return this.terminal;
   }
 
@@ -443,7 +474,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   private createFilters(): StreamFilters {
-    const { chain } = this.config;
+    const { chain } = this;
     const terminal = this.createTerminal();
     const handles: FilterHandle[] = [];
     this.handles = handles;
@@ -566,6 +597,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     info.end = config.clock.now();
     if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
     countStream(config.stats, info);
+    if (this.upgrading) config.stats.cxUpgradesActive.dec();
     this.owner.giveTimers(this.timers);
     this.owner.countBytes(info);
     this.completeFilters();
@@ -584,7 +616,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.terminal?.onComplete();
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
     this.complete(this.handles);
   }

@@ -14,6 +14,7 @@ import type { MutationResult } from '../headers/index.ts';
 import type { PathVerdict } from '../path/index.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import type { ConnectionManagerStats } from './stats.ts';
+import type { UpgradeTypes } from './upgrades.ts';
 
 /** An HTTP connection manager's config, compiled. Times in ms; 0 turns a limit off. */
 export interface ConnectionManagerConfig {
@@ -26,6 +27,8 @@ export interface ConnectionManagerConfig {
   readonly accessLogs: readonly AccessLogger[];
   readonly routes: RouteTable;
   readonly chain: CompiledFilterChain;
+  /** `upgrade_configs`. */
+  readonly upgrades: UpgradeTypes;
   readonly http1: Http1ServerOptions;
   readonly mutateRequest: (
     headers: RequestHeaders,

@@ -27,6 +27,7 @@ import { compileFilterChain, perFilterConfigResolver } from './compile-filters.t
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
 import { createStats } from './stats.ts';
+import { allFilters, compileUpgrades } from './upgrades.ts';
 
 /** Envoy's defaults. */
 const DEFAULT_STREAM_IDLE_MS = 300_000;
@@ -74,6 +75,7 @@ const SUPPORTED = new Set([
   'strip_any_host_port',
   'strip_trailing_host_dot',
   'append_x_forwarded_port',
+  'upgrade_configs',
 ]);
 
 const REASONS = {
@@ -83,7 +85,6 @@ const REASONS = {
     'HTTP/2 is not supported yet; remove http2_protocol_options (with codec_type AUTO, HTTP/1.1 is served)',
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
   tracing: 'tracing is not supported yet; remove tracing',
-  upgrade_configs: 'upgrades (WebSocket, CONNECT) are not supported yet; remove upgrade_configs',
   local_reply_config: 'local_reply_config is not supported yet; remove it',
 };
 
@@ -142,6 +143,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   const discovered = config.routeSpecifier.case === 'rds' || config.routeSpecifier.case === 'scopedRoutes';
   const routes = discovered ? undefined : problems.try('', () => compileRoutes(config, filterContext));
   const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
+  const upgrades = problems.try('', () => compileUpgrades(config.upgradeConfigs, filterContext));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
   const http1 = problems.try('', () => compileHttp1Options(config, context));
   const requestIds = problems.try('', () => createRequestIds(config, context));
@@ -150,9 +152,10 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
       ? undefined
       : problems.try('', () => compileMutation(config, context, requestIds));
   problems.throwIfAny();
-  return { routes, chain, accessLogs, http1, requestIds, mutateRequest } as {
+  return { routes, chain, upgrades, accessLogs, http1, requestIds, mutateRequest } as {
     readonly routes: RouteTable;
     readonly chain: ConnectionManagerConfig['chain'];
+    readonly upgrades: ConnectionManagerConfig['upgrades'];
     readonly accessLogs: ConnectionManagerConfig['accessLogs'];
     readonly http1: Http1ServerOptions;
     readonly requestIds: RequestIds;
@@ -165,7 +168,10 @@ export function compileConnectionManager(
   config: HttpConnectionManager,
   context: ListenerFactoryContext,
 ): ConnectionManagerConfig {
-  const { routes, chain, accessLogs, http1, requestIds, mutateRequest } = compileParts(config, context);
+  const { routes, chain, upgrades, accessLogs, http1, requestIds, mutateRequest } = compileParts(
+    config,
+    context,
+  );
   warnOfIdleFields(config, context);
   const common = config.commonHttpProtocolOptions;
   return {
@@ -178,6 +184,7 @@ export function compileConnectionManager(
     accessLogs,
     routes,
     chain,
+    upgrades,
     http1,
     mutateRequest,
     mutateResponse: compileResponseMutation({
@@ -243,7 +250,7 @@ function compileRoutes(config: HttpConnectionManager, context: HttpFilterContext
   const { value } = config.routeSpecifier;
   return compileRouteTable(value, {
     context,
-    perFilterConfig: perFilterConfigResolver(config.httpFilters, context),
+    perFilterConfig: perFilterConfigResolver(allFilters(config), context),
     path: 'route_config',
   });
 }

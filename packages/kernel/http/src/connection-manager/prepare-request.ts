@@ -31,17 +31,19 @@ export function prepareRequest(
   localPort: number,
 ): LocalReply | undefined {
   const { stats } = config;
-  if (headers.method === 'CONNECT') return refuseUpgrade(config);
   if (headers.authority === '') return REPLY.missingHost;
-  if (headers.path === '') return REPLY.missingPath;
-  if (headers.path.charCodeAt(0) !== SLASH) {
-    stats.rqNonRelativePath.inc();
-    return REPLY.absolutePath;
+  if (headers.path === '') {
+    if (headers.method !== 'CONNECT') return REPLY.missingPath;
+  } else {
+    if (headers.path.charCodeAt(0) !== SLASH) {
+      stats.rqNonRelativePath.inc();
+      return REPLY.absolutePath;
+    }
+    const verdict = config.checkPath(headers);
+    if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   }
-  const verdict = config.checkPath(headers);
-  if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   config.rewriteHost?.(headers, localPort);
-  if (headers.hasKnown(ID_UPGRADE) && !ignoreH2cUpgrade(headers)) return refuseUpgrade(config);
+  if (headers.hasKnown(ID_UPGRADE)) ignoreH2cUpgrade(headers);
   const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
   if (result.rejectStatus !== 0) {
     stats.rqRejectedViaIpDetection.inc();
@@ -71,18 +73,12 @@ function refusePath(
   };
 }
 
-function refuseUpgrade({ stats }: ConnectionManagerConfig): LocalReply {
-  stats.rqWsOnNonWsRoute.inc();
-  return REPLY.upgradeFailed;
-}
-
 /** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
-function ignoreH2cUpgrade(headers: RequestHeaders): boolean {
-  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return false;
+function ignoreH2cUpgrade(headers: RequestHeaders): void {
+  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return;
   headers.removeKnown(ID_UPGRADE);
   headers.removeKnown(ID_CONNECTION);
   headers.remove('http2-settings');
-  return true;
 }
 
 /** Answers `Expect: 100-continue`, as Envoy does unless `proxy_100_continue` is set. */

@@ -44,6 +44,8 @@ export interface ConnectionManagerStats {
   readonly rqFailedPathNormalization: Counter;
   readonly rqRedirectedWithNormalizedPath: Counter;
   readonly rqWsOnNonWsRoute: Counter;
+  readonly cxUpgradesTotal: Counter;
+  readonly cxUpgradesActive: Gauge;
   readonly rqTime: Histogram;
   /** `listener.<address>.http.<stat_prefix>.downstream_rq_*`, the same by listener. */
   readonly listenerRqCompleted: Counter;
@@ -55,7 +57,6 @@ const RESERVED_COUNTERS = [
   'downstream_cx_http2_total',
   'downstream_cx_http3_total',
   'downstream_cx_ssl_total',
-  'downstream_cx_upgrades_total',
   'downstream_cx_overload_disable_keepalive',
   'downstream_rq_http2_total',
   'downstream_rq_http3_total',
@@ -74,7 +75,6 @@ const RESERVED_GAUGES = [
   'downstream_cx_http2_active',
   'downstream_cx_http3_active',
   'downstream_cx_ssl_active',
-  'downstream_cx_upgrades_active',
   'downstream_cx_http1_soft_drain',
 ] as const;
 
@@ -134,6 +134,8 @@ export function createStats(
     rqRejectedViaIpDetection: scope.counter('downstream_rq_rejected_via_ip_detection'),
     rqFailedPathNormalization: scope.counter('downstream_rq_failed_path_normalization'),
     rqRedirectedWithNormalizedPath: scope.counter('downstream_rq_redirected_with_normalized_path'),
+    cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
+    cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
     rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
     rqTime: scope.histogram('downstream_rq_time', 'milliseconds'),
     listenerRqCompleted: perListener.counter('downstream_rq_completed'),

@@ -1,5 +1,6 @@
 import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '@dragoman/api';
 import { type FactoryContext, type ForwardPolicies, NO_POLICIES } from '@dragoman/core';
+import { compileUpgradePolicies } from './upgrades.ts';
 
 /** The levels of a configuration that a route's policies are read from. */
 export interface PolicyLevels {
@@ -17,6 +18,9 @@ export function compilePolicies(levels: PolicyLevels, _context: FactoryContext):
   const policies: ForwardPolicies = {
     requestBufferLimitBytes:
       levels.route.perRequestBufferLimitBytes ?? levels.virtualHost.perRequestBufferLimitBytes,
+    upgrades: compileUpgradePolicies(levels.action),
+    mirrors: undefined,
+    internalRedirect: undefined,
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
 }

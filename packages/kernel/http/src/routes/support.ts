@@ -124,6 +124,7 @@ export const GUARDS: Guards = {
     'idle_timeout',
     'priority',
     'max_stream_duration',
+    'upgrade_configs',
   ]),
   maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
