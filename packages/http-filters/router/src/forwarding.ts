@@ -32,6 +32,7 @@ import {
   transportFailure,
 } from './reset-texts.ts';
 import { readTimeouts, setExpectedTimeout } from './timeouts.ts';
+import { isSwitch, isWebSocket, poolsFor, refusedHandshake } from './upgrade.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
@@ -64,6 +65,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
   private durationTimer: Timer | undefined = undefined;
   private requestCompleteAt = 0;
   private timeoutAltResponse = false;
+  private webSocket = false;
 
   constructor(
     config: RouterConfig,
@@ -188,15 +190,23 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
       this.durationTimer.enable(maxStreamDurationMs);
     }
     if (endStream) this.onRequestComplete();
+    else if (isWebSocket(headers)) {
+      this.webSocket = true;
+      this.startTimers();
+    }
     this.info.upstreamRequestStart = config.clock.now();
     const upstream = new UpstreamRequest(this, config.clock, headers, endStream);
     this.upstream = upstream;
     this.attempt = upstream;
-    upstream.start(cluster, host, action.priority);
+    upstream.start(poolsFor(cluster, action, headers, config.clock), host, action.priority);
   }
 
   private onRequestComplete(): void {
     this.requestCompleteAt = this.config.clock.now();
+    this.startTimers();
+  }
+
+  private startTimers(): void {
     const { timeoutMs, perTryTimeoutMs } = this;
     // There is one try: the shorter of the two times is the one that can run out.
     const perTry = perTryTimeoutMs > 0 && (timeoutMs <= 0 || perTryTimeoutMs < timeoutMs);
@@ -221,6 +231,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
 
   onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
     const { config, info, stream, route, upstream } = this;
+    if (this.webSocket && !this.mayPass(headers)) return;
     const host = upstream?.host;
     if (host !== undefined) (headers.status >= 500 ? host.stats.rqError : host.stats.rqSuccess).inc();
     chargeResponse(this, headers.status, headers, host);
@@ -233,6 +244,18 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
     info.responseCodeDetails = 'via_upstream';
     if (endStream) this.onResponseComplete(headers);
     stream.sendHeaders(headers, endStream);
+  }
+
+  /** The answer to a WebSocket handshake. After a switch the stream may last for as long as it likes. */
+  private mayPass(headers: ResponseHeaders): boolean {
+    if (isSwitch(headers)) {
+      this.timer?.disable();
+      return true;
+    }
+    const reply = refusedHandshake(headers);
+    if (reply === undefined) return true;
+    this.stream.reply(reply);
+    return false;
   }
 
   onUpstreamBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {

@@ -1,7 +1,6 @@
 import type {
   Cancellable,
   Clock,
-  Cluster,
   Host,
   HttpPoolCallbacks,
   PoolFailureReason,
@@ -15,6 +14,7 @@ import type {
   Trailers,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
+import type { Pools } from './upgrade.ts';
 
 /** Who sent the request upstream, and gets what comes of it. */
 export interface UpstreamRequestOwner {
@@ -66,8 +66,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.headersEnd = endStream;
   }
 
-  start(cluster: Cluster, host: Host, priority: RoutingPriority): void {
-    const waiting = cluster.httpPool(host, priority).newStream(this, this);
+  start(pools: Pools, host: Host, priority: RoutingPriority): void {
+    const waiting = pools.httpPool(host, priority).newStream(this, this);
     // A callback may have come already; then there is nothing to wait for.
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
   }
