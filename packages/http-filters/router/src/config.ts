@@ -7,6 +7,7 @@ import {
   type Logger,
   type RandomSource,
   refuseUnsupported,
+  type StatsScope,
 } from '@dragoman/core';
 
 const SUPPORTED = new Set(['dynamic_stats', 'suppress_envoy_headers', 'respect_expected_rq_timeout']);
@@ -39,6 +40,8 @@ export interface RouterConfig {
   readonly logger: Logger;
   readonly clusters: ClusterManager;
   readonly stats: RouterStats;
+  /** Of this machine; mirrored requests say that they come from it. Empty: unknown. */
+  readonly localAddress: string;
   /** `dynamic_stats`: counts `upstream_rq_<code>` and its kin. Default true. */
   readonly dynamicStats: boolean;
   /** `suppress_envoy_headers`: adds no `x-envoy-*` header. Default false. */
@@ -47,24 +50,33 @@ export interface RouterConfig {
   readonly respectExpectedTimeout: boolean;
 }
 
+function createStats(scope: StatsScope): RouterStats {
+  for (const name of RESERVED) scope.counter(name);
+  return {
+    noRoute: scope.counter('no_route'),
+    noCluster: scope.counter('no_cluster'),
+    rqRedirect: scope.counter('rq_redirect'),
+    rqDirectResponse: scope.counter('rq_direct_response'),
+    rqTotal: scope.counter('rq_total'),
+    rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
+  };
+}
+
+/** The config for requests of this proxy's own: as that of clients' requests, counted under `http.async-client.` */
+export function ownRequests(config: RouterConfig, root: StatsScope): RouterConfig {
+  return { ...config, stats: createStats(root.scope('http.async-client')) };
+}
+
 /** @throws ConfigError for a field that is not built */
 export function compileRouter(config: Router, context: HttpFilterContext): RouterConfig {
   refuseUnsupported(config, RouterSchema, SUPPORTED);
-  const scope = context.stats.scope(context.statPrefix);
-  for (const name of RESERVED) scope.counter(name);
   return {
     clock: context.clock,
     random: context.random,
     logger: context.loggers.logger('router'),
     clusters: context.clusters,
-    stats: {
-      noRoute: scope.counter('no_route'),
-      noCluster: scope.counter('no_cluster'),
-      rqRedirect: scope.counter('rq_redirect'),
-      rqDirectResponse: scope.counter('rq_direct_response'),
-      rqTotal: scope.counter('rq_total'),
-      rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
-    },
+    stats: createStats(context.stats.scope(context.statPrefix)),
+    localAddress: context.localInfo.address,
     dynamicStats: config.dynamicStats ?? true,
     suppressEnvoyHeaders: config.suppressEnvoyHeaders,
     respectExpectedTimeout: config.respectExpectedRqTimeout,

@@ -2,6 +2,7 @@ import {
   applyHostRewrite,
   type Cluster,
   type ClusterInfo,
+  type ConnectionInfo,
   type ForwardAction,
   type Host,
   type LoadBalancerContext,
@@ -31,6 +32,7 @@ import {
   textOfReset,
   transportFailure,
 } from './reset-texts.ts';
+import { type Mirrored, type RunRouter, Shadows } from './shadow.ts';
 import { readTimeouts, setExpectedTimeout } from './timeouts.ts';
 import { isSwitch, isWebSocket, poolsFor, refusedHandshake } from './upgrade.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
@@ -43,7 +45,7 @@ const ID_ALT_STAT_NAME = wellKnownId('x-envoy-upstream-alt-stat-name');
 const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
 
 /** A request on its way to a cluster: its try, its times, and what comes back. */
-export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Charged {
+export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Charged, Mirrored {
   readonly info: StreamInfo;
   readonly bufferLimit: number;
   readonly clusterInfo: ClusterInfo;
@@ -51,16 +53,18 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
   readonly routeStats: RequestStats | undefined;
   internal = false;
   altStatName: string | undefined = undefined;
-  private readonly config: RouterConfig;
+  readonly config: RouterConfig;
+  readonly run: RunRouter;
   private readonly stream: TerminalHttpStream;
   private readonly route: Route;
   private readonly action: ForwardAction;
   private readonly cluster: Cluster;
+  private shadows: Shadows | undefined = undefined;
   private upstream: UpstreamRequest | undefined = undefined;
   /** The same, also when it is over: its bytes are counted last. */
   private attempt: UpstreamRequest | undefined = undefined;
   private perTryTimeoutMs = 0;
-  private timeoutMs = 0;
+  timeoutMs = 0;
   private timer: Timer | undefined = undefined;
   private durationTimer: Timer | undefined = undefined;
   private requestCompleteAt = 0;
@@ -74,7 +78,9 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
     action: ForwardAction,
     cluster: Cluster,
     virtualCluster: VirtualCluster | undefined,
+    run: RunRouter,
   ) {
+    this.run = run;
     this.config = config;
     this.stream = stream;
     this.info = stream.info;
@@ -85,6 +91,10 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
     this.clusterInfo = cluster.info;
     this.virtualCluster = virtualCluster;
     this.routeStats = route.stats;
+  }
+
+  get connection(): ConnectionInfo {
+    return this.info.connection;
   }
 
   get dynamicStats(): boolean {
@@ -133,10 +143,14 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
       });
       return;
     }
+    const { mirrors } = this.action.policies;
+    if (mirrors !== undefined) this.shadows = Shadows.select(mirrors, headers, this.info, this);
     this.send(host, headers, endStream);
+    this.shadows?.start(endStream);
   }
 
   onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.shadows !== undefined) this.shadows.body(chunk, endStream);
     if (this.upstream === undefined) return true;
     if (endStream) this.onRequestComplete();
     const mayGoOn = this.upstream.body(chunk, endStream, holdable);
@@ -145,6 +159,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
   }
 
   onRequestTrailers(trailers: Trailers): void {
+    this.shadows?.trailers(trailers);
     if (this.upstream === undefined) return;
     this.onRequestComplete();
     this.upstream.trailers(trailers);
@@ -157,6 +172,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Ch
   }
 
   onComplete(): void {
+    this.shadows?.abandon();
+    this.shadows = undefined;
     this.attempt?.countBytes();
     this.timer?.disable();
     this.durationTimer?.disable();

@@ -102,6 +102,8 @@ describe('the overlay', () => {
       'http_destination_ports',
       2,
     ],
+    ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'request_headers_mutations', 7],
+    ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'host_rewrite_literal', 8],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_host_sni', 6],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_sni_san_validation', 7],
     ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'backoff_options', 18],

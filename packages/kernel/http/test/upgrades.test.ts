@@ -1,6 +1,6 @@
 import type { RequestHeaders, RouteTable, TerminalHttpStream } from '@dragoman/core';
 import { ConfigError, NO_POLICIES } from '@dragoman/core';
-import type { JsonObject } from '@dragoman/testing';
+import { type JsonObject, TestDrain } from '@dragoman/testing';
 import { describe, expect, it, test } from 'vitest';
 import { ManagerRig, ok, respond, type RigOptions } from './manager-rig.ts';
 import { request, streamInfo, tableOfRoutes } from './routes-support.ts';
@@ -189,9 +189,9 @@ describe('a switched stream', () => {
   });
 
   it('goes on through a drain', async () => {
-    const rig = await start({
-      context: { drain: { drainClose: () => true, draining: true, onDrain: (run) => (run(0), () => {}) } },
-    });
+    const drain = new TestDrain();
+    drain.start();
+    const rig = await start({ context: { drain } });
     expect(rig.client.text).toMatch(/^HTTP\/1.1 101 /);
     expect(rig.client.text).not.toContain('close');
     await rig.advance(10_000);

@@ -15,6 +15,7 @@ import {
   compileRegex,
   type FactoryContext,
   type MetadataValue,
+  type MirrorPolicy,
   ProblemCollector,
   type RequestStats,
   type Route,
@@ -35,6 +36,7 @@ import {
   refuseTypedMetadata,
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { compileMirrors } from './mirrors.ts';
 import { compilePolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
@@ -113,10 +115,11 @@ class TableCompiler {
     const { config, problems } = this;
     problems.try('', () => GUARDS.table.check(config, ''));
     const top = problems.try('', () => this.level(config, PerFilterConfigs.none));
+    const mirrors = problems.try('', () => compileMirrors(config.requestMirrorPolicies, this.context));
     const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
     config.virtualHosts.forEach((host, i) => {
       const path = `virtual_hosts[${i}]`;
-      const compiled = problems.try(path, () => this.virtualHost(host, top ?? NO_LEVEL));
+      const compiled = problems.try(path, () => this.virtualHost(host, top ?? NO_LEVEL, mirrors));
       if (compiled === undefined) return;
       host.domains.forEach((domain, at) => {
         problems.try(`${path}.domains[${at}]`, () => domains.add(domain, compiled));
@@ -127,7 +130,11 @@ class TableCompiler {
     return new CompiledRouteTable(config.name, domains, internalOnly);
   }
 
-  private virtualHost(host: VirtualHostConfig, top: Level): VirtualHostRoutes {
+  private virtualHost(
+    host: VirtualHostConfig,
+    top: Level,
+    mirrors: readonly MirrorPolicy[] | undefined,
+  ): VirtualHostRoutes {
     GUARDS.virtualHost.check(host, '');
     if (host.domains.length === 0) throw ConfigError.at('domains', 'a virtual host must have a domain');
     const requireTls = TLS_REQUIREMENTS[host.requireTls];
@@ -138,6 +145,7 @@ class TableCompiler {
       this.level(host, top.perFilter),
       top,
       this.config.mostSpecificHeaderMutationsWins,
+      compileMirrors(host.requestMirrorPolicies, this.context) ?? mirrors,
     );
     const problems = new ProblemCollector();
     const entries: RouteEntry[] = [];
@@ -213,6 +221,8 @@ class VirtualHostCompiler {
   private readonly level: Level;
   private readonly top: Level;
   private readonly mostSpecificWins: boolean;
+  /** `request_mirror_policies` of the virtual host, or of the table. */
+  private readonly mirrors: readonly MirrorPolicy[] | undefined;
   private readonly virtualClusters: VirtualClusters | undefined;
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
@@ -225,7 +235,9 @@ class VirtualHostCompiler {
     level: Level,
     top: Level,
     mostSpecificWins: boolean,
+    mirrors: readonly MirrorPolicy[] | undefined,
   ) {
+    this.mirrors = mirrors;
     this.table = table;
     this.host = host;
     this.level = level;
@@ -319,7 +331,13 @@ class VirtualHostCompiler {
   private forward(action: RouteActionConfig, shell: RouteShell): CompiledRoute | WeightedRoutes {
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
-      { table: this.table.config, virtualHost: this.host, route: shell.config, action },
+      {
+        table: this.table.config,
+        virtualHost: this.host,
+        route: shell.config,
+        action,
+        mirrors: this.mirrors,
+      },
       this.table.context,
     );
     const settings = readForwardSettings(action, this.attempts, policies);

@@ -1,5 +1,6 @@
 import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '@dragoman/api';
-import { type FactoryContext, type ForwardPolicies, NO_POLICIES } from '@dragoman/core';
+import { type FactoryContext, type ForwardPolicies, type MirrorPolicy, NO_POLICIES } from '@dragoman/core';
+import { compileMirrors } from './mirrors.ts';
 import { compileUpgradePolicies } from './upgrades.ts';
 
 /** The levels of a configuration that a route's policies are read from. */
@@ -8,18 +9,20 @@ export interface PolicyLevels {
   readonly virtualHost: VirtualHost;
   readonly route: Route;
   readonly action: RouteAction;
+  /** `request_mirror_policies` of the levels around the route. */
+  readonly mirrors: readonly MirrorPolicy[] | undefined;
 }
 
 /**
  * The policies of a route that forwards; {@link NO_POLICIES} when no level asks for any.
  * @throws ConfigError with a path below the route action
  */
-export function compilePolicies(levels: PolicyLevels, _context: FactoryContext): ForwardPolicies {
+export function compilePolicies(levels: PolicyLevels, context: FactoryContext): ForwardPolicies {
   const policies: ForwardPolicies = {
     requestBufferLimitBytes:
       levels.route.perRequestBufferLimitBytes ?? levels.virtualHost.perRequestBufferLimitBytes,
     upgrades: compileUpgradePolicies(levels.action),
-    mirrors: undefined,
+    mirrors: compileMirrors(levels.action.requestMirrorPolicies, context) ?? levels.mirrors,
     internalRedirect: undefined,
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;

@@ -72,6 +72,7 @@ export const GUARDS: Guards = {
     'max_direct_response_body_size_bytes',
     'ignore_port_in_host_matching',
     'ignore_path_parameters_in_path_matching',
+    'request_mirror_policies',
   ]),
   virtualHost: new FieldGuard(VirtualHostSchema, [
     ...HEADERS_TO_CHANGE,
@@ -82,6 +83,7 @@ export const GUARDS: Guards = {
     'virtual_clusters',
     'include_request_attempt_count',
     'include_attempt_count_in_response',
+    'request_mirror_policies',
   ]),
   route: new FieldGuard(RouteSchema, [
     ...HEADERS_TO_CHANGE,
@@ -125,6 +127,7 @@ export const GUARDS: Guards = {
     'priority',
     'max_stream_duration',
     'upgrade_configs',
+    'request_mirror_policies',
   ]),
   maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
