@@ -24,6 +24,7 @@ import { type PipelineSink, RequestPipeline, ResponsePipeline } from './filter-p
 import { buildLocalReply } from './local-reply.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
+import { streamDuration } from './stream-duration.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 
 /** What a stream asks of its connection. */
@@ -132,7 +133,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         return;
       }
       const { route } = this;
-      if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
+      if (route !== undefined && route.action.kind === 'forward') this.adoptRoute(route.action);
       if (this.config.chain.filters.length === 0) {
         this.createTerminal().onRequestHeaders(headers, endStream);
       } else {
@@ -441,18 +442,21 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
-  /** A route may have timeouts of its own. */
-  private adoptTimeouts({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction): void {
-    const { timers } = this;
+  /** A route may have timeouts of its own, and keep more of a body. */
+  private adoptRoute(action: ForwardAction): void {
+    const { timers, config } = this;
+    const { idleTimeoutMs, maxStreamDurationMs, policies } = action;
+    const keep = policies.requestBodyBufferLimitBytes;
+    if (keep !== undefined && keep > this.limit) this.bufferLimit = keep;
     if (idleTimeoutMs !== undefined) {
       this.idleTimeoutMs = idleTimeoutMs;
       if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
       else timers.idle.disable();
     }
-    if (maxStreamDurationMs === undefined) return;
-    const left = maxStreamDurationMs - (this.config.clock.now() - this.info.start);
-    if (maxStreamDurationMs > 0) timers.maxDuration.enable(left);
-    else timers.maxDuration.disable();
+    if (maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
+    const ms = streamDuration(this.requestHeaders, action, config.maxStreamDurationMs);
+    if (ms === undefined) timers.maxDuration.disable();
+    else timers.maxDuration.enable(Math.max(0, ms - (config.clock.now() - this.info.start)));
   }
 
   private createTerminal(): TerminalHttpFilter {
