@@ -7,6 +7,8 @@ const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
 export interface Charged {
   /** `dynamic_stats` of the router. */
   readonly dynamicStats: boolean;
+  /** `suppress_grpc_request_failure_code_stats` of the router, and this is a gRPC request: statuses are not counted one by one. */
+  readonly completedOnly: boolean;
   readonly clusterInfo: ClusterInfo;
   readonly virtualCluster: VirtualCluster | undefined;
   readonly routeStats: RequestStats | undefined;
@@ -25,9 +27,10 @@ export function chargeResponse(
 ): void {
   if (!request.dynamicStats) return;
   const { clusterInfo, internal, altStatName } = request;
-  clusterInfo.chargeResponse(status, internal, isCanary(headers, host), host, altStatName);
-  request.virtualCluster?.chargeResponse(status);
-  request.routeStats?.chargeResponse(status);
+  const counted = request.completedOnly ? 0 : status;
+  clusterInfo.chargeResponse(counted, internal, isCanary(headers, host), host, altStatName);
+  request.virtualCluster?.chargeResponse(counted);
+  request.routeStats?.chargeResponse(counted);
 }
 
 export function chargeResponseTime(

@@ -32,6 +32,7 @@ import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { countStream } from './stream-completion.ts';
 import type { StreamOwner } from './stream-owner.ts';
+import { streamDuration } from './stream-duration.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 import { upgradeChain, upgradeType } from './upgrades.ts';
 
@@ -127,7 +128,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         return;
       }
       const { route } = this;
-      if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
+      if (route !== undefined && route.action.kind === 'forward') this.adoptRoute(route.action);
       const upgrade = upgradeType(headers);
       if (upgrade !== undefined && !this.mayUpgrade(upgrade)) {
         this.reply(REPLY.upgradeFailed);
@@ -441,12 +442,6 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
-  /** A route may have timeouts of its own. */
-  private adoptTimeouts(action: ForwardAction): void {
-    this.idleTimeoutMs = action.idleTimeoutMs ?? this.idleTimeoutMs;
-    this.timers.adopt(action, this.config.clock.now() - this.info.start);
-  }
-
   /** Takes the filter chain of an upgrade. Without a route there is nothing to say about it: the request ends as others do. */
   private mayUpgrade(type: string): boolean {
     const { config, route } = this;
@@ -461,6 +456,23 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     config.stats.cxUpgradesTotal.inc();
     config.stats.cxUpgradesActive.inc();
     return true;
+  }
+
+  /** A route may have timeouts of its own, and keep more of a body. */
+  private adoptRoute(action: ForwardAction): void {
+    const { timers, config } = this;
+    const { idleTimeoutMs, maxStreamDurationMs, policies } = action;
+    const keep = policies.requestBodyBufferLimitBytes;
+    if (keep !== undefined && keep > this.limit) this.bufferLimit = keep;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimeoutMs = idleTimeoutMs;
+      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
+      else timers.idle.disable();
+    }
+    if (maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
+    const ms = streamDuration(this.requestHeaders, action, config.maxStreamDurationMs);
+    if (ms === undefined) timers.maxDuration.disable();
+    else timers.maxDuration.enable(Math.max(0, ms - (config.clock.now() - this.info.start)));
   }
 
   private createTerminal(): TerminalHttpFilter {

@@ -37,7 +37,7 @@ import {
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compileMirrors } from './mirrors.ts';
-import { compilePolicies } from './policies.ts';
+import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
   type HostRewrite,
@@ -145,7 +145,7 @@ class TableCompiler {
       this.level(host, top.perFilter),
       top,
       this.config.mostSpecificHeaderMutationsWins,
-      compileMirrors(host.requestMirrorPolicies, this.context) ?? mirrors,
+      mirrors,
     );
     const problems = new ProblemCollector();
     const entries: RouteEntry[] = [];
@@ -221,8 +221,7 @@ class VirtualHostCompiler {
   private readonly level: Level;
   private readonly top: Level;
   private readonly mostSpecificWins: boolean;
-  /** `request_mirror_policies` of the virtual host, or of the table. */
-  private readonly mirrors: readonly MirrorPolicy[] | undefined;
+  private readonly policies: HostPolicies;
   private readonly virtualClusters: VirtualClusters | undefined;
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
@@ -237,12 +236,12 @@ class VirtualHostCompiler {
     mostSpecificWins: boolean,
     mirrors: readonly MirrorPolicy[] | undefined,
   ) {
-    this.mirrors = mirrors;
     this.table = table;
     this.host = host;
     this.level = level;
     this.top = top;
     this.mostSpecificWins = mostSpecificWins;
+    this.policies = compileHostPolicies(host, mirrors, table.context);
     this.virtualClusters =
       host.virtualClusters.length === 0
         ? undefined
@@ -289,9 +288,8 @@ class VirtualHostCompiler {
 
   private target(config: RouteConfig, matched: number): CompiledRoute | WeightedRoutes {
     refuseTypedMetadata(config.metadata, 'metadata');
+    checkOneLimit(config);
     const level = this.table.level(config, this.level.perFilter);
-    if (config.decorator?.propagate !== undefined)
-      throw ConfigError.at('decorator.propagate', 'propagate of a decorator is not supported yet; remove it');
     const { action } = config;
     const metadata = readMetadata(config.metadata);
     const stats =
@@ -334,9 +332,9 @@ class VirtualHostCompiler {
       {
         table: this.table.config,
         virtualHost: this.host,
+        host: this.policies,
         route: shell.config,
         action,
-        mirrors: this.mirrors,
       },
       this.table.context,
     );

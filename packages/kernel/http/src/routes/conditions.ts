@@ -1,14 +1,17 @@
 import type { RouteMatch } from '@dragoman/api';
-import { atPath, type RequestHeaders, type Runtime, type StreamInfo, wellKnownId } from '@dragoman/core';
+import {
+  atPath,
+  isGrpcContentType,
+  type RequestHeaders,
+  type Runtime,
+  type StreamInfo,
+} from '@dragoman/core';
 import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
 import { compileFraction } from './fraction.ts';
 import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
 export type Condition = (headers: RequestHeaders, info: StreamInfo, random: number) => boolean;
-
-const ID_CONTENT_TYPE = wellKnownId('content-type');
-const GRPC = 'application/grpc';
 
 /** One condition of a match, with the place in the match that asks for it. */
 export interface ListedCondition {
@@ -30,7 +33,7 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
       const draws = compileFraction(runtimeFraction, runtime, '');
       return (_headers, _info, random) => draws(random);
     });
-  if (match.grpc !== undefined) add('grpc', () => isGrpc);
+  if (match.grpc !== undefined) add('grpc', () => isGrpcContentType);
   match.headers.forEach((matcher, i) => {
     add(`headers[${i}]`, () => compileHeaderMatcher(matcher));
   });
@@ -66,12 +69,6 @@ function allOf(all: readonly Condition[]): Condition | undefined {
     return true;
   };
 }
-
-const isGrpc: Condition = (headers) => {
-  const type = headers.getKnown(ID_CONTENT_TYPE);
-  if (type === undefined || !type.startsWith(GRPC)) return false;
-  return type.length === GRPC.length || type.charAt(GRPC.length) === '+';
-};
 
 /** Undefined asks for nothing. */
 function tlsContext(presented: boolean | undefined, validated: boolean | undefined): Condition {

@@ -4,7 +4,6 @@ import {
   isFieldSet,
   type MessageShape,
   RedirectActionSchema,
-  RouteAction_MaxStreamDurationSchema,
   RouteActionSchema,
   RouteConfigurationSchema,
   RouteMatchSchema,
@@ -53,7 +52,6 @@ interface Guards {
   readonly route: FieldGuard<typeof RouteSchema>;
   readonly match: FieldGuard<typeof RouteMatchSchema>;
   readonly action: FieldGuard<typeof RouteActionSchema>;
-  readonly maxStreamDuration: FieldGuard<typeof RouteAction_MaxStreamDurationSchema>;
   readonly weightedClusters: FieldGuard<typeof WeightedClusterSchema>;
   readonly clusterWeight: FieldGuard<typeof WeightedCluster_ClusterWeightSchema>;
   readonly redirect: FieldGuard<typeof RedirectActionSchema>;
@@ -84,6 +82,12 @@ export const GUARDS: Guards = {
     'include_request_attempt_count',
     'include_attempt_count_in_response',
     'request_mirror_policies',
+    'include_is_timeout_retry_header',
+    'retry_policy',
+    'retry_policy_typed_config',
+    'hedge_policy',
+    'per_request_buffer_limit_bytes',
+    'request_body_buffer_limit',
   ]),
   route: new FieldGuard(RouteSchema, [
     ...HEADERS_TO_CHANGE,
@@ -95,6 +99,8 @@ export const GUARDS: Guards = {
     'metadata',
     'decorator',
     'stat_prefix',
+    'per_request_buffer_limit_bytes',
+    'request_body_buffer_limit',
   ]),
   match: new FieldGuard(RouteMatchSchema, [
     'prefix',
@@ -128,8 +134,13 @@ export const GUARDS: Guards = {
     'max_stream_duration',
     'upgrade_configs',
     'request_mirror_policies',
+    'retry_policy',
+    'retry_policy_typed_config',
+    'hedge_policy',
+    'max_grpc_timeout',
+    'grpc_timeout_offset',
+    'early_data_policy',
   ]),
-  maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
     'clusters',
     'total_weight',
