@@ -8,6 +8,9 @@ import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
+import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
+import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
+import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
@@ -32,4 +35,7 @@ export const extensions: readonly Extension[] = [
   stdoutAccessLogger,
   stderrAccessLogger,
   uuidRequestId,
+  allowListedRoutes,
+  previousRoutes,
+  safeCrossScheme,
 ];

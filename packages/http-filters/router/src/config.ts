@@ -25,16 +25,8 @@ const SUPPORTED = new Set([
   'upstream_log_options',
 ]);
 
-/** Documented, and counted once internal redirects and the overload manager exist. */
-const RESERVED = [
-  'rq_overload_local_reply',
-  'rq_retry_skipped_request_not_complete',
-  'passthrough_internal_redirect_bad_location',
-  'passthrough_internal_redirect_no_route',
-  'passthrough_internal_redirect_predicate',
-  'passthrough_internal_redirect_too_many_redirects',
-  'passthrough_internal_redirect_unsafe_scheme',
-] as const;
+/** Documented, and counted once the overload manager exists. */
+const RESERVED = ['rq_overload_local_reply', 'rq_retry_skipped_request_not_complete'] as const;
 
 /** The router's part of `http.<stat_prefix>.*`. */
 export interface RouterStats {
@@ -44,7 +36,12 @@ export interface RouterStats {
   readonly rqDirectResponse: Counter;
   readonly rqTotal: Counter;
   readonly rqResetAfterDownstreamResponseStarted: Counter;
+  /** `passthrough_internal_redirect_*`: redirects that went to the client although there is a policy. */
+  readonly passthrough: Readonly<Record<RedirectRefusal, Counter>>;
 }
+
+/** Why a redirect is not followed. */
+export type RedirectRefusal = 'badLocation' | 'noRoute' | 'predicate' | 'tooManyRedirects' | 'unsafeScheme';
 
 /** The router's config, compiled. */
 export interface RouterConfig {
@@ -79,6 +76,13 @@ function createStats(scope: StatsScope): RouterStats {
     rqDirectResponse: scope.counter('rq_direct_response'),
     rqTotal: scope.counter('rq_total'),
     rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
+    passthrough: {
+      badLocation: scope.counter('passthrough_internal_redirect_bad_location'),
+      noRoute: scope.counter('passthrough_internal_redirect_no_route'),
+      predicate: scope.counter('passthrough_internal_redirect_predicate'),
+      tooManyRedirects: scope.counter('passthrough_internal_redirect_too_many_redirects'),
+      unsafeScheme: scope.counter('passthrough_internal_redirect_unsafe_scheme'),
+    },
   };
 }
 

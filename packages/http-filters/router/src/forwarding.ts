@@ -6,6 +6,7 @@ import {
   type Counter,
   type ForwardAction,
   type Host,
+  type InternalRedirectPolicy,
   isGrpcContentType,
   type LoadBalancerContext,
   type LocalReply,
@@ -27,6 +28,7 @@ import {
 import { chargeResponse, chargeResponseTime } from './charging.ts';
 import type { RouterConfig } from './config.ts';
 import { grpcSucceeded } from './grpc-outcome.ts';
+import { followRedirect } from './internal-redirect.ts';
 import { RequestCopy } from './request-copy.ts';
 import { RetryChoice } from './retry-choice.ts';
 import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
@@ -76,6 +78,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
   private isGrpc = false;
   private webSocket = false;
   private shadows: Shadows | undefined = undefined;
+  /** A redirect may yet be followed, with the body so far. */
+  private mayRestart: boolean;
   /** The latest try that is under way; after the response has begun, the one that it comes from. */
   private upstream: UpstreamRequest | undefined = undefined;
   /** Earlier tries that go on beside it: those which took too long, with hedging. */
@@ -107,6 +111,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     run: RunRouter,
   ) {
     this.run = run;
+    this.mayRestart = action.policies.internalRedirect !== undefined;
     this.config = config;
     this.stream = stream;
     this.info = stream.info;
@@ -236,7 +241,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
   }
 
   private takeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
-    if (this.retry?.enabled) return this.keepBody(chunk, endStream);
+    if (this.retry?.enabled || this.mayRestart) return this.keepBody(chunk, endStream);
     const { upstream } = this;
     if (upstream === undefined) return true;
     if (endStream) this.onRequestComplete();
@@ -261,6 +266,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     if (this.copy.bytes + chunk.length > this.keepLimit) {
       this.clusterInfo.stats.retryOrShadowAbandoned.inc();
       this.dropRetries();
+      this.mayRestart = false;
       if (this.upstream === undefined) {
         // The try that had the body so far is over, and no other can be given all of it.
         this.end({
@@ -431,9 +437,21 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     this.copy = undefined;
   }
 
+  private follows(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
+    const { stats } = this.clusterInfo;
+    const body = this.requestComplete && this.mayRestart ? (this.copy?.chunks ?? NO_CHUNKS) : undefined;
+    const followed = followRedirect(policy, this.stream, headers, body, this.config.stats);
+    (followed
+      ? stats.upstreamInternalRedirectSucceededTotal
+      : stats.upstreamInternalRedirectFailedTotal
+    ).inc();
+    return followed;
+  }
+
   /** From here on the response is this try's. */
   private settleOn(upstream: UpstreamRequest): void {
     this.responding = true;
+    this.mayRestart = false;
     this.dropRetries();
     if (this.attemptCount === 1) return;
     if (this.upstream !== upstream) {
@@ -468,6 +486,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
     if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
+    const redirects = this.action.policies.internalRedirect;
+    if (redirects?.statuses.has(headers.status) && this.follows(redirects, headers)) return;
     this.settleOn(upstream);
     this.judge(upstream, host, headers, endStream);
     chargeResponse(this, headers.status, headers, host);

@@ -184,6 +184,15 @@ class ShadowStream implements TerminalHttpStream {
     this.finish();
   }
 
+  /** Redirects go to clients, and there is none. */
+  findRoute(): Route | undefined {
+    return undefined;
+  }
+
+  restart(): boolean {
+    return false;
+  }
+
   pauseRequestBody(): void {
     this.backedUp = true;
   }

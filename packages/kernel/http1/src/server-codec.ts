@@ -248,6 +248,10 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
     if (this.hasPending || this.peerEnded) this.goOnLater();
   }
 
+  setDecoder(decoder: RequestDecoder): void {
+    if (this.decoder !== undefined) this.decoder = decoder;
+  }
+
   pauseBody(): void {
     if (this.input !== Input.wait) this.pauseInput();
   }

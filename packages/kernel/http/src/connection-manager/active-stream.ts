@@ -85,15 +85,22 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   /** Which trailers are a filter's own and not on their way yet. */
   private addedTrailers: Direction | undefined = undefined;
   private requestPaused = false;
+  /** It goes on for another stream, whose request was redirected. */
+  private readonly restarted: boolean;
+  /** Another stream goes on for it. */
+  private redirected = false;
 
-  constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol) {
+  constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol, previous?: ActiveStream) {
     const { config } = owner;
     this.owner = owner;
     this.config = config;
     this.chain = config.chain;
     this.encoder = encoder;
     this.limit = config.bufferLimitBytes;
-    this.info = new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
+    this.restarted = previous !== undefined;
+    this.info =
+      previous?.info.afterRedirect() ??
+      new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
     this.info.protocol = protocol;
     this.idleTimeoutMs = config.streamIdleTimeoutMs;
     this.timers = owner.takeTimers(this);
@@ -122,7 +129,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     try {
-      const refusal = prepareRequest(headers, this.info, this.config, this.encoder, this.owner.localPort);
+      const refusal = prepareRequest(
+        headers,
+        this.info,
+        this.config,
+        this.encoder,
+        this.owner.localPort,
+        this.restarted,
+      );
       if (refusal !== undefined) {
         this.reply(refusal);
         return;
@@ -260,6 +274,27 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   perRouteConfigs<T>(): readonly T[] {
     return [...(this.route?.perFilterConfigs(this.chain.terminal.name) ?? [])].reverse() as T[];
+  }
+
+  findRoute(headers: RequestHeaders): Route | undefined {
+    if (this.config.checkPath(headers) !== 'continue') return undefined;
+    this.config.rewriteHost?.(headers, this.owner.localPort);
+    return this.config.routes.match(headers, this.info, this.config.random.next());
+  }
+
+  restart(request: RequestHeaders, redirect: ResponseHeaders, body: readonly Buffer[]): boolean {
+    if (this.finished || !this.requestComplete || this.responseStarted) return false;
+    const { info, owner, encoder } = this;
+    this.responseHeaders = redirect;
+    info.responseCode = redirect.status;
+    info.responseCodeDetails = 'internal_redirect';
+    this.redirected = true;
+    this.finish();
+    const next = owner.restart(this, encoder, info.protocol ?? 'HTTP/1.1');
+    const last = body.length - 1;
+    next.onHeaders(request, last < 0);
+    for (let i = 0; i <= last && !next.finished; i++) next.onBody(body[i] as Buffer, i === last, true);
+    return true;
   }
 
   get bufferLimit(): number {
@@ -572,7 +607,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   private onRequestComplete(): void {
     this.requestComplete = true;
-    this.info.lastDownstreamRxByteReceived = this.config.clock.now();
+    // Of a request that begins anew it is known.
+    if (!this.restarted) this.info.lastDownstreamRxByteReceived = this.config.clock.now();
     this.timers.request.disable();
   }
 
@@ -608,7 +644,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     const { config, info } = this;
     info.end = config.clock.now();
     if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
-    countStream(config.stats, info);
+    countStream(config.stats, info, !this.redirected);
     if (this.upgrading) config.stats.cxUpgradesActive.dec();
     this.owner.giveTimers(this.timers);
     this.owner.countBytes(info);

@@ -20,7 +20,7 @@ const SLASH = 0x2f;
 
 /**
  * Everything between the codec and the route: checks the target, normalises path and host, sanitises headers, and
- * answers `Expect: 100-continue`.
+ * answers `Expect: 100-continue`. Of a request that begins anew only the target is looked at.
  * @returns the reply to a request that is refused; undefined when it goes on
  */
 export function prepareRequest(
@@ -29,6 +29,7 @@ export function prepareRequest(
   config: ConnectionManagerConfig,
   encoder: ResponseEncoder,
   localPort: number,
+  restarted: boolean,
 ): LocalReply | undefined {
   const { stats } = config;
   if (headers.authority === '') return REPLY.missingHost;
@@ -43,6 +44,7 @@ export function prepareRequest(
     if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   }
   config.rewriteHost?.(headers, localPort);
+  if (restarted) return undefined;
   if (headers.hasKnown(ID_UPGRADE)) ignoreH2cUpgrade(headers);
   const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
   if (result.rejectStatus !== 0) {

@@ -1,4 +1,4 @@
-import type { StreamInfo } from '@dragoman/core';
+import type { Protocol, ResponseEncoder, StreamInfo } from '@dragoman/core';
 import type { ActiveStream } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -19,4 +19,6 @@ export interface StreamOwner {
   /** Puts down what the connection has moved since the stream before this one. */
   countBytes(info: StreamInfo): void;
   onStreamFinished(stream: ActiveStream): void;
+  /** The stream that goes on for `stream`, which is over: its request begins anew. */
+  restart(stream: ActiveStream, encoder: ResponseEncoder, protocol: Protocol): ActiveStream;
 }

@@ -17,6 +17,7 @@ import {
   type RetryPolicy,
 } from '@dragoman/core';
 import { notNegative } from './forward.ts';
+import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileMirrors } from './mirrors.ts';
 import { compileHedgePolicy, compileLevelRetry } from './retry-policy.ts';
 import { compileUpgradePolicies } from './upgrades.ts';
@@ -69,7 +70,7 @@ export function compilePolicies(levels: PolicyLevels, context: FactoryContext): 
     grpcTimeout: grpcTimeoutPolicy(action),
     upgrades: compileUpgradePolicies(action),
     mirrors: compileMirrors(action.requestMirrorPolicies, context) ?? levels.host.mirrors,
-    internalRedirect: undefined,
+    internalRedirect: compileInternalRedirect(action, route.name, context),
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
 }
