@@ -431,17 +431,17 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   onStreamIdle(): void {
     this.config.stats.rqIdleTimeout.inc();
     this.info.setResponseFlag(ResponseFlag.StreamIdleTimeout);
-    this.reply({ status: this.timeoutStatus(), body: 'stream timeout', details: 'stream_idle_timeout' });
+    this.timeOut({ status: this.timeoutStatus(), body: 'stream timeout', details: 'stream_idle_timeout' });
   }
 
   onRequestTimeout(): void {
     this.config.stats.rqTimeout.inc();
-    this.reply(REPLY.requestTimeout);
+    this.timeOut(REPLY.requestTimeout);
   }
 
   onMaxDuration(): void {
     this.config.stats.rqMaxDurationReached.inc();
-    this.reply({
+    this.timeOut({
       status: this.timeoutStatus(),
       body: 'downstream duration timeout',
       grpcStatus: GRPC_DEADLINE_EXCEEDED,
@@ -452,6 +452,12 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   /** Envoy: 504 once the request is complete (then the upstream is late), else 408. */
   private timeoutStatus(): number {
     return this.requestComplete ? 504 : 408;
+  }
+
+  /** The rest of a request that came too slowly is not waited for. */
+  private timeOut(reply: LocalReply): void {
+    if (!this.requestComplete) this.endsConnection = true;
+    this.reply(reply);
   }
 
   onLogInterval(): void {
