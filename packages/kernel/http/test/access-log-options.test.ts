@@ -1,7 +1,7 @@
 import type { AccessLogger, LogContext, TerminalHttpStream } from '@dragoman/core';
 import type { JsonObject } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
-import { ManagerRig, ok, respond, type RigOptions } from './manager-rig.ts';
+import { ManagerRig, ok, type RigOptions, respond } from './manager-rig.ts';
 
 const silent = { upstream: { headers() {} } };
 

@@ -295,7 +295,7 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
     { name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
     'header validators are not supported',
   ],
-  append_local_overload: [true, 'there is no overload manager'],
+  append_local_overload: [true, 'the overload manager is not supported yet'],
   add_proxy_protocol_connection_state: [false, 'the PROXY protocol upstream'],
   forward_client_cert_matcher: [{}, 'not supported yet'],
   forward_proto_config: [{}, 'not supported yet'],

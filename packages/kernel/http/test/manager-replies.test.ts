@@ -1,6 +1,6 @@
 import type { HttpFilter, OriginalIpDetectionExtension, TerminalHttpStream } from '@dragoman/core';
 import { describe, expect, test } from 'vitest';
-import { ManagerRig, respond, type RigOptions } from './manager-rig.ts';
+import { ManagerRig, type RigOptions, respond } from './manager-rig.ts';
 
 const WHOLE = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
 const PART = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nab';

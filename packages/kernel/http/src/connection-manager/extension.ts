@@ -105,12 +105,12 @@ const REASONS = {
   typed_header_validation_config:
     'header validators are not supported; remove typed_header_validation_config (headers are checked by RFC 9110 and 9112 without one)',
   append_local_overload:
-    'there is no overload manager that could refuse requests, so nothing would ever add x-envoy-local-overloaded; remove append_local_overload',
+    'the overload manager is not supported yet, and nothing else adds x-envoy-local-overloaded; remove append_local_overload',
 };
 
 /** True, the default, is as good as nothing: nobody reads that state. */
 const NO_PROXY_STATE =
-  'there is no transport socket that sends the PROXY protocol upstream, so there is no state to leave out; remove it';
+  'there is no state to leave out: sending the PROXY protocol upstream, which it is for, is not supported yet; remove it';
 
 const COMMON_SUPPORTED = new Set([
   'idle_timeout',
