@@ -1,4 +1,4 @@
-import type { Protocol, ResponseEncoder, StreamInfo } from '@dragoman/core';
+import type { Protocol, RequestHeaders, ResponseEncoder, StreamInfo } from '@dragoman/core';
 import type { ActiveStream } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -18,6 +18,10 @@ export interface StreamOwner {
   readonly bytesWritten: number;
   /** Puts down what the connection has moved since the stream before this one. */
   countBytes(info: StreamInfo): void;
+  /** Puts down the same of a stream that runs on. */
+  sampleBytes(info: StreamInfo): void;
+  /** The head of a request is there. */
+  onRequestHeaders(headers: RequestHeaders): void;
   onStreamFinished(stream: ActiveStream): void;
   /** The stream that goes on for `stream`, which is over: its request begins anew. */
   restart(stream: ActiveStream, encoder: ResponseEncoder, protocol: Protocol): ActiveStream;

@@ -91,6 +91,7 @@ const FIELDS = {
   'FilterChain.filters': TCP_FILTERS,
   'FilterChain.transport_socket': PLAIN_SOCKET,
   'HttpConnectionManager.upgrade_configs': [{ upgrade_type: 'websocket' }],
+  'HttpConnectionManager.add_proxy_protocol_connection_state': false,
   'HttpProtocolOptions.explicit_http_config': { http_protocol_options: {} },
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
