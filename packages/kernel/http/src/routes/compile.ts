@@ -426,7 +426,8 @@ function withFirst(
   return first === undefined ? rest : [first, ...rest];
 }
 
-function pathCondition(match: RouteMatch): PathCondition {
+/** The path part of a match. @throws ConfigError with a path below the match */
+export function pathCondition(match: RouteMatch): PathCondition {
   const ignoreCase = match.caseSensitive === false;
   const text = (path: string) => (ignoreCase ? asciiLower(utf8Bytes(path)) : utf8Bytes(path));
   const specifier = match.pathSpecifier;

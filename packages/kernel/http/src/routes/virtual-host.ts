@@ -117,3 +117,17 @@ export class VirtualHostRoutes {
     }
   }
 }
+
+/** Whether a path condition holds by itself: for tools that ask of one route at a time. */
+export function matchesPath(
+  path: PathCondition,
+  headers: RequestHeaders,
+  info: StreamInfo,
+  ignoreParameters: boolean,
+): boolean {
+  const target = {} as CompiledRoute;
+  const entry: RouteEntry = { path, condition: undefined, target };
+  return (
+    new VirtualHostRoutes('', 'none', target, [entry], ignoreParameters).find(headers, info, 0) === target
+  );
+}
