@@ -12,6 +12,7 @@ import {
   ResponseFlag,
   type ResponseHeaders,
   type Route,
+  type RouteMiss,
   StreamInfo,
   type StreamResetReason,
   type TerminalHttpFilter,
@@ -246,6 +247,11 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       this.info.route = this.cachedRoute;
     }
     return this.cachedRoute;
+  }
+
+  routeMiss(): RouteMiss | undefined {
+    const { random, routes } = this.config;
+    return routes.miss?.(this.requestHeaders, this.info, random.next());
   }
 
   clearRouteCache(): void {

@@ -71,7 +71,7 @@ export class ExplainedRoutes {
     const miss =
       route !== undefined
         ? ''
-        : `no route of the virtual host "${host.name}" matches (${host.routes.length} asked)`;
+        : `no route of the virtual host "${host.name}" matches; ${this.table.miss(headers, info, random).text}`;
     // What require_tls turns away is not put to the routes.
     const asked = route !== undefined && config === undefined ? 0 : taken < 0 ? host.routes.length : taken;
     const passed = host.routes

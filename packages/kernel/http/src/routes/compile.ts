@@ -23,7 +23,7 @@ import {
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
-import { compileConditions } from './conditions.ts';
+import { allOf, listConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
@@ -251,10 +251,16 @@ class VirtualHostCompiler {
       GUARDS.match.check(match, '');
       return pathCondition(match);
     });
-    const condition = atPath('match', () => compileConditions(match, this.table.context.runtime));
+    const conditions = atPath('match', () => listConditions(match, this.table.context.runtime));
     // A regex matches the whole path, a prefix its own length.
     const matched = path.kind === 'regex' ? -1 : path.path.length;
-    return { path, condition, target: this.target(config, matched) };
+    return {
+      name: config.name,
+      path,
+      condition: allOf(conditions),
+      conditions,
+      target: this.target(config, matched),
+    };
   }
 
   tlsRedirect(): CompiledRoute {

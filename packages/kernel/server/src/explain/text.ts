@@ -50,7 +50,7 @@ function httpText(http: HttpExplanation, line: Line): void {
         const known =
           hosts === undefined
             ? 'there is no such cluster'
-            : `${hosts.type}, ${hosts.healthy === undefined ? '' : `${hosts.healthy} healthy of `}${hosts.total} hosts`;
+            : `${hosts.type}, ${hosts.healthy === undefined ? '' : `${hosts.healthy} healthy of `}${hosts.total} host${hosts.total === 1 ? '' : 's'}`;
         line(`cluster "${name}"${share}${drawn}: ${known}`, 1);
       }
       changes('sends upstream', action.requestChanges, line);
