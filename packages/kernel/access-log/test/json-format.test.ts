@@ -64,11 +64,11 @@ describe('JSON format', () => {
     };
     expect(escaped('","admin":"yes')).toBe('{"a":"\\",\\"admin\\":\\"yes","b":"<\\",\\"admin\\":\\"yes>"}\n');
     expect(escaped('a\\\n\r\t\b\f\u0000\u001b\x7f')).toBe(
-      '{"a":"a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f","b":"<a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f>"}\n',
+      '{"a":"a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\x7f","b":"<a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\x7f>"}\n',
     );
-    // UTF-8 stays, anything else becomes JSON all the same.
+    // As in Envoy: UTF-8 stays, each stretch of anything else becomes U+FFFD.
     expect(escaped('\xc3\xa9')).toBe('{"a":"\xc3\xa9","b":"<\xc3\xa9>"}\n');
-    expect(escaped('\xe9')).toBe('{"a":"\\u00e9","b":"<\\u00e9>"}\n');
+    expect(escaped('\xe9')).toBe('{"a":"\xef\xbf\xbd","b":"<\xef\xbf\xbd>"}\n');
     expect(escaped('\u2028')).toBe('{"a":"\xe2\x80\xa8","b":"<\xe2\x80\xa8>"}\n');
   });
 
@@ -81,7 +81,7 @@ describe('JSON format', () => {
       l: '\ud800',
     });
     expect(line({ m: '%DYNAMIC_METADATA(ns)%' }, context)).toBe(
-      '{"m":{"i":null,"l":"\\ud800","n":null,"s":"\xc3\xa9\\"\\n\xe2\x80\xa8\\u007f"}}\n',
+      '{"m":{"i":null,"l":"\\ud800","n":null,"s":"\xc3\xa9\\"\\n\xe2\x80\xa8\x7f"}}\n',
     );
   });
 });
