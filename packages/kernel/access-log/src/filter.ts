@@ -53,7 +53,7 @@ export function createAccessLogFilter(
     case 'notHealthCheckFilter':
       return ({ info }) => !info.healthCheck;
     case 'traceableFilter':
-      return ({ info }) => !info.healthCheck && isTraced(info.requestId);
+      return ({ info }) => !info.healthCheck && isForced(info.requestId);
     case 'runtimeFilter':
       return atPath('runtime_filter', () => runtimeFilter(specifier.value, context));
     case 'andFilter': {
@@ -154,11 +154,9 @@ function requestIdNumber(id: string): number | undefined {
   return Number.parseInt(id.slice(0, 8), 16);
 }
 
-/** Whether a UUID carries a reason to trace: its version digit is 9 (sampled), a (forced) or b (by the client). */
-function isTraced(id: string): boolean {
-  if (id.length !== UUID_LENGTH) return false;
-  const reason = id[14];
-  return reason === '9' || reason === 'a' || reason === 'b';
+/** Whether a UUID says that a proxy forced the trace: its version digit is `a`. Sampled requests do not count, as in Envoy. */
+function isForced(id: string): boolean {
+  return id.length === UUID_LENGTH && id[14] === 'a';
 }
 
 /** Any of the flags; without a list, any flag at all. */

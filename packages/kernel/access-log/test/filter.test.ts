@@ -71,12 +71,14 @@ describe('access log filter', () => {
     ],
     [
       { case: 'traceableFilter', value: {} },
-      [withId(uuid('9')), withId(uuid('a')), withId(uuid('b'))],
+      [withId(uuid('a'))],
       [
         withId(uuid('4')),
+        withId(uuid('9')),
+        withId(uuid('b')),
         withId(''),
         withId('aaaaaaaaaaaaaaaaaaaaaaa'),
-        changed(({ info }) => void Object.assign(info, { requestId: uuid('9'), healthCheck: true })),
+        changed(({ info }) => void Object.assign(info, { requestId: uuid('a'), healthCheck: true })),
       ],
     ],
     [{ case: 'responseFlagFilter', value: { flags: [] } }, [fullContext()], [flagged(0)]],
