@@ -13,6 +13,7 @@ import { headerOperators } from './operators/headers.ts';
 import { metadataOperators } from './operators/metadata.ts';
 import { streamOperators } from './operators/stream.ts';
 import { tlsOperators } from './operators/tls.ts';
+import { xfccOperators } from './operators/xfcc.ts';
 
 const OPERATORS: OperatorTable = {
   ...headerOperators,
@@ -20,6 +21,7 @@ const OPERATORS: OperatorTable = {
   ...addressOperators,
   ...attemptOperators,
   ...tlsOperators,
+  ...xfccOperators,
   ...grpcOperators,
   ...metadataOperators,
   ...streamOperators,
@@ -37,6 +39,10 @@ const EXTENSION_OPERATORS: { readonly [name: string]: string } = {
   CEL: 'envoy.formatter.cel',
   TYPED_CEL: 'envoy.formatter.cel',
   FILE_CONTENT: 'envoy.formatter.file_content',
+  DATASOURCE: 'envoy.formatter.datasource',
+  SECRET: 'envoy.formatter.generic_secret',
+  REQ_ALL_HEADERS: 'envoy.formatter.all_headers',
+  RESP_ALL_HEADERS: 'envoy.formatter.all_headers',
 };
 
 /** A piece of a format: literal text in bytes, or an operator. */

@@ -112,6 +112,23 @@ export interface TlsInfo {
   readonly localSubject?: string;
   readonly localUriSans?: readonly string[];
   readonly localDnsSans?: readonly string[];
+  readonly peerIpSans?: readonly string[];
+  readonly peerEmailSans?: readonly string[];
+  readonly peerOthernameSans?: readonly string[];
+  readonly localIpSans?: readonly string[];
+  readonly localEmailSans?: readonly string[];
+  readonly localOthernameSans?: readonly string[];
+  /** Of every certificate that the peer sent, its own first. */
+  readonly peerChainFingerprints256?: readonly string[];
+  readonly peerChainFingerprints1?: readonly string[];
+  readonly peerChainSerials?: readonly string[];
+  /** When the peer's certificate begins and ceases to be valid, wall time in ms. */
+  readonly peerValidFrom?: number;
+  readonly peerValidTo?: number;
+  /** The group that keys were exchanged in, such as `X25519`. */
+  readonly group?: string;
+  /** The server name that was sent, of an upstream connection. */
+  readonly serverName?: string;
 }
 
 /** What is known of a connection, filled while listener filters and transport sockets learn it. */
@@ -201,6 +218,8 @@ export interface RouteNames {
   readonly virtualHostName: string;
   /** `Route.metadata.filter_metadata`. */
   readonly metadata?: ConfigMetadata;
+  /** `VirtualHost.metadata.filter_metadata`. */
+  readonly virtualHostMetadata?: ConfigMetadata;
 }
 
 /** All that is known of one request, or of one TCP connection, for logs, stats, filters and traces. */
