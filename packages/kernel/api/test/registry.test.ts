@@ -118,6 +118,18 @@ describe('the overlay', () => {
     expect(api.messageType(message)?.fields.find((f) => f.name === field)?.number).toBe(number);
   });
 
+  it('puts a field that it says anew in place of the shipped one', () => {
+    const { fields } = api.ResponseFlagFilterSchema;
+    expect(fields.map(({ name, number }) => [name, number])).toEqual([['flags', 1]]);
+    const flags = (...names: string[]) =>
+      api.checkConstraints(
+        api.ResponseFlagFilterSchema,
+        api.create(api.ResponseFlagFilterSchema, { flags: names }),
+      );
+    expect(flags('LH', 'DR', 'UDO')).toEqual([]);
+    expect(flags('XX')).toHaveLength(1);
+  });
+
   it('keeps what the shipped message has', () => {
     const schema = api.HttpConnectionManagerSchema;
     expect(schema.field.statPrefix.number).toBe(2);
