@@ -85,12 +85,23 @@ export function parseFormat(format: string, context: CompileContext): Piece[] {
     if (literal !== '') pieces.push(utf8Bytes(literal));
     literal = '';
     const [, command = '', parameter, length] = found;
-    pieces.push(
-      compileOperator(command, parameter, length === undefined ? undefined : Number(length), context),
-    );
+    pieces.push(compileOperator(command, parameter, lengthOf(length, command), context));
   }
   if (literal !== '') pieces.push(utf8Bytes(literal));
   return pieces;
+}
+
+/** Digits of the largest number of 64 bits: what Envoy reads a length into. */
+const LENGTH_DIGITS = 20;
+const LENGTH_MAX = 0xffff_ffff_ffff_ffffn;
+
+function lengthOf(digits: string | undefined, command: string): number | undefined {
+  if (digits === undefined) return undefined;
+  const significant = digits.replace(/^0+(?=.)/, '');
+  if (significant.length > LENGTH_DIGITS || BigInt(significant) > LENGTH_MAX) {
+    throw ConfigError.at('', `%${command}%: the length ${digits.slice(0, 40)} is too large`);
+  }
+  return Number(significant);
 }
 
 function brokenSyntax(format: string, position: number): ConfigError {

@@ -74,6 +74,8 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%REQ(USER-AGENT):4%', 'curl', '-'],
   ['%REQ(X-Missing?USER-AGENT):100%', 'curl/8.0', '-'],
   ['%REQ(USER-AGENT):0%', '', '-'],
+  ['%REQ(USER-AGENT):0004%', 'curl', '-'],
+  ['%REQ(USER-AGENT):18446744073709551615%', 'curl/8.0', '-'],
   ['%REQ(x-custom)%', 'one', '-'],
   ['%REQ(x-forwarded-for)%', '198.51.100.1,203.0.113.7', '-'],
   ['%REQUEST_HEADER(user-agent):3%', 'cur', '-'],

@@ -49,6 +49,8 @@ describe('refused formats', () => {
     ['%REQ(a%', 'no operator can be read at position 0'],
     ['%REQ(a):x%', 'no operator can be read at position 0'],
     ['%REQ(a):-1%', 'no operator can be read at position 0'],
+    ['%REQ(a):18446744073709551616%', '%REQ%: the length 18446744073709551616 is too large'],
+    [`%REQ(a):${'9'.repeat(5000)}%`, 'is too large'],
     ['%REQ%', '%REQ% needs a parameter'],
     ['%REQ()%', '%REQ% needs a parameter'],
     ['%REQ(a?b?c)%', '%REQ%: more than one alternative header in "a?b?c"'],
