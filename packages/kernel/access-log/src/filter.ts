@@ -14,7 +14,6 @@ import {
   atPath,
   type Clock,
   ConfigError,
-  type FractionalPercent,
   type LogContext,
   type RandomSource,
   type Runtime,
@@ -126,23 +125,24 @@ function comparison(
   }
 }
 
-const DENOMINATORS = new Map<number, FractionalPercent['denominator']>([
+const DENOMINATORS = new Map<number, number>([
   [FractionalPercent_DenominatorType.HUNDRED, 100],
   [FractionalPercent_DenominatorType.TEN_THOUSAND, 10_000],
   [FractionalPercent_DenominatorType.MILLION, 1_000_000],
 ]);
 
-/** Draws from the request id, so that every proxy on the way decides alike, or at random. */
+/**
+ * Draws from the request id, so that every proxy on the way decides alike, or at random. A value of the runtime takes the
+ * place of the numerator: the denominator stays.
+ */
 function runtimeFilter(config: RuntimeFilter, { runtime, random }: AccessLogFilterContext): AccessLogFilter {
   const { runtimeKey, useIndependentRandomness } = config;
   if (runtimeKey === '') throw ConfigError.at('runtime_key', 'is required');
-  const fraction: FractionalPercent = {
-    numerator: config.percentSampled?.numerator ?? 0,
-    denominator: DENOMINATORS.get(config.percentSampled?.denominator ?? 0) ?? 100,
-  };
+  const numerator = config.percentSampled?.numerator ?? 0;
+  const denominator = DENOMINATORS.get(config.percentSampled?.denominator ?? 0) ?? 100;
   return ({ info }) => {
     const draw = useIndependentRandomness ? undefined : requestIdNumber(info.requestId);
-    return runtime.featureEnabled(runtimeKey, fraction, draw ?? random.next());
+    return (draw ?? random.next()) % denominator < runtime.getInteger(runtimeKey, numerator);
   };
 }
 

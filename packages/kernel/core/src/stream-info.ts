@@ -36,8 +36,8 @@ export const ResponseFlag = {
 } as const;
 export type ResponseFlagName = keyof typeof ResponseFlag;
 
-/** In Envoy's order: what `%RESPONSE_FLAGS%` and `%RESPONSE_FLAGS_LONG%` print. */
-const FLAG_TEXTS: readonly (readonly [short: string, long: ResponseFlagName])[] = [
+/** In Envoy's order: what `%RESPONSE_FLAGS%` and `%RESPONSE_FLAGS_LONG%` print; the long text is the name, but where it has one of its own. */
+const FLAG_TEXTS: readonly (readonly [short: string, flag: ResponseFlagName, long?: string])[] = [
   ['LH', 'FailedLocalHealthCheck'],
   ['UH', 'NoHealthyUpstream'],
   ['UT', 'UpstreamRequestTimeout'],
@@ -63,28 +63,30 @@ const FLAG_TEXTS: readonly (readonly [short: string, long: ResponseFlagName])[] 
   ['DT', 'DurationTimeout'],
   ['UPE', 'UpstreamProtocolError'],
   ['NC', 'NoClusterFound'],
-  ['OM', 'OverloadManager'],
+  ['OM', 'OverloadManager', 'OverloadManagerTerminated'],
   ['DF', 'DnsResolutionFailed'],
   ['DO', 'DropOverload'],
   ['DR', 'DownstreamRemoteReset'],
   ['UDO', 'UnconditionalDropOverload'],
 ];
 
-function flagsText(flags: number, column: 0 | 1): string {
+function flagsText(flags: number, long: boolean): string {
   if (flags === 0) return '-';
   const parts: string[] = [];
-  for (const texts of FLAG_TEXTS) if ((flags & ResponseFlag[texts[1]]) !== 0) parts.push(texts[column]);
+  for (const [short, flag, text = flag] of FLAG_TEXTS) {
+    if ((flags & ResponseFlag[flag]) !== 0) parts.push(long ? text : short);
+  }
   return parts.join(',');
 }
 
 /** `UF,URX`, or `-` for none. */
 export function responseFlagsShort(flags: number): string {
-  return flagsText(flags, 0);
+  return flagsText(flags, false);
 }
 
 /** `UpstreamConnectionFailure,…`, or `-` for none. */
 export function responseFlagsLong(flags: number): string {
-  return flagsText(flags, 1);
+  return flagsText(flags, true);
 }
 
 /** The bit of a short name such as `UF`, or undefined: for configs which name flags. */
