@@ -16,6 +16,7 @@ import {
   ConfigError,
   type LogContext,
   type RandomSource,
+  RequestHeaders,
   type Runtime,
   responseFlagBit,
 } from '@dragoman/core';
@@ -68,7 +69,7 @@ export function createAccessLogFilter(
         const { header } = specifier.value;
         if (header === undefined) throw ConfigError.at('', 'is required');
         const matches = compileHeaderMatcher(header);
-        return ({ request }: LogContext) => request !== undefined && matches(request);
+        return ({ request = NO_HEADERS }: LogContext) => matches(request);
       });
     case 'responseFlagFilter':
       return atPath('response_flag_filter', () => responseFlagFilter(specifier.value));
@@ -124,6 +125,9 @@ function comparison(
       throw ConfigError.at('comparison.op', `${String(config.op)} is not a comparison`);
   }
 }
+
+/** What a connection without requests has: a header that must be absent is. */
+const NO_HEADERS = new RequestHeaders();
 
 const DENOMINATORS = new Map<number, number>([
   [FractionalPercent_DenominatorType.HUNDRED, 100],

@@ -108,6 +108,20 @@ describe('access log filter', () => {
       [flagged(ResponseFlag.NoRouteFound), flagged(0)],
     ],
     [{ case: 'headerFilter', value: header }, [fullContext()], [emptyContext()]],
+    // A header that is not there fits no text, inverted or not.
+    [
+      { case: 'headerFilter', value: { header: { ...header.header, invertMatch: true } } },
+      [],
+      [fullContext(), emptyContext()],
+    ],
+    [
+      {
+        case: 'headerFilter',
+        value: { header: { name: ':method', headerMatchSpecifier: { case: 'presentMatch', value: false } } },
+      },
+      [emptyContext()],
+      [fullContext()],
+    ],
     [
       { case: 'grpcStatusFilter', value: { statuses: [0, 14] } },
       [grpc('0'), grpc('14'), status(503)],
@@ -254,7 +268,7 @@ describe('access log filter', () => {
     },
   );
 
-  it.each<[http: number, code: number]>([
+  it.each<[http: number, code: GrpcStatusFilter_Status]>([
     [400, 13],
     [401, 16],
     [403, 7],
