@@ -513,6 +513,7 @@ const metadataTable: [format: string, text: string, typed: unknown][] = [
   ['%DYNAMIC_METADATA(other)%', '-', null],
   ['%DYNAMIC_METADATA(["ns", "nested", "a", "deep"])%', 'x', 'x'],
   ['%DYNAMIC_METADATA(["ns","word"]):1%', 'h', 'héllo'],
+  ['%DYNAMIC_METADATA( \t [ "ns" \t , "number" ] \t )%', '1.5', 1.5],
   ['%PER_REQUEST_STATE(both)%', 'plain text', 'plain text'],
   ['%PER_REQUEST_STATE(none)%', '-', null],
   ['%PER_REQUEST_STATE(other)%', '-', null],

@@ -48,7 +48,7 @@ function metadataSpec(select: Select): OperatorSpec {
     parameters: 'required',
     length: true,
     compile(parameter, maxLength) {
-      const [namespace = '', ...path] = parameter.startsWith('[')
+      const [namespace = '', ...path] = parameter.trimStart().startsWith('[')
         ? jsonPath(parameter)
         : parameter.split(':');
       return valueOperator(({ info }) => metadataValue(select(info), namespace, path), maxLength);
