@@ -68,6 +68,7 @@ describe('refused formats', () => {
       '%COMMON_DURATION(DS_RX_BEG:DS_RX_ENDE)%',
       '"DS_RX_ENDE" is not a point in time; did you mean "DS_RX_END"?',
     ],
+    ['%COMMON_DURATION(US_RX_BODY_BEG:US_RX_END)%', 'US_RX_BODY_BEG is not measured here: use US_RX_BEG'],
     ['%COMMON_DURATION(DS_RX_BEG:DS_RX_END:s)%', '"s" is not a precision'],
     ['%COMMON_DURATION(a:b:c:d)%', 'expected START:END'],
     ['%PATH(X)%', '%PATH%: "X" is not a form of the path'],

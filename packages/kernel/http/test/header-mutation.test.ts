@@ -1,7 +1,7 @@
 import { createFormatterFactory } from '@dragoman/access-log';
 import {
-  create,
   HeaderValueOption_HeaderAppendAction as AppendAction,
+  create,
   HeaderValueOptionSchema,
   type MessageInitShape,
 } from '@dragoman/api';

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { OPERATOR_NAMES } from '@dragoman/access-log';
 import {
   HttpUpstream,
@@ -9,9 +12,6 @@ import {
   startProxy,
   text,
 } from '@dragoman/testing';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { EXTENSIONS } from './extensions.ts';
 
@@ -97,6 +97,11 @@ const file = (path: string, log_format: JsonObject, filter?: JsonObject): JsonOb
   },
 });
 
+const formatter = (name: string, message: string): JsonObject => ({
+  name: `envoy.formatter.${name}`,
+  typed_config: { '@type': `type.googleapis.com/envoy.extensions.formatter.${name}.v3.${message}` },
+});
+
 const pathOf = (place: Place, kind: string): string => join(folder, `${place}.${kind}`);
 
 function logsOf(place: Place): JsonObject[] {
@@ -108,12 +113,18 @@ function logsOf(place: Place): JsonObject[] {
     ...filtered,
     file(pathOf(place, 'text'), { text_format: `${OPERATORS.join('|')}\n` }),
     file(pathOf(place, 'json'), { json_format: fields }),
+    file(pathOf(place, 'extended'), {
+      json_format: { list: ['%METADATA(LISTENER:ns:a)%', { path: '%REQ_WITHOUT_QUERY(:path)%' }] },
+      omit_empty_values: true,
+      formatters: [formatter('metadata', 'Metadata'), formatter('req_without_query', 'ReqWithoutQuery')],
+    }),
   ];
 }
 
 function bootstrap(port: number, logs: (place: Place) => readonly JsonObject[]): JsonObject {
   return httpBootstrap({
     clusters: { web: port },
+    listener: { metadata: { filter_metadata: { ns: { a: { b: 1 } } } } },
     manager: { access_log: logs('connection_manager') },
     listeners: [
       {
@@ -167,8 +178,18 @@ describe('access logs', () => {
       expect(fields['%RESPONSE_CODE%'], place).toBe(place === 'connection_manager' ? 200 : 0);
       expect(fields['%QUERY_PARAM(q)%'], place).toBe(place === 'connection_manager' ? '1' : null);
       expect(fields['%PROTOCOL%'], place).toBe(place === 'connection_manager' ? 'HTTP/1.1' : null);
+      const extended = place === 'connection_manager' ? [{ b: 1 }, { path: '/' }] : [];
+      expect(linesOf(place, 'extended'), place).toEqual([JSON.stringify({ list: extended })]);
       expect(fields['%DOWNSTREAM_LOCAL_PORT%'], place).toEqual(expect.any(Number));
     }
+  });
+
+  test('refuse a formatter that is not there by name', async () => {
+    const format = { text_format: '%CEL(request.path)%', formatters: [formatter('cel', 'Cel')] };
+    const refused = bootstrap(1, (here) => (here === 'listener' ? [file('/dev/null', format)] : []));
+    await expect(startProxy(refused, { extensions: EXTENSIONS })).rejects.toThrow(
+      /access_log\[0\]\.typed_config\.log_format\.formatters\[0\].*@dragoman\/formatter-cel would provide it/,
+    );
   });
 
   test.each(PLACES)('of a %s refuse extension filters by name', async (place) => {

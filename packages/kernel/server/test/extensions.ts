@@ -13,6 +13,8 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { metadataFormatter } from '@dragoman/formatter-metadata';
+import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
@@ -39,6 +41,8 @@ export const EXTENSIONS: readonly Extension[] = [
   fileAccessLogger,
   stdoutAccessLogger,
   stderrAccessLogger,
+  metadataFormatter,
+  reqWithoutQueryFormatter,
   uuidRequestId,
 ];
 
