@@ -24,6 +24,23 @@ describe('JSON format', () => {
     );
   });
 
+  it('keeps a value that is one operator typed, and no other', () => {
+    const format: JsonObject = {
+      bare: '%RESPONSE_CODE%',
+      spaced: ' %RESPONSE_CODE%',
+      twice: '%RESPONSE_CODE%%RESPONSE_CODE%',
+      percent: '%%',
+      flags: '%RESPONSE_FLAGS%',
+      empty: '%CUSTOM_FLAGS%',
+      object: '%UPSTREAM_METADATA(envoy.lb)%',
+      '%PROTOCOL%': 'key',
+    };
+    expect(line(format, fullContext())).toBe(
+      '{"%PROTOCOL%":"key","bare":200,"empty":"","flags":"UF,URX","object":{"stage":"canary","weight":3},' +
+        '"percent":"%","spaced":" 200","twice":"200200"}\n',
+    );
+  });
+
   it('makes an empty object of an empty format', () => {
     expect(line({}, fullContext())).toBe('{}\n');
     expect(line({ a: {}, b: [] }, fullContext())).toBe('{"a":{},"b":[]}\n');
@@ -40,6 +57,20 @@ describe('JSON format', () => {
     };
     expect(line(format, fullContext(), true)).toBe('{"flags":"","list":["a"],"text":"[]"}\n');
     expect(line({ a: '%TRACE_ID%' }, fullContext(), true)).toBe('{}\n');
+    // A list stays though it comes out empty, an object does not, wherever it stands.
+    const nested: JsonObject = {
+      objects: [{ none: '%TRACE_ID%' }, { code: '%RESPONSE_CODE%' }, {}],
+      lists: [['%TRACE_ID%'], []],
+      empty: {},
+      deep: { list: [] },
+      constants: [0, false, ''],
+    };
+    expect(line(nested, fullContext(), true)).toBe(
+      '{"constants":[0,false,""],"deep":{"list":[]},"lists":[[],[]],"objects":[{"code":200}]}\n',
+    );
+    expect(line(nested, fullContext())).toBe(
+      '{"constants":[0,false,""],"deep":{"list":[]},"empty":{},"lists":[[null],[]],"objects":[{"none":null},{"code":200},{}]}\n',
+    );
   });
 
   it('makes strings of all values for the older json_format', () => {
