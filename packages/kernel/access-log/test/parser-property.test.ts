@@ -4,6 +4,7 @@ import { utf8Bytes } from '@dragoman/matching';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFormatterFactory, OPERATOR_NAMES } from '../src/index.ts';
+import { xfccValue } from '../src/operators/xfcc.ts';
 import { compileTimeFormat } from '../src/time-format.ts';
 import { emptyContext, fullContext, jsonMessage } from './fixtures.ts';
 
@@ -137,6 +138,36 @@ describe('any format', () => {
       ),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('x-forwarded-client-cert', () => {
+  const KEYS = ['by', 'hash', 'cert', 'chain', 'subject', 'uri', 'dns'];
+  const value = fc.string({ unit: fc.constantFrom(...'ab,;="\\ \t'.split('')) });
+  const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;
+
+  it('gives back what a proxy quoted, from the first element that has the key', () => {
+    const element = fc.array(fc.tuple(fc.constantFrom(...KEYS), value), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(fc.array(element, { maxLength: 3 }), fc.constantFrom(...KEYS), (elements, key) => {
+        const header = elements
+          .map((pairs) => pairs.map(([name, text]) => `${name.toUpperCase()}=${quoted(text)}`).join(';'))
+          .join(',');
+        const expected = elements.flat().find(([name]) => name === key)?.[1];
+        expect(xfccValue(header, key)).toBe(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('throws at nothing, and is linear in the length', () => {
+    fc.assert(
+      fc.property(value, (header) => {
+        for (const key of KEYS) xfccValue(header, key);
+      }),
+    );
+    for (const part of ['"', '\\', '\\"', ' ', ';', ',', '=', 'uri', 'uri ='])
+      expect(xfccValue(part.repeat(60_000), 'dns')).toBeUndefined();
   });
 });
 
