@@ -6,6 +6,7 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { allHeadersFormatter } from '@dragoman/formatter-all-headers';
 import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { httpConnectionManager } from '@dragoman/http';
@@ -33,6 +34,7 @@ export const extensions: readonly Extension[] = [
   fileAccessLogger,
   stdoutAccessLogger,
   stderrAccessLogger,
+  allHeadersFormatter,
   metadataFormatter,
   reqWithoutQueryFormatter,
   uuidRequestId,

@@ -111,6 +111,8 @@ describe('the overlay', () => {
       20,
     ],
     ['envoy.config.cluster.v3.Cluster', 'dns_jitter', 58],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'max_value_bytes', 1],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'exclude_headers', 2],
     ['io.prometheus.client.Metric', 'histogram', 7],
     ['io.prometheus.client.MetricFamily', 'metric', 4],
     ['opentelemetry.proto.common.v1.AnyValue', 'kvlist_value', 6],

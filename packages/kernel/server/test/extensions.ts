@@ -13,6 +13,7 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { allHeadersFormatter } from '@dragoman/formatter-all-headers';
 import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { httpConnectionManager } from '@dragoman/http';
@@ -41,6 +42,7 @@ export const EXTENSIONS: readonly Extension[] = [
   fileAccessLogger,
   stdoutAccessLogger,
   stderrAccessLogger,
+  allHeadersFormatter,
   metadataFormatter,
   reqWithoutQueryFormatter,
   uuidRequestId,
