@@ -45,6 +45,8 @@ function withMetadata(): LogContext {
     toJson: () => ({ name: 'n', count: 2, inner: {} }),
   });
   context.info.filterState.set('none', {});
+  context.info.filterState.set('word', { toText: () => 'wörd', toJson: () => 'wörd' });
+  context.info.filterState.set('null', { toJson: () => null });
   return context;
 }
 
@@ -527,6 +529,12 @@ const metadataTable: [format: string, text: string, typed: unknown][] = [
   ['%FILTER_STATE(both:FIELD:toString)%', '-', null],
   ['%FILTER_STATE(none:PLAIN)%', '-', null],
   ['%FILTER_STATE(none)%', '-', null],
+  ['%FILTER_STATE(null)%', '-', null],
+  ['%FILTER_STATE(word)%', '"w\xc3\xb6rd"', 'wörd'],
+  ['%FILTER_STATE(word:TYPED):3%', '"w\xc3', 'wörd'],
+  ['%FILTER_STATE(word::)%', '"w\xc3\xb6rd"', 'wörd'],
+  ['%FILTER_STATE(word:PLAIN)%', 'w\xc3\xb6rd', 'wörd'],
+  ['%FILTER_STATE(word:PLAIN):1%', 'w', 'w'],
   ['%FILTER_STATE(other:PLAIN)%', '-', null],
 ];
 

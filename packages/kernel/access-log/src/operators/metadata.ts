@@ -1,6 +1,7 @@
 import { nearest } from '@dragoman/api';
 import { ConfigError, type LogContext, type MetadataValue, type StreamInfo } from '@dragoman/core';
 import { type MetadataMap, metadataValue, utf8Bytes } from '@dragoman/matching';
+import { valueJson } from '../escape.ts';
 import {
   absentOperator,
   bytesOperator,
@@ -104,7 +105,20 @@ const filterState: OperatorSpec = {
   compile(parameter, maxLength) {
     const { key, form, name } = filterStateParameter(parameter);
     const object = (info: StreamInfo) => (info.hasFilterState ? info.filterState.get(key) : undefined);
-    if (form === 'TYPED') return valueOperator(({ info }) => object(info)?.toJson?.(), maxLength);
+    if (form === 'TYPED') {
+      const json = ({ info }: LogContext): string | undefined => {
+        const value = object(info)?.toJson?.();
+        return value === undefined || value === null ? undefined : valueJson(value);
+      };
+      // JSON in text too, a string in its quotes; a length is for text only.
+      return {
+        json,
+        text(context) {
+          const value = json(context);
+          return value === undefined ? undefined : truncate(value, maxLength);
+        },
+      };
+    }
     const text = ({ info }: LogContext): string | undefined =>
       form === 'PLAIN' ? object(info)?.toText?.() : fieldText(object(info)?.toJson?.(), name);
     return bytesOperator((context) => {
