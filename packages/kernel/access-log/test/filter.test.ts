@@ -12,8 +12,8 @@ import {
   emptyRuntime,
   type LogContext,
   ResponseFlag,
-  responseFlagsShort,
   type Runtime,
+  responseFlagsShort,
 } from '@dragoman/core';
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
