@@ -111,11 +111,25 @@ describe('the overlay', () => {
       20,
     ],
     ['envoy.config.cluster.v3.Cluster', 'dns_jitter', 58],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'max_value_bytes', 1],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'exclude_headers', 2],
     ['io.prometheus.client.Metric', 'histogram', 7],
     ['io.prometheus.client.MetricFamily', 'metric', 4],
     ['opentelemetry.proto.common.v1.AnyValue', 'kvlist_value', 6],
   ])('%s.%s is number %i', (message, field, number) => {
     expect(api.messageType(message)?.fields.find((f) => f.name === field)?.number).toBe(number);
+  });
+
+  it('puts a field that it says anew in place of the shipped one', () => {
+    const { fields } = api.ResponseFlagFilterSchema;
+    expect(fields.map(({ name, number }) => [name, number])).toEqual([['flags', 1]]);
+    const flags = (...names: string[]) =>
+      api.checkConstraints(
+        api.ResponseFlagFilterSchema,
+        api.create(api.ResponseFlagFilterSchema, { flags: names }),
+      );
+    expect(flags('LH', 'DR', 'UDO')).toEqual([]);
+    expect(flags('XX')).toHaveLength(1);
   });
 
   it('keeps what the shipped message has', () => {

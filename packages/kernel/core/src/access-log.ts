@@ -13,6 +13,7 @@ export type AccessLogType =
   | 'UpstreamPoolReady'
   | 'UpstreamPeriodic'
   | 'UpstreamEnd'
+  | 'DownstreamTunnelSuccessfullyEstablished'
   | 'UdpTunnelUpstreamConnected'
   | 'UdpPeriodic'
   | 'UdpSessionEnd';

@@ -112,6 +112,10 @@ const FIELDS = {
   ],
   'Bootstrap.StaticResources.listeners': [{ address: local(), filter_chains: [{ filters: TCP_FILTERS }] }],
   'StderrAccessLog.log_format': TEXT_FORMAT,
+  'SubstitutionFormatString.text_format_source': TEXT_FORMAT.text_format_source,
+  'SubstitutionFormatString.formatters': [
+    extension('envoy.formatter.metadata', 'envoy.extensions.formatter.metadata.v3.Metadata'),
+  ],
   'StdoutAccessLog.log_format': TEXT_FORMAT,
   'TcpProxy.access_log': [MESSAGES['envoy.config.accesslog.v3.AccessLog']],
   'TcpProxy.cluster': 'web',
