@@ -20,7 +20,7 @@ import {
 } from '@dragoman/core';
 import { compileJson } from './json-formatter.ts';
 import { type CompileContext, parseFormat } from './parse.ts';
-import { CompiledText } from './text-formatter.ts';
+import { CompiledText, RawText } from './text-formatter.ts';
 
 /** An entry of `formatters`: the extension that adds operators to one format. */
 export type FormatterConfig = SubstitutionFormatString['formatters'][number];
@@ -58,7 +58,8 @@ export function createFormatterFactory(options: FormatterFactoryOptions = {}): F
 
   function text(format: string, formatterOptions: FormatterOptions = {}): TextFormatter {
     const context: CompileContext = { environment, commands: formatterOptions.commands ?? [] };
-    return new CompiledText(parseFormat(format, context), formatterOptions.omitEmptyValues ?? false);
+    const Text = formatterOptions.raw === true ? RawText : CompiledText;
+    return new Text(parseFormat(format, context), formatterOptions.omitEmptyValues ?? false);
   }
 
   function fromConfig(config: unknown, formatterOptions: FormatterOptions = {}): TextFormatter {
@@ -79,10 +80,16 @@ export function createFormatterFactory(options: FormatterFactoryOptions = {}): F
     const { format } = message;
     switch (format.case) {
       case 'textFormat':
-        return atPath('text_format', () => text(format.value, { omitEmptyValues, commands }));
+        return atPath('text_format', () =>
+          text(format.value, { ...formatterOptions, omitEmptyValues, commands }),
+        );
       case 'textFormatSource':
         return atPath('text_format_source', () =>
-          text(readDataSource(format.value, environment.env).toString('utf8'), { omitEmptyValues, commands }),
+          text(readDataSource(format.value, environment.env).toString('utf8'), {
+            ...formatterOptions,
+            omitEmptyValues,
+            commands,
+          }),
         );
       case 'jsonFormat': {
         const valuesAsText = formatterOptions.valuesAsText ?? false;

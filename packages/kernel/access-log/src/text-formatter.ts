@@ -1,7 +1,25 @@
 import type { LogContext, TextFormatter } from '@dragoman/core';
-import { safeText, UNSAFE_IN_TEXT } from './escape.ts';
+import { safeText, UNSAFE_IN_TEXT, wideToBytes } from './escape.ts';
 import type { Operator } from './operator.ts';
 import type { Piece } from './parse.ts';
+
+/** A compiled text format whose values stay as they are: for bodies. */
+export class RawText implements TextFormatter {
+  private readonly pieces: readonly Piece[];
+  private readonly empty: string;
+
+  constructor(pieces: readonly Piece[], omitEmptyValues: boolean) {
+    this.pieces = pieces;
+    this.empty = omitEmptyValues ? '' : '-';
+  }
+
+  format(context: LogContext): string {
+    let text = '';
+    for (const piece of this.pieces)
+      text += typeof piece === 'string' ? piece : wideToBytes(piece.text(context) ?? this.empty);
+    return text;
+  }
+}
 
 /**
  * A compiled text format. Values cannot break the line: control characters in them come out as `\n`, `\r`, `\xHH`.

@@ -8,6 +8,7 @@ export type AccessLogType =
   | 'TcpPeriodic'
   | 'TcpConnectionEnd'
   | 'DownstreamStart'
+  | 'DownstreamTunnelSuccessfullyEstablished'
   | 'DownstreamPeriodic'
   | 'DownstreamEnd'
   | 'UpstreamPoolReady'
@@ -25,7 +26,8 @@ export interface LogContext {
   readonly response: ResponseHeaders | undefined;
   readonly responseTrailers: Trailers | undefined;
   readonly requestTrailers?: Trailers | undefined;
-  readonly localReplyBody?: string;
+  /** Text of a reply that the proxy itself made, before any `body_format`: a string of bytes, as header values are. */
+  readonly localReplyBody?: string | undefined;
   readonly type: AccessLogType;
 }
 
@@ -76,6 +78,8 @@ export interface FormatterOptions {
   readonly omitEmptyValues?: boolean;
   /** Of `json_format`: every value a string, as the deprecated `json_format` of the file access log has it. Default false. */
   readonly valuesAsText?: boolean;
+  /** Of texts: control characters in values stay, as a body needs them. Default false: they are escaped, as a log needs it. */
+  readonly raw?: boolean;
   readonly commands?: readonly FormatterCommand[];
 }
 

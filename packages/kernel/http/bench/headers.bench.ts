@@ -95,6 +95,7 @@ const respond = compileResponseMutation({
   via: '',
   alwaysSetRequestId: false,
   requestIds,
+  proxyStatus: undefined,
   clock: systemClock,
 });
 const request = freshRequest();
@@ -106,7 +107,7 @@ measure(
     headers.append('content-length', '5');
     return headers;
   },
-  (headers) => respond(headers, request),
+  (headers) => respond.final(headers, request, info),
 );
 const policy = compilePathPolicy({ normalize: true, mergeSlashes: true, escapedSlashes: 'reject' });
 measure('path policy, canonical path', freshRequest, policy);

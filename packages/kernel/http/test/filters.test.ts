@@ -409,7 +409,7 @@ describe('filters with bugs', () => {
       },
     });
     expect(seen).toEqual([200]);
-    expect(rig.context.loggers.lines.some((line) => line.includes('filter access log failed'))).toBe(true);
+    expect(rig.context.loggers.lines.some((line) => line.includes('access log failed'))).toBe(true);
   });
 });
 

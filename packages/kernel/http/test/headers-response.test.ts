@@ -1,7 +1,13 @@
 import { RequestHeaders, type RequestIds, ResponseHeaders } from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { compileResponseMutation, DateHeader, type ResponseMutationOptions } from '../src/headers/index.ts';
+import {
+  compileResponseMutation,
+  DateHeader,
+  type ResponseMutation,
+  type ResponseMutationOptions,
+} from '../src/headers/index.ts';
+import { streamInfo } from './routes-support.ts';
 
 const requestIds = {
   setInResponse(response: ResponseHeaders, request: RequestHeaders) {
@@ -13,6 +19,7 @@ function run(
   options: Partial<ResponseMutationOptions>,
   fields: Record<string, string>,
   requestFields: Record<string, string> = {},
+  kind: keyof ResponseMutation = 'final',
 ): ResponseHeaders {
   const headers = new ResponseHeaders();
   headers.status = 200;
@@ -20,16 +27,17 @@ function run(
   const request = new RequestHeaders();
   request.append('x-request-id', 'the-id');
   for (const [name, value] of Object.entries(requestFields)) request.append(name, value);
-  const mutate = compileResponseMutation({
+  const mutation = compileResponseMutation({
     serverName: 'envoy',
     serverHeader: 'overwrite',
     via: '',
     alwaysSetRequestId: false,
     requestIds,
+    proxyStatus: undefined,
     clock: new FakeClock(),
     ...options,
   });
-  mutate(headers, request);
+  mutation[kind](headers, request, streamInfo());
   return headers;
 }
 
@@ -83,6 +91,18 @@ describe('every response', () => {
 
   it('carries via', () => {
     expect(run({ via: '1.1 me' }, { via: '1.1 up' }).get('via')).toBe('1.1 up, 1.1 me');
+  });
+});
+
+describe('an interim response', () => {
+  it('gets neither date nor server nor via, and loses its hop-by-hop headers', () => {
+    const headers = run(
+      { via: 'me', alwaysSetRequestId: true },
+      { connection: 'x', link: '</a>' },
+      {},
+      'interim',
+    );
+    expect(headers.names).toEqual(['link', 'x-request-id']);
   });
 });
 

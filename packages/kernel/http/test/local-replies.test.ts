@@ -1,8 +1,9 @@
-import { ResponseFlag } from '@dragoman/core';
-import { requestHeaders } from '@dragoman/testing';
+import { type HttpFilter, ResponseFlag, type ResponseHeaders } from '@dragoman/core';
+import { type JsonObject, requestHeaders } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { buildLocalReply } from '../src/index.ts';
-import { ask, ManagerRig, respond } from './manager-rig.ts';
+import { ask, ManagerRig, type RigOptions, respond } from './manager-rig.ts';
+import { streamInfo } from './routes-support.ts';
 
 interface Case {
   readonly name: string;
@@ -13,8 +14,6 @@ interface Case {
   readonly body?: string;
   readonly log: string;
   readonly stat?: string;
-  /** The connection survives. */
-  readonly stays?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -116,7 +115,6 @@ const CASES: readonly Case[] = [
     body: '',
     log: '400 path_normalization_failed -',
     stat: 'downstream_rq_failed_path_normalization',
-    stays: true,
   },
   {
     name: 'an escaped slash that is rejected',
@@ -126,12 +124,11 @@ const CASES: readonly Case[] = [
     body: '',
     log: '400 path_normalization_failed -',
     stat: 'downstream_rq_failed_path_normalization',
-    stays: true,
   },
 ];
 
 describe('what the connection manager answers itself', () => {
-  test.each(CASES)('$name: $status', async ({ request, manager, status, body, log, stat, stays }) => {
+  test.each(CASES)('$name: $status', async ({ request, manager, status, body, log, stat }) => {
     const rig = new ManagerRig({ manager: { ...manager } as never });
     await rig.send(request);
     const { response } = rig;
@@ -147,7 +144,7 @@ describe('what the connection manager answers itself', () => {
     expect(rig.stat('downstream_rq_completed')).toBe(1);
     expect(rig.context.stats.value('listener.test.http.test.downstream_rq_4xx')).toBe(1);
     if (stat !== undefined) expect(rig.stat(stat)).toBe(1);
-    expect(rig.closed).toBe(stays !== true);
+    expect(rig.closed).toBe(true);
   });
 
   test('a redirect to the path without escaped slashes', async () => {
@@ -275,9 +272,170 @@ describe('what the connection manager answers itself', () => {
   });
 });
 
+describe('what a 400 does to its connection', () => {
+  const reply400 = {
+    upstream: { headers: (stream) => stream.reply({ status: 400, details: 'x' }) },
+  } as RigOptions;
+  const BAD_PATH = 'GET /a%00b HTTP/1.1';
+
+  test.each<[string, JsonObject, RigOptions, string, closes: boolean]>([
+    ['by itself', { normalize_path: true }, {}, BAD_PATH, true],
+    ['of the terminal filter', {}, reply400, 'GET / HTTP/1.1', true],
+    [
+      'with stream_error_on_invalid_http_message',
+      { normalize_path: true, stream_error_on_invalid_http_message: true },
+      {},
+      BAD_PATH,
+      false,
+    ],
+    [
+      'with stream_error_on_invalid_http_message, of the terminal filter',
+      { stream_error_on_invalid_http_message: true },
+      reply400,
+      'GET / HTTP/1.1',
+      false,
+    ],
+    [
+      'with the override of HTTP/1 alone',
+      {
+        normalize_path: true,
+        http_protocol_options: { override_stream_error_on_invalid_http_message: true },
+      },
+      {},
+      BAD_PATH,
+      false,
+    ],
+    [
+      'with the override of HTTP/1 against it',
+      {
+        normalize_path: true,
+        stream_error_on_invalid_http_message: true,
+        http_protocol_options: { override_stream_error_on_invalid_http_message: false },
+      },
+      {},
+      BAD_PATH,
+      true,
+    ],
+    [
+      'that the codec found, whatever is set',
+      { stream_error_on_invalid_http_message: true },
+      {},
+      'GET / HTTP/1.1\r\nbad header: 1',
+      true,
+    ],
+  ])('%s', async (_, manager, options, line, closes) => {
+    const rig = await ask({ ...options, manager }, line);
+    const { response } = rig;
+    expect(response.status).toBe(400);
+    expect(response.header('connection')).toBe(closes ? 'close' : undefined);
+    expect(rig.closed).toBe(closes);
+    if (closes) return;
+    await rig.request('GET /next HTTP/1.1');
+    expect(rig.logged).toHaveLength(2);
+  });
+
+  test('another status keeps the connection', async () => {
+    const rig = await ask({ upstream: { headers: (stream) => stream.reply({ status: 401, details: 'x' }) } });
+    expect([rig.response.status, rig.closed]).toEqual([401, false]);
+  });
+});
+
+describe('filters and routes of a request that is refused early', () => {
+  const marks: HttpFilter = {
+    onRequestHeaders: () => {
+      throw new Error('no request comes here');
+    },
+    onResponseHeaders: (headers) => headers.set('x-marked', String(headers.status)),
+  };
+  const routes = [
+    {
+      match: { prefix: '/' },
+      route: { cluster: 'c' },
+      response_headers_to_add: [{ header: { key: 'x-route', value: 'r' } }],
+    },
+  ];
+
+  test.each([
+    ['a bad path', 'GET /a%00b HTTP/1.1', '400', 'r'],
+    ['bytes that are no HTTP', 'nonsense', '400', undefined],
+  ])('%s: response hooks run, and what the route adds is added', async (_, line, marked, route) => {
+    const rig = await ask({ manager: { normalize_path: true }, filters: { marks }, routes }, line);
+    expect(rig.response.header('x-marked')).toBe(marked);
+    expect(rig.response.header('x-route')).toBe(route);
+    expect(rig.logged).toHaveLength(1);
+    expect(rig.context.loggers.lines).toEqual([]);
+  });
+
+  test('a reply of the terminal filter has the headers of its route, before its own', async () => {
+    const rig = await ask({
+      routes,
+      upstream: {
+        headers: (stream) =>
+          stream.reply({
+            status: 503,
+            details: 'x',
+            modifyHeaders: (headers) => headers.append('x-route', 'own'),
+          }),
+      },
+    });
+    expect(rig.client.text).toMatch(/x-route: r\r\nx-route: own\r\n/);
+  });
+
+  test('a filter that replies when it is made for a refused request answers once', async () => {
+    const rig = await ask(
+      {
+        manager: { normalize_path: true },
+        filters: {
+          eager: (stream) => {
+            stream.reply({ status: 418, details: 'eager' });
+            return {};
+          },
+        },
+      },
+      'GET /a%00b HTTP/1.1',
+    );
+    expect(rig.response.status).toBe(418);
+    expect(rig.logged).toEqual(['418 eager -']);
+  });
+
+  test('one that fails when it is made is answered with 500', async () => {
+    const rig = await ask(
+      {
+        manager: { normalize_path: true },
+        filters: {
+          broken: () => {
+            throw new Error('bug');
+          },
+        },
+      },
+      'GET /a%00b HTTP/1.1',
+    );
+    expect(rig.response.status).toBe(500);
+    expect(rig.logged).toEqual(['500 filter_chain_error -']);
+  });
+
+  test('a response hook that replies to every response is passed by', async () => {
+    const rig = await ask(
+      {
+        manager: { normalize_path: true },
+        filters: {
+          replies: (stream) => ({
+            onResponseHeaders: () => stream.reply({ status: 503, body: 'again', details: 'again' }),
+          }),
+        },
+      },
+      'GET /a%00b HTTP/1.1',
+    );
+    expect([rig.response.status, rig.response.body.toString()]).toEqual([503, 'again']);
+    expect(rig.logged).toEqual(['503 again -']);
+  });
+});
+
 describe('buildLocalReply', () => {
+  const scene = { request: undefined, info: streamInfo(), route: undefined, rewriter: undefined };
+
   test('without a body there is neither a type nor a length', () => {
-    const { headers, body } = buildLocalReply({ status: 404, details: 'x' }, undefined);
+    const { headers, body } = buildLocalReply({ status: 404, details: 'x' }, scene);
     expect([headers.status, headers.get('content-type'), headers.get('content-length'), body]).toEqual([
       404,
       undefined,
@@ -286,23 +444,51 @@ describe('buildLocalReply', () => {
     ]);
   });
 
+  test.each([
+    ['none', {}, 'text/plain'],
+    ["its maker's", { 'content-type': 'text/html' }, 'text/html'],
+  ])('content-type: %s', (_, fields, type) => {
+    const modifyHeaders = (headers: ResponseHeaders) => {
+      for (const [name, value] of Object.entries(fields)) headers.set(name, value);
+      headers.set('content-length', '99');
+    };
+    const { headers } = buildLocalReply({ status: 404, body: 'abc', details: 'x', modifyHeaders }, scene);
+    expect([headers.get('content-type'), headers.get('content-length')]).toEqual([type, '3']);
+  });
+
   test('headers may be changed, a gRPC status given', () => {
     const request = requestHeaders({ 'content-type': 'application/grpc' });
     const { headers } = buildLocalReply(
       {
         status: 503,
-        body: 'é',
+        body: 'é~%',
         grpcStatus: 8,
         details: 'x',
         modifyHeaders: (changed) => changed.set('x-a', '1'),
       },
-      request,
+      { ...scene, request },
     );
     expect([headers.get('grpc-status'), headers.get('grpc-message'), headers.get('x-a')]).toEqual([
       '8',
-      '%C3%A9',
+      '%C3%A9%7E%25',
       '1',
     ]);
+  });
+
+  test('a gRPC status among the headers wins, and a length is taken off', () => {
+    const request = requestHeaders({ 'content-type': 'application/grpc' });
+    const { headers } = buildLocalReply(
+      {
+        status: 503,
+        details: 'x',
+        modifyHeaders(changed) {
+          changed.set('grpc-status', '5');
+          changed.set('content-length', '7');
+        },
+      },
+      { ...scene, request },
+    );
+    expect([headers.get('grpc-status'), headers.get('content-length')]).toEqual(['5', undefined]);
   });
 });
 

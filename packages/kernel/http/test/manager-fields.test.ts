@@ -5,7 +5,7 @@ import {
   HttpProtocolOptionsSchema,
 } from '@dragoman/api';
 import { Address, ConfigError, type OriginalIpDetectionExtension } from '@dragoman/core';
-import type { JsonObject } from '@dragoman/testing';
+import { type JsonObject, SeededRandom } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
 
@@ -24,6 +24,12 @@ const get = (path = '/', ...lines: string[]) =>
 /** A header of the request as the terminal filter saw it. */
 const seen = (rig: ManagerRig, name: string) => rig.requests[0]?.get(name);
 const silent = { upstream: { headers() {} } };
+const expectClosedAfter = async (rig: ManagerRig, ms: number) => {
+  await rig.advance(ms - 1);
+  expect(rig.closed).toBe(false);
+  await rig.advance(1);
+  expect(rig.closed).toBe(true);
+};
 const after = async (rig: ManagerRig, ms: number) => {
   await rig.advance(ms);
   return rig.response.status;
@@ -97,7 +103,64 @@ const FIELDS: Readonly<Record<string, Acts>> = {
   delayed_close_timeout: { value: '3s', check: (rig) => expect(rig.pair.server.delayedCloseMs).toBe(3000) },
   drain_timeout: {
     value: '3s',
-    check: (rig) => expect(rig.context.warnings.join()).toContain('drain_timeout: has no effect'),
+    besides: { common_http_protocol_options: { idle_timeout: '1s' } },
+    check: (rig) => expectClosedAfter(rig, 4000),
+  },
+  drain_timeout_jitter: {
+    value: { value: 100 },
+    rig: { context: { random: Object.assign(new SeededRandom(), { random: () => 0.5 }) } },
+    besides: { common_http_protocol_options: { idle_timeout: '1s' }, drain_timeout: '3s' },
+    check: (rig) => expectClosedAfter(rig, 5500),
+  },
+  http1_safe_max_connection_duration: {
+    value: true,
+    besides: { common_http_protocol_options: { max_connection_duration: '1s' } },
+    check: async (rig) => {
+      await rig.advance(100_000);
+      expect(rig.closed).toBe(false);
+      expect(rig.stat('downstream_cx_http1_soft_drain')).toBe(1);
+    },
+  },
+  stream_flush_timeout: {
+    value: '1s',
+    check: (rig) => expect(rig.context.warnings.join()).toContain('stream_flush_timeout: has no effect'),
+  },
+  stream_error_on_invalid_http_message: {
+    value: true,
+    send: get('/a%00b'),
+    besides: { normalize_path: true },
+    check: (rig) => expect([rig.response.status, rig.closed]).toEqual([400, false]),
+  },
+  local_reply_config: {
+    value: { mappers: [{ filter: { not_health_check_filter: {} }, status_code: 499 }] },
+    rig: { upstream: { headers: (stream) => stream.reply({ status: 500, details: 'x' }) } },
+    check: (rig) => expect(rig.response.status).toBe(499),
+  },
+  access_log_options: {
+    value: { access_log_flush_interval: '1s' },
+    rig: silent,
+    check: async (rig) => {
+      await rig.advance(1000);
+      expect(rig.context.logged).toHaveLength(1);
+    },
+  },
+  access_log_flush_interval: {
+    value: '1s',
+    rig: silent,
+    check: async (rig) => {
+      await rig.advance(1000);
+      expect(rig.context.logged).toHaveLength(1);
+    },
+  },
+  flush_access_log_on_new_request: {
+    value: true,
+    rig: silent,
+    check: (rig) => expect(rig.context.logged).toHaveLength(1),
+  },
+  proxy_status_config: {
+    value: {},
+    send: 'nonsense\r\n\r\n',
+    check: (rig) => expect(rig.response.header('proxy-status')).toContain('rig; error=http_request_error'),
   },
   set_current_client_cert_details: {
     value: { uri: true },
@@ -222,46 +285,25 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   http2_protocol_options: [{}, 'HTTP/2 is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
   upgrade_configs: [[{ upgrade_type: 'websocket' }], 'upgrades'],
-  local_reply_config: [{}, 'local_reply_config is not supported yet'],
-  access_log_flush_interval: ['1s', 'not supported yet'],
-  flush_access_log_on_new_request: [true, 'not supported yet'],
-  access_log_options: [{}, 'not supported yet'],
   early_header_mutation_extensions: [
     [{ name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } }],
     'not supported yet',
   ],
   represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not supported yet'],
-  stream_error_on_invalid_http_message: [true, 'not supported yet'],
   path_normalization_options: [{}, 'not supported yet'],
-  proxy_status_config: [{}, 'not supported yet'],
   typed_header_validation_config: [
     { name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
-    'not supported yet',
+    'header validators are not supported',
   ],
-  append_local_overload: [true, 'not supported yet'],
-  add_proxy_protocol_connection_state: [true, 'not supported yet'],
-  http1_safe_max_connection_duration: [true, 'not supported yet'],
-  stream_flush_timeout: ['1s', 'not supported yet'],
+  append_local_overload: [true, 'the overload manager is not supported yet'],
+  add_proxy_protocol_connection_state: [false, 'the PROXY protocol upstream'],
   forward_client_cert_matcher: [{}, 'not supported yet'],
   forward_proto_config: [{}, 'not supported yet'],
-  drain_timeout_jitter: [{ value: 1 }, 'not supported yet'],
 };
 
 const COMMON: Readonly<Record<string, Acts>> = {
-  idle_timeout: {
-    value: '1s',
-    check: async (rig) => {
-      await rig.advance(1000);
-      expect(rig.closed).toBe(true);
-    },
-  },
-  max_connection_duration: {
-    value: '1s',
-    check: async (rig) => {
-      await rig.advance(1000);
-      expect(rig.closed).toBe(true);
-    },
-  },
+  idle_timeout: { value: '1s', check: (rig) => expectClosedAfter(rig, 6000) },
+  max_connection_duration: { value: '1s', check: (rig) => expectClosedAfter(rig, 6000) },
   max_headers_count: {
     value: 1,
     send: get('/', 'x: 1'),
@@ -314,6 +356,12 @@ const HTTP1: Readonly<Record<string, Acts>> = {
     send: 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
     check: (rig) => expect(rig.response.status).toBe(200),
   },
+  override_stream_error_on_invalid_http_message: {
+    value: true,
+    send: get('/a%00b'),
+    rig: { manager: { normalize_path: true } },
+    check: (rig) => expect([rig.response.status, rig.closed]).toEqual([400, false]),
+  },
   allow_custom_methods: {
     value: true,
     send: 'BREW / HTTP/1.1\r\nhost: a\r\n\r\n',
@@ -321,14 +369,16 @@ const HTTP1: Readonly<Record<string, Acts>> = {
   },
 };
 const HTTP1_REFUSED = {
-  override_stream_error_on_invalid_http_message: [true, 'not supported yet'],
   send_fully_qualified_url: [true, 'not supported yet'],
   use_balsa_parser: [true, 'not supported yet'],
 } as const;
 
 const names = ({ fields }: DescMessage) => fields.map(({ name }) => name).sort();
 const build = (acts: Acts, manager: object) =>
-  new ManagerRig({ ...acts.rig, manager: { ...acts.besides, ...manager } as JsonObject });
+  new ManagerRig({
+    ...acts.rig,
+    manager: { ...acts.rig?.manager, ...acts.besides, ...manager } as JsonObject,
+  });
 
 async function run(acts: Acts, manager: object): Promise<void> {
   const rig = build(acts, manager);
@@ -349,6 +399,12 @@ describe('every field of HttpConnectionManager', () => {
 
   const { request_id_extension: foreign, ...acting } = FIELDS;
   test.each(Object.entries(acting))('%s acts', (field, acts) => run(acts, { [field]: acts.value }));
+
+  test('add_proxy_protocol_connection_state: true is the default', async () => {
+    const rig = new ManagerRig({ manager: { add_proxy_protocol_connection_state: true } });
+    await rig.request();
+    expect(rig.response.status).toBe(200);
+  });
 
   test('request_id_extension names an extension, which must be there', () => {
     expect(() => build(foreign as Acts, { request_id_extension: foreign?.value })).toThrow(

@@ -78,7 +78,8 @@ export function evaluate(table: CompiledRouteTable, request: RouteRequest): Rout
       : action?.kind === 'direct-response'
         ? `${headers.scheme}://${headers.authority}${headers.path}`
         : '';
-  const response = action === undefined || action.kind === 'forward' ? forwarded() : replied(action, headers);
+  const response =
+    action === undefined || action.kind === 'forward' ? forwarded() : replied(action, headers, info);
   if (action?.kind === 'redirect') response.append('location', location);
   for (const [name, value] of request.responseHeaders ?? []) response.append(name.toLowerCase(), value);
   if (action?.kind === 'forward') route?.finalizeRequestHeaders(headers, info);
@@ -105,10 +106,14 @@ function forwarded(): ResponseHeaders {
   return headers;
 }
 
-function replied(action: RedirectAction | DirectResponseAction, request: RequestHeaders): ResponseHeaders {
+function replied(
+  action: RedirectAction | DirectResponseAction,
+  request: RequestHeaders,
+  info: StreamInfo,
+): ResponseHeaders {
   const body = action.kind === 'direct-response' ? action.body : undefined;
   const reply = { status: action.status, details: 'route_check', ...(body === undefined ? {} : { body }) };
-  return buildLocalReply(reply, request).headers;
+  return buildLocalReply(reply, { request, info, route: undefined, rewriter: undefined }).headers;
 }
 
 function headersOf(request: RouteRequest): RequestHeaders {

@@ -51,6 +51,11 @@ export class MemoryStats implements StatsScope {
     return this.store.texts.get(name);
   }
 
+  /** The complete names of all counters, gauges and histograms. */
+  get names(): readonly string[] {
+    return [...this.store.numbers.keys(), ...this.store.samples.keys()];
+  }
+
   /** Counters and gauges that are not 0, sorted by name. */
   used(): Record<string, number> {
     const entries = [...this.store.numbers].filter(([, value]) => value !== 0);

@@ -1,4 +1,5 @@
 import {
+  type AccessLogger,
   type AccessLogType,
   type CodecError,
   type ForwardAction,
@@ -19,41 +20,29 @@ import {
   type TerminalHttpStream,
   Trailers,
 } from '@dragoman/core';
+import { isUpgrade } from '../headers/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
-import { type PipelineSink, RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
-import { buildLocalReply } from './local-reply.ts';
+import { RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
+import { type BuiltReply, buildLocalReply } from './local-reply.ts';
+import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
+import { chargeResponse, countStream } from './stream-completion.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
-
-/** What a stream asks of its connection. */
-export interface StreamOwner {
-  readonly config: ConnectionManagerConfig;
-  readonly connectionInfo: StreamInfo['connection'];
-  readonly localPort: number;
-  takeTimers(stream: TimedStream): StreamTimers;
-  giveTimers(timers: StreamTimers): void;
-  /** Whether the response in hand should be the connection's last. */
-  shouldClose(): boolean;
-  /** The connection has more to send than it should. */
-  sampleBuffered(): void;
-  /** Of the connection, so far. */
-  readonly bytesWritten: number;
-  /** Puts down what the connection has moved since the stream before this one. */
-  countBytes(info: StreamInfo): void;
-  onStreamFinished(stream: ActiveStream): void;
-}
 
 /** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
 export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
+
+const GRPC_DEADLINE_EXCEEDED = 4;
 
 let lastStreamId = 0;
 const NO_REQUEST = new RequestHeaders();
 const NO_FILTERS: readonly FilterHandle[] = [];
 
 /** One request and its response. */
-export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream {
+export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogContext, TimedStream, SinkStream {
   readonly id = ++lastStreamId;
   readonly info: StreamInfo;
   /** The request's headers; an empty map while (or if) there are none. */
@@ -62,7 +51,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   responseHeaders: ResponseHeaders | undefined = undefined;
   responseTrailers: Trailers | undefined = undefined;
   localReplyBody: string | undefined = undefined;
-  readonly type: AccessLogType = 'DownstreamEnd';
+  /** Of the entry being written. */
+  type: AccessLogType = 'DownstreamEnd';
   /** Response headers have been handed to the terminal filter's way out. */
   responseStarted = false;
   /** The request has arrived whole. */
@@ -71,7 +61,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   finished = false;
 
   private readonly owner: StreamOwner;
-  private readonly config: ConnectionManagerConfig;
+  readonly config: ConnectionManagerConfig;
   private readonly encoder: ResponseEncoder;
   private readonly timers: StreamTimers;
   private idleTimeoutMs: number;
@@ -84,10 +74,10 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private routeKnown = false;
   /** Response headers have gone to the codec. */
   private headersEncoded = false;
-  private replying = false;
-  /** A reply to bytes that broke the protocol: the connection does not survive it. */
-  private codecFailed = false;
-  private inRequestBody = false;
+  replying = false;
+  /** The connection does not survive the response: bytes broke the protocol, or the request was bad. */
+  private endsConnection = false;
+  inRequestBody = false;
   /** Which trailers are a filter's own and not on their way yet. */
   private addedTrailers: Direction | undefined = undefined;
   private requestPaused = false;
@@ -108,6 +98,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
     if (config.requestTimeoutMs > 0) this.timers.request.enable(config.requestTimeoutMs);
     if (config.maxStreamDurationMs > 0) this.timers.maxDuration.enable(config.maxStreamDurationMs);
+    if (config.accessLogTimes.intervalMs > 0) this.timers.enableLogInterval(config.accessLogTimes.intervalMs);
   }
 
   // --- LogContext --------------------------------------------------------------------------------------------------
@@ -126,6 +117,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     this.requestHeaders = headers;
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
+    this.owner.onRequestHeaders(headers);
     try {
       const refusal = prepareRequest(headers, this.info, this.config, this.encoder, this.owner.localPort);
       if (refusal !== undefined) {
@@ -135,10 +127,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       const { route } = this;
       if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
       if (this.config.chain.filters.length === 0) {
-        this.createTerminal().onRequestHeaders(headers, endStream);
+        const terminal = this.createTerminal();
+        this.logNewRequest();
+        terminal.onRequestHeaders(headers, endStream);
       } else {
         const { request } = this.createFilters();
-        if (!this.finished) request.headers(headers, endStream);
+        if (this.finished) return;
+        this.logNewRequest();
+        request.headers(headers, endStream);
       }
     } catch (error) {
       this.onBug(this.config.chain.terminal.name, error);
@@ -190,13 +186,13 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       this.info.setResponseFlag(ResponseFlag.DownstreamRemoteReset);
       this.setDetails(details === '' ? 'downstream_remote_reset' : details);
     }
-    this.finish();
+    this.finish(false);
   }
 
   /** Bytes that are no HTTP belong to this stream. */
   onCodecError(error: CodecError): void {
     if (this.finished) return;
-    this.codecFailed = true;
+    this.endsConnection = true;
     if (isRefusal(error)) {
       if (error.details === REPLY.absolutePath.details) this.config.stats.rqNonRelativePath.inc();
       this.reply({ status: error.status, details: error.details });
@@ -218,14 +214,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   /** The head took too long as a whole: there is no request, and the connection cannot be used again. */
   onHeadTimeout({ status, details, message }: CodecError): void {
-    this.codecFailed = true;
+    this.endsConnection = true;
     this.config.stats.rqHeaderTimeout.inc();
     this.reply({ status, body: message, details });
   }
 
   /** Nothing more came of a head. */
   onHeadIdle(): void {
-    this.codecFailed = true;
+    this.endsConnection = true;
     this.onStreamIdle();
   }
 
@@ -323,27 +319,57 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   reply(reply: LocalReply): void {
     if (this.finished) return;
-    if (this.headersEncoded || this.replying) {
-      this.setDetails(reply.details);
+    this.setDetails(reply.details);
+    if (this.headersEncoded) {
       this.reset('local-reset');
       return;
     }
+    if (reply.status === 400 && !this.config.keepAfterBadRequest) this.endsConnection = true;
     // A response that filters hold is dropped: this one takes its place, and no filter sees headers twice.
-    const direct = this.responseStarted || this.filters === undefined;
+    const direct = this.responseStarted;
     this.replying = true;
     this.responseStarted = true;
-    this.info.responseCodeDetails = reply.details;
-    const { headers, body } = buildLocalReply(reply, this.request);
-    if (body !== undefined) this.localReplyBody = body.toString('latin1');
-    this.emitHeaders(headers, body === undefined, direct);
-    if (body !== undefined && !this.finished) this.emitBody(body, true, true, direct);
+    if (!direct) this.prepareReply();
+    if (this.finished) return;
+    const { headers, body, text } = this.buildReply(reply);
+    this.localReplyBody = text;
+    const unfiltered = direct || this.filters === undefined;
+    this.emitHeaders(headers, body === undefined, unfiltered);
+    if (body !== undefined && !this.finished) this.emitBody(body, true, true, unfiltered);
+  }
+
+  /** As Envoy does: a request that is refused early has a route too, and the response hooks of all filters run. */
+  private prepareReply(): void {
+    const { chain } = this.config;
+    this.timers.request.disable();
+    try {
+      // Looked for now, so that no response hook finds another.
+      if (this.request !== undefined) this.info.route = this.route;
+      if (chain.filters.length > 0 && this.handles === NO_FILTERS) this.createFilters();
+    } catch (error) {
+      this.onBug(chain.terminal.name, error);
+    }
+  }
+
+  private buildReply(reply: LocalReply): BuiltReply {
+    const { info, request, cachedRoute: route } = this;
+    try {
+      return buildLocalReply(reply, { request, info, route, rewriter: this.config.localReplies });
+    } catch (error) {
+      this.reportBug('local reply', error);
+      this.setDetails(REPLY.filterFailed.details);
+      return buildLocalReply(REPLY.filterFailed, { request, info, route: undefined, rewriter: undefined });
+    }
   }
 
   reset(reason: StreamResetReason): void {
     if (this.finished) return;
-    this.config.stats.rqTxReset.inc();
+    const { stats } = this.config;
+    stats.rqTxReset.inc();
+    // The codec's reset comes back as one, as Envoy counts.
+    stats.rqRxReset.inc();
     this.encoder.reset(reason);
-    this.finish();
+    this.finish(false);
   }
 
   // --- TerminalHttpStream: the response ------------------------------------------------------------------------------
@@ -363,12 +389,16 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         if (this.finished) return;
       }
     }
+    const { config, info } = this;
+    config.mutateResponse.interim(headers, this.request, info);
+    chargeResponse(config.stats, info, headers.status);
     this.encoder.informational(headers);
   }
 
   sendHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.finished || this.responseStarted) return;
     this.responseStarted = true;
+    this.timers.request.disable();
     this.touch();
     if (this.info.responseCodeDetails === '') this.info.responseCodeDetails = 'via_upstream';
     this.emitHeaders(headers, endStream, this.filters === undefined);
@@ -417,10 +447,10 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   onMaxDuration(): void {
     this.config.stats.rqMaxDurationReached.inc();
-    this.info.setResponseFlag(ResponseFlag.DurationTimeout);
     this.timeOut({
       status: this.timeoutStatus(),
       body: 'downstream duration timeout',
+      grpcStatus: GRPC_DEADLINE_EXCEEDED,
       details: 'max_duration_timeout',
     });
   }
@@ -430,15 +460,17 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     return this.requestComplete ? 504 : 408;
   }
 
+  /** The rest of a request that came too slowly is not waited for. */
   private timeOut(reply: LocalReply): void {
+    if (!this.requestComplete) this.endsConnection = true;
+    this.reply(reply);
+  }
+
+  onLogInterval(): void {
     if (this.finished) return;
-    if (this.headersEncoded) {
-      this.setDetails(reply.details);
-      this.reset('local-reset');
-    } else {
-      this.replying = false;
-      this.reply(reply);
-    }
+    this.owner.sampleBytes(this.info);
+    this.writeLogs('DownstreamPeriodic');
+    this.timers.enableLogInterval(this.config.accessLogTimes.intervalMs);
   }
 
   private touch(): void {
@@ -448,22 +480,19 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
   /** A route may have timeouts of its own. */
-  private adoptTimeouts({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction): void {
-    const { timers } = this;
-    if (idleTimeoutMs !== undefined) {
-      this.idleTimeoutMs = idleTimeoutMs;
-      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
-      else timers.idle.disable();
-    }
-    if (maxStreamDurationMs === undefined) return;
-    const left = maxStreamDurationMs - (this.config.clock.now() - this.info.start);
-    if (maxStreamDurationMs > 0) timers.maxDuration.enable(left);
-    else timers.maxDuration.disable();
+  private adoptTimeouts(action: ForwardAction): void {
+    this.idleTimeoutMs = action.idleTimeoutMs ?? this.idleTimeoutMs;
+    this.timers.adopt(action, this.config.clock.now() - this.info.start);
   }
 
   private createTerminal(): TerminalHttpFilter {
     this.terminal = this.config.chain.terminal.create(this);
     return this.terminal;
+  }
+
+  dropTerminal(): void {
+    this.terminal?.onComplete();
+    this.terminal = undefined;
   }
 
   private createFilters(): StreamFilters {
@@ -483,8 +512,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     }
     this.filters = {
       handles,
-      request: new RequestPipeline(handles, this.requestSink(terminal), this.limit),
-      response: new ResponsePipeline([...handles].reverse(), this.responseSink(), this.limit),
+      request: new RequestPipeline(handles, new RequestSink(this, terminal), this.limit),
+      response: new ResponsePipeline([...handles].reverse(), new ResponseSink(this), this.limit),
     };
     return this.filters;
   }
@@ -494,75 +523,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     return this.route?.filterDisabled?.(name) ?? byDefault;
   }
 
-  private requestSink(terminal: TerminalHttpFilter): PipelineSink<RequestHeaders> {
-    const stream = this;
-    return {
-      headers: (headers, endStream) =>
-        this.guard(() => {
-          const added = endStream ? this.takeAddedTrailers('request') : undefined;
-          terminal.onRequestHeaders(headers, endStream && added === undefined);
-          if (added !== undefined && !this.finished) terminal.onRequestTrailers(added);
-        }),
-      body(chunk, endStream, holdable) {
-        let mayGoOn = true;
-        stream.guard(() => {
-          mayGoOn = terminal.onRequestBody(chunk, endStream, holdable);
-        });
-        // From a resumed filter there is no codec on the stack that could be told by the answer.
-        if (!mayGoOn && !stream.inRequestBody) stream.pauseRequestBody();
-        return mayGoOn;
-      },
-      trailers: (trailers) => this.guard(() => terminal.onRequestTrailers(trailers)),
-      takeAddedTrailers: () => this.takeAddedTrailers('request'),
-      onFilterError: (name, error) => this.onBug(name, error),
-      onBufferOverflow: () => {
-        this.config.stats.rqTooLarge.inc();
-        this.reply(REPLY.requestTooLarge);
-      },
-      onBackPressure: (stop) => {
-        if (!stop) this.resumeRequestBody();
-        else if (!this.inRequestBody) this.pauseRequestBody();
-      },
-      get finished() {
-        return stream.finished || stream.replying;
-      },
-    };
-  }
-
-  private responseSink(): PipelineSink<ResponseHeaders> {
-    const stream = this;
-    return {
-      headers: (headers, endStream) => this.encodeHeaders(headers, endStream),
-      body: (chunk, endStream, holdable) => this.encodeBody(chunk, endStream, holdable),
-      trailers: (trailers) => this.encodeTrailers(trailers),
-      takeAddedTrailers: () => this.takeAddedTrailers('response'),
-      onFilterError: (name, error) => this.onBug(name, error),
-      onBufferOverflow: () => {
-        this.config.stats.rsTooLarge.inc();
-        this.terminal?.onComplete();
-        this.terminal = undefined;
-        this.reply(REPLY.responseTooLarge);
-      },
-      onBackPressure: (stop) => {
-        if (!stop) this.onWritable();
-      },
-      get finished() {
-        return stream.finished;
-      },
-    };
-  }
-
-  /** A terminal filter that throws fails its stream, whoever is on the stack: a resumed filter, or a promise. */
-  private guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
-    }
-  }
-
   /** Trailers which a filter has added at the end of a body that had none; once. */
-  private takeAddedTrailers(direction: Direction): Trailers | undefined {
+  takeAddedTrailers(direction: Direction): Trailers | undefined {
     if (this.addedTrailers !== direction) return undefined;
     this.addedTrailers = undefined;
     return direction === 'request' ? this.requestTrailers : this.responseTrailers;
@@ -581,24 +543,29 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     else this.filters?.response.body(chunk, endStream, holdable);
   }
 
-  private encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.finished) return;
     const { config, info } = this;
     this.responseHeaders = headers;
-    config.mutateResponse(headers, this.request);
-    if (this.codecFailed || this.owner.shouldClose()) this.encoder.closeAfterResponse();
-    info.responseCode = headers.status;
+    config.mutateResponse.final(headers, this.request, info);
+    if (this.endsConnection || this.owner.shouldClose()) this.encoder.closeAfterResponse();
+    if (!this.requestComplete) config.stats.rqResponseBeforeComplete.inc();
+    chargeResponse(config.stats, info, headers.status);
+    if (config.accessLogTimes.onTunnel && this.isTunnel(headers)) {
+      this.owner.sampleBytes(info);
+      this.writeLogs('DownstreamTunnelSuccessfullyEstablished');
+    }
     info.firstDownstreamTxByteSent = config.clock.now();
     this.headersEncoded = true;
     const ends = endStream && this.responseTrailers === undefined;
     const writtenBefore = this.owner.bytesWritten;
     this.encoder.headers(headers, ends);
     info.downstreamHeaderBytesSent = this.owner.bytesWritten - writtenBefore;
-    if (ends) this.finish();
+    if (ends) this.finish(true);
     else if (endStream) this.encodeTrailers(this.responseTrailers as Trailers);
   }
 
-  private encodeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+  encodeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
     if (this.finished) return true;
     this.info.bytesSent += chunk.length;
     if (endStream && this.responseTrailers !== undefined) {
@@ -608,14 +575,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     }
     const mayGoOn = this.encoder.body(chunk, endStream, holdable);
     if (!mayGoOn) this.owner.sampleBuffered();
-    if (endStream) this.finish();
+    if (endStream) this.finish(true);
     return mayGoOn;
   }
 
-  private encodeTrailers(trailers: Trailers): void {
+  encodeTrailers(trailers: Trailers): void {
     if (this.finished) return;
     this.encoder.trailers(trailers);
-    this.finish();
+    this.finish(true);
   }
 
   private onRequestComplete(): void {
@@ -634,51 +601,57 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   /** A filter has a bug, or its promise was rejected: its stream fails, nothing else. */
-  private onBug(filterName: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const { connection } = this.info;
-    this.config.logger.error(`[C${connection.id}][S${this.id}] filter ${filterName} failed: ${text}`);
+  onBug(filterName: string, error: unknown): void {
+    this.reportBug(`filter ${filterName}`, error);
     if (this.finished) return;
-    if (this.headersEncoded) {
-      this.setDetails(REPLY.filterFailed.details);
-      this.reset('local-reset');
-      return;
-    }
     // Past the filters: the one that failed must not see the reply and fail again.
-    this.replying = false;
     this.responseStarted = true;
     this.reply(REPLY.filterFailed);
   }
 
-  private finish(): void {
+  private reportBug(who: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { connection } = this.info;
+    this.config.logger.error(`[C${connection.id}][S${this.id}] ${who} failed: ${text}`);
+  }
+
+  /** `answered`: the response went out whole. */
+  private finish(answered: boolean): void {
     if (this.finished) return;
     this.finished = true;
     const { config, info } = this;
-    const { stats } = config;
-    const now = config.clock.now();
-    info.end = now;
-    if (this.headersEncoded) info.lastDownstreamTxByteSent = now;
-    stats.rqActive.dec();
-    if (info.responseCode !== 0) {
-      stats.rqCompleted.inc();
-      stats.listenerRqCompleted.inc();
-      const digit = (info.responseCode / 100) | 0;
-      stats.rqClass[digit]?.inc();
-      stats.listenerRqClass[digit]?.inc();
-    }
-    stats.rqTime.record(Math.round(now - info.start));
+    info.end = config.clock.now();
+    if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
+    countStream(config.stats, info, answered);
     this.owner.giveTimers(this.timers);
     this.owner.countBytes(info);
     this.completeFilters();
-    const { accessLogs } = config;
+    this.writeLogs('DownstreamEnd');
+    this.owner.onStreamFinished(this);
+  }
+
+  private logNewRequest(): void {
+    if (!this.config.accessLogTimes.onNewRequest) return;
+    this.owner.sampleBytes(this.info);
+    this.writeLogs('DownstreamStart');
+  }
+
+  private writeLogs(type: AccessLogType): void {
+    const { accessLogs } = this.config;
+    this.type = type;
     for (let i = 0; i < accessLogs.length; i++) {
       try {
-        (accessLogs[i] as { log(context: LogContext): void }).log(this);
+        (accessLogs[i] as AccessLogger).log(this);
       } catch (error) {
-        this.onBug('access log', error);
+        this.reportBug('access log', error);
       }
     }
-    this.owner.onStreamFinished(this);
+  }
+
+  /** The response switches protocols: what follows is no HTTP. */
+  private isTunnel(headers: ResponseHeaders): boolean {
+    if (this.requestHeaders.method === 'CONNECT') return headers.status >= 200 && headers.status < 300;
+    return isUpgrade(headers);
   }
 
   private completeFilters(): void {

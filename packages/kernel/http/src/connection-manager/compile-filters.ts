@@ -1,8 +1,8 @@
 import {
   anyTypeName,
   type HttpFilter as HttpFilterConfig,
-  unpackAnyAs,
   resolveExtension,
+  unpackAnyAs,
 } from '@dragoman/api';
 import {
   atPath,

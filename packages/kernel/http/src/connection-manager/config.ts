@@ -5,14 +5,15 @@ import type {
   Logger,
   RandomSource,
   RequestHeaders,
-  ResponseHeaders,
   RouteTable,
   StreamInfo,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
-import type { MutationResult } from '../headers/index.ts';
+import type { MutationResult, ResponseMutation } from '../headers/index.ts';
 import type { PathVerdict } from '../path/index.ts';
+import type { AccessLogTimes } from './access-log-options.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
+import type { LocalReplyRewriter } from './local-reply-config.ts';
 import type { ConnectionManagerStats } from './stats.ts';
 
 /** An HTTP connection manager's config, compiled. Times in ms; 0 turns a limit off. */
@@ -24,6 +25,8 @@ export interface ConnectionManagerConfig {
   readonly drain: DrainDecision;
   readonly stats: ConnectionManagerStats;
   readonly accessLogs: readonly AccessLogger[];
+  /** When the loggers write besides at the end of a stream. */
+  readonly accessLogTimes: AccessLogTimes;
   readonly routes: RouteTable;
   readonly chain: CompiledFilterChain;
   readonly http1: Http1ServerOptions;
@@ -32,7 +35,9 @@ export interface ConnectionManagerConfig {
     info: StreamInfo,
     internalOnlyHeaders?: readonly string[],
   ) => MutationResult;
-  readonly mutateResponse: (headers: ResponseHeaders, request: RequestHeaders | undefined) => void;
+  readonly mutateResponse: ResponseMutation;
+  /** `local_reply_config`; undefined: replies go out as they were made. */
+  readonly localReplies: LocalReplyRewriter | undefined;
   readonly checkPath: (headers: RequestHeaders) => PathVerdict;
   readonly rewriteHost: ((headers: RequestHeaders, localPort: number) => void) | undefined;
   /** `request_timeout`; default 0. */
@@ -47,6 +52,17 @@ export interface ConnectionManagerConfig {
   readonly idleTimeoutMs: number;
   /** `common_http_protocol_options.max_connection_duration`; default 0. */
   readonly maxConnectionDurationMs: number;
+  /** `http1_safe_max_connection_duration`: a connection that is too old waits for its next response. Default false. */
+  readonly safeMaxConnectionDuration: boolean;
+  /** `drain_timeout`: how long a connection that is over its time stays open for a request on its way; default 5,000. */
+  readonly drainTimeoutMs: number;
+  /** `drain_timeout_jitter`: up to this share of the drain timeout is added, 0 … 1; default 0. */
+  readonly drainTimeoutJitter: number;
+  /**
+   * `stream_error_on_invalid_http_message`, or `override_stream_error_on_invalid_http_message` of HTTP/1: a reply with status 400
+   * does not end the connection. Default false.
+   */
+  readonly keepAfterBadRequest: boolean;
   /** `common_http_protocol_options.max_requests_per_connection`; default 0. */
   readonly maxRequestsPerConnection: number;
   /** `delayed_close_timeout`; default 1,000. */

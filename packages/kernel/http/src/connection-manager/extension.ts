@@ -15,23 +15,31 @@ import {
   type HttpFilterContext,
   type ListenerFactoryContext,
   ProblemCollector,
-  refuseUnsupported,
   type RequestIds,
   type RouteTable,
+  refuseUnsupported,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
-import { compileRequestMutation, compileResponseMutation } from '../headers/index.ts';
+import {
+  compileProxyStatus,
+  compileRequestMutation,
+  compileResponseMutation,
+  type SetProxyStatus,
+} from '../headers/index.ts';
 import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
 import { compileRouteTable } from '../routes/index.ts';
+import { compileAccessLogTimes } from './access-log-options.ts';
 import { compileFilterChain, perFilterConfigResolver } from './compile-filters.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
+import { compileLocalReplies } from './local-reply-config.ts';
 import { createStats } from './stats.ts';
 
 /** Envoy's defaults. */
 const DEFAULT_STREAM_IDLE_MS = 300_000;
 const DEFAULT_IDLE_MS = 3_600_000;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
+const DEFAULT_DRAIN_MS = 5000;
 const DEFAULT_REQUEST_HEADERS_KB = 60;
 const DEFAULT_SERVER_NAME = 'envoy';
 const DEFAULT_REQUEST_ID = 'envoy.request_id.uuid';
@@ -74,6 +82,16 @@ const SUPPORTED = new Set([
   'strip_any_host_port',
   'strip_trailing_host_dot',
   'append_x_forwarded_port',
+  'local_reply_config',
+  'access_log_options',
+  'access_log_flush_interval',
+  'flush_access_log_on_new_request',
+  'proxy_status_config',
+  'stream_error_on_invalid_http_message',
+  'stream_flush_timeout',
+  'http1_safe_max_connection_duration',
+  'drain_timeout_jitter',
+  'add_proxy_protocol_connection_state',
 ]);
 
 const REASONS = {
@@ -84,8 +102,15 @@ const REASONS = {
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
   tracing: 'tracing is not supported yet; remove tracing',
   upgrade_configs: 'upgrades (WebSocket, CONNECT) are not supported yet; remove upgrade_configs',
-  local_reply_config: 'local_reply_config is not supported yet; remove it',
+  typed_header_validation_config:
+    'header validators are not supported; remove typed_header_validation_config (headers are checked by RFC 9110 and 9112 without one)',
+  append_local_overload:
+    'the overload manager is not supported yet, and nothing else adds x-envoy-local-overloaded; remove append_local_overload',
 };
+
+/** True, the default, is as good as nothing: nobody reads that state. */
+const NO_PROXY_STATE =
+  'there is no state to leave out: sending the PROXY protocol upstream, which it is for, is not supported yet; remove it';
 
 const COMMON_SUPPORTED = new Set([
   'idle_timeout',
@@ -97,6 +122,7 @@ const COMMON_SUPPORTED = new Set([
 ]);
 
 const HTTP1_SUPPORTED = new Set([
+  'override_stream_error_on_invalid_http_message',
   'allow_absolute_url',
   'accept_http_10',
   'default_host_for_http_10',
@@ -127,6 +153,8 @@ function checkFields(config: HttpConnectionManager, problems: ProblemCollector):
   problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS));
   if (config.codecType > 1)
     problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`);
+  if (config.addProxyProtocolConnectionState === false)
+    problems.add('add_proxy_protocol_connection_state', NO_PROXY_STATE);
   const common = config.commonHttpProtocolOptions;
   if (common === undefined) return;
   problems.try('common_http_protocol_options', () =>
@@ -143,6 +171,11 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   const routes = discovered ? undefined : problems.try('', () => compileRoutes(config, filterContext));
   const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
+  const accessLogTimes = problems.try('', () => compileAccessLogTimes(config));
+  const localReplies = problems.try('local_reply_config', () =>
+    compileLocalReplies(config.localReplyConfig, context),
+  );
+  const proxyStatus = problems.try('proxy_status_config', () => createProxyStatus(config, context));
   const http1 = problems.try('', () => compileHttp1Options(config, context));
   const requestIds = problems.try('', () => createRequestIds(config, context));
   const mutateRequest =
@@ -150,10 +183,23 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
       ? undefined
       : problems.try('', () => compileMutation(config, context, requestIds));
   problems.throwIfAny();
-  return { routes, chain, accessLogs, http1, requestIds, mutateRequest } as {
+  return {
+    routes,
+    chain,
+    accessLogs,
+    accessLogTimes,
+    localReplies,
+    proxyStatus,
+    http1,
+    requestIds,
+    mutateRequest,
+  } as {
     readonly routes: RouteTable;
     readonly chain: ConnectionManagerConfig['chain'];
     readonly accessLogs: ConnectionManagerConfig['accessLogs'];
+    readonly accessLogTimes: ConnectionManagerConfig['accessLogTimes'];
+    readonly localReplies: ConnectionManagerConfig['localReplies'];
+    readonly proxyStatus: SetProxyStatus | undefined;
     readonly http1: Http1ServerOptions;
     readonly requestIds: RequestIds;
     readonly mutateRequest: ConnectionManagerConfig['mutateRequest'];
@@ -165,7 +211,8 @@ export function compileConnectionManager(
   config: HttpConnectionManager,
   context: ListenerFactoryContext,
 ): ConnectionManagerConfig {
-  const { routes, chain, accessLogs, http1, requestIds, mutateRequest } = compileParts(config, context);
+  const parts = compileParts(config, context);
+  const { routes, chain, accessLogs, http1, requestIds, mutateRequest } = parts;
   warnOfIdleFields(config, context);
   const common = config.commonHttpProtocolOptions;
   return {
@@ -176,16 +223,19 @@ export function compileConnectionManager(
     drain: context.drain,
     stats: createStats(context.stats, context.listenerScope, config.statPrefix),
     accessLogs,
+    accessLogTimes: parts.accessLogTimes,
+    localReplies: parts.localReplies,
     routes,
     chain,
     http1,
     mutateRequest,
     mutateResponse: compileResponseMutation({
-      serverName: config.serverName === '' ? DEFAULT_SERVER_NAME : config.serverName,
+      serverName: serverNameOf(config),
       serverHeader: SERVER_HEADER[config.serverHeaderTransformation] ?? 'overwrite',
       via: config.via,
       alwaysSetRequestId: config.alwaysSetRequestIdInResponse,
       requestIds,
+      proxyStatus: parts.proxyStatus,
       clock: context.clock,
     }),
     checkPath: compilePathPolicy({
@@ -209,11 +259,31 @@ export function compileConnectionManager(
     maxStreamDurationMs: ms(common?.maxStreamDuration, 0),
     idleTimeoutMs: ms(common?.idleTimeout, DEFAULT_IDLE_MS),
     maxConnectionDurationMs: ms(common?.maxConnectionDuration, 0),
+    safeMaxConnectionDuration: config.http1SafeMaxConnectionDuration,
+    drainTimeoutMs: ms(config.drainTimeout, DEFAULT_DRAIN_MS),
+    drainTimeoutJitter: (config.drainTimeoutJitter?.value ?? 0) / 100,
+    keepAfterBadRequest:
+      config.httpProtocolOptions?.overrideStreamErrorOnInvalidHttpMessage ??
+      config.streamErrorOnInvalidHttpMessage ??
+      false,
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     delayedCloseMs: ms(config.delayedCloseTimeout, DEFAULT_DELAYED_CLOSE_MS),
     proxy100Continue: config.proxy100Continue,
     bufferLimitBytes: context.perConnectionBufferLimitBytes,
   };
+}
+
+function serverNameOf({ serverName }: HttpConnectionManager): string {
+  return serverName === '' ? DEFAULT_SERVER_NAME : serverName;
+}
+
+function createProxyStatus(
+  config: HttpConnectionManager,
+  { localInfo }: ListenerFactoryContext,
+): SetProxyStatus | undefined {
+  const { proxyStatusConfig } = config;
+  if (proxyStatusConfig === undefined) return undefined;
+  return compileProxyStatus(proxyStatusConfig, serverNameOf(config), localInfo.node);
 }
 
 function ms(duration: Parameters<typeof durationMs>[0] | undefined, fallback: number): number {
@@ -222,10 +292,10 @@ function ms(duration: Parameters<typeof durationMs>[0] | undefined, fallback: nu
 
 /** Fields that mean nothing on plaintext HTTP/1.1: accepted, since leaving them out changes nothing. */
 function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactoryContext): void {
-  if (config.drainTimeout !== undefined) {
+  if (config.streamFlushTimeout !== undefined) {
     context.warn(
-      'http_connection_manager.drain_timeout',
-      'has no effect on HTTP/1.1: a draining connection ends with its response',
+      'http_connection_manager.stream_flush_timeout',
+      'has no effect on HTTP/1.1: it is for streams that wait for a window to send their end',
     );
   }
   if (config.setCurrentClientCertDetails !== undefined) {

@@ -5,17 +5,20 @@ import type {
   NetworkFilter,
   Protocol,
   RequestDecoder,
+  RequestHeaders,
   ResponseEncoder,
   ServerCodecHandler,
   StreamInfo,
   Timer,
 } from '@dragoman/core';
-import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
-import { ActiveStream, LOCAL_DISCONNECT, type StreamOwner } from './active-stream.ts';
-import { isRefusal } from './replies.ts';
+import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
+import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
+import { isRefusal } from './replies.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
+import type { DeviceStats } from './user-agent.ts';
 
 /** What a head that takes too long is answered with; the texts are Envoy's. */
 const HEAD_TIMEOUT: CodecError = {
@@ -24,6 +27,10 @@ const HEAD_TIMEOUT: CodecError = {
   message: 'request header timeout',
 };
 const HEAD_IDLE: CodecError = { status: 408, details: 'stream_idle_timeout', message: 'stream timeout' };
+
+/** Why the proxy ends a connection, for `%CONNECTION_TERMINATION_DETAILS%`. */
+const IDLE_TIMEOUT = 'idle_timeout';
+const MAX_DURATION = 'max_connection_duration_reached';
 
 /**
  * How long a connection has rested before a drain closes it. A client that sends one request after another has the next
@@ -61,6 +68,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private txBuffered = 0;
   /** Set when the connection is to end with the response in hand. */
   private closing = false;
+  /** Idle or old enough: the next response is the last. */
+  private expired = false;
+  /** Runs once {@link expired}, while a request may be on its way; made by the first. */
+  private expiryTimer: Timer | undefined = undefined;
+  /** Counted in `downstream_cx_http1_soft_drain`. */
+  private softDraining = false;
+  private device: DeviceStats | undefined = undefined;
+  private deviceKnown = false;
   /** The peer ended its side: whoever closes after that, the end is the peer's. */
   private peerEnded = false;
   private cutRequests = false;
@@ -119,19 +134,26 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.durationTimer?.disable();
+    this.expiryTimer?.disable();
     this.countBytes();
     stats.cxTxBytesBuffered.sub(this.txBuffered);
     stats.cxActive.dec();
     stats.cxHttp1Active.dec();
     stats.cxDestroy.inc();
     if (reason === DELAYED_CLOSE_TIMEOUT) stats.cxDelayedCloseTimeout.inc();
-    stats.cxLengthMs.record(Math.round(this.config.clock.now() - this.start));
+    const lengthMs = Math.round(this.config.clock.now() - this.start);
+    stats.cxLengthMs.record(lengthMs);
+    this.device?.cxLengthMs.record(lengthMs);
+    if (this.softDraining) stats.cxSoftDrain.dec();
     if (local) stats.cxDestroyLocal.inc();
     else stats.cxDestroyRemote.inc();
     if (!active) return;
     stats.cxDestroyActiveRq.inc();
     if (local) stats.cxDestroyLocalActiveRq.inc();
-    else stats.cxDestroyRemoteActiveRq.inc();
+    else {
+      stats.cxDestroyRemoteActiveRq.inc();
+      this.device?.cxDestroyRemoteActiveRq.inc();
+    }
   }
 
   // --- ServerCodecHandler ----------------------------------------------------------------------------------------------
@@ -219,7 +241,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   shouldClose(): boolean {
     const { config } = this;
     if (this.closing) return true;
-    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
+    if (this.expired) this.closing = true;
+    else if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
       config.stats.cxMaxRequestsReached.inc();
       this.closing = true;
     } else if (config.drain.drainClose()) {
@@ -235,6 +258,15 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.txBuffered = bufferedBytes;
   }
 
+  onRequestHeaders(headers: RequestHeaders): void {
+    if (!this.deviceKnown) {
+      this.deviceKnown = true;
+      this.device = this.config.stats.userAgents.of(headers);
+      this.device?.cxTotal.inc();
+    }
+    this.device?.rqTotal.inc();
+  }
+
   onStreamFinished(stream: ActiveStream): void {
     this.streams.delete(stream);
     this.restingSince = stream.info.end;
@@ -245,16 +277,43 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   private onIdle(): void {
     this.config.stats.cxIdleTimeout.inc();
-    this.connection.close('flush', 'idle_timeout');
+    this.expire(IDLE_TIMEOUT);
   }
 
   private onMaxDuration(): void {
-    this.config.stats.cxMaxDurationReached.inc();
+    const { stats, safeMaxConnectionDuration } = this.config;
+    stats.cxMaxDurationReached.inc();
+    if (this.closing || this.expired) return;
+    if (!safeMaxConnectionDuration || this.connection.bytesRead === 0) {
+      this.expire(MAX_DURATION);
+      return;
+    }
+    stats.cxSoftDrain.inc();
+    this.softDraining = true;
+    this.expired = true;
+  }
+
+  /**
+   * The connection has been open, or at rest, for long enough. Nothing is on its way on one that never brought a byte. Any
+   * other stays open for `drain_timeout`, and a request that comes meanwhile is served, as the last.
+   */
+  private expire(reason: string): void {
+    if (this.connection.bytesRead === 0) {
+      this.connection.close('flush', reason);
+      return;
+    }
+    if (this.closing || this.expiryTimer !== undefined) return;
+    const { clock, random, drainTimeoutMs, drainTimeoutJitter } = this.config;
+    this.expired = true;
+    this.expiryTimer = clock.timer(() => this.onExpired(reason));
+    const jitterMs = drainTimeoutJitter > 0 ? drainTimeoutMs * drainTimeoutJitter * random.random() : 0;
+    this.expiryTimer.enable(Math.round(drainTimeoutMs + jitterMs));
+  }
+
+  private onExpired(reason: string): void {
     this.closing = true;
     this.codec.startDrain();
-    if (this.streams.size === 0 && !this.codec.headPending) {
-      this.connection.close('flush', 'max_connection_duration_reached');
-    }
+    if (this.streams.size === 0 && !this.codec.headPending) this.connection.close('flush-and-wait', reason);
   }
 
   private onDrain(delayMs: number): void {
@@ -299,12 +358,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     return this.connection.bytesWritten;
   }
 
+  sampleBytes(info: StreamInfo): void {
+    info.downstreamWireBytesReceived = this.connection.bytesRead - this.rxCounted;
+    info.downstreamWireBytesSent = this.connection.bytesWritten - this.txCounted;
+  }
+
   countBytes(info?: StreamInfo): void {
     const { bytesRead, bytesWritten } = this.connection;
-    if (info !== undefined) {
-      info.downstreamWireBytesReceived = bytesRead - this.rxCounted;
-      info.downstreamWireBytesSent = bytesWritten - this.txCounted;
-    }
+    if (info !== undefined) this.sampleBytes(info);
     this.config.stats.cxRxBytes.add(bytesRead - this.rxCounted);
     this.config.stats.cxTxBytes.add(bytesWritten - this.txCounted);
     this.rxCounted = bytesRead;

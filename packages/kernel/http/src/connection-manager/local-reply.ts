@@ -1,9 +1,20 @@
-import { type LocalReply, type RequestHeaders, ResponseHeaders, wellKnownId } from '@dragoman/core';
+import {
+  type LocalReply,
+  type RequestHeaders,
+  ResponseHeaders,
+  type Route,
+  type StreamInfo,
+  wellKnownId,
+} from '@dragoman/core';
+import type { LocalReplyRewriter } from './local-reply-config.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_CONTENT_LENGTH = wellKnownId('content-length');
 const ID_GRPC_STATUS = wellKnownId('grpc-status');
 const ID_GRPC_MESSAGE = wellKnownId('grpc-message');
+
+export const PLAIN_TEXT = 'text/plain';
+export const JSON_TYPE = 'application/json';
 
 /** gRPC status for an HTTP status (gRPC's `http-grpc-status-mapping.md`). */
 const GRPC_STATUS: Readonly<Record<number, number>> = {
@@ -26,43 +37,105 @@ export function isGrpcRequest(headers: RequestHeaders | undefined): boolean {
   return next === '' || next === '+' || next === ';';
 }
 
+/** What a reply answers, and by whose rules. */
+export interface ReplyScene {
+  /** Undefined for bytes that are no request. */
+  readonly request: RequestHeaders | undefined;
+  readonly info: StreamInfo;
+  readonly route: Route | undefined;
+  /** `local_reply_config`. */
+  readonly rewriter: LocalReplyRewriter | undefined;
+}
+
+/** A reply while it is being made. */
+export interface ReplyDraft {
+  readonly headers: ResponseHeaders;
+  status: number;
+  body: Buffer;
+  contentType: string;
+  /** The body before `body_format`. */
+  text: Buffer;
+}
+
 /** A local reply as headers and body. */
 export interface BuiltReply {
   readonly headers: ResponseHeaders;
+  /** Undefined when none is sent. */
   readonly body: Buffer | undefined;
+  /** What the reply says, for logs: a string of bytes. Undefined for nothing. */
+  readonly text: string | undefined;
 }
 
-/** The wire form of a {@link LocalReply}: plain text, or for a gRPC request the status in headers alone. */
-export function buildLocalReply(reply: LocalReply, request: RequestHeaders | undefined): BuiltReply {
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * The wire form of a {@link LocalReply}, in Envoy's order: the headers of the route, those of whoever replies, then what
+ * `local_reply_config` makes of it; a gRPC request gets the status in headers alone.
+ */
+export function buildLocalReply(
+  reply: LocalReply,
+  { request, info, route, rewriter }: ReplyScene,
+): BuiltReply {
   const headers = new ResponseHeaders();
-  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  if (isGrpcRequest(request)) {
-    headers.status = 200;
-    headers.appendKnown(ID_CONTENT_TYPE, 'application/grpc');
-    headers.appendKnown(
-      ID_GRPC_STATUS,
-      String(reply.grpcStatus ?? GRPC_STATUS[reply.status] ?? GRPC_UNKNOWN),
-    );
-    if (body !== undefined && body.length > 0) headers.appendKnown(ID_GRPC_MESSAGE, percentEncode(body));
-    reply.modifyHeaders?.(headers);
-    return { headers, body: undefined };
-  }
   headers.status = reply.status;
-  if (body !== undefined && body.length > 0) {
-    headers.appendKnown(ID_CONTENT_LENGTH, String(body.length));
-    headers.appendKnown(ID_CONTENT_TYPE, 'text/plain');
-  }
+  if (route?.action.kind === 'forward' && request !== undefined)
+    route.finalizeResponseHeaders(headers, info, request);
   reply.modifyHeaders?.(headers);
-  const empty = body === undefined || body.length === 0;
-  return { headers, body: empty || request?.method === 'HEAD' ? undefined : body };
+  const original = typeof reply.body === 'string' ? Buffer.from(reply.body) : (reply.body ?? EMPTY);
+  const typeBefore = headers.getKnown(ID_CONTENT_TYPE);
+  const draft: ReplyDraft = {
+    headers,
+    status: reply.status,
+    body: original,
+    contentType: PLAIN_TEXT,
+    text: original,
+  };
+  info.responseCode = reply.status;
+  rewriter?.rewrite(draft, request, info);
+  const text = draft.text.length === 0 ? undefined : draft.text.toString('latin1');
+  const isHead = request?.method === 'HEAD';
+  if (isGrpcRequest(request)) {
+    finishGrpc(reply, draft, isHead);
+    return { headers, body: undefined, text };
+  }
+  const { body } = draft;
+  if (body.length === 0) {
+    headers.removeKnown(ID_CONTENT_LENGTH);
+    headers.removeKnown(ID_CONTENT_TYPE);
+    return { headers, body: undefined, text };
+  }
+  headers.setKnown(ID_CONTENT_LENGTH, String(body.length));
+  const typeNow = headers.getKnown(ID_CONTENT_TYPE);
+  // Another body than the one its maker gave a type: the format's type counts, unless a mapper has set one.
+  const changed = body !== original && !body.equals(original);
+  if (typeNow === undefined || (changed && typeNow === typeBefore))
+    headers.setKnown(ID_CONTENT_TYPE, draft.contentType);
+  return { headers, body: isHead ? undefined : body, text };
 }
 
-/** As `grpc-message` wants it: printable ASCII but `%` stays. */
+function finishGrpc(
+  reply: LocalReply,
+  { headers, status, body, contentType }: ReplyDraft,
+  isHead: boolean,
+): void {
+  headers.status = 200;
+  headers.setKnown(ID_CONTENT_TYPE, 'application/grpc');
+  if ((headers.getKnown(ID_GRPC_STATUS) ?? '') === '')
+    headers.setKnown(ID_GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUS[status] ?? GRPC_UNKNOWN));
+  if (body.length > 0 && !isHead) {
+    // A JSON format ends with a newline, which is no part of a message.
+    const line = contentType === JSON_TYPE && body[body.length - 1] === 0x0a ? body.subarray(0, -1) : body;
+    headers.setKnown(ID_GRPC_MESSAGE, percentEncode(line));
+  }
+  headers.removeKnown(ID_CONTENT_LENGTH);
+}
+
+/** As Envoy writes `grpc-message`: printable ASCII but `%` and `~` stays. */
 function percentEncode(body: Buffer): string {
   let text = '';
   for (const byte of body) {
     text +=
-      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+      byte >= 0x20 && byte < 0x7e && byte !== 0x25
         ? String.fromCharCode(byte)
         : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }

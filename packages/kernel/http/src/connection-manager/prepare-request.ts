@@ -10,6 +10,7 @@ import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { isGrpcRequest } from './local-reply.ts';
 import { REPLY } from './replies.ts';
+import { chargeResponse } from './stream-completion.ts';
 
 const ID_EXPECT = wellKnownId('expect');
 const ID_UPGRADE = wellKnownId('upgrade');
@@ -47,7 +48,8 @@ export function prepareRequest(
     stats.rqRejectedViaIpDetection.inc();
     return { status: result.rejectStatus, details: result.details };
   }
-  if (headers.hasKnown(ID_EXPECT) && !config.proxy100Continue) continueRequest(headers, config, encoder);
+  if (headers.hasKnown(ID_EXPECT) && !config.proxy100Continue)
+    continueRequest(headers, info, config, encoder);
   return undefined;
 }
 
@@ -88,6 +90,7 @@ function ignoreH2cUpgrade(headers: RequestHeaders): boolean {
 /** Answers `Expect: 100-continue`, as Envoy does unless `proxy_100_continue` is set. */
 function continueRequest(
   headers: RequestHeaders,
+  info: StreamInfo,
   { stats }: ConnectionManagerConfig,
   encoder: ResponseEncoder,
 ): void {
@@ -95,6 +98,6 @@ function continueRequest(
   headers.removeKnown(ID_EXPECT);
   const interim = new ResponseHeaders();
   interim.status = 100;
-  stats.rqClass[1]?.inc();
+  chargeResponse(stats, info, interim.status);
   encoder.informational(interim);
 }

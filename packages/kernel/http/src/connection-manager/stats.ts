@@ -1,4 +1,5 @@
 import type { Counter, Gauge, Histogram, StatsScope } from '@dragoman/core';
+import { UserAgentStats } from './user-agent.ts';
 
 /** `http.<stat_prefix>.*`: the connection manager's stats, resolved once. */
 export interface ConnectionManagerStats {
@@ -22,6 +23,8 @@ export interface ConnectionManagerStats {
   readonly cxTxBytes: Counter;
   /** Of connections above their write limit: what they still have to send. */
   readonly cxTxBytesBuffered: Gauge;
+  /** HTTP/1 connections over their maximum duration that wait for their next response (`http1_safe_max_connection_duration`). */
+  readonly cxSoftDrain: Gauge;
   readonly cxLengthMs: Histogram;
   readonly flowControlPaused: Counter;
   readonly flowControlResumed: Counter;
@@ -34,6 +37,8 @@ export interface ConnectionManagerStats {
   readonly rqRxReset: Counter;
   readonly rqTxReset: Counter;
   readonly rqNonRelativePath: Counter;
+  /** Responses whose head went out before the request was complete. */
+  readonly rqResponseBeforeComplete: Counter;
   readonly rqTooLarge: Counter;
   readonly rsTooLarge: Counter;
   readonly rqTimeout: Counter;
@@ -45,6 +50,10 @@ export interface ConnectionManagerStats {
   readonly rqRedirectedWithNormalizedPath: Counter;
   readonly rqWsOnNonWsRoute: Counter;
   readonly rqTime: Histogram;
+  /** `tracing.health_check`: requests that the health check filter took. */
+  readonly tracingHealthCheck: Counter;
+  /** Requests by what their user agent runs on. */
+  readonly userAgents: UserAgentStats;
   /** `listener.<address>.http.<stat_prefix>.downstream_rq_*`, the same by listener. */
   readonly listenerRqCompleted: Counter;
   readonly listenerRqClass: readonly (Counter | undefined)[];
@@ -60,10 +69,8 @@ const RESERVED_COUNTERS = [
   'downstream_rq_http2_total',
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
-  'downstream_rq_response_before_rq_complete',
   'downstream_rq_too_many_premature_resets',
   'tracing.client_enabled',
-  'tracing.health_check',
   'tracing.not_traceable',
   'tracing.random_sampling',
   'tracing.service_forced',
@@ -75,7 +82,6 @@ const RESERVED_GAUGES = [
   'downstream_cx_http3_active',
   'downstream_cx_ssl_active',
   'downstream_cx_upgrades_active',
-  'downstream_cx_http1_soft_drain',
 ] as const;
 
 function byClass(scope: StatsScope, base: string): (Counter | undefined)[] {
@@ -115,6 +121,7 @@ export function createStats(
     cxTxBytes: scope.counter('downstream_cx_tx_bytes_total'),
     cxTxBytesBuffered: scope.gauge('downstream_cx_tx_bytes_buffered'),
     cxLengthMs: scope.histogram('downstream_cx_length_ms', 'milliseconds'),
+    cxSoftDrain: scope.gauge('downstream_cx_http1_soft_drain'),
     flowControlPaused: scope.counter('downstream_flow_control_paused_reading_total'),
     flowControlResumed: scope.counter('downstream_flow_control_resumed_reading_total'),
     rqTotal: scope.counter('downstream_rq_total'),
@@ -125,6 +132,7 @@ export function createStats(
     rqRxReset: scope.counter('downstream_rq_rx_reset'),
     rqTxReset: scope.counter('downstream_rq_tx_reset'),
     rqNonRelativePath: scope.counter('downstream_rq_non_relative_path'),
+    rqResponseBeforeComplete: scope.counter('downstream_rq_response_before_rq_complete'),
     rqTooLarge: scope.counter('downstream_rq_too_large'),
     rsTooLarge: scope.counter('rs_too_large'),
     rqTimeout: scope.counter('downstream_rq_timeout'),
@@ -136,6 +144,8 @@ export function createStats(
     rqRedirectedWithNormalizedPath: scope.counter('downstream_rq_redirected_with_normalized_path'),
     rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
     rqTime: scope.histogram('downstream_rq_time', 'milliseconds'),
+    tracingHealthCheck: scope.counter('tracing.health_check'),
+    userAgents: new UserAgentStats(scope),
     listenerRqCompleted: perListener.counter('downstream_rq_completed'),
     listenerRqClass: byClass(perListener, 'downstream_rq'),
   };

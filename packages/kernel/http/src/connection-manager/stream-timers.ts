@@ -1,10 +1,12 @@
-import type { Clock, Timer } from '@dragoman/core';
+import type { Clock, ForwardAction, Timer } from '@dragoman/core';
 
 /** The stream whose timers these are. */
 export interface TimedStream {
   onStreamIdle(): void;
   onRequestTimeout(): void;
   onMaxDuration(): void;
+  /** It is time for another entry in the access logs. */
+  onLogInterval(): void;
 }
 
 /**
@@ -16,15 +18,39 @@ export class StreamTimers {
   readonly idle: Timer;
   readonly request: Timer;
   readonly maxDuration: Timer;
+  /** Made by the first stream that is logged while it runs. */
+  private logInterval: Timer | undefined = undefined;
+  private readonly clock: Clock;
 
   constructor(clock: Clock) {
+    this.clock = clock;
     this.idle = clock.timer(() => this.stream?.onStreamIdle());
     this.request = clock.timer(() => this.stream?.onRequestTimeout());
     this.maxDuration = clock.timer(() => this.stream?.onMaxDuration());
   }
 
+  /**
+   * Takes over the timeouts that a route has of its own.
+   * @param ageMs the stream's
+   */
+  adopt({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction, ageMs: number): void {
+    if (idleTimeoutMs !== undefined) {
+      if (idleTimeoutMs > 0) this.idle.enable(idleTimeoutMs);
+      else this.idle.disable();
+    }
+    if (maxStreamDurationMs === undefined) return;
+    if (maxStreamDurationMs > 0) this.maxDuration.enable(maxStreamDurationMs - ageMs);
+    else this.maxDuration.disable();
+  }
+
+  enableLogInterval(ms: number): void {
+    this.logInterval ??= this.clock.timer(() => this.stream?.onLogInterval());
+    this.logInterval.enable(ms);
+  }
+
   disable(): void {
     this.stream = undefined;
+    this.logInterval?.disable();
     this.idle.disable();
     this.request.disable();
     this.maxDuration.disable();

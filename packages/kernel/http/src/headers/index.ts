@@ -8,11 +8,16 @@ export {
   type InternalAddressOptions,
   isLoopback,
 } from './internal-address.ts';
+export { compileProxyStatus, type SetProxyStatus } from './proxy-status.ts';
 export {
   compileRequestMutation,
   type MutationResult,
   RequestMutation,
   type RequestMutationOptions,
 } from './request-mutation.ts';
-export { compileResponseMutation, type ResponseMutationOptions } from './response-mutation.ts';
+export {
+  compileResponseMutation,
+  type ResponseMutation,
+  type ResponseMutationOptions,
+} from './response-mutation.ts';
 export { appendVia } from './via.ts';

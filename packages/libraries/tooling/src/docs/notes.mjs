@@ -29,6 +29,8 @@ export const NOTES = {
   'FilterChainMatch.server_names': 'never matches: plaintext has no SNI',
   'FilterChainMatch.transport_protocol': '`raw_buffer` matches, `tls` never',
   'HttpConnectionManager.codec_type': 'AUTO means HTTP/1.1',
+  'HttpConnectionManager.drain_timeout':
+    'of a connection over its `idle_timeout` or `max_connection_duration`; one that a drain ends goes with its response',
   'HttpConnectionManager.forward_client_cert_details':
     'without TLS, APPEND_FORWARD and SANITIZE_SET remove the header, as in Envoy',
   'Listener.enable_reuse_port':

@@ -90,6 +90,7 @@ const FIELDS = {
   'FileAccessLog.path': '/dev/null',
   'FilterChain.filters': TCP_FILTERS,
   'FilterChain.transport_socket': PLAIN_SOCKET,
+  'HttpConnectionManager.add_proxy_protocol_connection_state': false,
   'HttpProtocolOptions.explicit_http_config': { http_protocol_options: {} },
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
