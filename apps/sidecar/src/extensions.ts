@@ -16,6 +16,10 @@ import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
+import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
+import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
+import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
+import { previousPriorities } from '@dragoman/retry-policy-previous-priorities';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 
 /** Everything that the sidecar can be configured to do: what an assembly of your own may begin with. */
@@ -38,4 +42,8 @@ export const extensions: readonly Extension[] = [
   metadataFormatter,
   reqWithoutQueryFormatter,
   uuidRequestId,
+  previousHosts,
+  omitCanaryHosts,
+  omitHostMetadata,
+  previousPriorities,
 ];

@@ -1,17 +1,30 @@
-import { type Router, RouterSchema } from '@dragoman/api';
+import { durationMs, type Router, RouterSchema } from '@dragoman/api';
 import {
+  atPath,
   type Clock,
   type ClusterManager,
+  ConfigError,
   type Counter,
   type HttpFilterContext,
   type Logger,
   type RandomSource,
   refuseUnsupported,
+  type Runtime,
 } from '@dragoman/core';
+import { type StrictHeader, strictHeader } from './strict-headers.ts';
+import type { UpstreamLogs } from './try-log.ts';
 
-const SUPPORTED = new Set(['dynamic_stats', 'suppress_envoy_headers', 'respect_expected_rq_timeout']);
+const SUPPORTED = new Set([
+  'dynamic_stats',
+  'suppress_envoy_headers',
+  'respect_expected_rq_timeout',
+  'strict_check_headers',
+  'suppress_grpc_request_failure_code_stats',
+  'upstream_log',
+  'upstream_log_options',
+]);
 
-/** Documented, and counted once retries, internal redirects and the overload manager exist. */
+/** Documented, and counted once internal redirects and the overload manager exist. */
 const RESERVED = [
   'rq_overload_local_reply',
   'rq_retry_skipped_request_not_complete',
@@ -36,6 +49,7 @@ export interface RouterStats {
 export interface RouterConfig {
   readonly clock: Clock;
   readonly random: RandomSource;
+  readonly runtime: Runtime;
   readonly logger: Logger;
   readonly clusters: ClusterManager;
   readonly stats: RouterStats;
@@ -45,6 +59,12 @@ export interface RouterConfig {
   readonly suppressEnvoyHeaders: boolean;
   /** `respect_expected_rq_timeout`. Default false. */
   readonly respectExpectedTimeout: boolean;
+  /** `strict_check_headers`; undefined for none. */
+  readonly strictCheckHeaders: readonly StrictHeader[] | undefined;
+  /** `suppress_grpc_request_failure_code_stats`. Default false. */
+  readonly suppressGrpcCodes: boolean;
+  /** Undefined for no `upstream_log`. */
+  readonly upstreamLogs: UpstreamLogs | undefined;
 }
 
 /** @throws ConfigError for a field that is not built */
@@ -55,6 +75,7 @@ export function compileRouter(config: Router, context: HttpFilterContext): Route
   return {
     clock: context.clock,
     random: context.random,
+    runtime: context.runtime,
     logger: context.loggers.logger('router'),
     clusters: context.clusters,
     stats: {
@@ -68,5 +89,27 @@ export function compileRouter(config: Router, context: HttpFilterContext): Route
     dynamicStats: config.dynamicStats ?? true,
     suppressEnvoyHeaders: config.suppressEnvoyHeaders,
     respectExpectedTimeout: config.respectExpectedRqTimeout,
+    strictCheckHeaders: readStrictHeaders(config.strictCheckHeaders),
+    suppressGrpcCodes: config.suppressGrpcRequestFailureCodeStats,
+    upstreamLogs: readUpstreamLogs(config, context),
+  };
+}
+
+function readStrictHeaders(names: readonly string[]): readonly StrictHeader[] | undefined {
+  if (names.length === 0) return undefined;
+  return names.map((name, i) => {
+    const header = strictHeader(name);
+    if (header !== undefined) return header;
+    throw ConfigError.at(`strict_check_headers[${i}]`, `"${name}" is no header that can be checked`);
+  });
+}
+
+function readUpstreamLogs(config: Router, context: HttpFilterContext): UpstreamLogs | undefined {
+  const { upstreamLog, upstreamLogOptions: options } = config;
+  if (upstreamLog.length === 0) return undefined;
+  return {
+    loggers: atPath('upstream_log', () => context.accessLoggers(upstreamLog)),
+    onPoolReady: options?.flushUpstreamLogOnUpstreamStream ?? false,
+    intervalMs: durationMs(options?.upstreamLogFlushInterval) ?? 0,
   };
 }

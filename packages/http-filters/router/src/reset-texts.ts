@@ -63,13 +63,20 @@ export function transportFailure(reason: PoolFailureReason, details: string): st
   return reason === 'remote-connection-failure' ? `delayed connect error: ${details}` : details;
 }
 
+/** A try without a connection, as if its stream had been reset: what retry policies judge by. */
+export function resetReasonOf(reason: PoolFailureReason): StreamResetReason {
+  if (reason === 'overflow') return 'overflow';
+  return reason === 'timeout' ? 'connection-timeout' : 'connection-failure';
+}
+
 export function textOfReset(reason: StreamResetReason): FailureText {
   return RESETS[reason];
 }
 
 /** Envoy's body for an upstream that failed before its response. `transport` is empty when nothing is known of it. */
-export function failureBody(failure: FailureText, transport: string): string {
-  const base = `upstream connect error or disconnect/reset before headers. reset reason: ${failure.text}`;
+export function failureBody(failure: FailureText, transport: string, retried: boolean): string {
+  const which = retried ? 'retried and the latest ' : '';
+  const base = `upstream connect error or disconnect/reset before headers. ${which}reset reason: ${failure.text}`;
   return transport === '' ? base : `${base}, transport failure reason: ${transport}`;
 }
 

@@ -12,25 +12,41 @@ import type {
   RoutingPriority,
   StreamInfo,
   StreamResetReason,
+  Timer,
   Trailers,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
+import type { Timeouts } from './timeouts.ts';
+import type { TryLog } from './try-log.ts';
 
-/** Who sent the request upstream, and gets what comes of it. */
+/** Who sent the request upstream, and gets what comes of each try. */
 export interface UpstreamRequestOwner {
   readonly info: StreamInfo;
   /** Bytes of the request that may wait for a connection. */
   readonly bufferLimit: number;
+  /** The request has come to its end: the times of a try run. */
+  readonly requestComplete: boolean;
+  readonly timeouts: Pick<Timeouts, 'perTryMs' | 'perTryIdleMs'>;
+  /** `max_stream_duration` of the cluster, milliseconds; 0: none. */
+  readonly maxTryDurationMs: number;
   /** There is a connection: the try begins. */
-  onUpstreamReady(): void;
-  onUpstreamInformational(headers: ResponseHeaders): void;
-  onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void;
-  onUpstreamBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
-  onUpstreamTrailers(trailers: Trailers): void;
-  onUpstreamPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void;
-  onUpstreamReset(reason: StreamResetReason, details: string): void;
+  onUpstreamReady(upstream: UpstreamRequest, host: Host): void;
+  onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void;
+  onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void;
+  onUpstreamBody(upstream: UpstreamRequest, chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
+  onUpstreamTrailers(upstream: UpstreamRequest, trailers: Trailers): void;
+  onUpstreamPoolFailure(
+    upstream: UpstreamRequest,
+    reason: PoolFailureReason,
+    details: string,
+    host: Host | undefined,
+  ): void;
+  onUpstreamReset(upstream: UpstreamRequest, reason: StreamResetReason, details: string): void;
   /** The request's body may flow (again). */
   onUpstreamWritable(): void;
+  onPerTryTimeout(upstream: UpstreamRequest): void;
+  onPerTryIdleTimeout(upstream: UpstreamRequest): void;
+  onMaxTryDuration(upstream: UpstreamRequest): void;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -58,6 +74,17 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   private requestDone = false;
   private responseDone = false;
   private over = false;
+  private perTryTimer: Timer | undefined = undefined;
+  private idleTimer: Timer | undefined = undefined;
+  private durationTimer: Timer | undefined = undefined;
+  /** The next try was begun while this one goes on. */
+  retried = false;
+  /** No final response headers yet. */
+  awaitingHeaders = true;
+  /** Undefined unless the router logs what goes upstream. */
+  log: TryLog | undefined = undefined;
+  /** Whether the host has done its work stands in trailers that are still to come. */
+  grpcOutcomeOpen = false;
 
   constructor(owner: UpstreamRequestOwner, clock: Clock, headers: RequestHeaders, endStream: boolean) {
     this.owner = owner;
@@ -72,14 +99,29 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
   }
 
+  /** Whether anything has gone upstream. */
+  get started(): boolean {
+    return this.connection !== undefined;
+  }
+
   // --- The request -----------------------------------------------------------------------------------------------------
 
-  body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+  /** Before {@link start}: body that an earlier try was sent too. */
+  replay(chunks: readonly Buffer[], bytes: number, end: boolean, trailers: Trailers | undefined): void {
+    this.pending = [...chunks];
+    this.pendingBytes = bytes;
+    this.pendingEnd = end && trailers === undefined;
+    this.pendingTrailers = trailers;
+    this.stopped = !end && bytes > this.owner.bufferLimit;
+  }
+
+  /** @param owned `chunk` is nobody else's to change, and may be kept in any case */
+  body(chunk: Buffer, endStream: boolean, holdable: boolean, owned = false): boolean {
     if (this.over) return true;
     const { encoder } = this;
     if (encoder === undefined) {
       this.pending ??= [];
-      if (chunk.length > 0) this.pending.push(Buffer.from(chunk));
+      if (chunk.length > 0) this.pending.push(owned ? chunk : Buffer.from(chunk));
       this.pendingBytes += chunk.length;
       this.pendingEnd ||= endStream;
       this.stopped = this.pendingBytes > this.owner.bufferLimit;
@@ -111,11 +153,54 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   cancel(reason: StreamResetReason): boolean {
     if (this.over) return false;
     this.over = true;
+    this.stopTimers();
     this.waiting?.cancel();
     this.waiting = undefined;
     if (this.encoder === undefined || (this.requestDone && this.responseDone)) return false;
     this.encoder.reset(reason);
     return true;
+  }
+
+  /** Whether the request's body was stopped for this try, which is over: then it is to flow again. */
+  takeStop(): boolean {
+    const { stopped } = this;
+    this.stopped = false;
+    return stopped;
+  }
+
+  // --- Times -------------------------------------------------------------------------------------------------------------
+
+  /** The request has come to its end. A try that waits for a connection starts its times when it has one. */
+  onRequestComplete(): void {
+    if (this.encoder !== undefined) this.startTimers();
+  }
+
+  private startTimers(): void {
+    const { owner, clock } = this;
+    const { perTryMs, perTryIdleMs } = owner.timeouts;
+    if (perTryMs > 0) {
+      this.perTryTimer = clock.timer(() => {
+        this.idleTimer?.disable();
+        this.idleTimer = undefined;
+        owner.onPerTryTimeout(this);
+      });
+      this.perTryTimer.enable(perTryMs);
+    }
+    if (perTryIdleMs > 0) {
+      this.idleTimer = clock.timer(() => {
+        this.perTryTimer?.disable();
+        owner.onPerTryIdleTimeout(this);
+      });
+      this.idleTimer.enable(perTryIdleMs);
+    }
+  }
+
+  /** The response is complete, or the try over: it can no longer take too long. */
+  stopTimers(): void {
+    this.perTryTimer?.disable();
+    this.idleTimer?.disable();
+    this.idleTimer = undefined;
+    this.durationTimer?.disable();
   }
 
   // --- HttpPoolCallbacks -------------------------------------------------------------------------------------------------
@@ -128,23 +213,26 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     }
     this.encoder = encoder;
     this.host = host;
-    this.owner.onUpstreamReady();
-    const { info } = this.owner;
-    info.upstreamHost = host;
-    info.upstreamConnectionId = connection.id;
-    info.upstreamProtocol = connection.protocol;
-    info.upstreamLocalAddress = connection.localAddress;
-    info.upstreamRemoteAddress = connection.remoteAddress;
+    const { owner } = this;
+    owner.onUpstreamReady(this, host);
+    const { info } = owner;
+    this.connection = connection;
+    this.describe(info);
     info.upstreamConnectStart = connection.connectStart;
     info.upstreamConnectComplete = connection.connectComplete;
     info.upstreamHandshakeComplete = connection.handshakeComplete;
+    if (owner.requestComplete) this.startTimers();
+    if (owner.maxTryDurationMs > 0) {
+      this.durationTimer = this.clock.timer(() => owner.onMaxTryDuration(this));
+      this.durationTimer.enable(owner.maxTryDurationMs);
+    }
+    this.log?.onPoolReady(this);
     const now = this.clock.now();
     info.upstreamPoolReady = now;
     info.firstUpstreamTxByteSent = now;
     const { pending, pendingEnd, pendingTrailers } = this;
     const headersEnd = this.headersEnd || (pendingEnd && this.pendingBytes === 0);
     const { bytesRead, bytesWritten } = connection;
-    this.connection = connection;
     this.readBefore = bytesRead;
     this.writtenBefore = bytesWritten;
     if (headersEnd) this.markSent();
@@ -159,41 +247,58 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.waiting = undefined;
     if (this.over) return;
     this.over = true;
+    this.awaitingHeaders = false;
     this.host = host;
-    this.owner.onUpstreamPoolFailure(reason, details, host);
+    this.owner.onUpstreamPoolFailure(this, reason, details, host);
+  }
+
+  /** Writes down where this try went: the latest one's place, unless an earlier one's answer is taken. */
+  describe(info: StreamInfo): void {
+    const { host, connection } = this;
+    info.upstreamHost = host;
+    if (connection === undefined) return;
+    info.upstreamConnectionId = connection.id;
+    info.upstreamProtocol = connection.protocol;
+    info.upstreamLocalAddress = connection.localAddress;
+    info.upstreamRemoteAddress = connection.remoteAddress;
   }
 
   // --- ResponseDecoder -----------------------------------------------------------------------------------------------------
 
   onInformational(headers: ResponseHeaders): void {
-    if (!this.over) this.owner.onUpstreamInformational(headers);
+    if (!this.over) this.owner.onUpstreamInformational(this, headers);
   }
 
   onHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.over) return;
+    this.awaitingHeaders = false;
+    this.touch();
     const { info } = this.owner;
     info.firstUpstreamRxByteReceived = this.clock.now();
     info.upstreamHeaderBytesReceived = this.encoder?.responseHeadBytes ?? 0;
     if (endStream) this.markReceived();
-    this.owner.onUpstreamHeaders(headers, endStream);
+    this.owner.onUpstreamHeaders(this, headers, endStream);
   }
 
   onBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
     if (this.over) return true;
+    this.touch();
     if (endStream) this.markReceived();
-    return this.owner.onUpstreamBody(chunk, endStream, holdable);
+    return this.owner.onUpstreamBody(this, chunk, endStream, holdable);
   }
 
   onTrailers(trailers: Trailers): void {
     if (this.over) return;
     this.markReceived();
-    this.owner.onUpstreamTrailers(trailers);
+    this.owner.onUpstreamTrailers(this, trailers);
   }
 
   onReset(reason: StreamResetReason, details: string): void {
     if (this.over) return;
     this.over = true;
-    this.owner.onUpstreamReset(reason, details);
+    this.awaitingHeaders = false;
+    this.stopTimers();
+    this.owner.onUpstreamReset(this, reason, details);
   }
 
   onWritable(): void {
@@ -217,12 +322,15 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   }
 
   /** What this try has moved over its connection so far. Called when the stream is over, for whatever reason. */
-  countBytes(): void {
+  countBytes(info: StreamInfo = this.owner.info): void {
     const { connection } = this;
     if (connection === undefined) return;
-    const { info } = this.owner;
     info.upstreamWireBytesReceived = connection.bytesRead - this.readBefore;
     info.upstreamWireBytesSent = connection.bytesWritten - this.writtenBefore;
+  }
+
+  private touch(): void {
+    if (this.idleTimer !== undefined) this.idleTimer.enable(this.owner.timeouts.perTryIdleMs);
   }
 
   private markSent(): void {

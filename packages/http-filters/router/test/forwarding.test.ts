@@ -132,7 +132,8 @@ describe('headers', () => {
     const { rawHeaders } = await upstream.request();
     const names = new Set(asked.map((line) => line.split(':')[0]));
     expect(rawHeaders.filter(([name]) => names.has(name))).toEqual([]);
-    expect(rawHeaders).toContainEqual(['x-envoy-expected-rq-timeout-ms', '4000']);
+    // A try that is hedged may go on as long as the whole request.
+    expect(rawHeaders).toContainEqual(['x-envoy-expected-rq-timeout-ms', '5000']);
   });
 });
 
@@ -484,11 +485,7 @@ describe('bodies', () => {
 describe('config', () => {
   test.each([
     ['start_child_span', true],
-    ['upstream_log', [{ name: 'capture' }]],
-    ['strict_check_headers', ['x-envoy-max-retries']],
-    ['suppress_grpc_request_failure_code_stats', true],
     ['upstream_http_filters', [{ name: 'f' }]],
-    ['upstream_log_options', {}],
   ] as const)('%s is refused by name', async (field, value) => {
     await expect(startRouter({ router: { [field]: value } as never })).rejects.toThrow(
       new RegExp(
@@ -499,14 +496,15 @@ describe('config', () => {
 });
 
 test('every field of the router is dealt with', () => {
-  const refused = [
-    'start_child_span',
-    'upstream_log',
+  const refused = ['start_child_span', 'upstream_http_filters'];
+  const acting = [
+    'dynamic_stats',
+    'suppress_envoy_headers',
+    'respect_expected_rq_timeout',
     'strict_check_headers',
     'suppress_grpc_request_failure_code_stats',
-    'upstream_http_filters',
+    'upstream_log',
     'upstream_log_options',
   ];
-  const acting = ['dynamic_stats', 'suppress_envoy_headers', 'respect_expected_rq_timeout'];
   expect(RouterSchema.fields.map(({ name }) => name).sort()).toEqual([...refused, ...acting].sort());
 });

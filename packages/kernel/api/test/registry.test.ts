@@ -62,6 +62,8 @@ describe('the registry', () => {
 describe('the overlay', () => {
   /** Numbers as the Envoy project publishes them. */
   it.each<[message: string, field: string, number: number]>([
+    ['envoy.config.route.v3.VirtualHost', 'request_body_buffer_limit', 25],
+    ['envoy.config.route.v3.Route', 'request_body_buffer_limit', 20],
     [
       'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
       'http1_safe_max_connection_duration',

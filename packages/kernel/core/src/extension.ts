@@ -11,8 +11,9 @@ import type {
   NetworkFilterConnection,
   UpstreamTransportSocket,
 } from './network.ts';
+import type { RetryHostPredicate, RetryPriority } from './retry.ts';
 import type { StreamInfo } from './stream-info.ts';
-import type { Discovery, Host, LoadBalancerContextForCluster, LoadBalancerPolicy } from './upstream.ts';
+import type { Discovery, LoadBalancerContextForCluster, LoadBalancerPolicy } from './upstream.ts';
 
 /** The kinds of extension, named as the folders under `packages/`. */
 export type ExtensionCategory =
@@ -216,15 +217,11 @@ export function defineHealthChecker<C extends DescMessage>(definition: {
   return { category: 'health-checkers', ...definition };
 }
 
-/** Whether a host is left out when a retry looks for another one (Envoy: retry host predicate). */
+/** Leaves hosts out when a retry looks for another one (Envoy: retry host predicate). */
 export interface RetryHostPredicateExtension extends ExtensionBase {
   readonly category: 'retry-policies';
+  readonly kind: 'host-predicate';
   create(config: never, context: FactoryContext): () => RetryHostPredicate;
-}
-
-export interface RetryHostPredicate {
-  shouldSkip(host: Host): boolean;
-  onHostAttempted(host: Host): void;
 }
 
 export function defineRetryHostPredicate<C extends DescMessage>(definition: {
@@ -232,7 +229,22 @@ export function defineRetryHostPredicate<C extends DescMessage>(definition: {
   readonly config: C;
   create(config: MessageShape<C>, context: FactoryContext): () => RetryHostPredicate;
 }): RetryHostPredicateExtension {
-  return { category: 'retry-policies', ...definition };
+  return { category: 'retry-policies', kind: 'host-predicate', ...definition };
+}
+
+/** Which priorities a retry goes to (Envoy: retry priority). */
+export interface RetryPriorityExtension extends ExtensionBase {
+  readonly category: 'retry-policies';
+  readonly kind: 'priority';
+  create(config: never, context: FactoryContext): () => RetryPriority;
+}
+
+export function defineRetryPriority<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): () => RetryPriority;
+}): RetryPriorityExtension {
+  return { category: 'retry-policies', kind: 'priority', ...definition };
 }
 
 export interface DnsResolverExtension extends ExtensionBase {
@@ -495,6 +507,7 @@ export type Extension =
   | DiscoveryExtension
   | HealthCheckerExtension
   | RetryHostPredicateExtension
+  | RetryPriorityExtension
   | DnsResolverExtension
   | AccessLoggerExtension
   | StatsSinkExtension

@@ -1,4 +1,5 @@
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { HedgePolicy, RetryPolicy } from './retry.ts';
 import type { Counter } from './stats.ts';
 import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
 
@@ -12,7 +13,15 @@ export interface RequestStats {
   readonly rqTotal: Counter;
   /** `upstream_rq_timeout` */
   readonly rqTimeout: Counter;
-  /** `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed` */
+  /** `upstream_rq_retry` */
+  readonly rqRetry: Counter;
+  /** `upstream_rq_retry_success` */
+  readonly rqRetrySuccess: Counter;
+  /** `upstream_rq_retry_overflow` */
+  readonly rqRetryOverflow: Counter;
+  /** `upstream_rq_retry_limit_exceeded` */
+  readonly rqRetryLimitExceeded: Counter;
+  /** `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`; the last alone for 0. */
   chargeResponse(status: number): void;
   /** `upstream_rq_time`, milliseconds. */
   chargeResponseTime(ms: number): void;
@@ -55,7 +64,7 @@ export interface ForwardAction {
   /** The cluster for this request; weighted clusters draw with `random` (0 ≤ random < 2⁵³). Empty when a `cluster_header` is absent. */
   clusterName(headers: RequestHeaders, random: number): string;
   readonly priority: RoutingPriority;
-  /** Milliseconds; 0: none. Envoy's default is 15,000. */
+  /** Milliseconds; 0: none. Envoy's default is 15,000, and none with a `max_stream_duration`. */
   readonly timeoutMs: number;
   /** Milliseconds; 0: none; undefined: the connection manager's `stream_idle_timeout`. */
   readonly idleTimeoutMs: number | undefined;
@@ -78,11 +87,40 @@ export interface ForwardAction {
 
 /** What few routes ask for. Snapshot, shared by the clusters of a weighted route; routes that ask for nothing share {@link NO_POLICIES}. */
 export interface ForwardPolicies {
-  /** `per_request_buffer_limit_bytes` and `request_body_buffer_limit` of the route, or of its virtual host; undefined: the listener's limit. */
+  /** `per_request_buffer_limit_bytes` of the route, or of its virtual host; undefined: the listener's limit, which is never exceeded. */
   readonly requestBufferLimitBytes: number | undefined;
+  /** `request_body_buffer_limit` of the route, or of its virtual host: takes the place of the listener's limit, also where it is more. */
+  readonly requestBodyBufferLimitBytes: number | undefined;
+  readonly retry: RetryPolicy | undefined;
+  readonly hedge: HedgePolicy | undefined;
+  /** `include_is_timeout_retry_header` of the virtual host. */
+  readonly tellTimeoutRetry: true | undefined;
+  /** How `grpc-timeout` bounds a gRPC request. */
+  readonly grpcTimeout: GrpcTimeoutPolicy | undefined;
 }
 
-export const NO_POLICIES: ForwardPolicies = { requestBufferLimitBytes: undefined };
+export const NO_POLICIES: ForwardPolicies = {
+  requestBufferLimitBytes: undefined,
+  requestBodyBufferLimitBytes: undefined,
+  retry: undefined,
+  hedge: undefined,
+  tellTimeoutRetry: undefined,
+  grpcTimeout: undefined,
+};
+
+/** Milliseconds. 0 as a maximum: none. */
+export interface GrpcTimeoutPolicy {
+  /** `max_grpc_timeout`: the header takes the place of the route's timeout, capped; undefined: it does not. */
+  readonly routeMaxMs: number | undefined;
+  /** `grpc_timeout_offset`: taken off. */
+  readonly routeOffsetMs: number;
+  /** `max_stream_duration.grpc_timeout_header_max`: the header takes the place of the stream's longest duration, capped. */
+  readonly streamMaxMs: number | undefined;
+  /** `max_stream_duration.grpc_timeout_header_offset` */
+  readonly streamOffsetMs: number;
+  /** The route has a `max_stream_duration`: it has no timeout besides, and gRPC upstreams are told what is left. */
+  readonly byStreamDuration: boolean;
+}
 
 /** Answers with a redirect. */
 export interface RedirectAction {

@@ -2,6 +2,7 @@ import type { Address } from './address.ts';
 import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
 import type { RequestHeaders } from './header-map.ts';
 import type { Connection, ConnectionHandler, UpstreamTransportSocket } from './network.ts';
+import type { PriorityShares } from './retry.ts';
 import type { RoutingPriority } from './route.ts';
 import type { Counter, Gauge, Histogram, StatsScope } from './stats.ts';
 import type { MetadataValue, Protocol, StreamInfo } from './stream-info.ts';
@@ -115,6 +116,10 @@ export interface LoadBalancerContext {
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
   /** True when a host may not be used again (a retry's other host). */
   shouldSkip?(host: Host): boolean;
+  /** How often another host is drawn in place of one that should be skipped; then the last one is taken all the same. Default 1. */
+  readonly hostSelectionAttempts?: number;
+  /** Spreads this pick over the priorities in its own way. */
+  priorityShares?(sets: readonly HostSet[], original: PriorityShares): PriorityShares;
 }
 
 /**
@@ -195,6 +200,7 @@ export interface ClusterInfo {
   /**
    * Counts a final response status: `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`, and the same under `canary.`, `internal.` or `external.`.
    *
+   * @param status 0: counts as completed, whatever it was
    * @param host the one that answered: counts under `zone.<from>.<to>.` too when its zone and this proxy's are both known
    * @param altStatName `x-envoy-upstream-alt-stat-name`: everything is counted under `<altStatName>.` too
    */
@@ -213,6 +219,8 @@ export interface ClusterInfo {
     host?: HostDescription,
     altStatName?: string,
   ): void;
+  /** Counts an answer that is not passed on, because the request is tried again: under `retry.`, as {@link chargeResponse} does. */
+  chargeRetriedResponse(status: number): void;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
 }
@@ -229,6 +237,8 @@ export interface ClusterTrafficStats {
   readonly upstreamRqTxReset: Counter;
   readonly upstreamRqCancelled: Counter;
   readonly upstreamRqMaintenanceMode: Counter;
+  /** `retry_or_shadow_abandoned`: a body too large to be kept. */
+  readonly retryOrShadowAbandoned: Counter;
   readonly upstreamRqRetry: Counter;
   readonly upstreamRqRetrySuccess: Counter;
   readonly upstreamRqRetryOverflow: Counter;

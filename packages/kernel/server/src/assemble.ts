@@ -148,7 +148,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const workerCount = threads === 'inline' ? 1 : Math.max(1, flags.concurrency);
   const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
-  const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats);
+  const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
   const inline = new InlineWorker({ context, logFiles, drain });
   const workers =
     threads === 'inline' || ledger === undefined

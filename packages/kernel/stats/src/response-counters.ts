@@ -20,6 +20,7 @@ export class ResponseCounters {
     this.prefix = prefix;
   }
 
+  /** @param status 0: counts as completed, whatever it was */
   charge(status: number): void {
     const code = this.codes[status];
     if (code === undefined) {
@@ -38,6 +39,11 @@ export class ResponseCounters {
   }
 
   private chargeFirst(status: number): void {
+    if (status === 0) {
+      this.completed ??= this.scope.counter(`${this.prefix}upstream_rq_completed`);
+      this.completed.inc();
+      return;
+    }
     // A codec lets only three-digit statuses through; anything else is not worth a stat of its own.
     if (!(status >= 100 && status < STATUS_LIMIT)) return;
     const { scope, prefix } = this;

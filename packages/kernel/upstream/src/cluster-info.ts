@@ -53,8 +53,10 @@ export class UpstreamClusterInfo implements ClusterInfo {
     const { zone } = context.localInfo;
     this.responses = new ResponseStats(scope, '', zone);
     this.alternatives = new AlternativeStats(scope, zone);
-    this.defaultResources = new Resources(name, 'default', settings.thresholds.default, scope, createBudget);
-    this.highResources = new Resources(name, 'high', settings.thresholds.high, scope, createBudget);
+    const resources = (priority: RoutingPriority) =>
+      new Resources(name, priority, settings.thresholds[priority], scope, createBudget, context.runtime);
+    this.defaultResources = resources('default');
+    this.highResources = resources('high');
     this.maintenanceKey = `upstream.maintenance_mode.${name}`;
     this.runtime = context.runtime;
     this.random = context.random;
@@ -86,6 +88,10 @@ export class UpstreamClusterInfo implements ClusterInfo {
     const zone = host === undefined ? '' : host.locality.zone;
     this.responses.recordTime(ms, internal, canary, zone);
     if (altStatName !== undefined) this.alternatives.of(altStatName)?.recordTime(ms, internal, canary, zone);
+  }
+
+  chargeRetriedResponse(status: number): void {
+    this.responses.chargeRetried(status);
   }
 
   get maintenanceMode(): boolean {

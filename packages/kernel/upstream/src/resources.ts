@@ -1,4 +1,12 @@
-import type { Gauge, ResourceBudget, ResourceManager, RoutingPriority, StatsScope } from '@dragoman/core';
+import {
+  emptyRuntime,
+  type Gauge,
+  type ResourceBudget,
+  type ResourceManager,
+  type RoutingPriority,
+  type Runtime,
+  type StatsScope,
+} from '@dragoman/core';
 
 /** What a threshold limits. */
 export type ResourceKind = 'connections' | 'pendingRequests' | 'requests' | 'retries' | 'connectionPools';
@@ -31,6 +39,9 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
   trackRemaining: false,
   retryBudget: undefined,
 };
+
+/** Envoy's values of a `retry_budget` that says no more. */
+export const DEFAULT_RETRY_BUDGET = { percent: 20, minConcurrency: 3 } as const;
 
 /** Where a budget shows what it has left. */
 export interface BudgetGauges {
@@ -86,20 +97,50 @@ class LocalBudget implements ResourceBudget {
 
 export const createLocalBudget: CreateBudget = (_key, max, gauges) => new LocalBudget(max, gauges());
 
-/** `retry_budget`: retries as a share of the requests that are under way. */
-interface RetryShare {
-  readonly percent: number;
-  readonly minConcurrency: number;
+/**
+ * How many retries may be under way: `max_retries`, or with a `retry_budget` a share of the requests that are. Runtime
+ * values below `circuit_breakers.<cluster>.<priority>.` go before those of the config, and can bring a budget in.
+ */
+export class RetryLimit {
+  private readonly thresholds: Thresholds;
+  private readonly runtime: Runtime;
+  private readonly maxKey: string;
+  private readonly percentKey: string;
+  private readonly minKey: string;
+
+  constructor(cluster: string, priority: RoutingPriority, thresholds: Thresholds, runtime: Runtime) {
+    const prefix = `circuit_breakers.${cluster}.${priority}`;
+    this.thresholds = thresholds;
+    this.runtime = runtime;
+    this.maxKey = `${prefix}.max_retries`;
+    this.percentKey = `${prefix}.retry_budget.budget_percent`;
+    this.minKey = `${prefix}.retry_budget.min_retry_concurrency`;
+  }
+
+  get isShare(): boolean {
+    const { runtime } = this;
+    return (
+      this.thresholds.retryBudget !== undefined ||
+      runtime.get(this.percentKey) !== undefined ||
+      runtime.get(this.minKey) !== undefined
+    );
+  }
+
+  /** @param active requests under way, and waiting for a connection */
+  max(active: number): number {
+    const { runtime, thresholds } = this;
+    if (!this.isShare) return runtime.getInteger(this.maxKey, thresholds.maxRetries);
+    const { percent, minConcurrency } = thresholds.retryBudget ?? DEFAULT_RETRY_BUDGET;
+    return Math.max(
+      runtime.getInteger(this.minKey, minConcurrency),
+      Math.floor((active * runtime.getNumber(this.percentKey, percent)) / 100),
+    );
+  }
 }
 
-/** How many retries may be under way while `active` requests are, or wait. */
-function retryMaximum(share: RetryShare, active: number): number {
-  return Math.max(share.minConcurrency, Math.floor((active * share.percent) / 100));
-}
-
-/** Retries as a share of the requests that are under way (`retry_budget`), counted where the other budgets are. */
+/** Retries, counted where the other budgets are, within a limit that moves. */
 class RetryBudget implements ResourceBudget {
-  private readonly share: RetryShare;
+  private readonly limit: RetryLimit;
   private readonly counted: ResourceBudget;
   private readonly requests: ResourceBudget;
   private readonly pending: ResourceBudget;
@@ -107,13 +148,13 @@ class RetryBudget implements ResourceBudget {
 
   /** @param counted without a limit of its own */
   constructor(
-    share: RetryShare,
+    limit: RetryLimit,
     counted: ResourceBudget,
     requests: ResourceBudget,
     pending: ResourceBudget,
     gauges: BudgetGauges | undefined,
   ) {
-    this.share = share;
+    this.limit = limit;
     this.counted = counted;
     this.requests = requests;
     this.pending = pending;
@@ -126,7 +167,7 @@ class RetryBudget implements ResourceBudget {
   }
 
   get max(): number {
-    return retryMaximum(this.share, this.requests.used + this.pending.used);
+    return this.limit.max(this.requests.used + this.pending.used);
   }
 
   canTake(): boolean {
@@ -146,7 +187,8 @@ class RetryBudget implements ResourceBudget {
   private publish(): void {
     if (this.gauges === undefined) return;
     this.gauges.open.set(this.canTake() ? 0 : 1);
-    this.gauges.remaining?.set(Math.max(0, this.max - this.used));
+    // What is left of a share says nothing: it moves with every request.
+    this.gauges.remaining?.set(this.limit.isShare ? 0 : Math.max(0, this.max - this.used));
   }
 }
 
@@ -194,6 +236,7 @@ export class Resources implements ResourceManager {
     thresholds: Thresholds,
     clusterScope: StatsScope,
     createBudget: CreateBudget,
+    runtime: Runtime = emptyRuntime,
   ) {
     const scope = clusterScope.scope(breakerPrefix(priority));
     const budgets = {} as Record<ResourceKind, ResourceBudget>;
@@ -207,12 +250,13 @@ export class Resources implements ResourceManager {
         return shown;
       };
       const key = { cluster, priority, resource };
-      const share = resource === 'retries' ? thresholds.retryBudget : undefined;
-      const budget = createBudget(key, share === undefined ? max(thresholds) : UNLIMITED, gauges);
-      budgets[resource] =
-        share === undefined
-          ? budget
-          : new RetryBudget(share, budget, budgets.requests, budgets.pendingRequests, shown);
+      if (resource !== 'retries') {
+        budgets[resource] = createBudget(key, max(thresholds), gauges);
+        continue;
+      }
+      const counted = createBudget(key, UNLIMITED, gauges);
+      const limit = new RetryLimit(cluster, priority, thresholds, runtime);
+      budgets.retries = new RetryBudget(limit, counted, budgets.requests, budgets.pendingRequests, shown);
     }
     this.connections = budgets.connections;
     this.pendingRequests = budgets.pendingRequests;
@@ -233,18 +277,24 @@ export interface BreakerGauge {
 }
 
 /** The gauges of one priority's circuit breaker, as functions of what is in use. */
-export function breakerGauges(priority: RoutingPriority, thresholds: Thresholds): readonly BreakerGauge[] {
+export function breakerGauges(
+  cluster: string,
+  priority: RoutingPriority,
+  thresholds: Thresholds,
+  runtime: Runtime,
+): readonly BreakerGauge[] {
+  const retries = new RetryLimit(cluster, priority, thresholds, runtime);
   return KINDS.flatMap(({ resource, max, open, remaining }) => {
-    const share = resource === 'retries' ? thresholds.retryBudget : undefined;
     const limit = (use: BudgetUse): number =>
-      share === undefined
-        ? max(thresholds)
-        : retryMaximum(share, use(priority, 'requests') + use(priority, 'pendingRequests'));
+      resource === 'retries'
+        ? retries.max(use(priority, 'requests') + use(priority, 'pendingRequests'))
+        : max(thresholds);
     const left = (use: BudgetUse): number => Math.max(0, limit(use) - use(priority, resource));
+    const shown = (use: BudgetUse): number => (resource === 'retries' && retries.isShare ? 0 : left(use));
     const prefix = breakerPrefix(priority);
     return [
       { name: `${prefix}.${open}`, value: (use: BudgetUse) => (left(use) === 0 ? 1 : 0) },
-      ...(thresholds.trackRemaining ? [{ name: `${prefix}.${remaining}`, value: left }] : []),
+      ...(thresholds.trackRemaining ? [{ name: `${prefix}.${remaining}`, value: shown }] : []),
     ];
   });
 }

@@ -29,6 +29,7 @@ import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts'
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { chargeResponse, countStream } from './stream-completion.ts';
+import { streamDuration } from './stream-duration.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 
@@ -125,7 +126,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         return;
       }
       const { route } = this;
-      if (route !== undefined && route.action.kind === 'forward') this.adoptTimeouts(route.action);
+      if (route !== undefined && route.action.kind === 'forward') this.adoptRoute(route.action);
       if (this.config.chain.filters.length === 0) {
         const terminal = this.createTerminal();
         this.logNewRequest();
@@ -479,10 +480,21 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
-  /** A route may have timeouts of its own. */
-  private adoptTimeouts(action: ForwardAction): void {
-    this.idleTimeoutMs = action.idleTimeoutMs ?? this.idleTimeoutMs;
-    this.timers.adopt(action, this.config.clock.now() - this.info.start);
+  /** A route may have timeouts of its own, and keep more of a body. */
+  private adoptRoute(action: ForwardAction): void {
+    const { timers, config } = this;
+    const { idleTimeoutMs, maxStreamDurationMs, policies } = action;
+    const keep = policies.requestBodyBufferLimitBytes;
+    if (keep !== undefined && keep > this.limit) this.bufferLimit = keep;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimeoutMs = idleTimeoutMs;
+      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
+      else timers.idle.disable();
+    }
+    if (maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
+    const ms = streamDuration(this.requestHeaders, action, config.maxStreamDurationMs);
+    if (ms === undefined) timers.maxDuration.disable();
+    else timers.maxDuration.enable(Math.max(0, ms - (config.clock.now() - this.info.start)));
   }
 
   private createTerminal(): TerminalHttpFilter {

@@ -1,4 +1,4 @@
-import type { Clock, ForwardAction, Timer } from '@dragoman/core';
+import type { Clock, Timer } from '@dragoman/core';
 
 /** The stream whose timers these are. */
 export interface TimedStream {
@@ -27,20 +27,6 @@ export class StreamTimers {
     this.idle = clock.timer(() => this.stream?.onStreamIdle());
     this.request = clock.timer(() => this.stream?.onRequestTimeout());
     this.maxDuration = clock.timer(() => this.stream?.onMaxDuration());
-  }
-
-  /**
-   * Takes over the timeouts that a route has of its own.
-   * @param ageMs the stream's
-   */
-  adopt({ idleTimeoutMs, maxStreamDurationMs }: ForwardAction, ageMs: number): void {
-    if (idleTimeoutMs !== undefined) {
-      if (idleTimeoutMs > 0) this.idle.enable(idleTimeoutMs);
-      else this.idle.disable();
-    }
-    if (maxStreamDurationMs === undefined) return;
-    if (maxStreamDurationMs > 0) this.maxDuration.enable(maxStreamDurationMs - ageMs);
-    else this.maxDuration.disable();
   }
 
   enableLogInterval(ms: number): void {

@@ -35,7 +35,7 @@ import {
   refuseTypedMetadata,
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
-import { compilePolicies } from './policies.ts';
+import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
   type HostRewrite,
@@ -213,6 +213,7 @@ class VirtualHostCompiler {
   private readonly level: Level;
   private readonly top: Level;
   private readonly mostSpecificWins: boolean;
+  private readonly policies: HostPolicies;
   private readonly virtualClusters: VirtualClusters | undefined;
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
@@ -231,6 +232,7 @@ class VirtualHostCompiler {
     this.level = level;
     this.top = top;
     this.mostSpecificWins = mostSpecificWins;
+    this.policies = compileHostPolicies(host, table.context);
     this.virtualClusters =
       host.virtualClusters.length === 0
         ? undefined
@@ -283,9 +285,8 @@ class VirtualHostCompiler {
 
   private target(config: RouteConfig, matched: number): CompiledRoute | WeightedRoutes {
     refuseTypedMetadata(config.metadata, 'metadata');
+    checkOneLimit(config);
     const level = this.table.level(config, this.level.perFilter);
-    if (config.decorator?.propagate !== undefined)
-      throw ConfigError.at('decorator.propagate', 'propagate of a decorator is not supported yet; remove it');
     const { action } = config;
     const metadata = readMetadata(config.metadata);
     const stats =
@@ -325,7 +326,13 @@ class VirtualHostCompiler {
   private forward(action: RouteActionConfig, shell: RouteShell): CompiledRoute | WeightedRoutes {
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
-      { table: this.table.config, virtualHost: this.host, route: shell.config, action },
+      {
+        table: this.table.config,
+        virtualHost: this.host,
+        host: this.policies,
+        route: shell.config,
+        action,
+      },
       this.table.context,
     );
     const settings = readForwardSettings(action, this.attempts, policies);

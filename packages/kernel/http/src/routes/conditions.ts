@@ -3,19 +3,16 @@ import {
   atPath,
   ConfigError,
   type FractionalPercent,
+  isGrpcContentType,
   type RequestHeaders,
   type Runtime,
   type StreamInfo,
-  wellKnownId,
 } from '@dragoman/core';
 import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
 import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
 export type Condition = (headers: RequestHeaders, info: StreamInfo, random: number) => boolean;
-
-const ID_CONTENT_TYPE = wellKnownId('content-type');
-const GRPC = 'application/grpc';
 
 /** Shared: most routes ask for nothing but a path. */
 const NO_CONDITIONS: readonly ListedCondition[] = [];
@@ -36,7 +33,7 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
   const add = (field: string, compile: () => Condition) => all.push({ field, holds: atPath(field, compile) });
   if (match.runtimeFraction !== undefined)
     add('runtime_fraction', () => runtimeFraction(match.runtimeFraction as RuntimeFraction, runtime));
-  if (match.grpc !== undefined) add('grpc', () => isGrpc);
+  if (match.grpc !== undefined) add('grpc', () => isGrpcContentType);
   match.headers.forEach((matcher, i) => {
     add(`headers[${i}]`, () => compileHeaderMatcher(matcher));
   });
@@ -79,12 +76,6 @@ function runtimeFraction({ defaultValue, runtimeKey }: RuntimeFraction, runtime:
   const fallback: FractionalPercent = { numerator: defaultValue.numerator, denominator };
   return (_headers, _info, random) => runtime.featureEnabled(runtimeKey, fallback, random);
 }
-
-const isGrpc: Condition = (headers) => {
-  const type = headers.getKnown(ID_CONTENT_TYPE);
-  if (type === undefined || !type.startsWith(GRPC)) return false;
-  return type.length === GRPC.length || type.charAt(GRPC.length) === '+';
-};
 
 /** Undefined asks for nothing. */
 function tlsContext(presented: boolean | undefined, validated: boolean | undefined): Condition {

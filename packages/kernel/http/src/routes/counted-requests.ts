@@ -5,13 +5,18 @@ import { ResponseCounters } from '@dragoman/stats';
 export class CountedRequests implements RequestStats {
   readonly rqTotal: Counter;
   readonly rqTimeout: Counter;
+  readonly rqRetry: Counter;
+  readonly rqRetrySuccess: Counter;
+  readonly rqRetryOverflow: Counter;
+  readonly rqRetryLimitExceeded: Counter;
   private readonly responses: ResponseCounters;
 
   /** @param prefix with a dot at its end */
   constructor(scope: StatsScope, prefix: string) {
-    // There from the start, as in Envoy, though nothing is retried yet.
-    for (const name of ['', '_limit_exceeded', '_overflow', '_success'])
-      scope.counter(`${prefix}upstream_rq_retry${name}`);
+    this.rqRetry = scope.counter(`${prefix}upstream_rq_retry`);
+    this.rqRetrySuccess = scope.counter(`${prefix}upstream_rq_retry_success`);
+    this.rqRetryOverflow = scope.counter(`${prefix}upstream_rq_retry_overflow`);
+    this.rqRetryLimitExceeded = scope.counter(`${prefix}upstream_rq_retry_limit_exceeded`);
     this.rqTotal = scope.counter(`${prefix}upstream_rq_total`);
     this.rqTimeout = scope.counter(`${prefix}upstream_rq_timeout`);
     this.responses = new ResponseCounters(scope, prefix);

@@ -9,7 +9,6 @@ import {
   ROUTING_PRIORITIES,
   type RoutingPriority,
 } from '@dragoman/core';
-import { GUARDS } from './support.ts';
 
 /** Envoy's route timeout where the config has none, in ms. */
 export const DEFAULT_TIMEOUT_MS = 15_000;
@@ -88,12 +87,11 @@ export function readForwardSettings(
   if (clusterNotFoundStatus === undefined)
     throw ConfigError.at('cluster_not_found_response_code', 'is no known response code');
   const { maxStreamDuration } = action;
-  if (maxStreamDuration !== undefined)
-    GUARDS.maxStreamDuration.check(maxStreamDuration, 'max_stream_duration');
   const host = action.hostRewriteSpecifier;
+  const timeoutMs = notNegative(durationMs(action.timeout), 'timeout') ?? DEFAULT_TIMEOUT_MS;
   return {
     priority,
-    timeoutMs: notNegative(durationMs(action.timeout), 'timeout') ?? DEFAULT_TIMEOUT_MS,
+    timeoutMs: maxStreamDuration === undefined ? timeoutMs : 0,
     idleTimeoutMs: notNegative(durationMs(action.idleTimeout), 'idle_timeout'),
     maxStreamDurationMs: notNegative(
       durationMs(maxStreamDuration?.maxStreamDuration),
@@ -108,7 +106,8 @@ export function readForwardSettings(
   };
 }
 
-function notNegative(ms: number | undefined, field: string): number | undefined {
+/** @throws ConfigError for a time below 0 */
+export function notNegative(ms: number | undefined, field: string): number | undefined {
   if (ms !== undefined && ms < 0) throw ConfigError.at(field, 'may not be negative');
   return ms;
 }

@@ -4,7 +4,6 @@ import {
   isFieldSet,
   type MessageShape,
   RedirectActionSchema,
-  RouteAction_MaxStreamDurationSchema,
   RouteActionSchema,
   RouteConfigurationSchema,
   RouteMatchSchema,
@@ -53,7 +52,6 @@ interface Guards {
   readonly route: FieldGuard<typeof RouteSchema>;
   readonly match: FieldGuard<typeof RouteMatchSchema>;
   readonly action: FieldGuard<typeof RouteActionSchema>;
-  readonly maxStreamDuration: FieldGuard<typeof RouteAction_MaxStreamDurationSchema>;
   readonly weightedClusters: FieldGuard<typeof WeightedClusterSchema>;
   readonly clusterWeight: FieldGuard<typeof WeightedCluster_ClusterWeightSchema>;
   readonly redirect: FieldGuard<typeof RedirectActionSchema>;
@@ -82,6 +80,12 @@ export const GUARDS: Guards = {
     'virtual_clusters',
     'include_request_attempt_count',
     'include_attempt_count_in_response',
+    'include_is_timeout_retry_header',
+    'retry_policy',
+    'retry_policy_typed_config',
+    'hedge_policy',
+    'per_request_buffer_limit_bytes',
+    'request_body_buffer_limit',
   ]),
   route: new FieldGuard(RouteSchema, [
     ...HEADERS_TO_CHANGE,
@@ -93,6 +97,8 @@ export const GUARDS: Guards = {
     'metadata',
     'decorator',
     'stat_prefix',
+    'per_request_buffer_limit_bytes',
+    'request_body_buffer_limit',
   ]),
   match: new FieldGuard(RouteMatchSchema, [
     'prefix',
@@ -124,8 +130,13 @@ export const GUARDS: Guards = {
     'idle_timeout',
     'priority',
     'max_stream_duration',
+    'retry_policy',
+    'retry_policy_typed_config',
+    'hedge_policy',
+    'max_grpc_timeout',
+    'grpc_timeout_offset',
+    'early_data_policy',
   ]),
-  maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
     'clusters',
     'total_weight',

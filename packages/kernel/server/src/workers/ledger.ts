@@ -1,4 +1,5 @@
 import type { Cluster } from '@dragoman/api';
+import { emptyRuntime, type Runtime } from '@dragoman/core';
 import { SharedCounts, type SharedCountsHandle, type StatsStore } from '@dragoman/stats';
 import { BUDGETS, type BudgetUse, budgetIndex, clusterBreakerGauges } from '@dragoman/upstream';
 
@@ -11,6 +12,7 @@ export class Ledger {
   readonly connections: SharedCounts;
   private readonly workers: number;
   private readonly stats: StatsStore;
+  private readonly runtime: Runtime;
   /** The pages of clusters, by their config: another version has another page. */
   private readonly budgets = new WeakMap<Cluster, SharedCounts>();
   /** What ends the gauges of a cluster's circuit breakers, by its name. */
@@ -21,9 +23,11 @@ export class Ledger {
     this.pages.delete(page);
   });
 
-  constructor(workers: number, stats: StatsStore) {
+  /** @param runtime of main: the gauges show limits by it */
+  constructor(workers: number, stats: StatsStore, runtime: Runtime = emptyRuntime) {
     this.workers = workers;
     this.stats = stats;
+    this.runtime = runtime;
     this.connections = this.page(1);
   }
 
@@ -45,7 +49,7 @@ export class Ledger {
     const counts = this.budgets.get(cluster);
     if (counts === undefined) return;
     const use: BudgetUse = (priority, resource) => counts.total(budgetIndex(priority, resource));
-    const ends = clusterBreakerGauges(cluster).map(({ name, value }) =>
+    const ends = clusterBreakerGauges(cluster, this.runtime).map(({ name, value }) =>
       this.stats.deriveGauge(name, () => value(use)),
     );
     this.shown.set(cluster.name, () => {

@@ -6,7 +6,7 @@ import {
   RoutingPriority as PriorityEnum,
 } from '@dragoman/api';
 import { type ProblemCollector, refuseUnsupported, type RoutingPriority } from '@dragoman/core';
-import { DEFAULT_THRESHOLDS, type Thresholds } from '../resources.ts';
+import { DEFAULT_RETRY_BUDGET, DEFAULT_THRESHOLDS, type Thresholds } from '../resources.ts';
 
 const BREAKER_FIELDS = new Set(['thresholds']);
 const THRESHOLD_FIELDS = new Set([
@@ -19,10 +19,6 @@ const THRESHOLD_FIELDS = new Set([
   'track_remaining',
   'max_connection_pools',
 ]);
-
-/** Envoy's defaults of `retry_budget`. */
-const BUDGET_PERCENT = 20;
-const BUDGET_MIN_CONCURRENCY = 3;
 
 /** The thresholds of both priorities. As in Envoy the first entry of a priority counts, and one without entry has the defaults. */
 export function readThresholds(
@@ -60,8 +56,8 @@ function readEntry(entry: CircuitBreakers_Thresholds | undefined): Thresholds {
       budget === undefined
         ? undefined
         : {
-            percent: budget.budgetPercent?.value ?? BUDGET_PERCENT,
-            minConcurrency: budget.minRetryConcurrency ?? BUDGET_MIN_CONCURRENCY,
+            percent: budget.budgetPercent?.value ?? DEFAULT_RETRY_BUDGET.percent,
+            minConcurrency: budget.minRetryConcurrency ?? DEFAULT_RETRY_BUDGET.minConcurrency,
           },
   };
 }

@@ -5,6 +5,7 @@ import type {
   HostSet,
   LoadBalancerContext,
   LoadBalancerPolicy,
+  PriorityShares,
   RandomSource,
 } from '@dragoman/core';
 import { choosePriority, DEGRADED_BIT, type PriorityLoad, priorityLoad } from './priority-load.ts';
@@ -27,14 +28,12 @@ interface PriorityPickers {
   readonly all: HostPicker | undefined;
 }
 
-/** How often a host that the caller will not have again is drawn anew before the last one is taken all the same. */
-const MAX_ATTEMPTS = 5;
-
 /** Chooses a priority, then lets the policy's picker of that priority choose the host. */
 export class PriorityBalancer {
   private readonly options: PriorityBalancerOptions;
   private load: PriorityLoad = { healthy: [100], degraded: [0], panic: [false] };
   private pickers: PriorityPickers[] = [];
+  private sets: readonly HostSet[] = [];
 
   constructor(options: PriorityBalancerOptions) {
     this.options = options;
@@ -46,6 +45,7 @@ export class PriorityBalancer {
     const load = priorityLoad(sets, this.options.panicThreshold());
     const before = this.pickers;
     this.load = load;
+    this.sets = sets;
     this.pickers = sets.map((set, priority) => {
       const previous = before[priority];
       const panic = load.panic[priority];
@@ -53,7 +53,7 @@ export class PriorityBalancer {
         wanted && hosts.length > 0 ? policy.createPicker(hosts, old) : undefined;
       return {
         healthy: picker(!panic, set.healthyHosts, previous?.healthy),
-        degraded: picker(!panic && load.degraded[priority] > 0, set.degradedHosts, previous?.degraded),
+        degraded: picker(!panic, set.degradedHosts, previous?.degraded),
         all: picker(panic, set.hosts, previous?.all),
       };
     });
@@ -62,7 +62,8 @@ export class PriorityBalancer {
   choose(context: LoadBalancerContext | undefined): Host | undefined {
     let host = this.chooseOnce(context);
     if (host === undefined || context === undefined || context.shouldSkip === undefined) return host;
-    for (let attempt = 1; attempt < MAX_ATTEMPTS && context.shouldSkip(host); attempt++) {
+    const attempts = context.hostSelectionAttempts ?? 1;
+    for (let attempt = 0; attempt < attempts && context.shouldSkip(host); attempt++) {
       host = this.chooseOnce(context);
       if (host === undefined) return undefined;
     }
@@ -73,7 +74,7 @@ export class PriorityBalancer {
     const { load, pickers } = this;
     if (pickers.length === 0) return undefined;
     const single = pickers.length === 1 && load.degraded[0] === 0;
-    const choice = single ? 0 : choosePriority(load, this.draw(context));
+    const choice = single ? 0 : choosePriority(this.sharesFor(context), this.draw(context));
     const priority = choice & ~DEGRADED_BIT;
     const { healthy, degraded, all } = pickers[priority];
     if (load.panic[priority]) {
@@ -82,6 +83,11 @@ export class PriorityBalancer {
     }
     const picker = (choice & DEGRADED_BIT) === 0 ? healthy : degraded;
     return picker === undefined ? undefined : picker.pick(context);
+  }
+
+  private sharesFor(context: LoadBalancerContext | undefined): PriorityShares {
+    const { load, sets } = this;
+    return context?.priorityShares === undefined ? load : context.priorityShares(sets, load);
   }
 
   /** The request's hash where it has one, so that the same request meets the same priority. */

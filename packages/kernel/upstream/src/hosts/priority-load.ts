@@ -1,9 +1,7 @@
-import type { HostSet } from '@dragoman/core';
+import { availability, type HostSet, type PriorityShares, spreadOverPriorities } from '@dragoman/core';
 
 /** How traffic is spread over the priorities. Percentages; healthy and degraded together add up to 100. */
-export interface PriorityLoad {
-  readonly healthy: readonly number[];
-  readonly degraded: readonly number[];
+export interface PriorityLoad extends PriorityShares {
   /** Priorities whose unhealthy hosts are used too, since too few are healthy. */
   readonly panic: readonly boolean[];
 }
@@ -12,7 +10,6 @@ export interface PriorityLoad {
  * Envoy's priority levels: a priority whose healthy share times the overprovisioning factor reaches 100 % takes all
  * traffic that is left, less takes its share and spills the rest to the next; degraded hosts take what no healthy ones
  * can. Below the panic threshold, and only when the priorities together cannot carry 100 %, a priority uses all its hosts.
- * Whole percentages, rounded down as Envoy does; what rounding leaves goes to the first that takes any.
  *
  * @param panicThreshold percent, 0 … 100
  */
@@ -20,7 +17,7 @@ export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): 
   const health = sets.map((set) => availability(set, set.healthyHosts.length));
   const degradedHealth = sets.map((set) => availability(set, set.degradedHosts.length));
   const total = Math.min(100, sum(health) + sum(degradedHealth));
-  const load = total === 0 ? nothingAvailable(sets) : spread(health, degradedHealth, total);
+  const load = total === 0 ? nothingAvailable(sets) : spreadOverPriorities(health, degradedHealth, total);
   if (panicThreshold === 0 && total === 0) {
     const first = sets.map((_, index) => (index === 0 ? 100 : 0));
     return { healthy: first, degraded: sets.map(() => 0), panic: sets.map(() => false) };
@@ -32,7 +29,7 @@ export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): 
 }
 
 /** Which priority, and whether its degraded hosts, for `draw` (any non-negative whole number). */
-export function choosePriority(load: PriorityLoad, draw: number): number {
+export function choosePriority(load: PriorityShares, draw: number): number {
   const { healthy, degraded } = load;
   const point = (draw % 100) + 1;
   let reached = 0;
@@ -50,33 +47,7 @@ export function choosePriority(load: PriorityLoad, draw: number): number {
 /** Set in what {@link choosePriority} returns when degraded hosts are meant. Priorities are below 128. */
 export const DEGRADED_BIT = 128;
 
-function availability(set: HostSet, available: number): number {
-  const count = set.hosts.length;
-  return count === 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
-}
-
-function spread(
-  health: readonly number[],
-  degradedHealth: readonly number[],
-  total: number,
-): { healthy: number[]; degraded: number[] } {
-  let left = 100;
-  const share = (part: number): number => {
-    const load = Math.min(left, Math.floor((part * 100) / total));
-    left -= load;
-    return load;
-  };
-  const healthy = health.map(share);
-  const degraded = degradedHealth.map(share);
-  if (left !== 0) {
-    const firstHealthy = health.findIndex((value) => value > 0);
-    if (firstHealthy >= 0) healthy[firstHealthy] += left;
-    else degraded[degradedHealth.findIndex((value) => value > 0)] += left;
-  }
-  return { healthy, degraded };
-}
-
-function nothingAvailable(sets: readonly HostSet[]): { healthy: number[]; degraded: number[] } {
+function nothingAvailable(sets: readonly HostSet[]): PriorityShares {
   return { healthy: sets.map((_, index) => (index === 0 ? 100 : 0)), degraded: sets.map(() => 0) };
 }
 

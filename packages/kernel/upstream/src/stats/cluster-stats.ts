@@ -111,6 +111,7 @@ export const CLUSTER_MEMBERSHIP_GAUGES = [
 export class ClusterStats implements ClusterTrafficStats {
   readonly bindErrors: Counter;
   readonly lbHealthyPanic: Counter;
+  readonly retryOrShadowAbandoned: Counter;
   readonly upstreamCxActive: Gauge;
   readonly upstreamCxCloseNotify: Counter;
   readonly upstreamCxConnectFail: Counter;
@@ -168,6 +169,7 @@ export class ClusterStats implements ClusterTrafficStats {
     for (const name of CLUSTER_GAUGES) scope.gauge(name);
     this.bindErrors = scope.counter('bind_errors');
     this.lbHealthyPanic = scope.counter('lb_healthy_panic');
+    this.retryOrShadowAbandoned = scope.counter('retry_or_shadow_abandoned');
     this.upstreamCxActive = scope.gauge('upstream_cx_active');
     this.upstreamCxCloseNotify = scope.counter('upstream_cx_close_notify');
     this.upstreamCxConnectFail = scope.counter('upstream_cx_connect_fail');

@@ -12,6 +12,7 @@ export class ResponseStats {
   private internal: ResponseCounters | undefined = undefined;
   private external: ResponseCounters | undefined = undefined;
   private canary: ResponseCounters | undefined = undefined;
+  private retried: ResponseCounters | undefined = undefined;
   private readonly zones = new Map<string, ResponseCounters>();
 
   /** @param prefix empty, or with a dot at its end */
@@ -35,6 +36,12 @@ export class ResponseStats {
     if (canary) this.ofCanary().recordTime(ms);
     this.ofOrigin(internal).recordTime(ms);
     if (this.fromZone !== '' && toZone !== '') this.ofZone(toZone).recordTime(ms);
+  }
+
+  /** An answer in whose place the next try's is passed on. */
+  chargeRetried(status: number): void {
+    this.retried ??= new ResponseCounters(this.scope, `${this.prefix}retry.`);
+    this.retried.charge(status);
   }
 
   private ofCanary(): ResponseCounters {

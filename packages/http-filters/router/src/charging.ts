@@ -1,0 +1,51 @@
+import type { ClusterInfo, Host, RequestStats, ResponseHeaders, VirtualCluster } from '@dragoman/core';
+import { wellKnownId } from '@dragoman/core';
+
+const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
+
+/** A request, as far as its answers are counted. */
+export interface Charged {
+  /** `dynamic_stats` of the router. */
+  readonly dynamicStats: boolean;
+  /** `suppress_grpc_request_failure_code_stats` of the router, and this is a gRPC request: statuses are not counted one by one. */
+  readonly completedOnly: boolean;
+  readonly clusterInfo: ClusterInfo;
+  readonly virtualCluster: VirtualCluster | undefined;
+  readonly routeStats: RequestStats | undefined;
+  /** `x-envoy-internal` */
+  readonly internal: boolean;
+  /** `x-envoy-upstream-alt-stat-name` */
+  readonly altStatName: string | undefined;
+}
+
+/** @param host undefined when none is to blame */
+export function chargeResponse(
+  request: Charged,
+  status: number,
+  headers: ResponseHeaders | undefined,
+  host: Host | undefined,
+): void {
+  if (!request.dynamicStats) return;
+  const { clusterInfo, internal, altStatName } = request;
+  const counted = request.completedOnly ? 0 : status;
+  clusterInfo.chargeResponse(counted, internal, isCanary(headers, host), host, altStatName);
+  request.virtualCluster?.chargeResponse(counted);
+  request.routeStats?.chargeResponse(counted);
+}
+
+export function chargeResponseTime(
+  request: Charged,
+  ms: number,
+  headers: ResponseHeaders | undefined,
+  host: Host | undefined,
+): void {
+  if (!request.dynamicStats) return;
+  const { clusterInfo, internal, altStatName } = request;
+  clusterInfo.chargeResponseTime(ms, internal, isCanary(headers, host), host, altStatName);
+  request.virtualCluster?.chargeResponseTime(ms);
+  request.routeStats?.chargeResponseTime(ms);
+}
+
+function isCanary(headers: ResponseHeaders | undefined, host: Host | undefined): boolean {
+  return headers?.getKnown(ID_CANARY) === 'true' || host?.canary === true;
+}

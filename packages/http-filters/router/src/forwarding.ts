@@ -1,0 +1,710 @@
+import {
+  applyHostRewrite,
+  type Cluster,
+  type ClusterInfo,
+  type Counter,
+  type ForwardAction,
+  type Host,
+  isGrpcContentType,
+  type LoadBalancerContext,
+  type LocalReply,
+  type MetadataValue,
+  type PoolFailureReason,
+  type RequestHeaders,
+  type RequestStats,
+  ResponseFlag,
+  type ResponseHeaders,
+  type Route,
+  type StreamInfo,
+  type StreamResetReason,
+  type TerminalHttpStream,
+  type Timer,
+  type Trailers,
+  type VirtualCluster,
+  wellKnownId,
+} from '@dragoman/core';
+import { chargeResponse, chargeResponseTime } from './charging.ts';
+import type { RouterConfig } from './config.ts';
+import { grpcSucceeded } from './grpc-outcome.ts';
+import { RequestCopy } from './request-copy.ts';
+import { RetryChoice } from './retry-choice.ts';
+import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
+import { strictHeaderProblem } from './strict-headers.ts';
+import { TryLog } from './try-log.ts';
+import {
+  type FailureText,
+  failureBody,
+  failureDetails,
+  resetReasonOf,
+  textOfPoolFailure,
+  textOfReset,
+  transportFailure,
+} from './reset-texts.ts';
+import { readTimeouts, removeRouterHeaders, tellTimeouts, type Timeouts } from './timeouts.ts';
+import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+
+const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
+const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
+const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
+const ID_INTERNAL = wellKnownId('x-envoy-internal');
+const ID_ALT_STAT_NAME = wellKnownId('x-envoy-upstream-alt-stat-name');
+const ID_TIMEOUT_RETRY = wellKnownId('x-envoy-is-timeout-retry');
+const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
+
+const NO_CHUNKS: readonly Buffer[] = [];
+const NO_TIMEOUTS: Timeouts = { globalMs: 0, perTryMs: 0, perTryIdleMs: 0, hedge: false, tellGrpc: false };
+
+/** A request on its way to a cluster: its tries, its times, and what comes back. */
+export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner {
+  readonly info: StreamInfo;
+  readonly bufferLimit: number;
+  readonly virtualCluster: VirtualCluster | undefined;
+  readonly routeStats: RequestStats | undefined;
+  clusterInfo: ClusterInfo;
+  internal = false;
+  altStatName: string | undefined = undefined;
+  timeouts: Timeouts = NO_TIMEOUTS;
+  private readonly config: RouterConfig;
+  private readonly stream: TerminalHttpStream;
+  private readonly route: Route;
+  private readonly action: ForwardAction;
+  private cluster: Cluster;
+  private isGrpc = false;
+  /** The latest try that is under way; after the response has begun, the one that it comes from. */
+  private upstream: UpstreamRequest | undefined = undefined;
+  /** Earlier tries that go on beside it: those which took too long, with hedging. */
+  private others: UpstreamRequest[] | undefined = undefined;
+  /** The latest try, also when it is over: its bytes are counted last. */
+  private latest: UpstreamRequest | undefined = undefined;
+  private retry: RetryState | undefined = undefined;
+  private retryWaits = false;
+  private retryAfterTimeout = false;
+  /** The body so far, while it may be needed again. */
+  private copy: RequestCopy | undefined = undefined;
+  private trailers: Trailers | undefined = undefined;
+  private attemptCount = 1;
+  /** Something of a response has gone downstream: nothing is tried any more. */
+  private responding = false;
+  /** Some try has sent something. */
+  private requestStarted = false;
+  private timer: Timer | undefined = undefined;
+  private requestCompleteAt = 0;
+  private timeoutAltResponse = false;
+
+  constructor(
+    config: RouterConfig,
+    stream: TerminalHttpStream,
+    route: Route,
+    action: ForwardAction,
+    cluster: Cluster,
+    virtualCluster: VirtualCluster | undefined,
+  ) {
+    this.config = config;
+    this.stream = stream;
+    this.info = stream.info;
+    this.bufferLimit = stream.bufferLimit;
+    this.route = route;
+    this.action = action;
+    this.cluster = cluster;
+    this.clusterInfo = cluster.info;
+    this.virtualCluster = virtualCluster;
+    this.routeStats = route.stats;
+  }
+
+  get dynamicStats(): boolean {
+    return this.config.dynamicStats;
+  }
+
+  get completedOnly(): boolean {
+    return this.isGrpc && this.config.suppressGrpcCodes;
+  }
+
+  get requestComplete(): boolean {
+    return this.requestCompleteAt > 0;
+  }
+
+  get maxTryDurationMs(): number {
+    return this.clusterInfo.maxStreamDurationMs;
+  }
+
+  // --- LoadBalancerContext -------------------------------------------------------------------------------------------
+
+  get hash(): number | undefined {
+    return this.action.hash?.(this.stream.requestHeaders, this.info);
+  }
+
+  get requestHeaders(): RequestHeaders {
+    return this.stream.requestHeaders;
+  }
+
+  get metadataMatch(): Readonly<Record<string, MetadataValue>> | undefined {
+    return this.action.metadataMatch;
+  }
+
+  // --- The request -----------------------------------------------------------------------------------------------------
+
+  start(headers: RequestHeaders, endStream: boolean): void {
+    const { cluster, config } = this;
+    this.isGrpc = isGrpcContentType(headers);
+    this.internal = headers.getKnown(ID_INTERNAL) === 'true';
+    if (config.strictCheckHeaders !== undefined) {
+      const refusal = strictHeaderProblem(headers, config.strictCheckHeaders);
+      if (refusal !== undefined) {
+        this.fail(ResponseFlag.InvalidEnvoyRequestHeaders, refusal);
+        return;
+      }
+    }
+    this.altStatName = headers.getKnown(ID_ALT_STAT_NAME);
+    if (cluster.info.maintenanceMode) {
+      cluster.info.stats.upstreamRqMaintenanceMode.inc();
+      chargeResponse(this, 503, undefined, undefined);
+      this.fail(ResponseFlag.UpstreamOverflow, {
+        status: 503,
+        body: 'maintenance mode',
+        details: 'maintenance_mode',
+        modifyHeaders: (response) => this.markOverloaded(response),
+      });
+      return;
+    }
+    this.prepareHeaders(headers);
+    const host = cluster.chooseHost(this);
+    if (host === undefined) {
+      this.failWithoutHost();
+      return;
+    }
+    if (endStream) this.onRequestComplete();
+    this.send(new UpstreamRequest(this, config.clock, headers, endStream), host, headers);
+  }
+
+  private prepareHeaders(headers: RequestHeaders): void {
+    const { config, info, action, route } = this;
+    this.timeouts = readTimeouts(headers, action, config.respectExpectedTimeout, this.isGrpc);
+    if (headers.hasKnown(ID_TIMEOUT_ALT)) {
+      this.timeoutAltResponse = true;
+      headers.removeKnown(ID_TIMEOUT_ALT);
+    }
+    info.upstreamRequestAttemptCount = 1;
+    if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, '1');
+    tellTimeouts(headers, this.timeouts, 0, config.suppressEnvoyHeaders);
+    route.finalizeRequestHeaders(headers, info, config.suppressEnvoyHeaders);
+    this.retry = RetryState.of(action.policies.retry, headers, config, this, action.priority);
+    removeRouterHeaders(headers);
+  }
+
+  private send(upstream: UpstreamRequest, host: Host, headers: RequestHeaders): void {
+    const { config, cluster, action } = this;
+    if (action.autoHostRewrite && host.hostname !== '')
+      applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
+    this.info.upstreamRequestStart = config.clock.now();
+    if (config.upstreamLogs !== undefined)
+      upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
+    this.upstream = upstream;
+    this.latest = upstream;
+    upstream.start(cluster, host, action.priority);
+  }
+
+  onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.retry?.enabled) return this.keepBody(chunk, endStream);
+    const { upstream } = this;
+    if (upstream === undefined) return true;
+    if (endStream) this.onRequestComplete();
+    return this.passBody(upstream, chunk, endStream, holdable, false);
+  }
+
+  private passBody(
+    upstream: UpstreamRequest,
+    chunk: Buffer,
+    endStream: boolean,
+    holdable: boolean,
+    owned: boolean,
+  ): boolean {
+    const mayGoOn = upstream.body(chunk, endStream, holdable, owned);
+    if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlBackedUpTotal.inc();
+    return mayGoOn;
+  }
+
+  /** Body that a further try may need. */
+  private keepBody(chunk: Buffer, endStream: boolean): boolean {
+    this.copy ??= new RequestCopy();
+    if (this.copy.bytes + chunk.length > this.keepLimit) {
+      this.clusterInfo.stats.retryOrShadowAbandoned.inc();
+      this.dropRetries();
+      if (this.upstream === undefined) {
+        // The try that had the body so far is over, and no other can be given all of it.
+        this.end({
+          status: 507,
+          body: 'exceeded request buffer limit while retrying upstream',
+          details: 'request_payload_exceeded_retry_buffer_limit',
+        });
+        return true;
+      }
+      return this.onRequestBody(chunk, endStream, false);
+    }
+    const kept = this.copy.add(chunk);
+    if (endStream) this.onRequestComplete();
+    return this.upstream === undefined || this.passBody(this.upstream, kept, endStream, true, true);
+  }
+
+  /** Bytes of the body that may be kept: the route's limit, but no more than the listener's unless it says so. */
+  private get keepLimit(): number {
+    const { requestBodyBufferLimitBytes, requestBufferLimitBytes } = this.action.policies;
+    if (requestBodyBufferLimitBytes !== undefined) return requestBodyBufferLimitBytes;
+    return requestBufferLimitBytes === undefined
+      ? this.bufferLimit
+      : Math.min(requestBufferLimitBytes, this.bufferLimit);
+  }
+
+  onRequestTrailers(trailers: Trailers): void {
+    this.trailers = trailers;
+    if (this.upstream === undefined && this.retry === undefined) return;
+    this.onRequestComplete();
+    this.upstream?.trailers(trailers);
+  }
+
+  private onRequestComplete(): void {
+    const { config, timeouts } = this;
+    this.requestCompleteAt = config.clock.now();
+    if (timeouts.globalMs > 0) {
+      this.timer = config.clock.timer(() => this.onTimeout());
+      this.timer.enable(timeouts.globalMs);
+    }
+    this.upstream?.onRequestComplete();
+  }
+
+  onDownstreamWritable(): void {
+    if (this.upstream === undefined) return;
+    this.clusterInfo.stats.upstreamFlowControlResumedReadingTotal.inc();
+    this.upstream.resumeResponse();
+  }
+
+  onComplete(): void {
+    this.latest?.countBytes();
+    this.timer?.disable();
+    this.dropRetries();
+    const { upstream } = this;
+    if (this.others !== undefined) this.giveUpOthers();
+    this.upstream = undefined;
+    if (upstream !== undefined) this.giveUp(upstream);
+  }
+
+  // --- Tries -----------------------------------------------------------------------------------------------------------
+
+  onUpstreamReady(_upstream: UpstreamRequest, host: Host): void {
+    this.requestStarted = true;
+    this.retry?.onHostAttempted(host);
+    this.virtualCluster?.rqTotal.inc();
+    this.routeStats?.rqTotal.inc();
+  }
+
+  /** RetryOwner: the next try. */
+  onRetryDue(): void {
+    const { config, info, stream, action, retry } = this;
+    if (retry === undefined) return;
+    this.retryWaits = false;
+    this.attemptCount++;
+    info.startNextUpstreamAttempt();
+    info.upstreamRequestAttemptCount = this.attemptCount;
+    // The cluster may be another one by now, or gone.
+    const cluster = config.clusters.get(this.clusterInfo.name);
+    const host = cluster?.chooseHost(retry.choosesHosts ? new RetryChoice(this, retry) : this);
+    if (cluster === undefined || host === undefined) {
+      this.failWithoutHost();
+      return;
+    }
+    this.cluster = cluster;
+    this.clusterInfo = cluster.info;
+    const headers = stream.requestHeaders;
+    if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
+    if (action.policies.tellTimeoutRetry) headers.setKnown(ID_TIMEOUT_RETRY, String(this.retryAfterTimeout));
+    const elapsed = this.requestComplete ? Math.floor(config.clock.now() - this.requestCompleteAt) : 0;
+    tellTimeouts(headers, this.timeouts, elapsed, config.suppressEnvoyHeaders);
+    if (this.upstream !== undefined) {
+      this.others ??= [];
+      this.others.push(this.upstream);
+    }
+    const { copy, trailers, requestComplete } = this;
+    const next = new UpstreamRequest(
+      this,
+      config.clock,
+      headers,
+      requestComplete && copy === undefined && trailers === undefined,
+    );
+    if (copy !== undefined || trailers !== undefined)
+      next.replay(copy?.chunks ?? NO_CHUNKS, copy?.bytes ?? 0, requestComplete, trailers);
+    this.send(next, host, headers);
+  }
+
+  /** Whether another try follows one that was reset, or took too long. */
+  private retriesReset(upstream: UpstreamRequest, reason: StreamResetReason, timedOut: boolean): boolean {
+    const { retry } = this;
+    if (this.responding || retry === undefined || upstream.retried) return false;
+    if (!this.accept(retry.onReset(reason, this.requestStarted), timedOut)) return false;
+    upstream.host?.stats.rqError.inc();
+    this.forget(upstream);
+    return true;
+  }
+
+  /** Notes what became of the wish for another try: true when there will be one. */
+  private accept(verdict: RetryVerdict, timedOut: boolean): boolean {
+    if (verdict === 'yes') {
+      this.retryWaits = true;
+      this.retryAfterTimeout = timedOut;
+      return true;
+    }
+    if (verdict === 'overflow') this.info.setResponseFlag(ResponseFlag.UpstreamOverflow);
+    else if (verdict === 'limit-exceeded') this.info.setResponseFlag(ResponseFlag.UpstreamRetryLimitExceeded);
+    return false;
+  }
+
+  /** A try is over: body that was stopped for it may flow. */
+  private forget(upstream: UpstreamRequest): void {
+    upstream.stopTimers();
+    upstream.log?.end(upstream);
+    if (this.upstream === upstream) this.upstream = this.others?.pop();
+    else this.others = this.others?.filter((other) => other !== upstream);
+    if (upstream.takeStop()) this.onUpstreamWritable();
+  }
+
+  /** Ends a try whose answer nobody waits for. */
+  private giveUp(upstream: UpstreamRequest): void {
+    if (upstream.cancel('local-reset')) this.clusterInfo.stats.upstreamRqTxReset.inc();
+    upstream.log?.end(upstream);
+  }
+
+  private giveUpOthers(): void {
+    const { others = [] } = this;
+    this.others = undefined;
+    for (const other of others) this.giveUp(other);
+  }
+
+  /** Whether a better answer may still come than the one in hand. */
+  private get othersMayAnswer(): boolean {
+    return (
+      this.retryWaits ||
+      this.upstream?.awaitingHeaders === true ||
+      this.others?.some((other) => other.awaitingHeaders) === true
+    );
+  }
+
+  private dropRetries(): void {
+    this.retry?.close();
+    this.retry = undefined;
+    this.retryWaits = false;
+    this.copy = undefined;
+  }
+
+  /** From here on the response is this try's. */
+  private settleOn(upstream: UpstreamRequest): void {
+    this.responding = true;
+    this.dropRetries();
+    if (this.attemptCount === 1) return;
+    if (this.upstream !== upstream) {
+      this.others = this.others?.filter((other) => other !== upstream);
+      if (this.upstream !== undefined) this.others?.push(this.upstream);
+      this.upstream = upstream;
+      this.latest = upstream;
+      this.describeEarlier(upstream);
+    }
+    this.giveUpOthers();
+  }
+
+  /** The latest try's place goes to an earlier one, and the other way round. */
+  private describeEarlier(upstream: UpstreamRequest): void {
+    const { info } = this;
+    const { upstreamHost, upstreamConnectionId } = info;
+    upstream.describe(info);
+    if (upstreamHost !== undefined) replaceFirst(info.earlierUpstreamHosts, info.upstreamHost, upstreamHost);
+    replaceFirst(info.earlierUpstreamConnectionIds, info.upstreamConnectionId, upstreamConnectionId);
+  }
+
+  // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
+
+  onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void {
+    this.settleOn(upstream);
+    this.stream.informational(headers);
+  }
+
+  onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
+    const { config, info, stream, route } = this;
+    const host = upstream.host as Host;
+    upstream.log?.onHeaders(headers);
+    if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
+    this.settleOn(upstream);
+    this.judge(upstream, host, headers, endStream);
+    chargeResponse(this, headers.status, headers, host);
+    if (!config.suppressEnvoyHeaders && this.requestComplete) {
+      const ms = Math.round(info.firstUpstreamRxByteReceived - this.requestCompleteAt);
+      headers.setKnown(ID_SERVICE_TIME, String(ms));
+    }
+    this.tellAttempts(headers);
+    route.finalizeResponseHeaders(headers, info, stream.requestHeaders);
+    info.responseCodeDetails = 'via_upstream';
+    if (endStream) this.onResponseComplete(upstream, headers);
+    stream.sendHeaders(headers, endStream);
+  }
+
+  /** Whether an answer is dropped, since another try is made, or others may still do better. */
+  private retriesAnswer(retry: RetryState, upstream: UpstreamRequest, headers: ResponseHeaders): boolean {
+    const request = this.stream.requestHeaders;
+    const { host } = upstream;
+    if (upstream.retried) {
+      if (!retry.wouldRetryHeaders(headers, request)) return false;
+    } else {
+      const verdict = retry.onHeaders(headers, request);
+      if (this.accept(verdict, false)) {
+        this.clusterInfo.chargeRetriedResponse(this.completedOnly ? 0 : headers.status);
+        host?.stats.rqError.inc();
+        this.giveUp(upstream);
+        this.forget(upstream);
+        return true;
+      }
+      if (verdict === 'no') return false;
+    }
+    if (!this.othersMayAnswer) return false;
+    host?.stats.rqError.inc();
+    this.giveUp(upstream);
+    this.forget(upstream);
+    return true;
+  }
+
+  /** A gRPC answer has its status in its trailers, unless it is headers alone. */
+  private judge(upstream: UpstreamRequest, host: Host, headers: ResponseHeaders, endStream: boolean): void {
+    if (headers.status >= 500) host.stats.rqError.inc();
+    else if (!this.isGrpc) host.stats.rqSuccess.inc();
+    else if (!endStream) upstream.grpcOutcomeOpen = true;
+    else (grpcSucceeded(headers) ? host.stats.rqSuccess : host.stats.rqError).inc();
+  }
+
+  onUpstreamBody(upstream: UpstreamRequest, chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (endStream) {
+      if (upstream.grpcOutcomeOpen) upstream.host?.stats.rqError.inc();
+      this.onResponseComplete(upstream, this.stream.responseHeaders);
+    }
+    upstream.log?.onBody(chunk.length);
+    const mayGoOn = this.stream.sendBody(chunk, endStream, holdable);
+    if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlPausedReadingTotal.inc();
+    return mayGoOn;
+  }
+
+  onUpstreamTrailers(upstream: UpstreamRequest, trailers: Trailers): void {
+    const { host } = upstream;
+    if (upstream.grpcOutcomeOpen && host !== undefined)
+      (grpcSucceeded(trailers) ? host.stats.rqSuccess : host.stats.rqError).inc();
+    upstream.log?.onTrailers(trailers);
+    this.onResponseComplete(upstream, this.stream.responseHeaders);
+    this.stream.sendTrailers(trailers);
+  }
+
+  onUpstreamWritable(): void {
+    this.clusterInfo.stats.upstreamFlowControlDrainedTotal.inc();
+    this.stream.resumeRequestBody();
+  }
+
+  onUpstreamPoolFailure(
+    upstream: UpstreamRequest,
+    reason: PoolFailureReason,
+    details: string,
+    host: Host | undefined,
+  ): void {
+    const failure = textOfPoolFailure(reason);
+    upstream.log?.flag(failure.flag);
+    if (host !== undefined && reason !== 'overflow') {
+      this.info.upstreamHost = host;
+      this.retry?.onHostAttempted(host);
+    }
+    const transport = transportFailure(reason, details);
+    this.info.upstreamTransportFailureReason = transport;
+    if (this.retriesReset(upstream, resetReasonOf(reason), false)) return;
+    if (reason !== 'overflow') host?.stats.rqError.inc();
+    this.abort(upstream, failure, transport);
+  }
+
+  onUpstreamReset(upstream: UpstreamRequest, reason: StreamResetReason, socketDetails: string): void {
+    // How a connection ended (FIN or RST) is no part of Envoy's detail; what a codec found wrong is.
+    const details = reason === 'connection-termination' ? '' : socketDetails;
+    const failure = textOfReset(reason);
+    this.clusterInfo.stats.upstreamRqRxReset.inc();
+    upstream.log?.flag(failure.flag);
+    if (this.retriesReset(upstream, reason, false)) return;
+    if (!this.stream.responseStarted) {
+      upstream.host?.stats.rqError.inc();
+      this.abort(upstream, failure, '', details);
+      return;
+    }
+    if (upstream.grpcOutcomeOpen) upstream.host?.stats.rqError.inc();
+    this.forget(upstream);
+    this.cut(failure.flag, failureDetails('upstream_reset_after_response_started', failure, details));
+  }
+
+  private onResponseComplete(upstream: UpstreamRequest, headers: ResponseHeaders | undefined): void {
+    this.timer?.disable();
+    // How long a slow reader takes for the rest of it is not the upstream's affair.
+    upstream.stopTimers();
+    if (!this.requestComplete) return;
+    const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
+    chargeResponseTime(this, ms, headers, upstream.host);
+  }
+
+  // --- Failure -------------------------------------------------------------------------------------------------------------
+
+  /** A try failed before its response, and none follows it. */
+  private abort(upstream: UpstreamRequest, failure: FailureText, transport: string, more = ''): void {
+    const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
+    chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
+    this.forget(upstream);
+    if (this.othersMayAnswer) return;
+    this.fail(failure.flag, {
+      status: failure.status,
+      body: failureBody(failure, transport, this.attemptCount > 1),
+      details: failureDetails(
+        'upstream_reset_before_response_started',
+        failure,
+        transport === '' ? more : transport,
+      ),
+      ...(overflow ? { modifyHeaders: (headers: ResponseHeaders) => this.markOverloaded(headers) } : {}),
+    });
+  }
+
+  /** The time of the whole request is over, whatever is under way. */
+  private onTimeout(): void {
+    const { upstream, others } = this;
+    this.upstream = undefined;
+    this.others = undefined;
+    if (others !== undefined) for (const other of others) this.expire(other);
+    if (upstream !== undefined) this.expire(upstream);
+    this.failWithTimeout('response_timeout');
+  }
+
+  private expire(upstream: UpstreamRequest): void {
+    this.clusterInfo.stats.upstreamRqTimeout.inc();
+    this.virtualCluster?.rqTimeout.inc();
+    this.routeStats?.rqTimeout.inc();
+    const { host } = upstream;
+    host?.stats.rqTimeout.inc();
+    if (upstream.awaitingHeaders) this.chargeTimeout(host);
+    else if (upstream.grpcOutcomeOpen) host?.stats.rqError.inc();
+    upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
+    this.giveUp(upstream);
+  }
+
+  private chargeTimeout(host: Host | undefined): void {
+    host?.stats.rqError.inc();
+    chargeResponse(this, this.timeoutAltResponse ? 204 : 504, undefined, host);
+  }
+
+  onPerTryTimeout(upstream: UpstreamRequest): void {
+    // A try has succeeded with its first bytes downstream: from there on only the whole request's time counts.
+    if (this.responding) return;
+    upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
+    if (this.timeouts.hedge) this.hedge(upstream);
+    else this.endTry(upstream, this.clusterInfo.stats.upstreamRqPerTryTimeout, 'upstream_per_try_timeout');
+  }
+
+  onPerTryIdleTimeout(upstream: UpstreamRequest): void {
+    upstream.log?.flag(ResponseFlag.StreamIdleTimeout);
+    if (this.timeouts.hedge) this.hedge(upstream);
+    else
+      this.endTry(
+        upstream,
+        this.clusterInfo.stats.upstreamRqPerTryIdleTimeout,
+        'upstream_per_try_idle_timeout',
+      );
+  }
+
+  /** The try goes on; so does another, when there may be one. */
+  private hedge(upstream: UpstreamRequest): void {
+    const { retry } = this;
+    if (this.responding || retry === undefined || upstream.retried) return;
+    if (this.accept(retry.onHedgedTimeout(), true)) upstream.retried = true;
+  }
+
+  private endTry(upstream: UpstreamRequest, counter: Counter, details: string): void {
+    const { host } = upstream;
+    counter.inc();
+    host?.stats.rqTimeout.inc();
+    this.giveUp(upstream);
+    if (this.retriesReset(upstream, 'local-reset', true)) return;
+    if (!this.responding) this.chargeTimeout(host);
+    this.forget(upstream);
+    this.failWithTimeout(details);
+  }
+
+  onMaxTryDuration(upstream: UpstreamRequest): void {
+    this.clusterInfo.stats.upstreamRqMaxDurationReached.inc();
+    this.giveUp(upstream);
+    if (this.retriesReset(upstream, 'local-reset', false)) return;
+    this.forget(upstream);
+    this.fail(ResponseFlag.UpstreamMaxStreamDurationReached, {
+      status: this.stream.requestComplete ? 504 : 408,
+      body: 'upstream max stream duration reached',
+      details: 'upstream_max_stream_duration_reached',
+    });
+  }
+
+  private failWithTimeout(details: string): void {
+    this.fail(
+      ResponseFlag.UpstreamRequestTimeout,
+      this.timeoutAltResponse
+        ? { status: 204, details }
+        : { status: 504, body: 'upstream request timeout', details },
+    );
+  }
+
+  private failWithoutHost(): void {
+    chargeResponse(this, 503, undefined, undefined);
+    this.fail(ResponseFlag.NoHealthyUpstream, {
+      status: 503,
+      body: 'no healthy upstream',
+      details: 'no_healthy_upstream',
+    });
+  }
+
+  private fail(flag: number, reply: LocalReply): void {
+    if (this.stream.responseStarted) {
+      this.cut(flag, reply.details);
+      return;
+    }
+    this.info.setResponseFlag(flag);
+    this.end(reply);
+  }
+
+  /** Answers in place of the upstream. */
+  private end(reply: LocalReply): void {
+    this.timer?.disable();
+    this.dropRetries();
+    if (!this.action.includeAttemptCountInResponse || this.latest === undefined) {
+      this.stream.reply(reply);
+      return;
+    }
+    this.stream.reply({
+      ...reply,
+      modifyHeaders: (headers) => {
+        reply.modifyHeaders?.(headers);
+        this.tellAttempts(headers);
+      },
+    });
+  }
+
+  /** Ends a response that has begun. */
+  private cut(flag: number, details: string): void {
+    this.info.setResponseFlag(flag);
+    this.info.responseCodeDetails = details;
+    this.timer?.disable();
+    this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
+    this.stream.reset('remote-reset');
+  }
+
+  private tellAttempts(headers: ResponseHeaders): void {
+    if (this.action.includeAttemptCountInResponse)
+      headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
+  }
+
+  private markOverloaded(headers: ResponseHeaders): void {
+    if (!this.config.suppressEnvoyHeaders) headers.setKnown(ID_OVERLOADED, 'true');
+  }
+}
+
+function replaceFirst<T>(list: T[] | undefined, old: T | undefined, by: T): void {
+  const index = list?.indexOf(old as T) ?? -1;
+  if (list !== undefined && index >= 0) list[index] = by;
+}

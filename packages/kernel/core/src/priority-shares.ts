@@ -1,0 +1,37 @@
+import type { PriorityShares } from './retry.ts';
+import type { HostSet } from './upstream.ts';
+
+/** How much of all traffic the `available` hosts of a priority can carry, percent: their share times the overprovisioning factor, at most 100. */
+export function availability(set: HostSet, available: number): number {
+  const count = set.hosts.length;
+  return count === 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
+}
+
+/**
+ * Fills the priorities in order, healthy hosts first, each up to its share of `total`. Whole percentages, rounded down as Envoy
+ * does; what rounding leaves goes to the first that takes any.
+ *
+ * @param health availability by priority
+ * @param degradedHealth the same of degraded hosts
+ * @param total what is available in all: 1 … 100
+ */
+export function spreadOverPriorities(
+  health: readonly number[],
+  degradedHealth: readonly number[],
+  total: number,
+): PriorityShares {
+  let left = 100;
+  const share = (part: number): number => {
+    const load = Math.min(left, Math.floor((part * 100) / total));
+    left -= load;
+    return load;
+  };
+  const healthy = health.map(share);
+  const degraded = degradedHealth.map(share);
+  if (left !== 0) {
+    const firstHealthy = health.findIndex((value) => value > 0);
+    if (firstHealthy >= 0) healthy[firstHealthy] += left;
+    else degraded[degradedHealth.findIndex((value) => value > 0)] += left;
+  }
+  return { healthy, degraded };
+}
