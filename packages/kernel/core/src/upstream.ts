@@ -213,6 +213,8 @@ export interface ClusterInfo {
     host?: HostDescription,
     altStatName?: string,
   ): void;
+  /** Its connections are encrypted: its transport socket says so. */
+  readonly secure: boolean;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
 }
