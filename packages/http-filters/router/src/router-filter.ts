@@ -212,6 +212,7 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     if (action.autoHostRewrite && host.hostname !== '') {
       applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
     }
+    if (this.info.schemeMatchUpstream) headers.scheme = cluster.info.secure ? 'https' : 'http';
     const { maxStreamDurationMs } = cluster.info;
     if (maxStreamDurationMs > 0) {
       this.durationTimer = config.clock.timer(() => this.onMaxDuration());

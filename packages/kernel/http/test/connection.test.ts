@@ -190,6 +190,10 @@ describe('the end of a connection', () => {
     await rig.advance(9_999);
     expect(rig.closed).toBe(false);
     await rig.advance(1);
+    expect(rig.stat('downstream_cx_idle_timeout')).toBe(1);
+    await rig.advance(4_999);
+    expect(rig.closed).toBe(false);
+    await rig.advance(1);
     expect(rig.closed).toBe(true);
     expect(rig.stat('downstream_cx_idle_timeout')).toBe(1);
     expect([rig.stat('downstream_cx_destroy_local'), rig.stat('downstream_cx_active')]).toEqual([1, 0]);
@@ -205,11 +209,53 @@ describe('the end of a connection', () => {
     expect(rig.closed).toBe(false);
   });
 
-  test('max_connection_duration: idle, at once', async () => {
-    const rig = await ask({ manager: { common_http_protocol_options: { max_connection_duration: '5s' } } });
-    await rig.advance(5000);
+  const OLD = { common_http_protocol_options: { max_connection_duration: '10s' } };
+  const IDLE = { common_http_protocol_options: { idle_timeout: '10s' } };
+
+  test.each([
+    ['the duration', OLD, 15_000],
+    ['the duration, with a drain_timeout', { ...OLD, drain_timeout: '2s' }, 12_000],
+    ['the duration, without a grace', { ...OLD, drain_timeout: '0s' }, 10_000],
+    ['a rest', IDLE, 15_000],
+    ['a rest, with a drain_timeout', { ...IDLE, drain_timeout: '30s' }, 40_000],
+    // The random source says a half: a quarter of 20 s and more.
+    ['jitter', { ...OLD, drain_timeout: '20s', drain_timeout_jitter: { value: 50 } }, 35_000],
+  ])('ends an idle connection after %s and the drain timeout', async (_what, manager, endsMs) => {
+    const random = { random: () => 0.5, next: () => 0, uuid: () => '' };
+    const rig = await ask({ manager, context: { random } as never });
+    await rig.advance(endsMs - 1);
+    expect(rig.closed).toBe(false);
+    await rig.advance(1);
     expect(rig.closed).toBe(true);
-    expect(rig.stat('downstream_cx_max_duration_reached')).toBe(1);
+  });
+
+  test.each([
+    ['the duration', OLD, 'downstream_cx_max_duration_reached'],
+    ['a rest', IDLE, 'downstream_cx_idle_timeout'],
+  ])('ends a connection that has sent nothing with %s, without a grace', async (_what, manager, stat) => {
+    const rig = new ManagerRig({ manager });
+    await rig.advance(10_000);
+    expect([rig.closed, rig.stat(stat)]).toEqual([true, 1]);
+  });
+
+  test.each([
+    ['the duration', OLD],
+    ['a rest', IDLE],
+  ])('a request in the grace after %s is answered, and ends the connection', async (_what, manager) => {
+    const rig = await ask({ manager });
+    await rig.advance(14_000);
+    await rig.request();
+    expect(rig.responses().map(({ header }) => header('connection'))).toEqual([undefined, 'close']);
+    expect(rig.closed).toBe(true);
+  });
+
+  test('http1_safe_max_connection_duration: only a response ends the connection', async () => {
+    const rig = await ask({ manager: { ...OLD, http1_safe_max_connection_duration: true } });
+    await rig.advance(100_000);
+    expect([rig.closed, rig.stat('downstream_cx_max_duration_reached')]).toEqual([false, 1]);
+    await rig.request();
+    expect(rig.responses().map(({ header }) => header('connection'))).toEqual([undefined, 'close']);
+    expect(rig.closed).toBe(true);
   });
 
   test('max_connection_duration: in a request, with its response', async () => {

@@ -4,7 +4,13 @@ import {
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
 } from '@dragoman/api';
-import { Address, ConfigError, type OriginalIpDetectionExtension } from '@dragoman/core';
+import {
+  Address,
+  ConfigError,
+  type HeaderFormatterExtension,
+  type HeaderMutationExtension,
+  type OriginalIpDetectionExtension,
+} from '@dragoman/core';
 import type { JsonObject } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
@@ -33,6 +39,17 @@ const detection: OriginalIpDetectionExtension = {
   category: 'original-ip-detection',
   name: 'detects',
   create: () => ({ detect: () => ({ address: Address.ip('203.0.113.9', 0), trusted: false }) }),
+};
+
+const early: HeaderMutationExtension = {
+  category: 'header-mutations',
+  name: 'early',
+  create: () => ({
+    mutate(headers) {
+      headers.set('x-early', 'yes');
+      return true;
+    },
+  }),
 };
 
 const FIELDS: Readonly<Record<string, Acts>> = {
@@ -97,7 +114,39 @@ const FIELDS: Readonly<Record<string, Acts>> = {
   delayed_close_timeout: { value: '3s', check: (rig) => expect(rig.pair.server.delayedCloseMs).toBe(3000) },
   drain_timeout: {
     value: '3s',
-    check: (rig) => expect(rig.context.warnings.join()).toContain('drain_timeout: has no effect'),
+    besides: { common_http_protocol_options: { max_connection_duration: '1s' } },
+    check: async (rig) => {
+      await rig.advance(3_999);
+      expect(rig.closed).toBe(false);
+      await rig.advance(1);
+      expect(rig.closed).toBe(true);
+    },
+  },
+  drain_timeout_jitter: {
+    value: { value: 100 },
+    besides: { drain_timeout: '3s', common_http_protocol_options: { max_connection_duration: '1s' } },
+    rig: { context: { random: { random: () => 0.5, next: () => 0, uuid: () => '' } } as never },
+    check: async (rig) => {
+      await rig.advance(5_499);
+      expect(rig.closed).toBe(false);
+      await rig.advance(1);
+      expect(rig.closed).toBe(true);
+    },
+  },
+  http1_safe_max_connection_duration: {
+    value: true,
+    besides: { common_http_protocol_options: { max_connection_duration: '1s' } },
+    check: async (rig) => {
+      await rig.advance(60_000);
+      expect(rig.closed).toBe(false);
+    },
+  },
+  early_header_mutation_extensions: {
+    value: [
+      { name: 'early', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
+    ],
+    rig: { extensions: [early] },
+    check: (rig) => expect(seen(rig, 'x-early')).toBe('yes'),
   },
   set_current_client_cert_details: {
     value: { uri: true },
@@ -226,13 +275,9 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   access_log_flush_interval: ['1s', 'not supported yet'],
   flush_access_log_on_new_request: [true, 'not supported yet'],
   access_log_options: [{}, 'not supported yet'],
-  early_header_mutation_extensions: [
-    [{ name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } }],
-    'not supported yet',
-  ],
-  represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not supported yet'],
-  stream_error_on_invalid_http_message: [true, 'not supported yet'],
-  path_normalization_options: [{}, 'not supported yet'],
+  represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not built, in Envoy neither'],
+  stream_error_on_invalid_http_message: [true, 'true is not supported'],
+  path_normalization_options: [{}, 'use normalize_path and merge_slashes'],
   proxy_status_config: [{}, 'not supported yet'],
   typed_header_validation_config: [
     { name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
@@ -240,25 +285,23 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   ],
   append_local_overload: [true, 'not supported yet'],
   add_proxy_protocol_connection_state: [true, 'not supported yet'],
-  http1_safe_max_connection_duration: [true, 'not supported yet'],
   stream_flush_timeout: ['1s', 'not supported yet'],
-  forward_client_cert_matcher: [{}, 'not supported yet'],
-  forward_proto_config: [{}, 'not supported yet'],
-  drain_timeout_jitter: [{ value: 1 }, 'not supported yet'],
+  forward_client_cert_matcher: [{}, 'needs client certificates'],
+  forward_proto_config: [{}, 'needs the destination port of the PROXY protocol'],
 };
 
 const COMMON: Readonly<Record<string, Acts>> = {
   idle_timeout: {
     value: '1s',
     check: async (rig) => {
-      await rig.advance(1000);
+      await rig.advance(6000);
       expect(rig.closed).toBe(true);
     },
   },
   max_connection_duration: {
     value: '1s',
     check: async (rig) => {
-      await rig.advance(1000);
+      await rig.advance(6000);
       expect(rig.closed).toBe(true);
     },
   },
@@ -314,6 +357,19 @@ const HTTP1: Readonly<Record<string, Acts>> = {
     send: 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
     check: (rig) => expect(rig.response.status).toBe(200),
   },
+  ignore_http_11_upgrade: {
+    value: [{ exact: 'websocket' }],
+    send: get('/', 'connection: upgrade', 'upgrade: websocket'),
+    check: (rig) => expect(rig.response.status).toBe(200),
+  },
+  use_balsa_parser: {
+    value: true,
+    check: (rig) => expect(rig.context.warnings.join()).toContain('use_balsa_parser: has no effect'),
+  },
+  send_fully_qualified_url: {
+    value: true,
+    check: (rig) => expect(rig.context.warnings.join()).toContain('send_fully_qualified_url: has no effect'),
+  },
   allow_custom_methods: {
     value: true,
     send: 'BREW / HTTP/1.1\r\nhost: a\r\n\r\n',
@@ -321,10 +377,15 @@ const HTTP1: Readonly<Record<string, Acts>> = {
   },
 };
 const HTTP1_REFUSED = {
-  override_stream_error_on_invalid_http_message: [true, 'not supported yet'],
-  send_fully_qualified_url: [true, 'not supported yet'],
-  use_balsa_parser: [true, 'not supported yet'],
+  override_stream_error_on_invalid_http_message: [true, 'true is not supported'],
 } as const;
+
+/** Capitals for all. */
+const capitals: HeaderFormatterExtension = {
+  category: 'header-formatters',
+  name: 'capitals',
+  create: () => () => ({ remember() {}, format: (name) => name.toUpperCase(), reasonPhrase: '' }),
+};
 
 const names = ({ fields }: DescMessage) => fields.map(({ name }) => name).sort();
 const build = (acts: Acts, manager: object) =>
@@ -372,6 +433,36 @@ describe('every field of HttpConnectionManager', () => {
   test.each(Object.entries(HTTP1))('http_protocol_options.%s acts', (field, acts) =>
     run({ ...acts, besides: {} }, { http_protocol_options: { ...acts.besides, [field]: acts.value } }),
   );
+
+  test.each([
+    ['stream_error_on_invalid_http_message', { stream_error_on_invalid_http_message: false }],
+    [
+      'override_stream_error_on_invalid_http_message',
+      { http_protocol_options: { override_stream_error_on_invalid_http_message: false } },
+    ],
+  ])('%s: false says what is so', (_field, manager) => {
+    expect(() => new ManagerRig({ manager })).not.toThrow();
+  });
+
+  test('a stateful formatter spells the names of the requests that come in', async () => {
+    const rig = new ManagerRig({
+      extensions: [capitals],
+      manager: {
+        http_protocol_options: {
+          header_key_format: {
+            stateful_formatter: {
+              name: 'capitals',
+              typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} },
+            },
+          },
+        },
+      },
+    });
+    await rig.request();
+    expect(rig.requests[0]?.nameFormatter?.format('x-a')).toBe('X-A');
+    // A response is spelled by the formatter of the connection which it came from.
+    expect(rig.client.text).toContain('\r\nserver: rig');
+  });
 
   test.each(Object.entries(HTTP1_REFUSED))('http_protocol_options.%s is refused', (field, [value, text]) => {
     expect(
@@ -430,15 +521,34 @@ describe('config errors', () => {
     ],
     ['HTTP/2', { codec_type: 'HTTP2' }, 'codec_type: HTTP2 is not supported yet; use AUTO or HTTP1'],
     ['HTTP/3', { codec_type: 'HTTP3' }, 'codec_type: HTTP3 is not supported yet; use AUTO or HTTP1'],
+    [
+      'original_ip_detection_extensions with use_remote_address',
+      { use_remote_address: true, original_ip_detection_extensions: [{ name: 'x', typed_config: CORS }] },
+      'Original IP detection extensions and use_remote_address may not be mixed',
+    ],
+    [
+      'original_ip_detection_extensions with xff_num_trusted_hops',
+      { xff_num_trusted_hops: 1, original_ip_detection_extensions: [{ name: 'x', typed_config: CORS }] },
+      'Original IP detection extensions and xff_num_trusted_hops may not be mixed',
+    ],
+    [
+      'an early header mutation that is not there',
+      {
+        early_header_mutation_extensions: [
+          { name: 'envoy.http.early_header_mutation.x', typed_config: CORS },
+        ],
+      },
+      'the package @dragoman/header-mutation-x would provide it',
+    ],
     ['no routes', { route_config: undefined }, 'route_config: a route configuration is required'],
     [
-      'a stateful key formatter',
+      'an unknown stateful key formatter',
       {
         http_protocol_options: {
           header_key_format: { stateful_formatter: { name: 'x', typed_config: CORS } },
         },
       },
-      'stateful formatters (preserve_case) are not supported yet',
+      'http_protocol_options.header_key_format.stateful_formatter.typed_config: extension "x"',
     ],
   ])('%s', (_, manager, text) => {
     expect(rejects(manager)).toContain(text);
@@ -450,14 +560,14 @@ describe('config errors', () => {
       tracing: {},
       route_config: { virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' } }] }] },
       http_filters: [{ name: 'plain' }],
-      http_protocol_options: { use_balsa_parser: true },
+      http_protocol_options: { override_stream_error_on_invalid_http_message: true },
     });
     for (const path of [
       'codec_type: ',
       'tracing: ',
       'route_config.virtual_hosts[0].routes[0]',
       'http_filters[0]: ',
-      'http_protocol_options.use_balsa_parser: ',
+      'http_protocol_options.override_stream_error_on_invalid_http_message: ',
     ]) {
       expect(text).toContain(path);
     }

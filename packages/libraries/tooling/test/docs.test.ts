@@ -102,7 +102,7 @@ describe('trying', () => {
     const verdicts = new Map(reports.map(({ name, verdict }) => [name, verdict]));
     expect(verdicts.get('stat_prefix')).toBe('supported');
     expect(verdicts.get('rds')).toBe('refused');
-    expect(verdicts.get('drain_timeout')).toBe('no effect');
+    expect(verdicts.get('drain_timeout')).toBe('supported');
     expect(verdicts.get('original_ip_detection_extensions')).toBe('extension');
   });
 

@@ -51,6 +51,12 @@ export interface ConnectionManagerConfig {
   readonly maxRequestsPerConnection: number;
   /** `delayed_close_timeout`; default 1,000. */
   readonly delayedCloseMs: number;
+  /** `drain_timeout`: how long a connection that is to end waits for one more request; default 5,000. */
+  readonly drainTimeoutMs: number;
+  /** `drain_timeout_jitter`: up to this share of it is added; 0 … 1, default 0. */
+  readonly drainTimeoutJitter: number;
+  /** `http1_safe_max_connection_duration`: an old connection ends with a response, however long that takes. Default false. */
+  readonly safeMaxConnectionDuration: boolean;
   /** `proxy_100_continue`: `Expect` goes upstream, and its interim response comes back. Default false. */
   readonly proxy100Continue: boolean;
   /** The listener's `per_connection_buffer_limit_bytes`; default 1 MiB. */

@@ -26,12 +26,14 @@ import { compileRouteTable } from '../routes/index.ts';
 import { compileFilterChain, perFilterConfigResolver } from './compile-filters.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
+import { readNameOptions } from './name-options.ts';
 import { createStats } from './stats.ts';
 
 /** Envoy's defaults. */
 const DEFAULT_STREAM_IDLE_MS = 300_000;
 const DEFAULT_IDLE_MS = 3_600_000;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
+const DEFAULT_DRAIN_MS = 5000;
 const DEFAULT_REQUEST_HEADERS_KB = 60;
 const DEFAULT_SERVER_NAME = 'envoy';
 const DEFAULT_REQUEST_ID = 'envoy.request_id.uuid';
@@ -53,10 +55,13 @@ const SUPPORTED = new Set([
   'request_headers_timeout',
   'delayed_close_timeout',
   'drain_timeout',
+  'drain_timeout_jitter',
+  'http1_safe_max_connection_duration',
   'access_log',
   'use_remote_address',
   'xff_num_trusted_hops',
   'original_ip_detection_extensions',
+  'early_header_mutation_extensions',
   'internal_address_config',
   'skip_xff_append',
   'via',
@@ -76,6 +81,10 @@ const SUPPORTED = new Set([
   'append_x_forwarded_port',
 ]);
 
+/** What comes behind a message that cannot be read cannot be told apart from it. */
+const INVALID_MESSAGE =
+  'true is not supported: a connection ends with an invalid HTTP/1.1 message, since nothing behind it can be trusted; use false';
+
 const REASONS = {
   rds: 'routes from a management server are not supported yet; write route_config',
   scoped_routes: 'scoped routes are not supported yet; write route_config',
@@ -85,6 +94,15 @@ const REASONS = {
   tracing: 'tracing is not supported yet; remove tracing',
   upgrade_configs: 'upgrades (WebSocket, CONNECT) are not supported yet; remove upgrade_configs',
   local_reply_config: 'local_reply_config is not supported yet; remove it',
+  represent_ipv4_remote_address_as_ipv4_mapped_ipv6:
+    'is not built, in Envoy neither; remove represent_ipv4_remote_address_as_ipv4_mapped_ipv6',
+  path_normalization_options:
+    'is not built, in Envoy neither: filters, routes and upstreams see one path here; use normalize_path and merge_slashes',
+  forward_client_cert_matcher:
+    'needs client certificates, and so TLS, which is not supported yet; use forward_client_cert_details',
+  forward_proto_config:
+    'needs the destination port of the PROXY protocol, whose listener filter is not supported yet; remove forward_proto_config',
+  stream_error_on_invalid_http_message: INVALID_MESSAGE,
 };
 
 const COMMON_SUPPORTED = new Set([
@@ -104,6 +122,10 @@ const HTTP1_SUPPORTED = new Set([
   'enable_trailers',
   'allow_chunked_length',
   'allow_custom_methods',
+  'ignore_http_11_upgrade',
+  // No effect, see warnOfIdleFields.
+  'use_balsa_parser',
+  'send_fully_qualified_url',
 ]);
 
 /** Numbers of the API's enums, by their names there. */
@@ -124,7 +146,10 @@ export const httpConnectionManager = defineNetworkFilter({
 
 /** What of a config is refused by name. */
 function checkFields(config: HttpConnectionManager, problems: ProblemCollector): void {
-  problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS));
+  const supported = new Set(SUPPORTED);
+  if (config.streamErrorOnInvalidHttpMessage === false) supported.add('stream_error_on_invalid_http_message');
+  problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, supported, '', REASONS));
+  checkTrust(config, problems);
   if (config.codecType > 1)
     problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`);
   const common = config.commonHttpProtocolOptions;
@@ -132,6 +157,16 @@ function checkFields(config: HttpConnectionManager, problems: ProblemCollector):
   problems.try('common_http_protocol_options', () =>
     refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED),
   );
+}
+
+/** Envoy's texts. */
+function checkTrust(config: HttpConnectionManager, problems: ProblemCollector): void {
+  if (config.originalIpDetectionExtensions.length === 0) return;
+  const path = 'original_ip_detection_extensions';
+  if (config.useRemoteAddress === true)
+    problems.add(path, 'Original IP detection extensions and use_remote_address may not be mixed');
+  if (config.xffNumTrustedHops > 0)
+    problems.add(path, 'Original IP detection extensions and xff_num_trusted_hops may not be mixed');
 }
 
 /** The parts of a config that can be wrong. @throws ConfigError with every problem, not only the first */
@@ -192,7 +227,10 @@ export function compileConnectionManager(
       normalize:
         config.normalizePath ?? context.runtime.getBoolean('http_connection_manager.normalize_path', false),
       mergeSlashes: config.mergeSlashes,
-      escapedSlashes: escapedSlashesAction(config.pathWithEscapedSlashesAction),
+      escapedSlashes: escapedSlashesAction(
+        config.pathWithEscapedSlashesAction ||
+          context.runtime.getInteger('http_connection_manager.path_with_escaped_slashes_action', 0),
+      ),
     }),
     rewriteHost: compileHostPolicy({
       stripPort:
@@ -211,6 +249,9 @@ export function compileConnectionManager(
     maxConnectionDurationMs: ms(common?.maxConnectionDuration, 0),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     delayedCloseMs: ms(config.delayedCloseTimeout, DEFAULT_DELAYED_CLOSE_MS),
+    drainTimeoutMs: ms(config.drainTimeout, DEFAULT_DRAIN_MS),
+    drainTimeoutJitter: (config.drainTimeoutJitter?.value ?? 0) / 100,
+    safeMaxConnectionDuration: config.http1SafeMaxConnectionDuration,
     proxy100Continue: config.proxy100Continue,
     bufferLimitBytes: context.perConnectionBufferLimitBytes,
   };
@@ -222,10 +263,17 @@ function ms(duration: Parameters<typeof durationMs>[0] | undefined, fallback: nu
 
 /** Fields that mean nothing on plaintext HTTP/1.1: accepted, since leaving them out changes nothing. */
 function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactoryContext): void {
-  if (config.drainTimeout !== undefined) {
+  const http1 = config.httpProtocolOptions;
+  if (http1?.useBalsaParser !== undefined) {
     context.warn(
-      'http_connection_manager.drain_timeout',
-      'has no effect on HTTP/1.1: a draining connection ends with its response',
+      'http_connection_manager.http_protocol_options.use_balsa_parser',
+      'has no effect: there is one parser',
+    );
+  }
+  if (http1?.sendFullyQualifiedUrl === true) {
+    context.warn(
+      'http_connection_manager.http_protocol_options.send_fully_qualified_url',
+      'has no effect here: set it on the cluster whose requests shall have it',
     );
   }
   if (config.setCurrentClientCertDetails !== undefined) {
@@ -277,16 +325,15 @@ function compileMutation(
         ? undefined
         : {
             unixSockets: config.internalAddressConfig.unixSockets,
-            cidrRanges: config.internalAddressConfig.cidrRanges.map(({ addressPrefix, prefixLen }) => ({
-              addressPrefix,
-              prefixLength: prefixLen ?? 0,
-            })),
+            cidrRanges: config.internalAddressConfig.cidrRanges,
           },
     via: config.via,
     userAgent: config.addUserAgent === true ? context.localInfo.cluster : undefined,
     generateRequestId: config.generateRequestId ?? true,
     preserveExternalRequestId: config.preserveExternalRequestId,
     schemeToOverwrite: scheme?.case === 'schemeToOverwrite' ? (scheme.value as 'http' | 'https') : undefined,
+    schemeMatchUpstream:
+      scheme?.case === undefined && config.schemeHeaderTransformation?.matchUpstream === true,
     // Without TLS there is no client certificate to append or set: APPEND_FORWARD and SANITIZE_SET remove what came, as in Envoy.
     forwardClientCert:
       config.forwardClientCertDetails === 4
@@ -294,6 +341,17 @@ function compileMutation(
         : config.forwardClientCertDetails === 1
           ? 'forward-only'
           : 'sanitize',
+    earlyMutations: config.earlyHeaderMutationExtensions.map((extension, i) => {
+      const path = `early_header_mutation_extensions[${i}].typed_config`;
+      const found = resolveExtension(
+        context.extensions,
+        'header-mutations',
+        extension.name,
+        extension.typedConfig,
+        path,
+      );
+      return atPath(path, () => found.extension.create(found.message, context));
+    }),
     originalIpDetection: config.originalIpDetectionExtensions.map((extension, i) => {
       const path = `original_ip_detection_extensions[${i}].typed_config`;
       const found = resolveExtension(
@@ -316,8 +374,14 @@ function compileHttp1Options(
 ): Http1ServerOptions {
   const common: HttpProtocolOptions | undefined = config.commonHttpProtocolOptions;
   const http1: Http1ProtocolOptions | undefined = config.httpProtocolOptions;
-  if (http1 !== undefined)
-    refuseUnsupported(http1, Http1ProtocolOptionsSchema, HTTP1_SUPPORTED, 'http_protocol_options');
+  if (http1 !== undefined) {
+    const supported = new Set(HTTP1_SUPPORTED);
+    if (http1.overrideStreamErrorOnInvalidHttpMessage === false)
+      supported.add('override_stream_error_on_invalid_http_message');
+    refuseUnsupported(http1, Http1ProtocolOptionsSchema, supported, 'http_protocol_options', {
+      override_stream_error_on_invalid_http_message: INVALID_MESSAGE,
+    });
+  }
   const scope = context.stats.scope('http1');
   const dropped = scope.counter('dropped_headers_with_underscores');
   const rejected = scope.counter('requests_rejected_with_underscores_in_headers');
@@ -332,18 +396,8 @@ function compileHttp1Options(
     enableTrailers: http1?.enableTrailers ?? false,
     allowChunkedLength: http1?.allowChunkedLength ?? false,
     allowCustomMethods: http1?.allowCustomMethods ?? false,
-    headerKeyFormat: readKeyFormat(http1),
+    ...readNameOptions(http1, context),
     headersWithUnderscores: UNDERSCORES[common?.headersWithUnderscoresAction ?? 0] ?? 'allow',
     onUnderscore: (action) => (action === 'drop' ? dropped : rejected).inc(),
   };
-}
-
-function readKeyFormat(http1: Http1ProtocolOptions | undefined): 'default' | 'proper_case_words' {
-  const format = http1?.headerKeyFormat?.headerFormat;
-  if (format?.case === undefined) return 'default';
-  if (format.case === 'properCaseWords') return 'proper_case_words';
-  throw ConfigError.at(
-    'http_protocol_options.header_key_format.stateful_formatter',
-    'stateful formatters (preserve_case) are not supported yet; use proper_case_words or remove it',
-  );
 }

@@ -61,6 +61,10 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private txBuffered = 0;
   /** Set when the connection is to end with the response in hand. */
   private closing = false;
+  /** The next response is to end the connection. */
+  private lastResponse = false;
+  /** Runs from the time when a connection is to end until it does; made by the first such occasion. */
+  private graceTimer: Timer | undefined = undefined;
   /** The peer ended its side: whoever closes after that, the end is the peer's. */
   private peerEnded = false;
   private cutRequests = false;
@@ -116,6 +120,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
     this.drainTimer?.disable();
+    this.graceTimer?.disable();
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.durationTimer?.disable();
@@ -219,7 +224,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   shouldClose(): boolean {
     const { config } = this;
     if (this.closing) return true;
-    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
+    if (this.lastResponse) {
+      this.closing = true;
+    } else if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
       config.stats.cxMaxRequestsReached.inc();
       this.closing = true;
     } else if (config.drain.drainClose()) {
@@ -245,16 +252,36 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   private onIdle(): void {
     this.config.stats.cxIdleTimeout.inc();
-    this.connection.close('flush', 'idle_timeout');
+    this.endSoon('idle_timeout');
   }
 
   private onMaxDuration(): void {
     this.config.stats.cxMaxDurationReached.inc();
+    if (this.config.safeMaxConnectionDuration && this.connection.bytesRead > 0) this.lastResponse = true;
+    else this.endSoon('max_connection_duration_reached');
+  }
+
+  /**
+   * As in Envoy: a request that comes within the drain timeout is answered, and its response ends the connection; without one
+   * it ends then. A connection that has sent nothing yet ends at once.
+   */
+  private endSoon(reason: string): void {
+    if (this.connection.bytesRead === 0) {
+      this.connection.close('flush', reason);
+      return;
+    }
+    if (this.graceTimer !== undefined) return;
+    const { clock, random, drainTimeoutMs, drainTimeoutJitter } = this.config;
+    this.lastResponse = true;
+    this.graceTimer = clock.timer(() => this.onGraceOver(reason));
+    const jitter = drainTimeoutJitter > 0 ? random.random() * drainTimeoutJitter * drainTimeoutMs : 0;
+    this.graceTimer.enable(drainTimeoutMs + jitter);
+  }
+
+  private onGraceOver(reason: string): void {
     this.closing = true;
     this.codec.startDrain();
-    if (this.streams.size === 0 && !this.codec.headPending) {
-      this.connection.close('flush', 'max_connection_duration_reached');
-    }
+    if (this.streams.size === 0 && !this.codec.headPending) this.connection.close('flush', reason);
   }
 
   private onDrain(delayMs: number): void {

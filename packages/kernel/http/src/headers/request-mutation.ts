@@ -1,5 +1,7 @@
+import { appendForwardedFor, lastForwardedAddress } from '@dragoman/client-address';
 import {
   type Address,
+  type EarlyHeaderMutation,
   type LocalInfo,
   type OriginalIpDetection,
   type RequestHeaders,
@@ -9,7 +11,6 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { appendVia } from './via.ts';
-import { appendForwardedFor, lastForwardedAddress } from './forwarded-for.ts';
 import { removeNominated, stripRequestHopByHop } from './hop-by-hop.ts';
 import { compileInternalAddresses, type InternalAddressOptions, isLoopback } from './internal-address.ts';
 
@@ -35,11 +36,15 @@ export interface RequestMutationOptions {
   readonly preserveExternalRequestId: boolean;
   /** `scheme_header_transformation.scheme_to_overwrite`; undefined: keep. */
   readonly schemeToOverwrite: 'http' | 'https' | undefined;
+  /** `scheme_header_transformation.match_upstream`, which the router acts on; default false. */
+  readonly schemeMatchUpstream: boolean;
   /**
    * `forward_client_cert_details`: `sanitize` (default) takes x-forwarded-client-cert away; `forward-only` leaves it to
    * connections that showed a client certificate; `always-forward-only` leaves it to all.
    */
   readonly forwardClientCert: 'sanitize' | 'forward-only' | 'always-forward-only';
+  /** `early_header_mutation_extensions`, in order; empty: none. */
+  readonly earlyMutations: readonly EarlyHeaderMutation[];
   /** `original_ip_detection_extensions`, asked in order when `use_remote_address` is off; empty: x-forwarded-for. */
   readonly originalIpDetection: readonly OriginalIpDetection[];
   readonly requestIds: RequestIds;
@@ -107,25 +112,34 @@ const NOT_TO_THE_EDGE: readonly number[] = [
   ID_SERVICE_NODE,
 ];
 
+const namesOf = (ids: readonly number[]): readonly string[] =>
+  ids.map((id) => WELL_KNOWN_NAMES[id] as string);
+
 /**
- * Servers behind may read `x_envoy_retry_on` as `x-envoy-retry-on` (CGI and its heirs do): spelled with an underscore,
- * a header goes where its proper form goes or is overwritten.
+ * Servers behind may read `x_envoy_retry_on` as `x-envoy-retry-on` (CGI and its heirs do). So a header that is spelled with
+ * underscores, one or all, goes wherever its proper form is removed or written by this proxy: these are the proper forms, for
+ * requests from inside, from outside, and from outside to the edge.
  */
-const HIDDEN_FROM_OUTSIDE: ReadonlySet<string> = new Set([
-  ...NOT_FROM_OUTSIDE.map((id) => WELL_KNOWN_NAMES[id] as string),
-  ORIGINAL_URL,
-  'x-envoy-internal',
-  'x-forwarded-client-cert',
-]);
-const HIDDEN_FROM_EDGE: ReadonlySet<string> = new Set([
-  ...HIDDEN_FROM_OUTSIDE,
-  ...NOT_TO_THE_EDGE.map((id) => WELL_KNOWN_NAMES[id] as string),
-  'x-envoy-external-address',
-  'x-forwarded-for',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-request-id',
-]);
+class HiddenNames {
+  readonly inside: ReadonlySet<string>;
+  readonly outside: ReadonlySet<string>;
+  readonly edge: ReadonlySet<string>;
+
+  constructor({ useRemoteAddress, forwardClientCert }: RequestMutationOptions) {
+    const inside = ['x-envoy-internal'];
+    if (forwardClientCert !== 'always-forward-only') inside.push('x-forwarded-client-cert');
+    if (useRemoteAddress) inside.push('x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto');
+    const outside = [...inside, ...namesOf(NOT_FROM_OUTSIDE), ORIGINAL_URL];
+    this.inside = new Set(inside);
+    this.outside = new Set(outside);
+    this.edge = new Set([
+      ...outside,
+      ...namesOf(NOT_TO_THE_EDGE),
+      'x-envoy-external-address',
+      'x-request-id',
+    ]);
+  }
+}
 
 const EMPTY: readonly string[] = [];
 
@@ -139,12 +153,14 @@ export class RequestMutation {
   private readonly options: RequestMutationOptions;
   private readonly isInternal: (address: Address) => boolean;
   private readonly useRemoteAddress: boolean;
+  private readonly hidden: HiddenNames;
 
   /** @throws ConfigError for a bad `internal_address_config` */
   constructor(options: RequestMutationOptions) {
     this.options = options;
     this.isInternal = compileInternalAddresses(options.internalAddresses);
     this.useRemoteAddress = options.useRemoteAddress;
+    this.hidden = new HiddenNames(options);
   }
 
   /** @param internalOnlyHeaders `internal_only_headers` of the route configuration, in lower case */
@@ -155,6 +171,9 @@ export class RequestMutation {
   ): MutationResult {
     const { options } = this;
     if (!removeNominated(headers)) return BAD_CONNECTION;
+    const { earlyMutations } = options;
+    for (let i = 0; i < earlyMutations.length; i++)
+      if (!(earlyMutations[i] as EarlyHeaderMutation).mutate(headers, info)) break;
     stripRequestHopByHop(headers);
     headers.removeKnown(ID_INTERNAL);
     sanitizeReferer(headers);
@@ -175,18 +194,22 @@ export class RequestMutation {
       client = found?.address;
       mayBeInternal = found?.single ?? false;
     } else {
+      let appendPeer = false;
       for (const extension of options.originalIpDetection) {
         const found = extension.detect(headers, info);
         if (found.rejectStatus !== undefined) return rejected(found.rejectStatus);
+        if (found.appendPeer === true) appendPeer = true;
         if (found.address === undefined) continue;
         client = found.address;
         mayBeInternal = found.trusted;
         break;
       }
+      if (appendPeer) this.appendPeer(headers, peer);
     }
     if (!headers.hasKnown(ID_XFP)) headers.appendKnown(ID_XFP, secure ? 'https' : 'http');
     if (options.appendXForwardedPort && !headers.hasKnown(ID_PORT)) this.setPort(headers, info);
     this.setScheme(headers, secure);
+    if (options.schemeMatchUpstream) info.schemeMatchUpstream = true;
 
     const internal = mayBeInternal && client !== undefined && this.isInternal(client);
     const edge = !internal && this.useRemoteAddress;
@@ -194,6 +217,8 @@ export class RequestMutation {
     info.remoteAddress = client;
     if (internal) headers.appendKnown(ID_INTERNAL, 'true');
     else removeInternalHeaders(headers, edge, internalOnlyHeaders);
+    const { hidden } = this;
+    removeHidden(headers, internal ? hidden.inside : edge ? hidden.edge : hidden.outside);
 
     if (options.userAgent !== undefined) this.setUserAgent(headers, options.userAgent);
     if (options.via !== '') appendVia(headers, options.via);
@@ -257,7 +282,12 @@ export function compileRequestMutation(
 }
 
 function rejected(status: number): MutationResult {
-  return { rejectStatus: status, details: 'original_ip_detection_failed', internal: false, edge: false };
+  return {
+    rejectStatus: status,
+    details: 'rejecting_because_detection_failed',
+    internal: false,
+    edge: false,
+  };
 }
 
 /** Removes what only internal requests may carry. */
@@ -273,8 +303,13 @@ function removeInternalHeaders(
     const name = internalOnly[i] as string;
     if (headers.has(name)) headers.remove(name);
   }
-  const gone = edge ? HIDDEN_FROM_EDGE : HIDDEN_FROM_OUTSIDE;
-  if (someHidden(headers, gone)) headers.removeWhere((name) => isHidden(name, gone));
+  if (internalOnly.length > 0 && headers.names.some((name) => isSpelledLike(name, internalOnly)))
+    headers.removeWhere((name) => isSpelledLike(name, internalOnly));
+  if (headers.names.indexOf(ORIGINAL_URL) >= 0) headers.remove(ORIGINAL_URL);
+}
+
+function removeHidden(headers: RequestHeaders, hidden: ReadonlySet<string>): void {
+  if (someHidden(headers, hidden)) headers.removeWhere((name) => isHidden(name, hidden));
 }
 
 /** Without a rebuild of the list in the usual case: one look at each name that begins with `x`. */
@@ -289,8 +324,12 @@ const LETTER_X = 0x78;
 
 function isHidden(name: string, hidden: ReadonlySet<string>): boolean {
   if (name.charCodeAt(0) !== LETTER_X) return false;
-  if (name === ORIGINAL_URL) return true;
   return name.indexOf('_') > 0 && hidden.has(name.replaceAll('_', '-'));
+}
+
+/** Whether `name` is one of `hyphenated` with underscores in it. */
+function isSpelledLike(name: string, hyphenated: readonly string[]): boolean {
+  return name.includes('_') && hyphenated.includes(name.replaceAll('_', '-'));
 }
 
 /** A Referer that is repeated, or no absolute URL or path, goes (as in Envoy). */

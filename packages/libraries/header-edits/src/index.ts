@@ -1,0 +1,2 @@
+export { compileHeaderMutation, HeaderMutation } from './header-mutation.ts';
+export { compileMutationRules, MutationRules } from './mutation-rules.ts';
