@@ -6,12 +6,16 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { preserveCase } from '@dragoman/header-formatter-preserve-case';
+import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
+import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-header';
+import { xffDetection } from '@dragoman/original-ip-detection-xff';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 
@@ -32,4 +36,8 @@ export const extensions: readonly Extension[] = [
   stdoutAccessLogger,
   stderrAccessLogger,
   uuidRequestId,
+  xffDetection,
+  customHeaderDetection,
+  earlyHeaderMutation,
+  preserveCase,
 ];

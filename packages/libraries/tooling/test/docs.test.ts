@@ -102,8 +102,9 @@ describe('trying', () => {
     const verdicts = new Map(reports.map(({ name, verdict }) => [name, verdict]));
     expect(verdicts.get('stat_prefix')).toBe('supported');
     expect(verdicts.get('rds')).toBe('refused');
+    expect(verdicts.get('set_current_client_cert_details')).toBe('no effect');
     expect(verdicts.get('drain_timeout')).toBe('supported');
-    expect(verdicts.get('original_ip_detection_extensions')).toBe('extension');
+    expect(verdicts.get('original_ip_detection_extensions')).toBe('supported');
   });
 
   test('says which value would be needed when a trial fails elsewhere than at the field', async () => {
