@@ -31,10 +31,7 @@ export const xffDetection = defineOriginalIpDetection({
 function readTrusted({ xffTrustedCidrs, xffNumTrustedHops }: XffConfig): IpRanges | undefined {
   if (xffTrustedCidrs === undefined) return undefined;
   if (xffNumTrustedHops > 0)
-    throw ConfigError.at(
-      'xff_trusted_cidrs',
-      'xff_num_trusted_hops and xff_trusted_cidrs may not both be set',
-    );
+    throw ConfigError.at('xff_trusted_cidrs', 'Cannot set both xff_num_trusted_hops and xff_trusted_cidrs');
   const ranges = compileRanges(xffTrustedCidrs.cidrs, 'xff_trusted_cidrs.cidrs');
   return ranges.empty ? undefined : ranges;
 }
@@ -54,7 +51,7 @@ class HopCount implements OriginalIpDetection {
   }
 }
 
-/** Proxies in these networks are trusted, however many there are. A peer that is none of them is not asked. */
+/** Proxies in these networks are trusted, however many there are. What a peer sent that is none of them is not read. */
 class TrustedNetworks implements OriginalIpDetection {
   private readonly trusted: IpRanges;
   private readonly notFound: DetectedIp;
@@ -65,13 +62,10 @@ class TrustedNetworks implements OriginalIpDetection {
   }
 
   detect(headers: RequestHeaders, { connection }: StreamInfo): DetectedIp {
-    if (!this.trusted.has(connection.remoteAddress)) return STRANGER;
+    if (!this.trusted.has(connection.remoteAddress)) return this.notFound;
     return found(lastUntrustedAddress(headers, this.trusted), this.notFound);
   }
 }
-
-/** As Envoy has it, whatever `skip_xff_append` says: what a stranger sent is passed on with its own address behind. */
-const STRANGER: DetectedIp = { address: undefined, trusted: false, appendPeer: true };
 
 function found(client: ForwardedClient | undefined, notFound: DetectedIp): DetectedIp {
   if (client === undefined) return notFound;
