@@ -174,6 +174,21 @@ describe(`what becomes of a header: ${Object.keys(SITUATIONS).join('; ')}`, () =
   });
 
   test.each([
+    [['x-a'], ['x-b', 'x-other']],
+    [['x-b'], ['x-a', 'x_a', 'x-other']],
+    [['x-a', 'x-b'], ['x-other']],
+    // The list may name a spelling with underscores: that one, and not the proper form.
+    [['x_a'], ['x-a', 'x-b', 'x-other']],
+    [[], ['x-a', 'x_a', 'x-b', 'x-other']],
+  ])('internal_only_headers %j, of several lines each', (internalOnly, left) => {
+    const headers = new RequestHeaders();
+    for (const name of ['x-a', 'x_a', 'x-b', 'x-a', 'x-other', 'x_a', 'x-a', 'x_a'])
+      headers.append(name, '1');
+    compileRequestMutation(DEFAULTS)(headers, streamInfo(), internalOnly);
+    expect([...new Set(headers.names)].filter((name) => /^x.(?:[ab]|other)$/.test(name))).toEqual(left);
+  });
+
+  test.each([
     ['preserve_external_request_id', { preserveExternalRequestId: true }, KEPT],
     ['no generate_request_id', { generateRequestId: false }, KEPT],
   ])('x-request-id with %s', (_what, options, expected) => {

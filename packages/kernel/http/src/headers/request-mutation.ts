@@ -7,11 +7,11 @@ import {
   type RequestHeaders,
   type RequestIds,
   type StreamInfo,
-  WELL_KNOWN_NAMES,
   wellKnownId,
 } from '@dragoman/core';
 import { appendVia } from './via.ts';
 import { removeNominated, stripRequestHopByHop } from './hop-by-hop.ts';
+import { InternalHeaders } from './internal-headers.ts';
 import { compileInternalAddresses, type InternalAddressOptions, isLoopback } from './internal-address.ts';
 
 /** The options of the HTTP connection manager that say whom to trust, and what of it is told upstream. */
@@ -82,65 +82,6 @@ const ID_SERVICE_CLUSTER = wellKnownId('x-envoy-downstream-service-cluster');
 const ID_SERVICE_NODE = wellKnownId('x-envoy-downstream-service-node');
 const ID_USER_AGENT = wellKnownId('user-agent');
 
-/** Gone when the request is not internal: who may set them decides over retries, timeouts, traces and stats. */
-const NOT_FROM_OUTSIDE: readonly number[] = [
-  wellKnownId('x-envoy-retriable-status-codes'),
-  wellKnownId('x-envoy-retriable-header-names'),
-  wellKnownId('x-envoy-retry-on'),
-  wellKnownId('x-envoy-retry-grpc-on'),
-  wellKnownId('x-envoy-max-retries'),
-  wellKnownId('x-envoy-upstream-alt-stat-name'),
-  wellKnownId('x-envoy-upstream-rq-timeout-ms'),
-  wellKnownId('x-envoy-upstream-rq-per-try-timeout-ms'),
-  wellKnownId('x-envoy-upstream-rq-timeout-alt-response'),
-  wellKnownId('x-envoy-expected-rq-timeout-ms'),
-  wellKnownId('x-envoy-force-trace'),
-  wellKnownId('x-envoy-ip-tags'),
-  wellKnownId('x-envoy-hedge-on-per-try-timeout'),
-];
-
-/** Not well known, for it is hardly ever there; gone as {@link NOT_FROM_OUTSIDE} are. */
-const ORIGINAL_URL = 'x-envoy-original-url';
-
-/** Gone besides when the request comes from outside to the edge. */
-const NOT_TO_THE_EDGE: readonly number[] = [
-  wellKnownId('x-envoy-decorator-operation'),
-  // What logs and upstreams take for the path and host before a rewrite of ours (CVE-2023-27487).
-  wellKnownId('x-envoy-original-path'),
-  wellKnownId('x-envoy-original-host'),
-  ID_SERVICE_CLUSTER,
-  ID_SERVICE_NODE,
-];
-
-const namesOf = (ids: readonly number[]): readonly string[] =>
-  ids.map((id) => WELL_KNOWN_NAMES[id] as string);
-
-/**
- * Servers behind may read `x_envoy_retry_on` as `x-envoy-retry-on` (CGI and its heirs do). So a header that is spelled with
- * underscores, one or all, goes wherever its proper form is removed or written by this proxy: these are the proper forms, for
- * requests from inside, from outside, and from outside to the edge.
- */
-class HiddenNames {
-  readonly inside: ReadonlySet<string>;
-  readonly outside: ReadonlySet<string>;
-  readonly edge: ReadonlySet<string>;
-
-  constructor({ useRemoteAddress, forwardClientCert }: RequestMutationOptions) {
-    const inside = ['x-envoy-internal'];
-    if (forwardClientCert !== 'always-forward-only') inside.push('x-forwarded-client-cert');
-    if (useRemoteAddress) inside.push('x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto');
-    const outside = [...inside, ...namesOf(NOT_FROM_OUTSIDE), ORIGINAL_URL];
-    this.inside = new Set(inside);
-    this.outside = new Set(outside);
-    this.edge = new Set([
-      ...outside,
-      ...namesOf(NOT_TO_THE_EDGE),
-      'x-envoy-external-address',
-      'x-request-id',
-    ]);
-  }
-}
-
 const EMPTY: readonly string[] = [];
 
 /**
@@ -153,14 +94,14 @@ export class RequestMutation {
   private readonly options: RequestMutationOptions;
   private readonly isInternal: (address: Address) => boolean;
   private readonly useRemoteAddress: boolean;
-  private readonly hidden: HiddenNames;
+  private readonly internalHeaders: InternalHeaders;
 
   /** @throws ConfigError for a bad `internal_address_config` */
   constructor(options: RequestMutationOptions) {
     this.options = options;
     this.isInternal = compileInternalAddresses(options.internalAddresses);
     this.useRemoteAddress = options.useRemoteAddress;
-    this.hidden = new HiddenNames(options);
+    this.internalHeaders = new InternalHeaders(options);
   }
 
   /** @param internalOnlyHeaders `internal_only_headers` of the route configuration, in lower case */
@@ -215,10 +156,12 @@ export class RequestMutation {
     const edge = !internal && this.useRemoteAddress;
     client ??= peer;
     info.remoteAddress = client;
-    if (internal) headers.appendKnown(ID_INTERNAL, 'true');
-    else removeInternalHeaders(headers, edge, internalOnlyHeaders);
-    const { hidden } = this;
-    removeHidden(headers, internal ? hidden.inside : edge ? hidden.edge : hidden.outside);
+    if (internal) {
+      headers.appendKnown(ID_INTERNAL, 'true');
+      this.internalHeaders.sanitizeInside(headers);
+    } else {
+      this.internalHeaders.sanitizeOutside(headers, edge, internalOnlyHeaders);
+    }
 
     if (options.userAgent !== undefined) this.setUserAgent(headers, options.userAgent);
     if (options.via !== '') appendVia(headers, options.via);
@@ -288,48 +231,6 @@ function rejected(status: number): MutationResult {
     internal: false,
     edge: false,
   };
-}
-
-/** Removes what only internal requests may carry. */
-function removeInternalHeaders(
-  headers: RequestHeaders,
-  edge: boolean,
-  internalOnly: readonly string[],
-): void {
-  for (let i = 0; i < NOT_FROM_OUTSIDE.length; i++) headers.removeKnown(NOT_FROM_OUTSIDE[i] as number);
-  if (edge)
-    for (let i = 0; i < NOT_TO_THE_EDGE.length; i++) headers.removeKnown(NOT_TO_THE_EDGE[i] as number);
-  for (let i = 0; i < internalOnly.length; i++) {
-    const name = internalOnly[i] as string;
-    if (headers.has(name)) headers.remove(name);
-  }
-  if (internalOnly.length > 0 && headers.names.some((name) => isSpelledLike(name, internalOnly)))
-    headers.removeWhere((name) => isSpelledLike(name, internalOnly));
-  if (headers.names.indexOf(ORIGINAL_URL) >= 0) headers.remove(ORIGINAL_URL);
-}
-
-function removeHidden(headers: RequestHeaders, hidden: ReadonlySet<string>): void {
-  if (someHidden(headers, hidden)) headers.removeWhere((name) => isHidden(name, hidden));
-}
-
-/** Without a rebuild of the list in the usual case: one look at each name that begins with `x`. */
-function someHidden(headers: RequestHeaders, hidden: ReadonlySet<string>): boolean {
-  const { names, ids } = headers;
-  for (let i = 0; i < names.length; i++)
-    if ((ids[i] as number) < 0 && isHidden(names[i] as string, hidden)) return true;
-  return false;
-}
-
-const LETTER_X = 0x78;
-
-function isHidden(name: string, hidden: ReadonlySet<string>): boolean {
-  if (name.charCodeAt(0) !== LETTER_X) return false;
-  return name.indexOf('_') > 0 && hidden.has(name.replaceAll('_', '-'));
-}
-
-/** Whether `name` is one of `hyphenated` with underscores in it. */
-function isSpelledLike(name: string, hyphenated: readonly string[]): boolean {
-  return name.includes('_') && hyphenated.includes(name.replaceAll('_', '-'));
 }
 
 /** A Referer that is repeated, or no absolute URL or path, goes (as in Envoy). */
