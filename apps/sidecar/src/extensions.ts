@@ -9,12 +9,16 @@ import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
 import { allHeadersFormatter } from '@dragoman/formatter-all-headers';
 import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
+import { preserveCase } from '@dragoman/header-formatter-preserve-case';
+import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
+import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-header';
+import { xffDetection } from '@dragoman/original-ip-detection-xff';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
 import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
 import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
@@ -46,4 +50,8 @@ export const extensions: readonly Extension[] = [
   omitCanaryHosts,
   omitHostMetadata,
   previousPriorities,
+  xffDetection,
+  customHeaderDetection,
+  earlyHeaderMutation,
+  preserveCase,
 ];

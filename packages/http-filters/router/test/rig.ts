@@ -149,6 +149,8 @@ class RigStream extends TestHttpStream implements TerminalHttpStream {
   trailersSent: Trailers | undefined = undefined;
   ended = false;
 
+  routeMiss(): undefined {}
+
   informational(headers: ResponseHeaders): void {
     this.informationals.push(headers.status);
   }
@@ -334,6 +336,7 @@ export class Rig {
       stats: statNames,
       statsScope: scope,
       maintenanceMode: false,
+      secure: false,
       resources: () => ({ retries }) as never,
       chargeResponse: (status) => scope.counter(`upstream_rq_${status === 0 ? 'completed' : status}`).inc(),
       chargeResponseTime: (ms) => scope.histogram('upstream_rq_time').record(ms),

@@ -291,6 +291,8 @@ export class StreamInfo implements StreamTimings {
   upstreamTransportFailureReason = '';
   upstreamRequestAttemptCount = 0;
   connectionTerminationDetails = '';
+  /** `:scheme` is to become that of the connection upstream (`scheme_header_transformation.match_upstream`). */
+  schemeMatchUpstream = false;
   /** Whether the request was one of the health check filter's. */
   healthCheck = false;
 

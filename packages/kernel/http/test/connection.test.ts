@@ -190,8 +190,10 @@ describe('the end of a connection', () => {
     await rig.advance(9_999);
     expect(rig.closed).toBe(false);
     await rig.advance(1);
-    expect([rig.stat('downstream_cx_idle_timeout'), rig.closed]).toEqual([1, false]);
-    await rig.advance(5000);
+    expect(rig.stat('downstream_cx_idle_timeout')).toBe(1);
+    await rig.advance(4_999);
+    expect(rig.closed).toBe(false);
+    await rig.advance(1);
     expect(rig.closed).toBe(true);
     expect([rig.stat('downstream_cx_destroy_local'), rig.stat('downstream_cx_active')]).toEqual([1, 0]);
     expect(rig.context.stats.samples('http.test.downstream_cx_length_ms')).toHaveLength(1);
@@ -458,7 +460,7 @@ describe('timeouts of a request', () => {
     if (endsAt !== 0) expect(rig.logged).toEqual([]);
     if (endsAt === undefined) return;
     await rig.advance(1);
-    expect(rig.logged).toEqual(['200 max_duration_timeout DT']);
+    expect(rig.logged).toEqual(['200 max_duration_timeout -']);
   });
 
   test('a timeout answers although filters hold the response', async () => {

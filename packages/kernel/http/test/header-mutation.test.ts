@@ -16,7 +16,7 @@ import {
 } from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { compileHeaderMutation } from '../src/index.ts';
+import { compileHeaderMutation } from '@dragoman/header-edits';
 
 const formatters = createFormatterFactory({
   clock: new FakeClock(),

@@ -21,7 +21,7 @@ import {
   type RouteAction,
 } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
-import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
+import { compileHeaderMutation, type HeaderMutation } from '@dragoman/header-edits';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
 import { allOf, listConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';

@@ -91,6 +91,20 @@ const FIELDS = {
   'FilterChain.filters': TCP_FILTERS,
   'FilterChain.transport_socket': PLAIN_SOCKET,
   'HttpConnectionManager.add_proxy_protocol_connection_state': false,
+  'Http1ProtocolOptions.ignore_http_11_upgrade': [{ exact: 'x' }],
+  'HttpConnectionManager.early_header_mutation_extensions': [
+    extension(
+      'envoy.http.early_header_mutation.header_mutation',
+      'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+      { mutations: [{ remove: 'x-a' }] },
+    ),
+  ],
+  'HttpConnectionManager.original_ip_detection_extensions': [
+    extension(
+      'envoy.http.original_ip_detection.xff',
+      'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig',
+    ),
+  ],
   'HttpProtocolOptions.explicit_http_config': { http_protocol_options: {} },
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],

@@ -64,6 +64,7 @@ export const CATEGORIES = Object.freeze({
   'cluster-specifiers': { npm: 'cluster-specifier', envoy: ['envoy.router.cluster_specifier_plugin'] },
   'path-matchers': { npm: 'path-matcher', envoy: ['envoy.path.match', 'envoy.path.rewrite'] },
   'header-mutations': { npm: 'header-mutation', envoy: ['envoy.http.early_header_mutation'] },
+  'header-formatters': { npm: 'header-formatter', envoy: ['envoy.http.stateful_header_formatters'] },
 });
 
 /** @param {string} name kebab-case @returns {string} snake_case */
