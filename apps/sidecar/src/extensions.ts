@@ -6,6 +6,11 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { allHeadersFormatter } from '@dragoman/formatter-all-headers';
+import { metadataFormatter } from '@dragoman/formatter-metadata';
+import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
+import { preserveCase } from '@dragoman/header-formatter-preserve-case';
+import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
@@ -15,7 +20,13 @@ import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
+import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-header';
+import { xffDetection } from '@dragoman/original-ip-detection-xff';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
+import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
+import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
+import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
+import { previousPriorities } from '@dragoman/retry-policy-previous-priorities';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 
 /** Everything that the sidecar can be configured to do: what an assembly of your own may begin with. */
@@ -34,8 +45,19 @@ export const extensions: readonly Extension[] = [
   fileAccessLogger,
   stdoutAccessLogger,
   stderrAccessLogger,
+  allHeadersFormatter,
+  metadataFormatter,
+  reqWithoutQueryFormatter,
   uuidRequestId,
   allowListedRoutes,
   previousRoutes,
   safeCrossScheme,
+  previousHosts,
+  omitCanaryHosts,
+  omitHostMetadata,
+  previousPriorities,
+  xffDetection,
+  customHeaderDetection,
+  earlyHeaderMutation,
+  preserveCase,
 ];

@@ -12,6 +12,7 @@ export function helpText(): string {
     'Usage: dragoman -c <path> [flags]',
     '       dragoman supervise -- -c <path> [flags]      hot restarts on SIGHUP',
     '       dragoman check-routes -c <path> -t <path>    tests of routes, without traffic',
+    "       dragoman explain -c <path> 'GET <url>'       where a request goes, and why",
     '',
     'Runs an Envoy configuration. Flags are written --flag value or --flag=value.',
     '',

@@ -13,6 +13,10 @@ async function main(argv: readonly string[]): Promise<number> {
     const { checkRoutes } = await import('./check-routes.ts');
     return checkRoutes(argv.slice(1));
   }
+  if (argv[0] === 'explain') {
+    const { explain } = await import('./explain.ts');
+    return explain(argv.slice(1));
+  }
   const { command } = await import('./command.ts');
   return command(argv);
 }

@@ -227,6 +227,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     const { config, cluster, action } = this;
     if (action.autoHostRewrite && host.hostname !== '')
       applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
+    if (this.info.schemeMatchUpstream) headers.scheme = cluster.info.secure ? 'https' : 'http';
     this.info.upstreamRequestStart = config.clock.now();
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);

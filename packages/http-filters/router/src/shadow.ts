@@ -203,6 +203,8 @@ class ShadowStream implements TerminalHttpStream {
 
   // --- HttpStream: what only filters in front of a router use ------------------------------------------------------------
 
+  routeMiss(): undefined {}
+
   clearRouteCache(): void {}
 
   perRouteConfig<T>(): T | undefined {

@@ -34,30 +34,26 @@ function escapeCharacter(character: string): string {
 }
 
 /**
- * A string of bytes as a JSON string. Bytes above ASCII stay when they are UTF-8; when they are not, each becomes the
- * character of its number, so that the line is JSON whatever a peer sends.
+ * A string of bytes as a JSON string. As in Envoy, what is UTF-8 stays and what is not becomes U+FFFD, so that the line
+ * is JSON whatever a peer sends.
  */
 export function quoteJson(bytes: string): string {
   const quoted = JSON.stringify(bytes);
-  return RARE_IN_JSON.test(quoted) ? quoteRare(bytes, quoted) : quoted;
+  return NOT_ASCII.test(quoted) ? quoteNotAscii(bytes, quoted) : quoted;
 }
 
-const RARE_IN_JSON = /[\x7f-\uffff]/;
+const NOT_ASCII = /[\x80-\uffff]/;
 
-function quoteRare(bytes: string, quoted: string): string {
+function quoteNotAscii(bytes: string, quoted: string): string {
   if (WIDE.test(bytes)) return quoteJson(utf8Bytes(bytes));
-  const valid = isUtf8(Buffer.from(bytes, 'latin1'));
-  return quoted.replace(valid ? /\x7f/g : /[\x7f-\xff]/g, unicodeEscape);
-}
-
-function unicodeEscape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const buffer = Buffer.from(bytes, 'latin1');
+  return isUtf8(buffer) ? quoted : quoteTextJson(buffer.toString('utf8'));
 }
 
 /** A Unicode text as a JSON string of bytes. */
 export function quoteTextJson(text: string): string {
   // A lone surrogate has no UTF-8 form: JSON.stringify escapes it.
-  return utf8Bytes(JSON.stringify(text)).replaceAll('\x7f', '\\u007f');
+  return utf8Bytes(JSON.stringify(text));
 }
 
 /** A value of metadata as JSON, in bytes, keys sorted as Envoy sorts them; a number that JSON does not know is null. */

@@ -14,9 +14,9 @@ import {
   atPath,
   type Clock,
   ConfigError,
-  type FractionalPercent,
   type LogContext,
   type RandomSource,
+  RequestHeaders,
   type Runtime,
   responseFlagBit,
 } from '@dragoman/core';
@@ -53,7 +53,7 @@ export function createAccessLogFilter(
     case 'notHealthCheckFilter':
       return ({ info }) => !info.healthCheck;
     case 'traceableFilter':
-      return ({ info }) => !info.healthCheck && isTraced(info.requestId);
+      return ({ info }) => !info.healthCheck && isForced(info.requestId);
     case 'runtimeFilter':
       return atPath('runtime_filter', () => runtimeFilter(specifier.value, context));
     case 'andFilter': {
@@ -69,7 +69,7 @@ export function createAccessLogFilter(
         const { header } = specifier.value;
         if (header === undefined) throw ConfigError.at('', 'is required');
         const matches = compileHeaderMatcher(header);
-        return ({ request }: LogContext) => request !== undefined && matches(request);
+        return ({ request = NO_HEADERS }: LogContext) => matches(request);
       });
     case 'responseFlagFilter':
       return atPath('response_flag_filter', () => responseFlagFilter(specifier.value));
@@ -126,23 +126,27 @@ function comparison(
   }
 }
 
-const DENOMINATORS = new Map<number, FractionalPercent['denominator']>([
+/** What a connection without requests has: a header that must be absent is. */
+const NO_HEADERS = new RequestHeaders();
+
+const DENOMINATORS = new Map<number, number>([
   [FractionalPercent_DenominatorType.HUNDRED, 100],
   [FractionalPercent_DenominatorType.TEN_THOUSAND, 10_000],
   [FractionalPercent_DenominatorType.MILLION, 1_000_000],
 ]);
 
-/** Draws from the request id, so that every proxy on the way decides alike, or at random. */
+/**
+ * Draws from the request id, so that every proxy on the way decides alike, or at random. A value of the runtime takes the
+ * place of the numerator: the denominator stays.
+ */
 function runtimeFilter(config: RuntimeFilter, { runtime, random }: AccessLogFilterContext): AccessLogFilter {
   const { runtimeKey, useIndependentRandomness } = config;
   if (runtimeKey === '') throw ConfigError.at('runtime_key', 'is required');
-  const fraction: FractionalPercent = {
-    numerator: config.percentSampled?.numerator ?? 0,
-    denominator: DENOMINATORS.get(config.percentSampled?.denominator ?? 0) ?? 100,
-  };
+  const numerator = config.percentSampled?.numerator ?? 0;
+  const denominator = DENOMINATORS.get(config.percentSampled?.denominator ?? 0) ?? 100;
   return ({ info }) => {
     const draw = useIndependentRandomness ? undefined : requestIdNumber(info.requestId);
-    return runtime.featureEnabled(runtimeKey, fraction, draw ?? random.next());
+    return (draw ?? random.next()) % denominator < runtime.getInteger(runtimeKey, numerator);
   };
 }
 
@@ -154,11 +158,9 @@ function requestIdNumber(id: string): number | undefined {
   return Number.parseInt(id.slice(0, 8), 16);
 }
 
-/** Whether a UUID carries a reason to trace: its version digit is 9 (sampled), a (forced) or b (by the client). */
-function isTraced(id: string): boolean {
-  if (id.length !== UUID_LENGTH) return false;
-  const reason = id[14];
-  return reason === '9' || reason === 'a' || reason === 'b';
+/** Whether a UUID says that a proxy forced the trace: its version digit is `a`. Sampled requests do not count, as in Envoy. */
+function isForced(id: string): boolean {
+  return id.length === UUID_LENGTH && id[14] === 'a';
 }
 
 /** Any of the flags; without a list, any flag at all. */

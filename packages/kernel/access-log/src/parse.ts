@@ -13,6 +13,7 @@ import { headerOperators } from './operators/headers.ts';
 import { metadataOperators } from './operators/metadata.ts';
 import { streamOperators } from './operators/stream.ts';
 import { tlsOperators } from './operators/tls.ts';
+import { xfccOperators } from './operators/xfcc.ts';
 
 const OPERATORS: OperatorTable = {
   ...headerOperators,
@@ -20,6 +21,7 @@ const OPERATORS: OperatorTable = {
   ...addressOperators,
   ...attemptOperators,
   ...tlsOperators,
+  ...xfccOperators,
   ...grpcOperators,
   ...metadataOperators,
   ...streamOperators,
@@ -37,6 +39,10 @@ const EXTENSION_OPERATORS: { readonly [name: string]: string } = {
   CEL: 'envoy.formatter.cel',
   TYPED_CEL: 'envoy.formatter.cel',
   FILE_CONTENT: 'envoy.formatter.file_content',
+  DATASOURCE: 'envoy.formatter.datasource',
+  SECRET: 'envoy.formatter.generic_secret',
+  REQ_ALL_HEADERS: 'envoy.formatter.all_headers',
+  RESP_ALL_HEADERS: 'envoy.formatter.all_headers',
 };
 
 /** A piece of a format: literal text in bytes, or an operator. */
@@ -79,12 +85,23 @@ export function parseFormat(format: string, context: CompileContext): Piece[] {
     if (literal !== '') pieces.push(utf8Bytes(literal));
     literal = '';
     const [, command = '', parameter, length] = found;
-    pieces.push(
-      compileOperator(command, parameter, length === undefined ? undefined : Number(length), context),
-    );
+    pieces.push(compileOperator(command, parameter, lengthOf(length, command), context));
   }
   if (literal !== '') pieces.push(utf8Bytes(literal));
   return pieces;
+}
+
+/** Digits of the largest number of 64 bits: what Envoy reads a length into. */
+const LENGTH_DIGITS = 20;
+const LENGTH_MAX = 0xffff_ffff_ffff_ffffn;
+
+function lengthOf(digits: string | undefined, command: string): number | undefined {
+  if (digits === undefined) return undefined;
+  const significant = digits.replace(/^0+(?=.)/, '');
+  if (significant.length > LENGTH_DIGITS || BigInt(significant) > LENGTH_MAX) {
+    throw ConfigError.at('', `%${command}%: the length ${digits.slice(0, 40)} is too large`);
+  }
+  return Number(significant);
 }
 
 function brokenSyntax(format: string, position: number): ConfigError {

@@ -1,5 +1,20 @@
-import { type AccessLogFilter, AccessLogFilterSchema, create, type MessageInitShape } from '@dragoman/api';
-import { ConfigError, emptyRuntime, type LogContext, ResponseFlag, type Runtime } from '@dragoman/core';
+import {
+  type AccessLogFilter,
+  AccessLogFilterSchema,
+  AccessLogType,
+  checkConstraints,
+  create,
+  GrpcStatusFilter_Status,
+  type MessageInitShape,
+} from '@dragoman/api';
+import {
+  ConfigError,
+  emptyRuntime,
+  type LogContext,
+  ResponseFlag,
+  type Runtime,
+  responseFlagsShort,
+} from '@dragoman/core';
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { createAccessLogFilter } from '../src/index.ts';
@@ -23,6 +38,11 @@ function changed(change: (context: LogContext) => void): LogContext {
 
 const compare = (op: 0 | 1 | 2, defaultValue: number, runtimeKey = 'key') => ({
   comparison: { op, value: { defaultValue, runtimeKey } },
+});
+/** A runtime with these numbers. */
+const runtimeOf = (values: ReadonlyMap<string, number>): Runtime => ({
+  ...emptyRuntime,
+  getInteger: (key, fallback) => values.get(key) ?? fallback,
 });
 const status = (code: number) => changed(({ info }) => void (info.responseCode = code));
 
@@ -71,12 +91,14 @@ describe('access log filter', () => {
     ],
     [
       { case: 'traceableFilter', value: {} },
-      [withId(uuid('9')), withId(uuid('a')), withId(uuid('b'))],
+      [withId(uuid('a'))],
       [
         withId(uuid('4')),
+        withId(uuid('9')),
+        withId(uuid('b')),
         withId(''),
         withId('aaaaaaaaaaaaaaaaaaaaaaa'),
-        changed(({ info }) => void Object.assign(info, { requestId: uuid('9'), healthCheck: true })),
+        changed(({ info }) => void Object.assign(info, { requestId: uuid('a'), healthCheck: true })),
       ],
     ],
     [{ case: 'responseFlagFilter', value: { flags: [] } }, [fullContext()], [flagged(0)]],
@@ -86,6 +108,20 @@ describe('access log filter', () => {
       [flagged(ResponseFlag.NoRouteFound), flagged(0)],
     ],
     [{ case: 'headerFilter', value: header }, [fullContext()], [emptyContext()]],
+    // A header that is not there fits no text, inverted or not.
+    [
+      { case: 'headerFilter', value: { header: { ...header.header, invertMatch: true } } },
+      [],
+      [fullContext(), emptyContext()],
+    ],
+    [
+      {
+        case: 'headerFilter',
+        value: { header: { name: ':method', headerMatchSpecifier: { case: 'presentMatch', value: false } } },
+      },
+      [emptyContext()],
+      [fullContext()],
+    ],
     [
       { case: 'grpcStatusFilter', value: { statuses: [0, 14] } },
       [grpc('0'), grpc('14'), status(503)],
@@ -143,13 +179,140 @@ describe('access log filter', () => {
     for (const context of rejected) expect(accepts(context)).toBe(false);
   });
 
-  it('lets the runtime replace the number compared with', () => {
+  const EQ = 0;
+  const GE = 1;
+  const LE = 2;
+  /** Of the stream, 34 ms that end with status 200. */
+  it.each<[field: 'statusCodeFilter' | 'durationFilter', op: 0 | 1 | 2, value: number, passes: boolean]>([
+    ['statusCodeFilter', EQ, 200, true],
+    ['statusCodeFilter', EQ, 201, false],
+    ['statusCodeFilter', GE, 200, true],
+    ['statusCodeFilter', GE, 201, false],
+    ['statusCodeFilter', LE, 200, true],
+    ['statusCodeFilter', LE, 199, false],
+    ['durationFilter', EQ, 34, true],
+    ['durationFilter', EQ, 35, false],
+    ['durationFilter', GE, 34, true],
+    ['durationFilter', GE, 35, false],
+    ['durationFilter', LE, 34, true],
+    ['durationFilter', LE, 33, false],
+  ])('%s with %i %i: %s, from the config and from the runtime', (field, op, value, passes) => {
+    const context = fullContext();
+    expect(filter({ case: field, value: compare(op, value) })(context)).toBe(passes);
+    const values = new Map<string, number>();
+    const runtime = runtimeOf(values);
+    const accepts = filter({ case: field, value: compare(op, value) }, runtime);
+    expect(accepts(context)).toBe(passes);
+    // The runtime's value counts in place of the config's, at each entry anew.
+    values.set('other', 1).set('key', op === LE ? 1 : 10_000);
+    expect(accepts(context)).toBe(false);
+    values.set('key', field === 'statusCodeFilter' ? 200 : 34);
+    expect(accepts(context)).toBe(true);
+    expect(filter({ case: field, value: compare(op, value, '') }, runtime)(context)).toBe(passes);
+  });
+
+  it.each<[sampled: number, denominator: 0 | 1 | 2, override: number | undefined, passes: boolean]>([
+    // The id of the stream draws 193,949,250: 50 of 100, 9250 of 10,000, 949,250 of 1,000,000.
+    [50, 0, undefined, false],
+    [51, 0, undefined, true],
+    [9250, 1, undefined, false],
+    [9251, 1, undefined, true],
+    [949_250, 2, undefined, false],
+    [949_251, 2, undefined, true],
+    [0, 0, 51, true],
+    [100, 0, 50, false],
+    [100, 0, 0, false],
+    // The runtime has the numerator only.
+    [0, 2, 949_251, true],
+    [1_000_000, 2, 51, false],
+  ])(
+    'runtime_filter with %i of denominator %i, runtime %s: %s',
+    (numerator, denominator, override, passes) => {
+      const values = new Map<string, number>();
+      const value = { runtimeKey: 'key', percentSampled: { numerator, denominator } };
+      const accepts = filter({ case: 'runtimeFilter', value }, runtimeOf(values));
+      if (override !== undefined) values.set('key', override);
+      expect(accepts(fullContext())).toBe(passes);
+    },
+  );
+
+  it('takes nothing for a runtime_filter without a share', () => {
+    const accepts = filter({ case: 'runtimeFilter', value: { runtimeKey: 'key' } });
+    for (let i = 0; i < 100; i++) expect(accepts(withId(''))).toBe(false);
+  });
+
+  it.each(Object.entries(ResponseFlag))('knows the response flag %s', (_name, bit) => {
+    const flag = responseFlagsShort(bit);
+    const config = { case: 'responseFlagFilter' as const, value: { flags: [flag] } };
+    expect(checkConstraints(AccessLogFilterSchema, message(config))).toEqual([]);
+    const accepts = filter(config);
+    expect(accepts(flagged(bit))).toBe(true);
+    expect(accepts(flagged(bit | ResponseFlag.NoRouteFound))).toBe(true);
+    expect(accepts(flagged(~bit & 0x3fff_ffff))).toBe(false);
+    expect(accepts(flagged(0))).toBe(false);
+    const any = filter({ case: 'responseFlagFilter', value: {} });
+    expect(any(flagged(bit))).toBe(true);
+  });
+
+  it.each(Object.values(GrpcStatusFilter_Status).filter((code) => typeof code === 'number'))(
+    'knows the gRPC status %i',
+    (code) => {
+      const accepts = filter({ case: 'grpcStatusFilter', value: { statuses: [code] } });
+      const excludes = filter({ case: 'grpcStatusFilter', value: { statuses: [code], exclude: true } });
+      for (let other = 0; other <= 16; other++) {
+        expect(accepts(grpc(String(other)))).toBe(other === code);
+        expect(excludes(grpc(String(other)))).toBe(other !== code);
+      }
+      expect(accepts(grpc('17'))).toBe(false);
+      expect(accepts(grpc('x'))).toBe(false);
+    },
+  );
+
+  it.each<[http: number, code: GrpcStatusFilter_Status]>([
+    [400, 13],
+    [401, 16],
+    [403, 7],
+    [404, 12],
+    [429, 14],
+    [502, 14],
+    [503, 14],
+    [504, 14],
+    [200, 2],
+    [500, 2],
+  ])('infers from the HTTP status %i the gRPC status %i', (http, code) => {
+    const accepts = filter({ case: 'grpcStatusFilter', value: { statuses: [code] } });
+    expect(accepts(status(http))).toBe(true);
+  });
+
+  it.each(Object.entries(AccessLogType).filter(([, number]) => typeof number === 'number'))(
+    'knows the log type %s',
+    (name, number) => {
+      const types = [number as AccessLogType];
+      const accepts = filter({ case: 'logTypeFilter', value: { types } });
+      const excludes = filter({ case: 'logTypeFilter', value: { types, exclude: true } });
+      for (const type of ['NotSet', 'DownstreamEnd', 'TcpConnectionEnd', name] as LogContext['type'][]) {
+        expect(accepts({ ...fullContext(), type })).toBe(type === name);
+        expect(excludes({ ...fullContext(), type })).toBe(type !== name);
+      }
+    },
+  );
+
+  it('asks filters of and_filter and or_filter in order, and no more than it takes', () => {
+    const asked: string[] = [];
     const runtime: Runtime = {
       ...emptyRuntime,
-      getInteger: (key, fallback) => (key === 'key' ? 500 : fallback),
+      getInteger: (key, fallback) => {
+        asked.push(key);
+        return fallback;
+      },
     };
-    expect(filter({ case: 'statusCodeFilter', value: compare(1, 400) }, runtime)(status(499))).toBe(false);
-    expect(filter({ case: 'statusCodeFilter', value: compare(1, 400, '') }, runtime)(status(499))).toBe(true);
+    const one = (key: string, value: number) =>
+      message({ case: 'statusCodeFilter', value: compare(EQ, value, key) });
+    const filters = [one('yes', 200), one('no', 1), one('last', 200)];
+    expect(filter({ case: 'andFilter', value: { filters } }, runtime)(fullContext())).toBe(false);
+    expect(asked.splice(0)).toEqual(['yes', 'no']);
+    expect(filter({ case: 'orFilter', value: { filters } }, runtime)(fullContext())).toBe(true);
+    expect(asked.splice(0)).toEqual(['yes']);
   });
 
   it('draws from the request id, the same on every proxy', () => {
@@ -178,19 +341,22 @@ describe('access log filter', () => {
     }
   });
 
-  it('hands key, fraction and draw to the runtime', () => {
-    const asked: unknown[] = [];
-    const runtime: Runtime = { ...emptyRuntime, featureEnabled: (...args) => asked.push(args) > 0 };
-    const value = { runtimeKey: 'k', percentSampled: { numerator: 7, denominator: 2 as const } };
-    filter({ case: 'runtimeFilter', value }, runtime)(fullContext());
-    expect(asked).toEqual([['k', { numerator: 7, denominator: 1_000_000 }, 0x0b8f6e42]]);
-  });
-
   it.each<[Specifier, string]>([
     [{ case: undefined }, 'needs a filter'],
     [
       { case: 'extensionFilter', value: { name: 'envoy.access_loggers.extension_filters.cel' } },
       'extension_filter: the access log filter extension "envoy.access_loggers.extension_filters.cel" is not supported',
+    ],
+    [
+      {
+        case: 'extensionFilter',
+        value: { name: 'envoy.access_loggers.extension_filters.process_ratelimit' },
+      },
+      'the access log filter extension "envoy.access_loggers.extension_filters.process_ratelimit" is not supported',
+    ],
+    [
+      { case: 'orFilter', value: { filters: [{ filterSpecifier: { case: 'extensionFilter', value: {} } }] } },
+      'or_filter.filters[0].extension_filter: ',
     ],
     [{ case: 'statusCodeFilter', value: {} }, 'status_code_filter.comparison.value: is required'],
     [

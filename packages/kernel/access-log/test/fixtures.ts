@@ -76,6 +76,19 @@ export const tls: TlsInfo = {
   localSubject: 'CN=server',
   localUriSans: ['spiffe://s'],
   localDnsSans: ['s.example'],
+  peerIpSans: ['192.0.2.1', '2001:db8::1'],
+  peerEmailSans: ['a@example'],
+  peerOthernameSans: ['other'],
+  localIpSans: ['192.0.2.2'],
+  localEmailSans: ['s@example'],
+  localOthernameSans: ['own'],
+  peerChainFingerprints256: ['aa', 'cc'],
+  peerChainFingerprints1: ['bb', 'dd'],
+  peerChainSerials: ['0a', '0b'],
+  peerValidFrom: Date.UTC(2025, 0, 2, 3, 4, 5),
+  peerValidTo: Date.UTC(2030, 0, 1),
+  group: 'X25519',
+  serverName: 'upstream.example',
 };
 
 /** A request that went well, with everything a plaintext HTTP/1.1 request has. */
@@ -125,6 +138,7 @@ export function fullContext(): LogContext {
     routeName: 'main',
     virtualHostName: 'vh',
     metadata: new Map([['ns', { from: 'route' }]]),
+    virtualHostMetadata: new Map([['ns', { from: 'host' }]]),
   };
   info.upstreamClusterInfo = {
     name: 'backend-v2',
@@ -156,6 +170,10 @@ export function fullContext(): LogContext {
   request.append('x-request-id', info.requestId);
   request.append('x-custom', 'one');
   request.append('x-custom', 'two');
+  request.append(
+    'x-forwarded-client-cert',
+    'By=spiffe://s;URI=spiffe://a,URI=spiffe://b;Subject="CN=\\"x,y\\""',
+  );
   const response = new ResponseHeaders();
   response.status = 200;
   response.append('x-envoy-upstream-service-time', '18');

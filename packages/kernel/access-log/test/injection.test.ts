@@ -37,6 +37,10 @@ const OPERATORS = [
   'RESP(x-a)',
   'TRAILER(x-a)',
   'QUERY_PARAM(q)',
+  'XFCC_VALUE(uri)',
+  'METADATA(VIRTUAL_HOST:n:k)',
+  'DOWNSTREAM_PEER_EMAIL_SAN',
+  'UPSTREAM_SERVER_NAME',
   'QUERY_PARAMS(DECODED)',
   'QUERY_PARAMS',
   'PATH',
@@ -81,7 +85,8 @@ function contextOf(value: string): LogContext {
   info.upstreamTransportFailureReason = value;
   info.virtualClusterName = value;
   info.requestId = value;
-  info.route = { routeName: value, virtualHostName: value };
+  const virtualHostMetadata = new Map([['n', { k: value }]]);
+  info.route = { routeName: value, virtualHostName: value, virtualHostMetadata };
   info.upstreamHost = { ...host, hostname: value, metadata: new Map([['n', { k: value }]]) };
   info.dynamicMetadata.set('n', { k: value, [value]: [value] });
   info.filterState.set('f', { toText: () => value, toJson: () => ({ k: value }) });
@@ -90,6 +95,8 @@ function contextOf(value: string): LogContext {
     cipher: value,
     peerSubject: value,
     peerDnsSans: [value, value],
+    peerEmailSans: [value],
+    serverName: value,
     peerCertificatePem: value.toWellFormed(),
   };
   info.connection.tls = tls;
@@ -100,6 +107,7 @@ function contextOf(value: string): LogContext {
   request.authority = value;
   request.append('x-a', value);
   request.append('content-type', 'application/grpc');
+  request.append('x-forwarded-client-cert', `URI=${value}`);
   const response = new ResponseHeaders();
   response.append('x-a', value);
   const responseTrailers = new Trailers();

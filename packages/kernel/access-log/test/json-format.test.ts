@@ -24,6 +24,23 @@ describe('JSON format', () => {
     );
   });
 
+  it('keeps a value that is one operator typed, and no other', () => {
+    const format: JsonObject = {
+      bare: '%RESPONSE_CODE%',
+      spaced: ' %RESPONSE_CODE%',
+      twice: '%RESPONSE_CODE%%RESPONSE_CODE%',
+      percent: '%%',
+      flags: '%RESPONSE_FLAGS%',
+      empty: '%CUSTOM_FLAGS%',
+      object: '%UPSTREAM_METADATA(envoy.lb)%',
+      '%PROTOCOL%': 'key',
+    };
+    expect(line(format, fullContext())).toBe(
+      '{"%PROTOCOL%":"key","bare":200,"empty":"","flags":"UF,URX","object":{"stage":"canary","weight":3},' +
+        '"percent":"%","spaced":" 200","twice":"200200"}\n',
+    );
+  });
+
   it('makes an empty object of an empty format', () => {
     expect(line({}, fullContext())).toBe('{}\n');
     expect(line({ a: {}, b: [] }, fullContext())).toBe('{"a":{},"b":[]}\n');
@@ -40,6 +57,20 @@ describe('JSON format', () => {
     };
     expect(line(format, fullContext(), true)).toBe('{"flags":"","list":["a"],"text":"[]"}\n');
     expect(line({ a: '%TRACE_ID%' }, fullContext(), true)).toBe('{}\n');
+    // A list stays though it comes out empty, an object does not, wherever it stands.
+    const nested: JsonObject = {
+      objects: [{ none: '%TRACE_ID%' }, { code: '%RESPONSE_CODE%' }, {}],
+      lists: [['%TRACE_ID%'], []],
+      empty: {},
+      deep: { list: [] },
+      constants: [0, false, ''],
+    };
+    expect(line(nested, fullContext(), true)).toBe(
+      '{"constants":[0,false,""],"deep":{"list":[]},"lists":[[],[]],"objects":[{"code":200}]}\n',
+    );
+    expect(line(nested, fullContext())).toBe(
+      '{"constants":[0,false,""],"deep":{"list":[]},"empty":{},"lists":[[null],[]],"objects":[{"none":null},{"code":200},{}]}\n',
+    );
   });
 
   it('makes strings of all values for the older json_format', () => {
@@ -64,11 +95,11 @@ describe('JSON format', () => {
     };
     expect(escaped('","admin":"yes')).toBe('{"a":"\\",\\"admin\\":\\"yes","b":"<\\",\\"admin\\":\\"yes>"}\n');
     expect(escaped('a\\\n\r\t\b\f\u0000\u001b\x7f')).toBe(
-      '{"a":"a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f","b":"<a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\\u007f>"}\n',
+      '{"a":"a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\x7f","b":"<a\\\\\\n\\r\\t\\b\\f\\u0000\\u001b\x7f>"}\n',
     );
-    // UTF-8 stays, anything else becomes JSON all the same.
+    // As in Envoy: UTF-8 stays, each stretch of anything else becomes U+FFFD.
     expect(escaped('\xc3\xa9')).toBe('{"a":"\xc3\xa9","b":"<\xc3\xa9>"}\n');
-    expect(escaped('\xe9')).toBe('{"a":"\\u00e9","b":"<\\u00e9>"}\n');
+    expect(escaped('\xe9')).toBe('{"a":"\xef\xbf\xbd","b":"<\xef\xbf\xbd>"}\n');
     expect(escaped('\u2028')).toBe('{"a":"\xe2\x80\xa8","b":"<\xe2\x80\xa8>"}\n');
   });
 
@@ -81,7 +112,7 @@ describe('JSON format', () => {
       l: '\ud800',
     });
     expect(line({ m: '%DYNAMIC_METADATA(ns)%' }, context)).toBe(
-      '{"m":{"i":null,"l":"\\ud800","n":null,"s":"\xc3\xa9\\"\\n\xe2\x80\xa8\\u007f"}}\n',
+      '{"m":{"i":null,"l":"\\ud800","n":null,"s":"\xc3\xa9\\"\\n\xe2\x80\xa8\x7f"}}\n',
     );
   });
 });

@@ -2,6 +2,7 @@ import { Address, type LogContext, RequestHeaders, ResponseHeaders, Trailers } f
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { createFormatterFactory, OPERATOR_NAMES } from '../src/index.ts';
+import { ENVOY_OPERATORS, WITHOUT_SOURCE } from './envoy-operators.ts';
 import { emptyContext, fullContext, host, jsonMessage, START, START_WALL, tls } from './fixtures.ts';
 
 const clock = new FakeClock(START_WALL + 1000, START + 40);
@@ -44,6 +45,8 @@ function withMetadata(): LogContext {
     toJson: () => ({ name: 'n', count: 2, inner: {} }),
   });
   context.info.filterState.set('none', {});
+  context.info.filterState.set('word', { toText: () => 'wörd', toJson: () => 'wörd' });
+  context.info.filterState.set('null', { toJson: () => null });
   return context;
 }
 
@@ -73,6 +76,8 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%REQ(USER-AGENT):4%', 'curl', '-'],
   ['%REQ(X-Missing?USER-AGENT):100%', 'curl/8.0', '-'],
   ['%REQ(USER-AGENT):0%', '', '-'],
+  ['%REQ(USER-AGENT):0004%', 'curl', '-'],
+  ['%REQ(USER-AGENT):18446744073709551615%', 'curl/8.0', '-'],
   ['%REQ(x-custom)%', 'one', '-'],
   ['%REQ(x-forwarded-for)%', '198.51.100.1,203.0.113.7', '-'],
   ['%REQUEST_HEADER(user-agent):3%', 'cur', '-'],
@@ -99,6 +104,10 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
     fullContext().response?.byteSize(),
   ],
   ['%RESPONSE_TRAILERS_BYTES%', '13', '0', 13],
+  ['%XFCC_VALUE(uri)%', 'spiffe://a', '-'],
+  ['%XFCC_VALUE(By)%', 'spiffe://s', '-'],
+  ['%XFCC_VALUE(SUBJECT)%', 'CN="x,y"', '-'],
+  ['%XFCC_VALUE(hash)%', '-', '-', null],
   ['%PATH%', '/old?q=2', '-'],
   ['%PATH(WQ:PATH)%', '/new?a=1&b=%41%0a&c', '-'],
   ['%PATH(NQ:PATH)%', '/new', '-'],
@@ -183,6 +192,8 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%METADATA(ROUTE:ns)%', '{"from":"route"}', '-', { from: 'route' }],
   ['%METADATA(ROUTE:ns:from):2%', 'ro', '-', 'route'],
   ['%METADATA(ROUTE:other)%', '-', '-', null],
+  ['%METADATA(VIRTUAL_HOST:ns:from)%', 'host', '-'],
+  ['%METADATA(VIRTUAL_HOST:ns)%', '{"from":"host"}', '-', { from: 'host' }],
   ['%METADATA(UPSTREAM_HOST:envoy.lb:stage)%', 'canary', '-'],
   ['%METADATA(LISTENER:ns:from)%', 'listener', '-'],
   ['%METADATA(LISTENER_FILTER_CHAIN:ns:from)%', 'chain', '-'],
@@ -240,6 +251,17 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
     'sh',
     '-',
   ],
+  ['%COALESCE({"operators": ["GRPC_STATUS_NUMBER", "RESPONSE_CODE"]}):1%', '2', '0', 200],
+  ['%COALESCE({"operators": ["CUSTOM_FLAGS", "CONNECTION_ID"]})%', '7', '7', 7],
+  ['%COALESCE({"operators": ["TRACE_ID", "SPAN_ID"]})%', '-', '-', null],
+  [
+    '%COALESCE({"operators": [{"command": "UPSTREAM_METADATA", "param": "envoy.lb"}]}):8%',
+    '{"stage"',
+    '-',
+    { stage: 'canary', weight: 3 },
+  ],
+  ['%COALESCE({"operators": [{"command": "UPSTREAM_METADATA", "param": "envoy.lb:stage"}]}):2%', 'ca', '-'],
+  ['%COALESCE({"operators": [{"command": "START_TIME", "param": "(%Y\\u0029"}]})%', '(2026)', '(2026)'],
 ];
 
 describe('operators', () => {
@@ -250,17 +272,63 @@ describe('operators', () => {
     expect(json(format, context)).toEqual(typed === undefined ? full : typed);
   });
 
+  it('knows every operator that Envoy documents', () => {
+    expect(ENVOY_OPERATORS.filter((name) => !OPERATOR_NAMES.includes(name))).toEqual([]);
+  });
+
   it('has a row in a table for every operator that may have a value', () => {
     const tables = [...table, ...tlsTable, ...metadataTable].map(([format]) => format);
+    // These have tests of their own.
     const others = ['UNIQUE_ID', 'START_TIME_LOCAL', 'EMIT_TIME_LOCAL'];
     const missing = OPERATOR_NAMES.filter(
       (name) => !others.includes(name) && !tables.some((format) => new RegExp(`%${name}[%(]`).test(format)),
     );
+    expect(missing).toEqual(WITHOUT_SOURCE);
     for (const name of missing) {
-      const format = ['UPSTREAM_FILTER_STATE'].includes(name) ? `%${name}(x)%` : `%${name}%`;
+      const format = name === 'UPSTREAM_FILTER_STATE' ? `%${name}(x)%` : `%${name}%`;
       expect(print(format, tlsContext()), name).toBe('-');
       expect(json(format, tlsContext()), name).toBeNull();
     }
+  });
+
+  it.each([
+    ['By=a;URI=b', 'uri', 'b'],
+    [' uri = "b c" ;by=a', 'uri', 'b c'],
+    ['URI=a,URI=b', 'uri', 'a'],
+    ['By=x,URI=b', 'uri', 'b'],
+    ['Subject="O=\\"A, B; C\\"";URI=b', 'subject', 'O="A, B; C"'],
+    ['Subject="a\\\\";URI=b', 'uri', 'b'],
+    ['Subject="a\\\\";URI=b', 'subject', 'a\\'],
+    ['Subject=\\', 'subject', '\\'],
+    ['URI=', 'uri', ''],
+    ['URI', 'uri', ''],
+    ['URI=a=b', 'uri', 'a=b'],
+    ['URI=b;Subject="open', 'uri', '-'],
+    ['URI=b,Subject="open', 'uri', 'b'],
+    ['URI=b,Subject="open', 'subject', '-'],
+    ['URIS=b', 'uri', '-'],
+    ['', 'uri', '-'],
+    [',;,;=', 'uri', '-'],
+  ])('reads of x-forwarded-client-cert %j the key %s: %j', (value, key, expected) => {
+    const context = fullContext();
+    context.request?.set('x-forwarded-client-cert', value);
+    expect(print(`%XFCC_VALUE(${key})%`, context)).toBe(expected);
+  });
+
+  it('joins the lines of x-forwarded-client-cert', () => {
+    const context = fullContext();
+    context.request?.append('x-forwarded-client-cert', 'DNS=d');
+    expect(print('%XFCC_VALUE(dns)%', context)).toBe('d');
+  });
+
+  it('cuts a string of COALESCE by its bytes', () => {
+    const context = fullContext();
+    context.info.route = { routeName: 'é', virtualHostName: '' };
+    const format = (length: number) => `%COALESCE({"operators": ["ROUTE_NAME"]}):${length}%`;
+    expect(print(format(2), context)).toBe('\xc3\xa9');
+    expect(json(format(2), context)).toBe('é');
+    expect(print(format(1), context)).toBe('\xc3');
+    expect(json(format(1), context)).toBe('\ufffd');
   });
 
   it('leaves out empty values when told to', () => {
@@ -364,7 +432,8 @@ describe('operators', () => {
 
   it('keeps of a server name what a host name may hold', () => {
     const context = emptyContext({ requestedServerName: 'a b\n%é.example' });
-    expect(print('%REQUESTED_SERVER_NAME%', context)).toBe('a_b___.example');
+    expect(print('%REQUESTED_SERVER_NAME%', context)).toBe('invalid:a_b____.example');
+    expect(json('%REQUESTED_SERVER_NAME%', context)).toBe('invalid:a_b____.example');
   });
 });
 
@@ -383,6 +452,25 @@ const tlsTable: [string, string][] = [
   ['%DOWNSTREAM_LOCAL_SUBJECT%', 'CN=server'],
   ['%DOWNSTREAM_LOCAL_URI_SAN%', 'spiffe://s'],
   ['%DOWNSTREAM_LOCAL_DNS_SAN%', 's.example'],
+  ['%DOWNSTREAM_PEER_IP_SAN%', '192.0.2.1,2001:db8::1'],
+  ['%DOWNSTREAM_PEER_EMAIL_SAN%', 'a@example'],
+  ['%DOWNSTREAM_PEER_OTHERNAME_SAN%', 'other'],
+  ['%DOWNSTREAM_LOCAL_IP_SAN%', '192.0.2.2'],
+  ['%DOWNSTREAM_LOCAL_EMAIL_SAN%', 's@example'],
+  ['%DOWNSTREAM_LOCAL_OTHERNAME_SAN%', 'own'],
+  ['%DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256%', 'aa,cc'],
+  ['%DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1%', 'bb,dd'],
+  ['%DOWNSTREAM_PEER_CHAIN_SERIALS%', '0a,0b'],
+  ['%DOWNSTREAM_PEER_CERT_V_START%', '2025-01-02T03:04:05.000Z'],
+  ['%DOWNSTREAM_PEER_CERT_V_START(%d.%m.%Y)%', '02.01.2025'],
+  ['%DOWNSTREAM_PEER_CERT_V_END(%Y)%', '2030'],
+  ['%DOWNSTREAM_TLS_GROUP%', 'X25519'],
+  ['%UPSTREAM_TLS_GROUP%', 'X25519'],
+  ['%UPSTREAM_SERVER_NAME%', 'upstream.example'],
+  ['%UPSTREAM_PEER_IP_SAN%', '192.0.2.1,2001:db8::1'],
+  ['%UPSTREAM_LOCAL_IP_SAN%', '192.0.2.2'],
+  ['%UPSTREAM_PEER_CERT_V_START(%s)%', '1735787045'],
+  ['%UPSTREAM_PEER_CERT_V_END%', '2030-01-01T00:00:00.000Z'],
   ['%UPSTREAM_TLS_VERSION%', 'TLSv1.3'],
   ['%UPSTREAM_TLS_CIPHER%', 'TLS_AES_128_GCM_SHA256'],
   ['%UPSTREAM_TLS_SESSION_ID%', 'deadbeef'],
@@ -427,6 +515,7 @@ const metadataTable: [format: string, text: string, typed: unknown][] = [
   ['%DYNAMIC_METADATA(other)%', '-', null],
   ['%DYNAMIC_METADATA(["ns", "nested", "a", "deep"])%', 'x', 'x'],
   ['%DYNAMIC_METADATA(["ns","word"]):1%', 'h', 'héllo'],
+  ['%DYNAMIC_METADATA( \t [ "ns" \t , "number" ] \t )%', '1.5', 1.5],
   ['%PER_REQUEST_STATE(both)%', 'plain text', 'plain text'],
   ['%PER_REQUEST_STATE(none)%', '-', null],
   ['%PER_REQUEST_STATE(other)%', '-', null],
@@ -440,6 +529,12 @@ const metadataTable: [format: string, text: string, typed: unknown][] = [
   ['%FILTER_STATE(both:FIELD:toString)%', '-', null],
   ['%FILTER_STATE(none:PLAIN)%', '-', null],
   ['%FILTER_STATE(none)%', '-', null],
+  ['%FILTER_STATE(null)%', '-', null],
+  ['%FILTER_STATE(word)%', '"w\xc3\xb6rd"', 'wörd'],
+  ['%FILTER_STATE(word:TYPED):3%', '"w\xc3', 'wörd'],
+  ['%FILTER_STATE(word::)%', '"w\xc3\xb6rd"', 'wörd'],
+  ['%FILTER_STATE(word:PLAIN)%', 'w\xc3\xb6rd', 'wörd'],
+  ['%FILTER_STATE(word:PLAIN):1%', 'w', 'w'],
   ['%FILTER_STATE(other:PLAIN)%', '-', null],
 ];
 

@@ -1,7 +1,8 @@
 /**
  * Merges a proto fragment into the staged proto of the same path, message by message.
  *
- * A fragment is an ordinary proto file that repeats only the messages, oneofs and enums that get something new.
+ * A fragment is an ordinary proto file that repeats only the messages, oneofs and enums that get something new. A field of a name that
+ * the message has takes the place of that one.
  * Merging is textual (by brace matching), because the field comments and options of both sides must survive.
  */
 
@@ -51,7 +52,20 @@ function mergeBody(base, extra) {
       out += `\n${extra.slice(block.start, block.close + 1)}\n`;
     }
   }
+  for (const [, name] of blank(additions.rest).matchAll(/\b(\w+)\s*=\s*\d+/g)) out = withoutField(out, name);
   return additions.rest.trim() === '' ? out : `${out}\n${additions.rest.trim()}\n`;
+}
+
+/** `body` without its field of that name: the fragment says it anew, with other rules. */
+function withoutField(body, name) {
+  const code = blank(body);
+  const inner = blocks(body).found;
+  const field = new RegExp(`[^;{}]*?\\b${name}\\s*=\\s*\\d+[^;]*;`, 'g');
+  for (const { index, 0: statement } of code.matchAll(field)) {
+    if (inner.some(({ open, close }) => index > open && index < close)) continue;
+    return body.slice(0, index) + body.slice(index + statement.length);
+  }
+  return body;
 }
 
 /** `base` with everything of `fragment` added; imports are added when missing. */

@@ -106,6 +106,12 @@ describe('the overlay', () => {
     ],
     ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'request_headers_mutations', 7],
     ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'host_rewrite_literal', 8],
+    ['envoy.extensions.http.original_ip_detection.xff.v3.XffConfig', 'xff_trusted_cidrs', 2],
+    ['envoy.extensions.http.original_ip_detection.xff.v3.XffConfig', 'skip_xff_append', 3],
+    ['envoy.extensions.http.original_ip_detection.xff.v3.XffTrustedCidrs', 'cidrs', 1],
+    ['envoy.config.common.mutation_rules.v3.HeaderMutation', 'remove_on_match', 3],
+    ['envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch', 'key_matcher', 1],
+    ['envoy.config.core.v3.Http1ProtocolOptions', 'ignore_http_11_upgrade', 11],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_host_sni', 6],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_sni_san_validation', 7],
     ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'backoff_options', 18],
@@ -115,11 +121,25 @@ describe('the overlay', () => {
       20,
     ],
     ['envoy.config.cluster.v3.Cluster', 'dns_jitter', 58],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'max_value_bytes', 1],
+    ['envoy.extensions.formatter.all_headers.v3.AllHeaders', 'exclude_headers', 2],
     ['io.prometheus.client.Metric', 'histogram', 7],
     ['io.prometheus.client.MetricFamily', 'metric', 4],
     ['opentelemetry.proto.common.v1.AnyValue', 'kvlist_value', 6],
   ])('%s.%s is number %i', (message, field, number) => {
     expect(api.messageType(message)?.fields.find((f) => f.name === field)?.number).toBe(number);
+  });
+
+  it('puts a field that it says anew in place of the shipped one', () => {
+    const { fields } = api.ResponseFlagFilterSchema;
+    expect(fields.map(({ name, number }) => [name, number])).toEqual([['flags', 1]]);
+    const flags = (...names: string[]) =>
+      api.checkConstraints(
+        api.ResponseFlagFilterSchema,
+        api.create(api.ResponseFlagFilterSchema, { flags: names }),
+      );
+    expect(flags('LH', 'DR', 'UDO')).toEqual([]);
+    expect(flags('XX')).toHaveLength(1);
   });
 
   it('keeps what the shipped message has', () => {

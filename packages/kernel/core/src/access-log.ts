@@ -14,6 +14,7 @@ export type AccessLogType =
   | 'UpstreamPoolReady'
   | 'UpstreamPeriodic'
   | 'UpstreamEnd'
+  | 'DownstreamTunnelSuccessfullyEstablished'
   | 'UdpTunnelUpstreamConnected'
   | 'UdpPeriodic'
   | 'UdpSessionEnd';

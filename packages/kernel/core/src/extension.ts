@@ -2,7 +2,7 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { AccessLogger, FormatterCommand } from './access-log.ts';
 import type { FactoryContext, ListenerFactoryContext, MainContext, WorkerContext } from './context.ts';
 import type { DnsResolver } from './dns.ts';
-import type { RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { HeaderNameFormatter, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { CreateHttpFilter, CreateTerminalHttpFilter } from './http-filter.ts';
 import type {
   DownstreamTransportSocket,
@@ -38,7 +38,8 @@ export type ExtensionCategory =
   | 'cluster-specifiers'
   | 'path-matchers'
   | 'header-mutations'
-  | 'internal-redirect-predicates';
+  | 'internal-redirect-predicates'
+  | 'header-formatters';
 
 /** What every extension has. `name` is Envoy's, e.g. `envoy.filters.http.router`. */
 export interface ExtensionBase {
@@ -382,16 +383,24 @@ export function defineRequestId<C extends DescMessage>(definition: {
   return { category: 'request-ids', ...definition };
 }
 
-/** Finds the client's address in a request. */
+/** What an {@link OriginalIpDetection} says of a request. */
+export interface DetectedIp {
+  /** Undefined: not found, the next extension of the list is asked. */
+  readonly address: import('./address.ts').Address | undefined;
+  /** Whether the address may make the request an internal one (Envoy: `allow_trusted_address_checks`). */
+  readonly trusted: boolean;
+  /** The peer's own address is appended to x-forwarded-for (Envoy: not `skip_xff_append`). Default false. */
+  readonly appendPeer?: boolean;
+  /** The request is answered with this status, and nobody else is asked. */
+  readonly rejectStatus?: number;
+}
+
+/**
+ * Finds the client's address in a request. Those of a connection manager are asked in order until one finds it or rejects;
+ * when none does, it is the peer's. Not asked with `use_remote_address`.
+ */
 export interface OriginalIpDetection {
-  detect(
-    headers: RequestHeaders,
-    info: StreamInfo,
-  ): {
-    readonly address: import('./address.ts').Address | undefined;
-    readonly trusted: boolean;
-    readonly rejectStatus?: number;
-  };
+  detect(headers: RequestHeaders, info: StreamInfo): DetectedIp;
 }
 
 export interface OriginalIpDetectionExtension extends ExtensionBase {
@@ -444,9 +453,13 @@ export function definePathMatcher<C extends DescMessage>(definition: {
   return { category: 'path-matchers', ...definition };
 }
 
-/** Changes headers before anything else sees them (`early_header_mutation_extensions`). */
+/**
+ * Changes headers before anything else sees them (`early_header_mutation_extensions`): they are sanitised, and the client's
+ * address is looked for, after it. The path and the authority are not its to change: they have been normalised before.
+ */
 export interface EarlyHeaderMutation {
-  mutate(headers: RequestHeaders, info: StreamInfo): void;
+  /** @returns false when those behind it in the list are not to run */
+  mutate(headers: RequestHeaders, info: StreamInfo): boolean;
 }
 
 export interface HeaderMutationExtension extends ExtensionBase {
@@ -474,6 +487,21 @@ export function defineInternalRedirectPredicate<C extends DescMessage>(definitio
   create(config: MessageShape<C>, context: FactoryContext, routeName: string): InternalRedirectPredicate;
 }): InternalRedirectPredicateExtension {
   return { category: 'internal-redirect-predicates', ...definition };
+}
+
+/** `header_key_format.stateful_formatter` of HTTP/1, on both sides. */
+export interface HeaderFormatterExtension extends ExtensionBase {
+  readonly category: 'header-formatters';
+  /** What comes back is called for each message that comes in. */
+  create(config: never, context: FactoryContext): () => HeaderNameFormatter;
+}
+
+export function defineHeaderFormatter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): () => HeaderNameFormatter;
+}): HeaderFormatterExtension {
+  return { category: 'header-formatters', ...definition };
 }
 
 /** Measures one resource for the overload manager: 0 … 1 of its limit. */
@@ -535,5 +563,6 @@ export type Extension =
   | PathMatcherExtension
   | HeaderMutationExtension
   | InternalRedirectPredicateExtension
+  | HeaderFormatterExtension
   | ResourceMonitorExtension
   | MatcherExtension;

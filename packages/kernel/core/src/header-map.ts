@@ -67,6 +67,19 @@ const WELL_KNOWN = [
 
 export type WellKnownHeader = (typeof WELL_KNOWN)[number];
 
+/**
+ * Spells the header names of one message on HTTP/1 (Envoy: stateful header formatter). The codec that reads the message
+ * makes it, and the one that writes the message asks it.
+ */
+export interface HeaderNameFormatter {
+  /** Takes note of a name as it came, in the order of the lines. */
+  remember(name: string): void;
+  /** How the message writes `name` (in lower case) when it goes on: the same letters, in any case. */
+  format(name: string): string;
+  /** The reason phrase that the response goes on with; empty: the standard one of its status. Set by the codec. */
+  reasonPhrase: string;
+}
+
 const MASK_BITS = 31;
 
 /** Name → bit number, for {@link HeaderMap} and for parsers that intern names while they read them. */
@@ -94,6 +107,8 @@ export class HeaderMap {
   readonly values: string[] = [];
   /** Bit number of each name, or {@link NOT_WELL_KNOWN}. */
   readonly ids: number[] = [];
+  /** Set by a codec that was told to. */
+  nameFormatter: HeaderNameFormatter | undefined = undefined;
   private maskLow = 0;
   private maskHigh = 0;
 
@@ -371,6 +386,7 @@ export class RequestHeaders extends HeaderMap {
     copy.authority = this.authority;
     copy.scheme = this.scheme;
     copy.protocol = this.protocol;
+    copy.nameFormatter = this.nameFormatter;
     copy.appendAll(this);
     return copy;
   }

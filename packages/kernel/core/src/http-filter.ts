@@ -1,7 +1,7 @@
 import type { AccessLogger } from './access-log.ts';
 import type { StreamResetReason } from './http-codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders, Trailers } from './header-map.ts';
-import type { Route } from './route.ts';
+import type { Route, RouteMiss } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /**
@@ -109,6 +109,8 @@ export interface TerminalHttpStream extends HttpStream {
   resumeRequestBody(): void;
   /** Bytes of the request's body that arrived before, kept for a retry or mirror when the terminal filter asks for it. */
   readonly requestComplete: boolean;
+  /** Why there is no {@link route}. */
+  routeMiss(): RouteMiss | undefined;
   /** True once response headers were handed to {@link sendHeaders}. */
   readonly responseStarted: boolean;
   /** The route that other headers would have, with path and host brought into their normal form first; {@link route} stays what it is. */

@@ -16,6 +16,7 @@ export * from './known-extensions.ts';
 export * from './log.ts';
 export * from './network.ts';
 export * from './priority-shares.ts';
+export * from './proper-case.ts';
 export * from './regex/index.ts';
 export * from './retry.ts';
 export * from './route.ts';

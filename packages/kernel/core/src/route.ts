@@ -189,6 +189,16 @@ export interface RouteTable {
   readonly internalOnlyHeaders?: readonly string[];
   /** Undefined when no virtual host or no route matches. `random` feeds runtime fractions and weights. */
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
+  /** Why {@link match} found nothing for the same request. */
+  miss?(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss;
+}
+
+/** Why a request has no route: what came nearest. */
+export interface RouteMiss {
+  /** For response code details: without spaces, and of the configuration alone, as in `virtual_host:api|nearest:users|failed:headers[0]`. */
+  readonly details: string;
+  /** The same for people. */
+  readonly text: string;
 }
 
 /** Reads a table: a lookup input of conditions in routes, logs and matchers. */

@@ -36,8 +36,8 @@ export const ResponseFlag = {
 } as const;
 export type ResponseFlagName = keyof typeof ResponseFlag;
 
-/** In Envoy's order: what `%RESPONSE_FLAGS%` and `%RESPONSE_FLAGS_LONG%` print. */
-const FLAG_TEXTS: readonly (readonly [short: string, long: ResponseFlagName])[] = [
+/** In Envoy's order: what `%RESPONSE_FLAGS%` and `%RESPONSE_FLAGS_LONG%` print; the long text is the name, but where it has one of its own. */
+const FLAG_TEXTS: readonly (readonly [short: string, flag: ResponseFlagName, long?: string])[] = [
   ['LH', 'FailedLocalHealthCheck'],
   ['UH', 'NoHealthyUpstream'],
   ['UT', 'UpstreamRequestTimeout'],
@@ -63,28 +63,30 @@ const FLAG_TEXTS: readonly (readonly [short: string, long: ResponseFlagName])[] 
   ['DT', 'DurationTimeout'],
   ['UPE', 'UpstreamProtocolError'],
   ['NC', 'NoClusterFound'],
-  ['OM', 'OverloadManager'],
+  ['OM', 'OverloadManager', 'OverloadManagerTerminated'],
   ['DF', 'DnsResolutionFailed'],
   ['DO', 'DropOverload'],
   ['DR', 'DownstreamRemoteReset'],
   ['UDO', 'UnconditionalDropOverload'],
 ];
 
-function flagsText(flags: number, column: 0 | 1): string {
+function flagsText(flags: number, long: boolean): string {
   if (flags === 0) return '-';
   const parts: string[] = [];
-  for (const texts of FLAG_TEXTS) if ((flags & ResponseFlag[texts[1]]) !== 0) parts.push(texts[column]);
+  for (const [short, flag, text = flag] of FLAG_TEXTS) {
+    if ((flags & ResponseFlag[flag]) !== 0) parts.push(long ? text : short);
+  }
   return parts.join(',');
 }
 
 /** `UF,URX`, or `-` for none. */
 export function responseFlagsShort(flags: number): string {
-  return flagsText(flags, 0);
+  return flagsText(flags, false);
 }
 
 /** `UpstreamConnectionFailure,…`, or `-` for none. */
 export function responseFlagsLong(flags: number): string {
-  return flagsText(flags, 1);
+  return flagsText(flags, true);
 }
 
 /** The bit of a short name such as `UF`, or undefined: for configs which name flags. */
@@ -112,6 +114,23 @@ export interface TlsInfo {
   readonly localSubject?: string;
   readonly localUriSans?: readonly string[];
   readonly localDnsSans?: readonly string[];
+  readonly peerIpSans?: readonly string[];
+  readonly peerEmailSans?: readonly string[];
+  readonly peerOthernameSans?: readonly string[];
+  readonly localIpSans?: readonly string[];
+  readonly localEmailSans?: readonly string[];
+  readonly localOthernameSans?: readonly string[];
+  /** Of every certificate that the peer sent, its own first. */
+  readonly peerChainFingerprints256?: readonly string[];
+  readonly peerChainFingerprints1?: readonly string[];
+  readonly peerChainSerials?: readonly string[];
+  /** When the peer's certificate begins and ceases to be valid, wall time in ms. */
+  readonly peerValidFrom?: number;
+  readonly peerValidTo?: number;
+  /** The group that keys were exchanged in, such as `X25519`. */
+  readonly group?: string;
+  /** The server name that was sent, of an upstream connection. */
+  readonly serverName?: string;
 }
 
 /** What is known of a connection, filled while listener filters and transport sockets learn it. */
@@ -203,6 +222,8 @@ export interface RouteNames {
   readonly virtualHostName: string;
   /** `Route.metadata.filter_metadata`. */
   readonly metadata?: ConfigMetadata;
+  /** `VirtualHost.metadata.filter_metadata`. */
+  readonly virtualHostMetadata?: ConfigMetadata;
 }
 
 /** All that is known of one request, or of one TCP connection, for logs, stats, filters and traces. */
@@ -272,6 +293,8 @@ export class StreamInfo implements StreamTimings {
   upstreamTransportFailureReason = '';
   upstreamRequestAttemptCount = 0;
   connectionTerminationDetails = '';
+  /** `:scheme` is to become that of the connection upstream (`scheme_header_transformation.match_upstream`). */
+  schemeMatchUpstream = false;
   /** Whether the request was one of the health check filter's. */
   healthCheck = false;
 

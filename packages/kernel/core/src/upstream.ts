@@ -221,6 +221,8 @@ export interface ClusterInfo {
   ): void;
   /** Counts an answer that is not passed on, because the request is tried again: under `retry.`, as {@link chargeResponse} does. */
   chargeRetriedResponse(status: number): void;
+  /** Its connections are encrypted: its transport socket says so. */
+  readonly secure: boolean;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
 }

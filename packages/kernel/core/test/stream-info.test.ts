@@ -31,9 +31,9 @@ describe('response flags', () => {
     const bits = Object.values(ResponseFlag);
     expect(new Set(bits).size).toBe(bits.length);
     const shorts = new Set<string>();
-    for (const [long, bit] of Object.entries(ResponseFlag)) {
+    for (const [name, bit] of Object.entries(ResponseFlag)) {
       const short = responseFlagsShort(bit);
-      expect(responseFlagsLong(bit)).toBe(long);
+      expect(responseFlagsLong(bit)).toBe(name === 'OverloadManager' ? 'OverloadManagerTerminated' : name);
       expect(responseFlagBit(short)).toBe(bit);
       expect(short).toMatch(/^[A-Z]{2,5}$/);
       shorts.add(short);

@@ -8,6 +8,7 @@ export {
   ResponsePipeline,
 } from './connection-manager/filter-pipeline.ts';
 export { HttpConnection } from './connection-manager/http-connection.ts';
+export * from './explain/index.ts';
 export { buildLocalReply } from './connection-manager/local-reply.ts';
 export * from './headers/index.ts';
 export * from './path/index.ts';

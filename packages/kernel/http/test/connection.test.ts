@@ -190,8 +190,10 @@ describe('the end of a connection', () => {
     await rig.advance(9_999);
     expect(rig.closed).toBe(false);
     await rig.advance(1);
-    expect([rig.stat('downstream_cx_idle_timeout'), rig.closed]).toEqual([1, false]);
-    await rig.advance(5000);
+    expect(rig.stat('downstream_cx_idle_timeout')).toBe(1);
+    await rig.advance(4_999);
+    expect(rig.closed).toBe(false);
+    await rig.advance(1);
     expect(rig.closed).toBe(true);
     expect([rig.stat('downstream_cx_destroy_local'), rig.stat('downstream_cx_active')]).toEqual([1, 0]);
     expect(rig.context.stats.samples('http.test.downstream_cx_length_ms')).toHaveLength(1);
@@ -399,6 +401,66 @@ describe('timeouts of a request', () => {
     });
     await endless.advance(200_000);
     expect(endless.logged).toEqual([]);
+  });
+
+  test.each<
+    [name: string, duration: object, lines: string[], endsAt: number | undefined, told: string | undefined]
+  >([
+    ['is heeded with a maximum', { grpc_timeout_header_max: '10s' }, ['grpc-timeout: 3S'], 3000, '3000m'],
+    ['is capped', { grpc_timeout_header_max: '2s' }, ['grpc-timeout: 3S'], 2000, '2000m'],
+    ['is not capped by 0', { grpc_timeout_header_max: '0s' }, ['grpc-timeout: 3S'], 3000, '3000m'],
+    [
+      'less an offset',
+      { grpc_timeout_header_max: '0s', grpc_timeout_header_offset: '0.5s' },
+      ['grpc-timeout: 3S'],
+      2500,
+      '2500m',
+    ],
+    [
+      'less an offset that leaves nothing: over at once',
+      { grpc_timeout_header_max: '0s', grpc_timeout_header_offset: '5s' },
+      ['grpc-timeout: 3S'],
+      0,
+      '0m',
+    ],
+    [
+      'that is missing: the route’s',
+      { max_stream_duration: '4s', grpc_timeout_header_max: '2s' },
+      [],
+      4000,
+      '4000m',
+    ],
+    ['that is missing: the manager’s', { grpc_timeout_header_max: '2s' }, [], 7000, '7000m'],
+    ['without a maximum: the route’s', { max_stream_duration: '4s' }, ['grpc-timeout: 3S'], 4000, '4000m'],
+    [
+      'is taken off, when there is no limit',
+      { max_stream_duration: '0s' },
+      ['grpc-timeout: 3S'],
+      undefined,
+      undefined,
+    ],
+  ])('grpc-timeout %s', async (_name, duration, lines, endsAt, told) => {
+    let upstream: string | undefined = 'nothing came';
+    const rig = await ask(
+      {
+        manager: { common_http_protocol_options: { max_stream_duration: '7s' } },
+        ...route({ max_stream_duration: duration }),
+        upstream: {
+          headers(_stream, headers) {
+            upstream = headers.get('grpc-timeout');
+          },
+        },
+      },
+      undefined,
+      'content-type: application/grpc',
+      ...lines,
+    );
+    expect(upstream).toBe(told);
+    await rig.advance(Math.max(0, (endsAt ?? 200_000) - 1));
+    if (endsAt !== 0) expect(rig.logged).toEqual([]);
+    if (endsAt === undefined) return;
+    await rig.advance(1);
+    expect(rig.logged).toEqual(['200 max_duration_timeout -']);
   });
 
   test('a timeout answers although filters hold the response', async () => {

@@ -1,6 +1,7 @@
 import {
   Address,
   type ConnectionInfo,
+  type EarlyHeaderMutation,
   type OriginalIpDetection,
   RequestHeaders,
   type RequestIds,
@@ -41,7 +42,9 @@ const DEFAULTS: RequestMutationOptions = {
   generateRequestId: true,
   preserveExternalRequestId: false,
   schemeToOverwrite: undefined,
+  schemeMatchUpstream: false,
   forwardClientCert: 'sanitize',
+  earlyMutations: [],
   originalIpDetection: [],
   requestIds: new CountingIds(),
   localInfo: { cluster: 'local-cluster', node: 'local-node', zone: '', address: '10.9.9.9' },
@@ -141,7 +144,7 @@ describe("the client's address", () => {
   it('knows which addresses are internal from the config', () => {
     const internalAddresses = {
       unixSockets: true,
-      cidrRanges: [{ addressPrefix: '203.0.113.0', prefixLength: 24 }],
+      cidrRanges: [{ addressPrefix: '203.0.113.0', prefixLen: 24 }],
     };
     const options = { useRemoteAddress: true, internalAddresses };
     expect(run(options, {}, EXTERNAL).result.internal).toBe(true);
@@ -152,14 +155,14 @@ describe("the client's address", () => {
     ).toBe(false);
     expect(() =>
       run({
-        internalAddresses: { unixSockets: false, cidrRanges: [{ addressPrefix: 'x', prefixLength: 1 }] },
+        internalAddresses: { unixSockets: false, cidrRanges: [{ addressPrefix: 'x', prefixLen: 1 }] },
       }),
     ).toThrow(/cidr_ranges\[0\]\.address_prefix/);
     expect(() =>
       run({
         internalAddresses: {
           unixSockets: false,
-          cidrRanges: [{ addressPrefix: '10.0.0.0', prefixLength: 33 }],
+          cidrRanges: [{ addressPrefix: '10.0.0.0', prefixLen: 33 }],
         },
       }),
     ).toThrow(/prefix_len/);
@@ -177,6 +180,65 @@ describe("the client's address", () => {
       detect: () => ({ address: undefined, trusted: false, rejectStatus: 403 }),
     };
     expect(run({ originalIpDetection: [refusing] }).result.rejectStatus).toBe(403);
+    expect(run({ originalIpDetection: [refusing] }).result.details).toBe(
+      'rejecting_because_detection_failed',
+    );
+  });
+
+  const found = { address: Address.ip('198.51.100.1', 0), trusted: false };
+  const missed = { address: undefined, trusted: false };
+  it.each([
+    ['who finds it says so', [{ ...found, appendPeer: true }], EXTERNAL, '1.1.1.1,203.0.113.7'],
+    ['who finds it does not', [{ ...found, appendPeer: false }], EXTERNAL, '1.1.1.1'],
+    ['nothing is said', [found], EXTERNAL, '1.1.1.1'],
+    ['who misses it says so', [{ ...missed, appendPeer: true }, found], EXTERNAL, '1.1.1.1,203.0.113.7'],
+    [
+      'two say so: once',
+      [
+        { ...missed, appendPeer: true },
+        { ...found, appendPeer: true },
+      ],
+      EXTERNAL,
+      '1.1.1.1,203.0.113.7',
+    ],
+    ['who is not asked says so', [found, { ...missed, appendPeer: true }], EXTERNAL, '1.1.1.1'],
+    ['the peer is this machine', [{ ...found, appendPeer: true }], LOOPBACK, '1.1.1.1,10.9.9.9'],
+  ])('x-forwarded-for gets the peer when %s', (_what, answers, connection, expected) => {
+    const { headers } = run(
+      { originalIpDetection: answers.map((answer) => ({ detect: () => answer })) },
+      { 'x-forwarded-for': '1.1.1.1' },
+      connection,
+    );
+    expect(headers.get('x-forwarded-for')).toBe(expected);
+  });
+});
+
+describe('early header mutations', () => {
+  const setting = (name: string, value: string, goOn = true): EarlyHeaderMutation => ({
+    mutate(headers) {
+      headers.append(name, value);
+      return goOn;
+    },
+  });
+
+  it.each([
+    ['in their order', [setting('x-a', '1'), setting('x-a', '2')], 'x-a', '1,2'],
+    ['until one ends it', [setting('x-a', '1', false), setting('x-a', '2')], 'x-a', '1'],
+    [
+      'before headers from outside are removed',
+      [setting('x-envoy-retry-on', '5xx')],
+      'x-envoy-retry-on',
+      undefined,
+    ],
+    ['before hop-by-hop headers are', [setting('keep-alive', '1')], 'keep-alive', undefined],
+    ['before a request id is made', [setting('x-request-id', 'early')], 'x-request-id', 'early'],
+  ])('run %s', (_what, earlyMutations, name, expected) => {
+    expect(run({ earlyMutations }, {}, EXTERNAL).headers.getJoined(name)).toBe(expected);
+  });
+
+  it("run before the client's address is looked for", () => {
+    const { info } = run({ earlyMutations: [setting('x-forwarded-for', '198.51.100.3')] }, {}, EXTERNAL);
+    expect(info.remoteAddress.ip).toBe('198.51.100.3');
   });
 });
 
@@ -218,66 +280,7 @@ describe('scheme and port', () => {
   });
 });
 
-/** Which requests keep a header: from inside, from outside past the edge, from outside at the edge. */
-const SANITISING: readonly (readonly [
-  header: string,
-  internal: boolean,
-  external: boolean,
-  edge: boolean,
-])[] = [
-  ['x-envoy-retriable-status-codes', true, false, false],
-  ['x-envoy-retriable-header-names', true, false, false],
-  ['x-envoy-retry-on', true, false, false],
-  ['x-envoy-retry-grpc-on', true, false, false],
-  ['x-envoy-max-retries', true, false, false],
-  ['x-envoy-upstream-alt-stat-name', true, false, false],
-  ['x-envoy-upstream-rq-timeout-ms', true, false, false],
-  ['x-envoy-upstream-rq-per-try-timeout-ms', true, false, false],
-  ['x-envoy-upstream-rq-timeout-alt-response', true, false, false],
-  ['x-envoy-expected-rq-timeout-ms', true, false, false],
-  ['x-envoy-force-trace', true, false, false],
-  ['x-envoy-ip-tags', true, false, false],
-  ['x-envoy-original-url', true, false, false],
-  ['x-envoy-hedge-on-per-try-timeout', true, false, false],
-  ['x-envoy-decorator-operation', true, true, false],
-  ['x-envoy-downstream-service-cluster', true, true, false],
-  ['x-envoy-downstream-service-node', true, true, false],
-  ['x-internal-only', true, false, false],
-  ['x_envoy_retry_on', true, false, false],
-  ['x-envoy_max-retries', true, false, false],
-  ['x_envoy_original_url', true, false, false],
-  ['x_envoy_internal', true, false, false],
-  ['x_forwarded_client_cert', true, false, false],
-  ['x_envoy_downstream_service_node', true, true, false],
-  ['x_envoy_external_address', true, true, false],
-  ['x_forwarded_for', true, true, false],
-  ['x_forwarded_proto', true, true, false],
-  ['x_request_id', true, true, false],
-  ['x-envoy-original-path', true, true, false],
-  ['x-envoy-original-host', true, true, false],
-  ['x_envoy_original_path', true, true, false],
-  ['x-envoy-something-else', true, true, true],
-  ['x-my_header', true, true, true],
-  ['x-client-trace-id', true, true, true],
-  ['x-forwarded-host', true, true, true],
-  ['authorization', true, true, true],
-];
-
 describe('headers from outside', () => {
-  const cases = [
-    ['inside', { useRemoteAddress: true }, INTERNAL, 1],
-    ['from outside, past the edge', { useRemoteAddress: false }, EXTERNAL, 2],
-    ['from outside, at the edge', { useRemoteAddress: true }, EXTERNAL, 3],
-    ['at the edge behind a trusted hop', { useRemoteAddress: true, xffNumTrustedHops: 1 }, INTERNAL, 3],
-  ] as const;
-  for (const [where, options, connection, column] of cases)
-    it.each(SANITISING)(`${where}: %s`, (...row) => {
-      const fields: Record<string, string> = { [row[0]]: 'sent' };
-      if (options.useRemoteAddress && 'xffNumTrustedHops' in options) fields['x-forwarded-for'] = '1.2.3.4';
-      const { headers } = run(options, fields, connection, ['x-internal-only']);
-      expect(headers.get(row[0])).toBe(row[column] ? 'sent' : undefined);
-    });
-
   it('never takes x-envoy-internal or x-envoy-external-address from the edge', () => {
     const { headers } = run(
       { useRemoteAddress: true },

@@ -4,7 +4,13 @@ import {
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
 } from '@dragoman/api';
-import { Address, ConfigError, type OriginalIpDetectionExtension } from '@dragoman/core';
+import {
+  Address,
+  ConfigError,
+  type HeaderFormatterExtension,
+  type HeaderMutationExtension,
+  type OriginalIpDetectionExtension,
+} from '@dragoman/core';
 import { type JsonObject, SeededRandom } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
@@ -39,6 +45,17 @@ const detection: OriginalIpDetectionExtension = {
   category: 'original-ip-detection',
   name: 'detects',
   create: () => ({ detect: () => ({ address: Address.ip('203.0.113.9', 0), trusted: false }) }),
+};
+
+const early: HeaderMutationExtension = {
+  category: 'header-mutations',
+  name: 'early',
+  create: () => ({
+    mutate(headers) {
+      headers.set('x-early', 'yes');
+      return true;
+    },
+  }),
 };
 
 const FIELDS: Readonly<Record<string, Acts>> = {
@@ -161,6 +178,13 @@ const FIELDS: Readonly<Record<string, Acts>> = {
     value: {},
     send: 'nonsense\r\n\r\n',
     check: (rig) => expect(rig.response.header('proxy-status')).toContain('rig; error=http_request_error'),
+  },
+  early_header_mutation_extensions: {
+    value: [
+      { name: 'early', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
+    ],
+    rig: { extensions: [early] },
+    check: (rig) => expect(seen(rig, 'x-early')).toBe('yes'),
   },
   set_current_client_cert_details: {
     value: { uri: true },
@@ -289,20 +313,16 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   tracing: [{}, 'tracing is not supported yet'],
   http2_protocol_options: [{}, 'HTTP/2 is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
-  early_header_mutation_extensions: [
-    [{ name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } }],
-    'not supported yet',
-  ],
-  represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not supported yet'],
-  path_normalization_options: [{}, 'not supported yet'],
+  represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not built, in Envoy neither'],
+  path_normalization_options: [{}, 'use normalize_path and merge_slashes'],
   typed_header_validation_config: [
     { name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
     'header validators are not supported',
   ],
   append_local_overload: [true, 'the overload manager is not supported yet'],
   add_proxy_protocol_connection_state: [false, 'the PROXY protocol upstream'],
-  forward_client_cert_matcher: [{}, 'not supported yet'],
-  forward_proto_config: [{}, 'not supported yet'],
+  forward_client_cert_matcher: [{}, 'needs client certificates'],
+  forward_proto_config: [{}, 'needs the destination port of the PROXY protocol'],
 };
 
 const COMMON: Readonly<Record<string, Acts>> = {
@@ -366,16 +386,32 @@ const HTTP1: Readonly<Record<string, Acts>> = {
     rig: { manager: { normalize_path: true } },
     check: (rig) => expect([rig.response.status, rig.closed]).toEqual([400, false]),
   },
+  ignore_http_11_upgrade: {
+    value: [{ exact: 'websocket' }],
+    send: get('/', 'connection: upgrade', 'upgrade: websocket'),
+    check: (rig) => expect(rig.response.status).toBe(200),
+  },
+  use_balsa_parser: {
+    value: true,
+    check: (rig) => expect(rig.context.warnings.join()).toContain('use_balsa_parser: has no effect'),
+  },
+  send_fully_qualified_url: {
+    value: true,
+    check: (rig) => expect(rig.context.warnings.join()).toContain('send_fully_qualified_url: has no effect'),
+  },
   allow_custom_methods: {
     value: true,
     send: 'BREW / HTTP/1.1\r\nhost: a\r\n\r\n',
     check: (rig) => expect(rig.response.status).toBe(200),
   },
 };
-const HTTP1_REFUSED = {
-  send_fully_qualified_url: [true, 'not supported yet'],
-  use_balsa_parser: [true, 'not supported yet'],
-} as const;
+
+/** Capitals for all. */
+const capitals: HeaderFormatterExtension = {
+  category: 'header-formatters',
+  name: 'capitals',
+  create: () => () => ({ remember() {}, format: (name) => name.toUpperCase(), reasonPhrase: '' }),
+};
 
 const names = ({ fields }: DescMessage) => fields.map(({ name }) => name).sort();
 const build = (acts: Acts, manager: object) =>
@@ -396,9 +432,7 @@ describe('every field of HttpConnectionManager', () => {
       names(HttpConnectionManagerSchema),
     );
     expect(Object.keys(COMMON).sort()).toEqual(names(HttpProtocolOptionsSchema));
-    expect([...Object.keys(HTTP1), ...Object.keys(HTTP1_REFUSED)].sort()).toEqual(
-      names(Http1ProtocolOptionsSchema),
-    );
+    expect(Object.keys(HTTP1).sort()).toEqual(names(Http1ProtocolOptionsSchema));
   });
 
   const { request_id_extension: foreign, ...acting } = FIELDS;
@@ -433,10 +467,34 @@ describe('every field of HttpConnectionManager', () => {
     run({ ...acts, besides: {} }, { http_protocol_options: { ...acts.besides, [field]: acts.value } }),
   );
 
-  test.each(Object.entries(HTTP1_REFUSED))('http_protocol_options.%s is refused', (field, [value, text]) => {
-    expect(
-      () => new ManagerRig({ manager: { http_protocol_options: { [field]: value } } as JsonObject }),
-    ).toThrow(new RegExp(`http_protocol_options\\.${field}: .*${text}`));
+  test.each([
+    ['stream_error_on_invalid_http_message', { stream_error_on_invalid_http_message: false }],
+    [
+      'override_stream_error_on_invalid_http_message',
+      { http_protocol_options: { override_stream_error_on_invalid_http_message: false } },
+    ],
+  ])('%s: false says what is so', (_field, manager) => {
+    expect(() => new ManagerRig({ manager })).not.toThrow();
+  });
+
+  test('a stateful formatter spells the names of the requests that come in', async () => {
+    const rig = new ManagerRig({
+      extensions: [capitals],
+      manager: {
+        http_protocol_options: {
+          header_key_format: {
+            stateful_formatter: {
+              name: 'capitals',
+              typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} },
+            },
+          },
+        },
+      },
+    });
+    await rig.request();
+    expect(rig.requests[0]?.nameFormatter?.format('x-a')).toBe('X-A');
+    // A response is spelled by the formatter of the connection which it came from.
+    expect(rig.client.text).toContain('\r\nserver: rig');
   });
 });
 
@@ -490,15 +548,34 @@ describe('config errors', () => {
     ],
     ['HTTP/2', { codec_type: 'HTTP2' }, 'codec_type: HTTP2 is not supported yet; use AUTO or HTTP1'],
     ['HTTP/3', { codec_type: 'HTTP3' }, 'codec_type: HTTP3 is not supported yet; use AUTO or HTTP1'],
+    [
+      'original_ip_detection_extensions with use_remote_address',
+      { use_remote_address: true, original_ip_detection_extensions: [{ name: 'x', typed_config: CORS }] },
+      'Original IP detection extensions and use_remote_address may not be mixed',
+    ],
+    [
+      'original_ip_detection_extensions with xff_num_trusted_hops',
+      { xff_num_trusted_hops: 1, original_ip_detection_extensions: [{ name: 'x', typed_config: CORS }] },
+      'Original IP detection extensions and xff_num_trusted_hops may not be mixed',
+    ],
+    [
+      'an early header mutation that is not there',
+      {
+        early_header_mutation_extensions: [
+          { name: 'envoy.http.early_header_mutation.x', typed_config: CORS },
+        ],
+      },
+      'the package @dragoman/header-mutation-x would provide it',
+    ],
     ['no routes', { route_config: undefined }, 'route_config: a route configuration is required'],
     [
-      'a stateful key formatter',
+      'an unknown stateful key formatter',
       {
         http_protocol_options: {
           header_key_format: { stateful_formatter: { name: 'x', typed_config: CORS } },
         },
       },
-      'stateful formatters (preserve_case) are not supported yet',
+      'http_protocol_options.header_key_format.stateful_formatter.typed_config: extension "x"',
     ],
   ])('%s', (_, manager, text) => {
     expect(rejects(manager)).toContain(text);
@@ -510,14 +587,14 @@ describe('config errors', () => {
       tracing: {},
       route_config: { virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' } }] }] },
       http_filters: [{ name: 'plain' }],
-      http_protocol_options: { use_balsa_parser: true },
+      http_protocol_options: { header_key_format: { stateful_formatter: { name: 'nope' } } },
     });
     for (const path of [
       'codec_type: ',
       'tracing: ',
       'route_config.virtual_hosts[0].routes[0]',
       'http_filters[0]: ',
-      'http_protocol_options.use_balsa_parser: ',
+      'http_protocol_options.header_key_format.stateful_formatter',
     ]) {
       expect(text).toContain(path);
     }

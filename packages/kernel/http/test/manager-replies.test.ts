@@ -187,7 +187,7 @@ const ROWS: readonly Row[] = [
       },
     },
     bytes: WHOLE,
-    log: '403 original_ip_detection_failed -',
+    log: '403 rejecting_because_detection_failed -',
     body: '',
     stats: ['downstream_rq_rejected_via_ip_detection', 'downstream_rq_4xx'],
     closes: false,

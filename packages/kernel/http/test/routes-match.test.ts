@@ -1,6 +1,5 @@
-import { ConfigError } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { clusterFor, request, streamInfo, tableOf, tableOfRoutes } from './routes-support.ts';
+import { clusterFor, refusal, request, streamInfo, tableOf, tableOfRoutes } from './routes-support.ts';
 
 describe('virtual hosts', () => {
   const table = tableOf(`
@@ -268,13 +267,3 @@ describe('refusals', () => {
     expect(without.match(request('/'), streamInfo(), 0)?.virtualCluster?.(request('/'))).toBeUndefined();
   });
 });
-
-function refusal(make: () => unknown): readonly { readonly path: string }[] {
-  try {
-    make();
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  throw new Error('nothing was refused');
-}

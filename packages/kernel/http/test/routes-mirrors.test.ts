@@ -137,7 +137,7 @@ describe('request_mirror_policies', () => {
       '[{ cluster: a, request_headers_mutations: [{}] }]',
       '[]',
       'request_mirror_policies[0].request_headers_mutations[0]',
-      'either remove or append',
+      'needs one of remove, append',
     ],
     [
       'a mutation of the host',

@@ -1,6 +1,8 @@
 import { readLoose, type RouteConfiguration, RouteConfigurationSchema } from '@dragoman/api';
 import {
   Address,
+  ConfigError,
+  type ConfigProblem,
   type ConnectionInfo,
   emptyRuntime,
   type FactoryContext,
@@ -117,4 +119,15 @@ export function clusterFor(
   const route = table.match(made, info, random);
   if (route === undefined) return undefined;
   return route.action.kind === 'forward' ? route.action.clusterName(made, random) : route.action.kind;
+}
+
+/** The problems of a configuration that is refused. */
+export function refusal(make: () => unknown): readonly ConfigProblem[] {
+  try {
+    make();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error('nothing was refused');
 }

@@ -26,7 +26,7 @@ export class ClientStream implements RequestEncoder {
     if (this.done || this.requestSent) return;
     const { codec, writer } = this;
     const proper = codec.options.headerKeyFormat === 'proper_case_words';
-    const framing = framingLines(proper);
+    const framing = framingLines(proper, headers.nameFormatter);
     const { method, authority } = headers;
     this.isHead = method === 'HEAD';
     this.isConnect = method === 'CONNECT';

@@ -1,7 +1,7 @@
 import { HTAB, SP } from './chars.ts';
 
 /** Without the blanks around it. Only SP and HTAB (RFC 9110 section 5.6.3): `trim()` takes U+00A0 too, which a peer does not. */
-function trimOws(text: string): string {
+export function trimOws(text: string): string {
   let start = 0;
   let end = text.length;
   while (start < end && isOws(text.charCodeAt(start))) start++;

@@ -1,4 +1,4 @@
-import { type HeaderMap, NOT_WELL_KNOWN, type Trailers } from '@dragoman/core';
+import { type HeaderMap, type HeaderNameFormatter, NOT_WELL_KNOWN, type Trailers } from '@dragoman/core';
 import { Http1Details } from './details.ts';
 import { FieldScanner, INVALID, MARKS, UNKNOWN_MIXED } from './field-scanner.ts';
 import { listMembers } from './lists.ts';
@@ -162,6 +162,13 @@ export class MessageHead {
     if (codings !== 'chunked') return this.checkTransferEncoding(codings);
     this.chunked = true;
     return 0;
+  }
+
+  /** Has `formatter` take note of the names that {@link scanner} has found, as they stand in the head. */
+  protected rememberNames(formatter: HeaderNameFormatter, text: string, base: number): void {
+    const { marks, count } = scanner;
+    for (let i = 0, at = 0; i < count; i++, at += MARKS)
+      formatter.remember(text.substring((marks[at] as number) - base, (marks[at + 1] as number) - base));
   }
 
   /**

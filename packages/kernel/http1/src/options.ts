@@ -1,3 +1,5 @@
+import type { HeaderNameFormatter } from '@dragoman/core';
+
 /** How names of headers are written (Envoy: `header_key_format`). */
 export type HeaderKeyFormat = 'default' | 'proper_case_words';
 
@@ -13,6 +15,11 @@ export interface Http1CommonOptions {
   readonly enableTrailers?: boolean;
   /** Default `default`: lower case (Envoy: `header_key_format`). */
   readonly headerKeyFormat?: HeaderKeyFormat;
+  /**
+   * Makes what spells the names of a message that is read here, wherever it goes on to; it goes before {@link headerKeyFormat}
+   * of who writes it. Default none (Envoy: `header_key_format.stateful_formatter`).
+   */
+  readonly headerFormatter?: () => HeaderNameFormatter | undefined;
   /** Bytes of chunk extensions of one body. Default 16,384. */
   readonly maxChunkExtensionBytes?: number;
 }
@@ -26,6 +33,8 @@ export interface Http1ServerOptions extends Http1CommonOptions {
   readonly allowAbsoluteUrl?: boolean;
   /** Takes any token as method, not just the registered ones. Default false (Envoy: `allow_custom_methods`). */
   readonly allowCustomMethods?: boolean;
+  /** Whether a value of Upgrade is taken for none. Default: `h2c` is, and no other (Envoy: `ignore_http_11_upgrade`). */
+  readonly ignoreUpgrade?: (value: string) => boolean;
   /** What becomes of header names with an underscore. Default `allow` (Envoy: `headers_with_underscores_action`). */
   readonly headersWithUnderscores?: 'allow' | 'reject' | 'drop';
   /** Counts them (`requests_rejected_with_underscores_in_headers`, `dropped_headers_with_underscores`). */
@@ -48,6 +57,8 @@ const DEFAULT_DRAIN_BYTES = 64 * 1024;
 const DEFAULT_INFORMATIONAL = 16;
 
 const noCount = (): void => {};
+const noFormatter = (): undefined => undefined;
+const ignoreNone = (): boolean => false;
 
 function common(options: Http1CommonOptions): Required<Http1CommonOptions> {
   return {
@@ -56,6 +67,7 @@ function common(options: Http1CommonOptions): Required<Http1CommonOptions> {
     allowChunkedLength: options.allowChunkedLength ?? false,
     enableTrailers: options.enableTrailers ?? false,
     headerKeyFormat: options.headerKeyFormat ?? 'default',
+    headerFormatter: options.headerFormatter ?? noFormatter,
     maxChunkExtensionBytes: options.maxChunkExtensionBytes ?? DEFAULT_CHUNK_EXTENSION_BYTES,
   };
 }
@@ -73,6 +85,7 @@ export function serverOptions(options: Http1ServerOptions): Required<Http1Server
       defaultHostForHttp10: options.defaultHostForHttp10 ?? '',
       allowAbsoluteUrl: options.allowAbsoluteUrl ?? true,
       allowCustomMethods: options.allowCustomMethods ?? false,
+      ignoreUpgrade: options.ignoreUpgrade ?? ignoreNone,
       headersWithUnderscores: options.headersWithUnderscores ?? 'allow',
       onUnderscore: options.onUnderscore ?? noCount,
       maxDrainBytes: options.maxDrainBytes ?? DEFAULT_DRAIN_BYTES,

@@ -3,7 +3,7 @@ import { isAuthority } from './authority.ts';
 import { CR, LF, SLASH, SP, TARGET, TOKEN_LOWER } from './chars.ts';
 import { Http1Details } from './details.ts';
 import { INCOMPLETE, INVALID } from './field-scanner.ts';
-import { listMembers } from './lists.ts';
+import { listMembers, trimOws } from './lists.ts';
 import { latin1, MessageHead, minorVersion, scanner } from './message-head.ts';
 import { METHODS } from './methods.ts';
 import type { Http1ServerOptions } from './options.ts';
@@ -82,10 +82,16 @@ export class RequestHead extends MessageHead {
     if (this.http10 && !options.acceptHttp10) {
       return this.fail(Http1Details.lowVersion, 'HTTP/1.0 is not accepted', 426);
     }
+    if (this.upgrade) this.dropIgnored(headers, options.ignoreUpgrade);
     if (this.checkFraming(options) < 0) return this.failed();
     const target = text.substring(targetStart - start, targetEnd - start);
     if (this.checkTarget(headers, target, options) < 0) return this.failed();
     if (this.upgrade) this.checkUpgrade(headers);
+    const formatter = options.headerFormatter();
+    if (formatter !== undefined) {
+      headers.nameFormatter = formatter;
+      this.rememberNames(formatter, text, start);
+    }
     return headEnd;
   }
 
@@ -184,6 +190,18 @@ export class RequestHead extends MessageHead {
     if (this.connectionUpgrade && !this.http10 && !this.isConnect) return;
     this.upgrade = false;
     headers.removeKnown(ID_UPGRADE);
+  }
+
+  /** Values that are to be ignored are not there; without any left there is no upgrade. */
+  private dropIgnored(headers: RequestHeaders, ignored: (value: string) => boolean): void {
+    const values = (headers.getJoined('upgrade') ?? '').split(',').map(trimOws);
+    const kept = values.filter((value) => !ignored(value));
+    if (kept.length === values.length) return;
+    if (kept.length > 0) headers.setKnown(ID_UPGRADE, kept.join(','));
+    else {
+      this.upgrade = false;
+      headers.removeKnown(ID_UPGRADE);
+    }
   }
 
   /** `Upgrade: h2c` is ignored, as Envoy does: HTTP/2 in clear text begins with prior knowledge only. */

@@ -46,6 +46,12 @@ export class ResponseHead extends MessageHead {
     const text = latin1(data, start, headEnd);
     if (this.fill(headers, text, start, true, false) < 0) return INVALID;
     if (this.checkFraming(headers, options) < 0) return INVALID;
+    const formatter = options.headerFormatter();
+    if (formatter !== undefined) {
+      formatter.reasonPhrase = text.substring(VERSION_AND_STATUS, p - start).trimStart();
+      this.rememberNames(formatter, text, start);
+      headers.nameFormatter = formatter;
+    }
     return headEnd;
   }
 

@@ -1,4 +1,4 @@
-import { type HeaderMap, wellKnownId } from '@dragoman/core';
+import { type HeaderMap, type HeaderNameFormatter, properCase, wellKnownId } from '@dragoman/core';
 import { listMembers } from './lists.ts';
 import { parseContentLength } from './message-head.ts';
 import { NAMES } from './names.ts';
@@ -21,28 +21,19 @@ const SAFE_NAMES: ReadonlySet<string> = new Set(NAMES);
 const UNSAFE_TARGET = /[\0-\x20\x7f\u0100-\uffff]/;
 const SAFE_METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+/** What may stand behind the status: RFC 9112 section 4, with obs-text. */
+const UNSAFE_PHRASE = /[\0-\x08\x0a-\x1f\x7f\u0100-\uffff]/;
+
+export function isSafePhrase(text: string): boolean {
+  return !UNSAFE_PHRASE.test(text);
+}
+
 export function isSafeTarget(text: string): boolean {
   return text.length > 0 && !UNSAFE_TARGET.test(text);
 }
 
 export function isSafeMethod(text: string): boolean {
   return SAFE_METHOD.test(text);
-}
-
-const properNames = new Map<string, string>();
-const MAX_PROPER_NAMES = 1000;
-
-/** `x-request-id` → `X-Request-Id`. */
-export function properCase(name: string): string {
-  let proper = properNames.get(name);
-  if (proper === undefined) {
-    proper = name.replace(
-      /(^|[^a-z0-9])([a-z])/g,
-      (_, before: string, letter: string) => before + letter.toUpperCase(),
-    );
-    if (properNames.size < MAX_PROPER_NAMES) properNames.set(name, proper);
-  }
-  return proper;
 }
 
 /**
@@ -66,7 +57,7 @@ export class FieldSerialiser {
    *   is no lower-case token, a malformed or contradictory Content-Length.
    */
   lines(headers: HeaderMap, proper: boolean): string | undefined {
-    const { names, values, ids } = headers;
+    const { names, values, ids, nameFormatter } = headers;
     this.contentLength = -1;
     this.close = false;
     this.keepAlive = false;
@@ -97,7 +88,8 @@ export class FieldSerialiser {
         }
         if (id === ID_TRANSFER_ENCODING) continue;
       }
-      if (proper) name = properCase(name);
+      if (nameFormatter !== undefined) name = spelled(nameFormatter, name);
+      else if (proper) name = properCase(name);
       text += name + ': ' + value + '\r\n';
     }
     return text;
@@ -124,7 +116,7 @@ export class FieldSerialiser {
 /** The serialiser of this thread. */
 export const serialiser = new FieldSerialiser();
 
-/** The lines that the encoders add, in both spellings. */
+/** The lines that the encoders add, in one spelling. */
 export interface FramingLines {
   readonly host: string;
   readonly contentLength: string;
@@ -155,6 +147,27 @@ const PROPER: FramingLines = {
   upgrade: 'Upgrade: ',
 };
 
-export function framingLines(proper: boolean): FramingLines {
+/** @param formatter Of the headers that are written; goes before `proper`. */
+export function framingLines(proper: boolean, formatter: HeaderNameFormatter | undefined): FramingLines {
+  if (formatter !== undefined) return formattedLines(formatter);
   return proper ? PROPER : LOWER;
+}
+
+function formattedLines(formatter: HeaderNameFormatter): FramingLines {
+  const connection = spelled(formatter, 'connection');
+  return {
+    host: `${spelled(formatter, 'host')}: `,
+    contentLength: `${spelled(formatter, 'content-length')}: `,
+    chunked: `${spelled(formatter, 'transfer-encoding')}: chunked\r\n`,
+    close: `${connection}: close\r\n`,
+    keepAlive: `${connection}: keep-alive\r\n`,
+    connectionUpgrade: `${connection}: upgrade\r\n`,
+    upgrade: `${spelled(formatter, 'upgrade')}: `,
+  };
+}
+
+/** What a formatter makes of a name, unless it is another name: that could be a second framing header. */
+function spelled(formatter: HeaderNameFormatter, name: string): string {
+  const text = formatter.format(name);
+  return text.length === name.length && text.toLowerCase() === name ? text : name;
 }

@@ -8,7 +8,7 @@ import type {
 } from '@dragoman/core';
 import { BodyWriter, Framing } from './body-writer.ts';
 import { Http1Details } from './details.ts';
-import { framingLines, serialiser } from './serialiser.ts';
+import { type FramingLines, framingLines, isSafePhrase, serialiser } from './serialiser.ts';
 import { statusLine } from './status-lines.ts';
 import type { ServerConnection } from './server-codec.ts';
 
@@ -56,7 +56,7 @@ export class ServerStream implements ResponseEncoder {
     const { codec, writer } = this;
     const { status } = headers;
     const proper = this.proper;
-    const framing = framingLines(proper);
+    const framing = framingLines(proper, headers.nameFormatter);
     const lines = serialiser.lines(headers, proper);
     const switching = status === 101 ? this.isUpgrade : this.isConnect && status >= 200 && status < 300;
     if (lines === undefined || status < 101 || status > 999 || (status < 200 && !switching)) {
@@ -65,13 +65,13 @@ export class ServerStream implements ResponseEncoder {
     }
     this.started = true;
     if (switching) {
-      this.switchProtocol(status, lines, endStream);
+      this.switchProtocol(headers, framing, lines, endStream);
       return;
     }
     if (serialiser.close || this.isConnect || this.isUpgrade || codec.mustCloseAfter(this, endStream)) {
       codec.closing = true;
     }
-    let text = statusLine(status, this.http10) + lines;
+    let text = this.statusLine(headers) + lines;
     const length = serialiser.contentLength;
     if (status === 204) writer.framing = Framing.none;
     else if (this.isHead || status === 304) {
@@ -101,10 +101,14 @@ export class ServerStream implements ResponseEncoder {
     if (endStream) this.finish('');
   }
 
-  private switchProtocol(status: number, lines: string, endStream: boolean): void {
-    const framing = framingLines(this.proper);
-    let text = statusLine(status, this.http10) + lines;
-    if (status === 101) {
+  private switchProtocol(
+    headers: ResponseHeaders,
+    framing: FramingLines,
+    lines: string,
+    endStream: boolean,
+  ): void {
+    let text = this.statusLine(headers) + lines;
+    if (headers.status === 101) {
       text += framing.connectionUpgrade;
       if (serialiser.upgrade !== '') text += framing.upgrade + serialiser.upgrade + '\r\n';
     }
@@ -163,8 +167,14 @@ export class ServerStream implements ResponseEncoder {
 
   /** The bare answer of {@link refuse}. */
   writeError(transport: Connection): void {
-    const framing = framingLines(this.proper);
+    const framing = framingLines(this.proper, undefined);
     transport.writeText(`${statusLine(500, this.http10)}${framing.contentLength}0\r\n${framing.close}\r\n`);
+  }
+
+  private statusLine({ status, nameFormatter }: ResponseHeaders): string {
+    const phrase = nameFormatter === undefined ? '' : nameFormatter.reasonPhrase;
+    if (phrase === '' || !isSafePhrase(phrase)) return statusLine(status, this.http10);
+    return `${this.http10 ? 'HTTP/1.0' : 'HTTP/1.1'} ${status} ${phrase}\r\n`;
   }
 
   private get proper(): boolean {

@@ -1,30 +1,20 @@
 import {
   type Extension,
   type FactoryContext,
-  type Logger,
   type Runtime,
+  silentLogger,
   systemClock,
   systemRandom,
 } from '@dragoman/core';
 import { createFactoryContext } from '@dragoman/server';
 import { StatsStore } from '@dragoman/stats';
 
-const SILENT: Logger = {
-  trace() {},
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  critical() {},
-  enabled: () => false,
-};
-
 /** What factories get where nothing runs: stats that nobody reads, logs and warnings that go nowhere. */
 export function offlineContext(extensions: readonly Extension[], runtime: Runtime): FactoryContext {
   return createFactoryContext({
     clock: systemClock,
     random: systemRandom,
-    loggers: { logger: () => SILENT },
+    loggers: { logger: () => silentLogger },
     runtime,
     localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
     stats: new StatsStore().createThread(),

@@ -3,6 +3,7 @@ import {
   type AdminLogEntry,
   type AdminServer,
   type AdminState,
+  type Endpoint,
   startAdminServer,
 } from '@dragoman/admin';
 import { AccessLogSchema, type Bootstrap, create, FileAccessLogSchema, anyPack } from '@dragoman/api';
@@ -24,6 +25,8 @@ export interface AdminInterfaceOptions {
   readonly bootstrap: Bootstrap;
   readonly state: AdminState;
   readonly context: WorkerContext;
+  /** What it answers beyond the usual. */
+  readonly endpoints: readonly Endpoint[];
   /** Where it was before, when it is opened again: port 0 is the port that it was. */
   readonly at: Address | undefined;
 }
@@ -33,14 +36,14 @@ export interface AdminInterfaceOptions {
  * @throws ConfigError with a path below `admin`; its `cause` is the system's error when the address could not be had
  */
 export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminServer | undefined> {
-  const { bootstrap, state, context } = options;
+  const { bootstrap, state, context, endpoints } = options;
   const { admin } = bootstrap;
   if (admin?.address === undefined) return undefined;
   const logger = context.loggers.logger('admin');
   const target = atPath('admin.address', () => readBindTarget(admin.address));
   const address = options.at ?? target.address;
   const loggers = adminAccessLoggers(bootstrap, context);
-  const handler = new Admin(state, { logger });
+  const handler = new Admin(state, { logger, endpoints });
   if (!isLoopback(address)) {
     logger.warn(
       `admin.address ${address.text} can be reached from other machines: whoever reaches it can stop this proxy and read its configuration; bind it to 127.0.0.1 unless the network is closed`,

@@ -8,3 +8,4 @@ export type { Proxy, ProxyOptions, ServerFlags, ServerLoggers, ThreadsOption } f
 export { RuntimeLayers } from './runtime-layers.ts';
 export { siblingModule } from './threads/sibling-module.ts';
 export { type ContextParts, createFactoryContext } from './worker/factory-context.ts';
+export * from './explain/index.ts';

@@ -5,6 +5,7 @@ import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
 import { type Assembly, dismantle } from './assemble.ts';
+import { explainEndpoint, explainedProxy } from './explain/admin-endpoint.ts';
 import { forgetOnExit, writeOnExit } from './exit-files.ts';
 import { HOT_RESTART_DISABLED, type HotRestart } from './hot-restart/hot-restart.ts';
 import type { Proxy as ServedProxy } from './proxy.ts';
@@ -149,7 +150,13 @@ export class RunningProxy implements ServedProxy {
   private async openAdmin(): Promise<void> {
     const { bootstrap, logContext, log } = this.parts;
     const at = this.lastAdminAddress;
-    const admin = await startAdmin({ bootstrap, state: this.adminState, context: logContext, at });
+    const admin = await startAdmin({
+      bootstrap,
+      state: this.adminState,
+      context: logContext,
+      endpoints: [explainEndpoint(explainedProxy(this.parts))],
+      at,
+    });
     if (admin === undefined) return;
     if (this.closed !== undefined) {
       await admin.close();

@@ -13,6 +13,9 @@ import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
+import { allHeadersFormatter } from '@dragoman/formatter-all-headers';
+import { metadataFormatter } from '@dragoman/formatter-metadata';
+import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
@@ -39,6 +42,9 @@ export const EXTENSIONS: readonly Extension[] = [
   fileAccessLogger,
   stdoutAccessLogger,
   stderrAccessLogger,
+  allHeadersFormatter,
+  metadataFormatter,
+  reqWithoutQueryFormatter,
   uuidRequestId,
 ];
 

@@ -296,7 +296,7 @@ describe('connections', () => {
     expect((await client.read(5)).toString()).toBe('hello');
     client.end();
     await eventually(() => logged.length === 1);
-    expect(logged[0]?.type).toBe('TcpConnectionEnd');
+    expect(logged[0]?.type).toBe('NotSet');
     expect([logged[0]?.info.bytesReceived, logged[0]?.info.bytesSent]).toEqual([5, 5]);
     expect(proxy.stat('listener.one.downstream_cx_total')).toBe(1);
     expect(proxy.stat('listener.one.worker_0.downstream_cx_total')).toBe(1);

@@ -221,6 +221,15 @@ describe('the admin interface of a running proxy', () => {
     ['/certs', /"certificates": \[\]/],
     ['/memory', /"allocated": "\d+"/],
     ['/runtime', /"layers": \[/],
+    [
+      '/explain?request=GET%20http://x/',
+      /^=> goes to the cluster "web", by virtual_hosts\[0\]\.routes\[0\]$/m,
+    ],
+    ['/explain?request=http://x/&format=json', /"hosts": \{\n +"total": 1,\n +"healthy": 1/],
+    [
+      '/explain?request=http://x/&headers=a:b%0Ax-c:%20d&from=8.8.8.8&sni=s&listener=http&random=7',
+      /^GET http:\/\/x\/ from 8\.8\.8\.8:0$/m,
+    ],
     ['/stats/recentlookups', /Lookup tracking|lookup/i],
   ];
   const changes: readonly [path: string, found: RegExp][] = [

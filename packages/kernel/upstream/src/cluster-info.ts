@@ -27,6 +27,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly maxResponseHeadersBytes: number;
   readonly metadata: MetadataMap;
   readonly maxStreamDurationMs: number;
+  readonly secure: boolean;
   readonly stats: ClusterStats;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
@@ -48,6 +49,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.maxResponseHeadersBytes = settings.http.codec.maxHeaderBytes;
     this.metadata = settings.metadata;
     this.maxStreamDurationMs = settings.http.maxStreamDurationMs;
+    this.secure = settings.transportSocket?.secure ?? false;
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
     const { zone } = context.localInfo;

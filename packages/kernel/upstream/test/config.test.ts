@@ -28,6 +28,15 @@ const httpOptions = (options: object) => ({
   },
 });
 
+const STATEFUL = {
+  header_key_format: {
+    stateful_formatter: {
+      name: 'keeps',
+      typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} },
+    },
+  },
+};
+
 describe('readCluster', () => {
   it('has Envoy’s defaults', () => {
     expect(read({})).toMatchObject({
@@ -99,6 +108,38 @@ describe('readCluster', () => {
     });
     expect(settings.bindAddress?.text).toBe('127.0.0.2:0');
     expect(settings.metadata.get('a')).toEqual({ b: 'c' });
+  });
+
+  it('makes the formatter that keeps the names of responses', () => {
+    const made = { remember() {}, format: (name: string) => name, reasonPhrase: '' };
+    const formatter = {
+      category: 'header-formatters',
+      name: 'keeps',
+      create: () => () => made,
+    } as const;
+    const { http } = readCluster(
+      clusterMessage({ http_protocol_options: STATEFUL }),
+      new ExtensionRegistry([inOrder, formatter]),
+      context,
+    );
+    expect(http.codec.headerKeyFormat).toBe('default');
+    expect(http.codec.headerFormatter?.()).toBe(made);
+    expect(read({}).http.codec).not.toHaveProperty('headerFormatter');
+  });
+
+  it.each([
+    [{ http_protocol_options: STATEFUL }, 'http_protocol_options'],
+    [
+      httpOptions({ explicit_http_config: { http_protocol_options: STATEFUL } }),
+      'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].explicit_http_config.http_protocol_options',
+    ],
+  ])('says where a formatter that is not there was asked for: %#', (config, path) => {
+    expect(problems(config)).toEqual([
+      {
+        path: `${path}.header_key_format.stateful_formatter.typed_config`,
+        message: expect.stringContaining('"keeps"'),
+      },
+    ]);
   });
 
   it('reads the deprecated places of the HTTP options', () => {

@@ -164,4 +164,47 @@ describe('chooseHost', () => {
     const alone = world({}, { hosts: hostList('10.0.0.1:80') });
     expect(pick(alone, not('10.0.0.1:80'))).toBe('10.0.0.1:80');
   });
+
+  it.each([
+    [undefined, 2],
+    [0, 1],
+    [1, 2],
+    [4, 5],
+  ])('with %s attempts more: %i picks in all', (hostSelectionAttempts, picks) => {
+    const here = world({}, { hosts: hostList('10.0.0.1:80', '10.0.0.2:80') });
+    let asked = 0;
+    const shouldSkip = () => ++asked > 0;
+    const host = pick(here, {
+      shouldSkip,
+      ...(hostSelectionAttempts === undefined ? {} : { hostSelectionAttempts }),
+    });
+    // The last one drawn is not judged: it is taken in any case.
+    expect(asked).toBe(picks - 1);
+    expect(host).toBe(picks % 2 === 1 ? '10.0.0.1:80' : '10.0.0.2:80');
+  });
+
+  it('goes by the shares that the caller has for its priorities, degraded hosts included', () => {
+    const weak = endpoint('10.0.1.1:80', { health: 'degraded' });
+    const here = world(
+      {},
+      {
+        hosts: {
+          localities: [localityOf(0, '10.0.0.1:80'), localityOf(1, weak), localityOf(2, '10.0.2.1:80')],
+        },
+      },
+    );
+    const seen: unknown[] = [];
+    const by = (healthy: number[], degraded: number[]) =>
+      pick(here, {
+        hash: 0,
+        priorityShares: (sets, original) => {
+          seen.push([sets.length, original.healthy, original.degraded]);
+          return { healthy, degraded };
+        },
+      });
+    expect(by([100, 0, 0], [0, 0, 0])).toBe('10.0.0.1:80');
+    expect(by([0, 0, 100], [0, 0, 0])).toBe('10.0.2.1:80');
+    expect(by([0, 0, 0], [0, 100, 0])).toBe('10.0.1.1:80');
+    expect(seen[0]).toEqual([3, [100, 0, 0], [0, 0, 0]]);
+  });
 });

@@ -1,4 +1,11 @@
-import type { Cancellable, Host, HttpPool, RoutingPriority } from '@dragoman/core';
+import {
+  type Cancellable,
+  emptyRuntime,
+  type Host,
+  type HttpPool,
+  type RoutingPriority,
+  type Runtime,
+} from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
 import { hostList, type World, world } from './support/clusters.ts';
 import { FakeRequest, settleCloses } from './support/fake-upstream.ts';
@@ -376,6 +383,42 @@ describe('circuit breakers', () => {
     retries.take();
     expect(retries.canTake()).toBe(false);
     expect(here.counts()).toMatchObject({ 'circuit_breakers.default.rq_retry_open': 1 });
+  });
+});
+
+describe('the limit of retries by runtime', () => {
+  const KEY = 'circuit_breakers.web.default.';
+  const limits = (config: object, values: Record<string, string>) => {
+    const runtime: Runtime = {
+      ...emptyRuntime,
+      get: (key) => values[key],
+      getInteger: (key, fallback) => Number(values[key] ?? fallback),
+      getNumber: (key, fallback) => Number(values[key] ?? fallback),
+    };
+    const here = world(breakers({ track_remaining: true, ...config }), { runtime });
+    const { retries } = here.cluster.info.resources('default');
+    const alone = retries.max;
+    for (let i = 0; i < 20; i++) send(here);
+    retries.take();
+    return [alone, retries.max, here.counts()['circuit_breakers.default.remaining_retries'] ?? 0];
+  };
+
+  it.each<[name: string, config: object, values: Record<string, string>, limits: number[]]>([
+    ['none: max_retries', {}, {}, [3, 3, 2]],
+    ['of the config', { max_retries: 7 }, {}, [7, 7, 6]],
+    ['max_retries', { max_retries: 7 }, { max_retries: '9' }, [9, 9, 8]],
+    ['a percentage brings a budget in', {}, { 'retry_budget.budget_percent': '50' }, [3, 10, 0]],
+    ['a minimum brings one in too', {}, { 'retry_budget.min_retry_concurrency': '1' }, [1, 4, 0]],
+    [
+      'both go before the config’s',
+      { retry_budget: { budget_percent: { value: 10 }, min_retry_concurrency: 2 } },
+      { 'retry_budget.budget_percent': '25', 'retry_budget.min_retry_concurrency': '4' },
+      [4, 5, 0],
+    ],
+    ['max_retries does nothing beside a budget', { retry_budget: {} }, { max_retries: '9' }, [3, 4, 0]],
+  ])('%s', (_name, config, values, expected) => {
+    const keyed = Object.fromEntries(Object.entries(values).map(([key, value]) => [KEY + key, value]));
+    expect(limits(config, keyed)).toEqual(expected);
   });
 });
 

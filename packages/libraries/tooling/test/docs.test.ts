@@ -104,7 +104,8 @@ describe('trying', () => {
     expect(verdicts.get('rds')).toBe('refused');
     expect(verdicts.get('stream_flush_timeout')).toBe('no effect');
     expect(verdicts.get('local_reply_config')).toBe('supported');
-    expect(verdicts.get('original_ip_detection_extensions')).toBe('extension');
+    expect(verdicts.get('drain_timeout')).toBe('supported');
+    expect(verdicts.get('original_ip_detection_extensions')).toBe('supported');
   });
 
   test('says which value would be needed when a trial fails elsewhere than at the field', async () => {

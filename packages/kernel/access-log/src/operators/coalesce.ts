@@ -1,11 +1,7 @@
 import { ConfigError } from '@dragoman/core';
-import {
-  bytesOperator,
-  type Operator,
-  type OperatorEnvironment,
-  type OperatorSpec,
-  truncate,
-} from '../operator.ts';
+import { utf8Bytes, utf8Text } from '@dragoman/matching';
+import { quoteJson } from '../escape.ts';
+import { type Operator, type OperatorEnvironment, type OperatorSpec, truncate } from '../operator.ts';
 
 interface Choice {
   readonly command: string;
@@ -64,13 +60,25 @@ export function coalesceSpec(compileNamed: CompileNamed): OperatorSpec {
       const operators = choicesOf(parameter).map(({ command, param, maxLength: length }) =>
         compileNamed(command, param, length, environment),
       );
-      return bytesOperator((context) => {
-        for (const operator of operators) {
-          const value = operator.text(context);
-          if (value !== undefined && value !== '') return truncate(value, maxLength);
-        }
-        return undefined;
-      });
+      return {
+        text(context) {
+          for (const operator of operators) {
+            const value = operator.text(context);
+            if (value !== undefined && value !== '') return truncate(value, maxLength);
+          }
+          return undefined;
+        },
+        // The type of the operator that is taken is kept; only a string is cut.
+        json(context) {
+          for (const operator of operators) {
+            const value = operator.json(context);
+            if (value === undefined || value === 'null' || value === '""') continue;
+            if (maxLength === undefined || value[0] !== '"') return value;
+            return quoteJson(truncate(utf8Bytes(JSON.parse(utf8Text(value)) as string), maxLength));
+          }
+          return undefined;
+        },
+      };
     },
   };
 }

@@ -39,6 +39,9 @@ const PRECISIONS: { readonly [name: string]: number } = { ms: 1, us: 1e3, ns: 1e
 
 function timePoint(name: string): (info: StreamInfo) => number {
   if (Object.hasOwn(TIME_POINTS, name)) return TIME_POINTS[name] as (info: StreamInfo) => number;
+  if (name === 'US_RX_BODY_BEG') {
+    throw ConfigError.at('', 'US_RX_BODY_BEG is not measured here: use US_RX_BEG, when the response begins');
+  }
   throw ConfigError.at('', `"${name}" is not a point in time`, nearest(name, Object.keys(TIME_POINTS)));
 }
 

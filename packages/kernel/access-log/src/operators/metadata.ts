@@ -1,7 +1,9 @@
 import { nearest } from '@dragoman/api';
 import { ConfigError, type LogContext, type MetadataValue, type StreamInfo } from '@dragoman/core';
 import { type MetadataMap, metadataValue, utf8Bytes } from '@dragoman/matching';
+import { valueJson } from '../escape.ts';
 import {
+  absentOperator,
   bytesOperator,
   type OperatorSpec,
   type OperatorTable,
@@ -20,6 +22,7 @@ const TYPES: { readonly [type: string]: Select } = {
   DYNAMIC: dynamic,
   CLUSTER: cluster,
   ROUTE: (info) => info.route?.metadata,
+  VIRTUAL_HOST: (info) => info.route?.virtualHostMetadata,
   UPSTREAM_HOST: upstreamHost,
   LISTENER: (info) => info.connection.filterChain?.listenerMetadata,
   LISTENER_FILTER_CHAIN: (info) => info.connection.filterChain?.metadata,
@@ -31,9 +34,6 @@ const typedMetadata: OperatorSpec = {
   length: true,
   compile(parameter, maxLength) {
     const [type = '', namespace = '', ...path] = parameter.split(':');
-    if (type === 'VIRTUAL_HOST') {
-      throw ConfigError.at('', 'VIRTUAL_HOST is not supported yet: virtual hosts have no metadata here');
-    }
     if (!Object.hasOwn(TYPES, type)) {
       throw ConfigError.at('', `"${type}" is not a type of metadata`, nearest(type, Object.keys(TYPES)));
     }
@@ -49,7 +49,7 @@ function metadataSpec(select: Select): OperatorSpec {
     parameters: 'required',
     length: true,
     compile(parameter, maxLength) {
-      const [namespace = '', ...path] = parameter.startsWith('[')
+      const [namespace = '', ...path] = parameter.trimStart().startsWith('[')
         ? jsonPath(parameter)
         : parameter.split(':');
       return valueOperator(({ info }) => metadataValue(select(info), namespace, path), maxLength);
@@ -77,27 +77,64 @@ function fieldText(value: MetadataValue | undefined, name: string): string | und
   return field === null || typeof field === 'object' ? undefined : String(field);
 }
 
+interface FilterStateParameter {
+  readonly key: string;
+  readonly form: 'PLAIN' | 'TYPED' | 'FIELD';
+  /** With FIELD only. */
+  readonly name: string;
+}
+
+/** `KEY:F:FIELD?`; without an F, or with an empty one, it is TYPED. */
+function filterStateParameter(parameter: string): FilterStateParameter {
+  const [key = '', written = '', name = '', ...more] = parameter.split(':');
+  if (key === '') throw ConfigError.at('', 'the key of a filter state must not be empty');
+  const form = written === '' ? 'TYPED' : written;
+  if (form !== 'PLAIN' && form !== 'TYPED' && form !== 'FIELD') {
+    throw ConfigError.at('', `"${form}" is not a form of filter state: use PLAIN, TYPED or FIELD`);
+  }
+  if ((form === 'FIELD') !== (name !== '') || more.length > 0) {
+    throw ConfigError.at('', 'a field name goes with FIELD, and only with it');
+  }
+  return { key, form, name };
+}
+
 /** `%FILTER_STATE(KEY:F:FIELD?):Z%`. */
 const filterState: OperatorSpec = {
   parameters: 'required',
   length: true,
   compile(parameter, maxLength) {
-    const [key = '', form = 'TYPED', name = '', ...more] = parameter.split(':');
-    if (key === '') throw ConfigError.at('', 'the key of a filter state must not be empty');
-    if (form !== 'PLAIN' && form !== 'TYPED' && form !== 'FIELD') {
-      throw ConfigError.at('', `"${form}" is not a form of filter state: use PLAIN, TYPED or FIELD`);
-    }
-    if ((form === 'FIELD') !== (name !== '') || more.length > 0) {
-      throw ConfigError.at('', 'a field name goes with FIELD, and only with it');
-    }
+    const { key, form, name } = filterStateParameter(parameter);
     const object = (info: StreamInfo) => (info.hasFilterState ? info.filterState.get(key) : undefined);
-    if (form === 'TYPED') return valueOperator(({ info }) => object(info)?.toJson?.(), maxLength);
+    if (form === 'TYPED') {
+      const json = ({ info }: LogContext): string | undefined => {
+        const value = object(info)?.toJson?.();
+        return value === undefined || value === null ? undefined : valueJson(value);
+      };
+      // JSON in text too, a string in its quotes; a length is for text only.
+      return {
+        json,
+        text(context) {
+          const value = json(context);
+          return value === undefined ? undefined : truncate(value, maxLength);
+        },
+      };
+    }
     const text = ({ info }: LogContext): string | undefined =>
       form === 'PLAIN' ? object(info)?.toText?.() : fieldText(object(info)?.toJson?.(), name);
     return bytesOperator((context) => {
       const value = text(context);
       return value === undefined ? undefined : truncate(utf8Bytes(value), maxLength);
     });
+  },
+};
+
+/** `%UPSTREAM_FILTER_STATE(KEY:F:FIELD?):Z%`: upstream connections share no objects here, so it has no value. */
+const upstreamFilterState: OperatorSpec = {
+  parameters: 'required',
+  length: true,
+  compile(parameter) {
+    filterStateParameter(parameter);
+    return absentOperator;
   },
 };
 
@@ -108,6 +145,7 @@ export const metadataOperators: OperatorTable = {
   CLUSTER_METADATA: metadataSpec(cluster),
   UPSTREAM_METADATA: metadataSpec(upstreamHost),
   FILTER_STATE: filterState,
+  UPSTREAM_FILTER_STATE: upstreamFilterState,
   // The older name of FILTER_STATE(key:PLAIN), of header values only in Envoy.
   PER_REQUEST_STATE: {
     parameters: 'required',

@@ -94,14 +94,21 @@ function requestHost(source: string): (context: LogContext) => string | undefine
   }
 }
 
+const NOT_OF_A_HOST_NAME = /[^A-Za-z0-9.-]/g;
+
+/** A name that a client made up may hold anything: what no host name holds becomes `_`, and the name is marked. */
+function serverName(name: string): string | undefined {
+  if (name === '') return undefined;
+  const safe = utf8Bytes(name).replace(NOT_OF_A_HOST_NAME, '_');
+  return safe === name ? name : `invalid:${safe}`;
+}
+
 const requestedServerName: OperatorSpec = {
   parameters: 'optional',
   length: false,
   compile(parameter) {
     const [order = '', source = '', ...more] = parameter.split(':');
-    // A name a client made up may hold anything: only what a host name may hold is kept.
-    const sni = ({ info }: LogContext): string | undefined =>
-      info.connection.requestedServerName.replace(/[^A-Za-z0-9.-]/g, '_') || undefined;
+    const sni = ({ info }: LogContext): string | undefined => serverName(info.connection.requestedServerName);
     const host = requestHost(source);
     if (more.length === 0) {
       switch (order) {

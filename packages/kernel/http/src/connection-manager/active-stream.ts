@@ -13,6 +13,7 @@ import {
   ResponseFlag,
   type ResponseHeaders,
   type Route,
+  type RouteMiss,
   StreamInfo,
   type StreamResetReason,
   type TerminalHttpFilter,
@@ -33,8 +34,8 @@ import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts'
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { chargeResponse, countStream } from './stream-completion.ts';
-import type { StreamOwner } from './stream-owner.ts';
 import { streamDuration } from './stream-duration.ts';
+import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 import { upgradeChain, upgradeType } from './upgrades.ts';
 
@@ -270,6 +271,11 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       this.info.route = this.cachedRoute;
     }
     return this.cachedRoute;
+  }
+
+  routeMiss(): RouteMiss | undefined {
+    const { random, routes } = this.config;
+    return routes.miss?.(this.requestHeaders, this.info, random.next());
   }
 
   clearRouteCache(): void {

@@ -33,6 +33,7 @@ import { compileFilterChain, perFilterConfigResolver } from './compile-filters.t
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
+import { readNameOptions } from './name-options.ts';
 import { createStats } from './stats.ts';
 import { allFilters, compileUpgrades } from './upgrades.ts';
 
@@ -62,10 +63,13 @@ const SUPPORTED = new Set([
   'request_headers_timeout',
   'delayed_close_timeout',
   'drain_timeout',
+  'drain_timeout_jitter',
+  'http1_safe_max_connection_duration',
   'access_log',
   'use_remote_address',
   'xff_num_trusted_hops',
   'original_ip_detection_extensions',
+  'early_header_mutation_extensions',
   'internal_address_config',
   'skip_xff_append',
   'via',
@@ -91,8 +95,6 @@ const SUPPORTED = new Set([
   'proxy_status_config',
   'stream_error_on_invalid_http_message',
   'stream_flush_timeout',
-  'http1_safe_max_connection_duration',
-  'drain_timeout_jitter',
   'add_proxy_protocol_connection_state',
 ]);
 
@@ -107,6 +109,14 @@ const REASONS = {
     'header validators are not supported; remove typed_header_validation_config (headers are checked by RFC 9110 and 9112 without one)',
   append_local_overload:
     'the overload manager is not supported yet, and nothing else adds x-envoy-local-overloaded; remove append_local_overload',
+  represent_ipv4_remote_address_as_ipv4_mapped_ipv6:
+    'is not built, in Envoy neither; remove represent_ipv4_remote_address_as_ipv4_mapped_ipv6',
+  path_normalization_options:
+    'is not built, in Envoy neither: filters, routes and upstreams see one path here; use normalize_path and merge_slashes',
+  forward_client_cert_matcher:
+    'needs client certificates, and so TLS, which is not supported yet; use forward_client_cert_details',
+  forward_proto_config:
+    'needs the destination port of the PROXY protocol, whose listener filter is not supported yet; remove forward_proto_config',
 };
 
 /** True, the default, is as good as nothing: nobody reads that state. */
@@ -131,6 +141,10 @@ const HTTP1_SUPPORTED = new Set([
   'enable_trailers',
   'allow_chunked_length',
   'allow_custom_methods',
+  'ignore_http_11_upgrade',
+  // No effect, see warnOfIdleFields.
+  'use_balsa_parser',
+  'send_fully_qualified_url',
 ]);
 
 /** Numbers of the API's enums, by their names there. */
@@ -152,6 +166,7 @@ export const httpConnectionManager = defineNetworkFilter({
 /** What of a config is refused by name. */
 function checkFields(config: HttpConnectionManager, problems: ProblemCollector): void {
   problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS));
+  checkTrust(config, problems);
   if (config.codecType > 1)
     problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`);
   if (config.addProxyProtocolConnectionState === false)
@@ -161,6 +176,16 @@ function checkFields(config: HttpConnectionManager, problems: ProblemCollector):
   problems.try('common_http_protocol_options', () =>
     refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED),
   );
+}
+
+/** Envoy's texts. */
+function checkTrust(config: HttpConnectionManager, problems: ProblemCollector): void {
+  if (config.originalIpDetectionExtensions.length === 0) return;
+  const path = 'original_ip_detection_extensions';
+  if (config.useRemoteAddress === true)
+    problems.add(path, 'Original IP detection extensions and use_remote_address may not be mixed');
+  if (config.xffNumTrustedHops > 0)
+    problems.add(path, 'Original IP detection extensions and xff_num_trusted_hops may not be mixed');
 }
 
 /** The parts of a config that can be wrong. @throws ConfigError with every problem, not only the first */
@@ -247,7 +272,10 @@ export function compileConnectionManager(
       normalize:
         config.normalizePath ?? context.runtime.getBoolean('http_connection_manager.normalize_path', false),
       mergeSlashes: config.mergeSlashes,
-      escapedSlashes: escapedSlashesAction(config.pathWithEscapedSlashesAction),
+      escapedSlashes: escapedSlashesAction(
+        config.pathWithEscapedSlashesAction ||
+          context.runtime.getInteger('http_connection_manager.path_with_escaped_slashes_action', 0),
+      ),
     }),
     rewriteHost: compileHostPolicy({
       stripPort:
@@ -303,6 +331,19 @@ function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactor
       'has no effect on HTTP/1.1: it is for streams that wait for a window to send their end',
     );
   }
+  const http1 = config.httpProtocolOptions;
+  if (http1?.useBalsaParser !== undefined) {
+    context.warn(
+      'http_connection_manager.http_protocol_options.use_balsa_parser',
+      'has no effect: there is one parser',
+    );
+  }
+  if (http1?.sendFullyQualifiedUrl === true) {
+    context.warn(
+      'http_connection_manager.http_protocol_options.send_fully_qualified_url',
+      'has no effect here: set it on the cluster whose requests shall have it',
+    );
+  }
   if (config.setCurrentClientCertDetails !== undefined) {
     context.warn(
       'http_connection_manager.set_current_client_cert_details',
@@ -352,16 +393,15 @@ function compileMutation(
         ? undefined
         : {
             unixSockets: config.internalAddressConfig.unixSockets,
-            cidrRanges: config.internalAddressConfig.cidrRanges.map(({ addressPrefix, prefixLen }) => ({
-              addressPrefix,
-              prefixLength: prefixLen ?? 0,
-            })),
+            cidrRanges: config.internalAddressConfig.cidrRanges,
           },
     via: config.via,
     userAgent: config.addUserAgent === true ? context.localInfo.cluster : undefined,
     generateRequestId: config.generateRequestId ?? true,
     preserveExternalRequestId: config.preserveExternalRequestId,
     schemeToOverwrite: scheme?.case === 'schemeToOverwrite' ? (scheme.value as 'http' | 'https') : undefined,
+    schemeMatchUpstream:
+      scheme?.case === undefined && config.schemeHeaderTransformation?.matchUpstream === true,
     // Without TLS there is no client certificate to append or set: APPEND_FORWARD and SANITIZE_SET remove what came, as in Envoy.
     forwardClientCert:
       config.forwardClientCertDetails === 4
@@ -369,6 +409,17 @@ function compileMutation(
         : config.forwardClientCertDetails === 1
           ? 'forward-only'
           : 'sanitize',
+    earlyMutations: config.earlyHeaderMutationExtensions.map((extension, i) => {
+      const path = `early_header_mutation_extensions[${i}].typed_config`;
+      const found = resolveExtension(
+        context.extensions,
+        'header-mutations',
+        extension.name,
+        extension.typedConfig,
+        path,
+      );
+      return atPath(path, () => found.extension.create(found.message, context));
+    }),
     originalIpDetection: config.originalIpDetectionExtensions.map((extension, i) => {
       const path = `original_ip_detection_extensions[${i}].typed_config`;
       const found = resolveExtension(
@@ -407,18 +458,8 @@ function compileHttp1Options(
     enableTrailers: http1?.enableTrailers ?? false,
     allowChunkedLength: http1?.allowChunkedLength ?? false,
     allowCustomMethods: http1?.allowCustomMethods ?? false,
-    headerKeyFormat: readKeyFormat(http1),
+    ...readNameOptions(http1, context),
     headersWithUnderscores: UNDERSCORES[common?.headersWithUnderscoresAction ?? 0] ?? 'allow',
     onUnderscore: (action) => (action === 'drop' ? dropped : rejected).inc(),
   };
-}
-
-function readKeyFormat(http1: Http1ProtocolOptions | undefined): 'default' | 'proper_case_words' {
-  const format = http1?.headerKeyFormat?.headerFormat;
-  if (format?.case === undefined) return 'default';
-  if (format.case === 'properCaseWords') return 'proper_case_words';
-  throw ConfigError.at(
-    'http_protocol_options.header_key_format.stateful_formatter',
-    'stateful formatters (preserve_case) are not supported yet; use proper_case_words or remove it',
-  );
 }

@@ -16,9 +16,8 @@ import {
   type StreamInfo,
   type TextFormatter,
 } from '@dragoman/core';
+import { compileHeaderMutation, type HeaderMutation, isUnfitForWire } from '@dragoman/header-edits';
 import { utf8Bytes } from '@dragoman/matching';
-import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
-import { isUnfitForWire } from '../headers/wire-text.ts';
 import { JSON_TYPE, PLAIN_TEXT, type ReplyDraft } from './local-reply.ts';
 
 /** Changes local replies as `local_reply_config` says. */

@@ -1,6 +1,4 @@
 export { DateHeader } from './date-header.ts';
-export { appendForwardedFor, type ForwardedClient, lastForwardedAddress } from './forwarded-for.ts';
-export { compileHeaderMutation, HeaderMutation } from './header-mutation.ts';
 export { isUpgrade, removeNominated, stripRequestHopByHop, stripResponseHopByHop } from './hop-by-hop.ts';
 export {
   compileInternalAddresses,

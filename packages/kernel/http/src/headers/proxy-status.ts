@@ -6,8 +6,8 @@ import {
   responseFlagsShort,
   type StreamInfo,
 } from '@dragoman/core';
+import { isUnfitForWire } from '@dragoman/header-edits';
 import { utf8Bytes } from '@dragoman/matching';
-import { isUnfitForWire } from './wire-text.ts';
 
 /** An error type of RFC 9209, and the status which it recommends; 0: none. */
 interface ProxyStatusError {

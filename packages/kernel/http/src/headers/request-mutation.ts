@@ -1,16 +1,17 @@
+import { appendForwardedFor, lastForwardedAddress } from '@dragoman/client-address';
 import {
   type Address,
+  type EarlyHeaderMutation,
   type LocalInfo,
   type OriginalIpDetection,
   type RequestHeaders,
   type RequestIds,
   type StreamInfo,
-  WELL_KNOWN_NAMES,
   wellKnownId,
 } from '@dragoman/core';
 import { appendVia } from './via.ts';
-import { appendForwardedFor, lastForwardedAddress } from './forwarded-for.ts';
 import { removeNominated, stripRequestHopByHop } from './hop-by-hop.ts';
+import { InternalHeaders } from './internal-headers.ts';
 import { compileInternalAddresses, type InternalAddressOptions, isLoopback } from './internal-address.ts';
 
 /** The options of the HTTP connection manager that say whom to trust, and what of it is told upstream. */
@@ -35,11 +36,15 @@ export interface RequestMutationOptions {
   readonly preserveExternalRequestId: boolean;
   /** `scheme_header_transformation.scheme_to_overwrite`; undefined: keep. */
   readonly schemeToOverwrite: 'http' | 'https' | undefined;
+  /** `scheme_header_transformation.match_upstream`, which the router acts on; default false. */
+  readonly schemeMatchUpstream: boolean;
   /**
    * `forward_client_cert_details`: `sanitize` (default) takes x-forwarded-client-cert away; `forward-only` leaves it to
    * connections that showed a client certificate; `always-forward-only` leaves it to all.
    */
   readonly forwardClientCert: 'sanitize' | 'forward-only' | 'always-forward-only';
+  /** `early_header_mutation_extensions`, in order; empty: none. */
+  readonly earlyMutations: readonly EarlyHeaderMutation[];
   /** `original_ip_detection_extensions`, asked in order when `use_remote_address` is off; empty: x-forwarded-for. */
   readonly originalIpDetection: readonly OriginalIpDetection[];
   readonly requestIds: RequestIds;
@@ -77,56 +82,6 @@ const ID_SERVICE_CLUSTER = wellKnownId('x-envoy-downstream-service-cluster');
 const ID_SERVICE_NODE = wellKnownId('x-envoy-downstream-service-node');
 const ID_USER_AGENT = wellKnownId('user-agent');
 
-/** Gone when the request is not internal: who may set them decides over retries, timeouts, traces and stats. */
-const NOT_FROM_OUTSIDE: readonly number[] = [
-  wellKnownId('x-envoy-retriable-status-codes'),
-  wellKnownId('x-envoy-retriable-header-names'),
-  wellKnownId('x-envoy-retry-on'),
-  wellKnownId('x-envoy-retry-grpc-on'),
-  wellKnownId('x-envoy-max-retries'),
-  wellKnownId('x-envoy-upstream-alt-stat-name'),
-  wellKnownId('x-envoy-upstream-rq-timeout-ms'),
-  wellKnownId('x-envoy-upstream-rq-per-try-timeout-ms'),
-  wellKnownId('x-envoy-upstream-rq-timeout-alt-response'),
-  wellKnownId('x-envoy-expected-rq-timeout-ms'),
-  wellKnownId('x-envoy-force-trace'),
-  wellKnownId('x-envoy-ip-tags'),
-  wellKnownId('x-envoy-hedge-on-per-try-timeout'),
-];
-
-/** Not well known, for it is hardly ever there; gone as {@link NOT_FROM_OUTSIDE} are. */
-const ORIGINAL_URL = 'x-envoy-original-url';
-
-/** Gone besides when the request comes from outside to the edge. */
-const NOT_TO_THE_EDGE: readonly number[] = [
-  wellKnownId('x-envoy-decorator-operation'),
-  // What logs and upstreams take for the path and host before a rewrite of ours (CVE-2023-27487).
-  wellKnownId('x-envoy-original-path'),
-  wellKnownId('x-envoy-original-host'),
-  ID_SERVICE_CLUSTER,
-  ID_SERVICE_NODE,
-];
-
-/**
- * Servers behind may read `x_envoy_retry_on` as `x-envoy-retry-on` (CGI and its heirs do): spelled with an underscore,
- * a header goes where its proper form goes or is overwritten.
- */
-const HIDDEN_FROM_OUTSIDE: ReadonlySet<string> = new Set([
-  ...NOT_FROM_OUTSIDE.map((id) => WELL_KNOWN_NAMES[id] as string),
-  ORIGINAL_URL,
-  'x-envoy-internal',
-  'x-forwarded-client-cert',
-]);
-const HIDDEN_FROM_EDGE: ReadonlySet<string> = new Set([
-  ...HIDDEN_FROM_OUTSIDE,
-  ...NOT_TO_THE_EDGE.map((id) => WELL_KNOWN_NAMES[id] as string),
-  'x-envoy-external-address',
-  'x-forwarded-for',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-request-id',
-]);
-
 const EMPTY: readonly string[] = [];
 
 /**
@@ -139,12 +94,14 @@ export class RequestMutation {
   private readonly options: RequestMutationOptions;
   private readonly isInternal: (address: Address) => boolean;
   private readonly useRemoteAddress: boolean;
+  private readonly internalHeaders: InternalHeaders;
 
   /** @throws ConfigError for a bad `internal_address_config` */
   constructor(options: RequestMutationOptions) {
     this.options = options;
     this.isInternal = compileInternalAddresses(options.internalAddresses);
     this.useRemoteAddress = options.useRemoteAddress;
+    this.internalHeaders = new InternalHeaders(options);
   }
 
   /** @param internalOnlyHeaders `internal_only_headers` of the route configuration, in lower case */
@@ -155,6 +112,9 @@ export class RequestMutation {
   ): MutationResult {
     const { options } = this;
     if (!removeNominated(headers)) return BAD_CONNECTION;
+    const { earlyMutations } = options;
+    for (let i = 0; i < earlyMutations.length; i++)
+      if (!(earlyMutations[i] as EarlyHeaderMutation).mutate(headers, info)) break;
     stripRequestHopByHop(headers);
     headers.removeKnown(ID_INTERNAL);
     sanitizeReferer(headers);
@@ -175,25 +135,33 @@ export class RequestMutation {
       client = found?.address;
       mayBeInternal = found?.single ?? false;
     } else {
+      let appendPeer = false;
       for (const extension of options.originalIpDetection) {
         const found = extension.detect(headers, info);
         if (found.rejectStatus !== undefined) return rejected(found.rejectStatus);
+        if (found.appendPeer === true) appendPeer = true;
         if (found.address === undefined) continue;
         client = found.address;
         mayBeInternal = found.trusted;
         break;
       }
+      if (appendPeer) this.appendPeer(headers, peer);
     }
     if (!headers.hasKnown(ID_XFP)) headers.appendKnown(ID_XFP, secure ? 'https' : 'http');
     if (options.appendXForwardedPort && !headers.hasKnown(ID_PORT)) this.setPort(headers, info);
     this.setScheme(headers, secure);
+    if (options.schemeMatchUpstream) info.schemeMatchUpstream = true;
 
     const internal = mayBeInternal && client !== undefined && this.isInternal(client);
     const edge = !internal && this.useRemoteAddress;
     client ??= peer;
     info.remoteAddress = client;
-    if (internal) headers.appendKnown(ID_INTERNAL, 'true');
-    else removeInternalHeaders(headers, edge, internalOnlyHeaders);
+    if (internal) {
+      headers.appendKnown(ID_INTERNAL, 'true');
+      this.internalHeaders.sanitizeInside(headers);
+    } else {
+      this.internalHeaders.sanitizeOutside(headers, edge, internalOnlyHeaders);
+    }
 
     if (options.userAgent !== undefined) this.setUserAgent(headers, options.userAgent);
     if (options.via !== '') appendVia(headers, options.via);
@@ -257,40 +225,12 @@ export function compileRequestMutation(
 }
 
 function rejected(status: number): MutationResult {
-  return { rejectStatus: status, details: 'original_ip_detection_failed', internal: false, edge: false };
-}
-
-/** Removes what only internal requests may carry. */
-function removeInternalHeaders(
-  headers: RequestHeaders,
-  edge: boolean,
-  internalOnly: readonly string[],
-): void {
-  for (let i = 0; i < NOT_FROM_OUTSIDE.length; i++) headers.removeKnown(NOT_FROM_OUTSIDE[i] as number);
-  if (edge)
-    for (let i = 0; i < NOT_TO_THE_EDGE.length; i++) headers.removeKnown(NOT_TO_THE_EDGE[i] as number);
-  for (let i = 0; i < internalOnly.length; i++) {
-    const name = internalOnly[i] as string;
-    if (headers.has(name)) headers.remove(name);
-  }
-  const gone = edge ? HIDDEN_FROM_EDGE : HIDDEN_FROM_OUTSIDE;
-  if (someHidden(headers, gone)) headers.removeWhere((name) => isHidden(name, gone));
-}
-
-/** Without a rebuild of the list in the usual case: one look at each name that begins with `x`. */
-function someHidden(headers: RequestHeaders, hidden: ReadonlySet<string>): boolean {
-  const { names, ids } = headers;
-  for (let i = 0; i < names.length; i++)
-    if ((ids[i] as number) < 0 && isHidden(names[i] as string, hidden)) return true;
-  return false;
-}
-
-const LETTER_X = 0x78;
-
-function isHidden(name: string, hidden: ReadonlySet<string>): boolean {
-  if (name.charCodeAt(0) !== LETTER_X) return false;
-  if (name === ORIGINAL_URL) return true;
-  return name.indexOf('_') > 0 && hidden.has(name.replaceAll('_', '-'));
+  return {
+    rejectStatus: status,
+    details: 'rejecting_because_detection_failed',
+    internal: false,
+    edge: false,
+  };
 }
 
 /** A Referer that is repeated, or no absolute URL or path, goes (as in Envoy). */

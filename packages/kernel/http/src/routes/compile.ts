@@ -22,9 +22,9 @@ import {
   type RouteAction,
 } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
-import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
+import { compileHeaderMutation, type HeaderMutation } from '@dragoman/header-edits';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
-import { compileConditions } from './conditions.ts';
+import { allOf, listConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
@@ -262,10 +262,16 @@ class VirtualHostCompiler {
       GUARDS.match.check(match, '');
       return pathCondition(match);
     });
-    const condition = atPath('match', () => compileConditions(match, this.table.context.runtime));
+    const conditions = atPath('match', () => listConditions(match, this.table.context.runtime));
     // A regex matches the whole path, a prefix its own length.
     const matched = path.kind === 'regex' ? -1 : path.path.length;
-    return { path, condition, target: this.target(config, matched) };
+    return {
+      name: config.name,
+      path,
+      condition: allOf(conditions),
+      conditions,
+      target: this.target(config, matched),
+    };
   }
 
   tlsRedirect(): CompiledRoute {
@@ -442,7 +448,8 @@ function withFirst(
   return first === undefined ? rest : [first, ...rest];
 }
 
-function pathCondition(match: RouteMatch): PathCondition {
+/** The path part of a match. @throws ConfigError with a path below the match */
+export function pathCondition(match: RouteMatch): PathCondition {
   const ignoreCase = match.caseSensitive === false;
   const text = (path: string) => (ignoreCase ? asciiLower(utf8Bytes(path)) : utf8Bytes(path));
   const specifier = match.pathSpecifier;

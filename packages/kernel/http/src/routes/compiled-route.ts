@@ -11,7 +11,7 @@ import {
   type StreamInfo,
   type VirtualCluster,
 } from '@dragoman/core';
-import type { HeaderMutation } from '../headers/header-mutation.ts';
+import type { HeaderMutation } from '@dragoman/header-edits';
 import type { PerFilterConfigs } from './per-filter.ts';
 import { applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
 import type { VirtualClusters } from './virtual-clusters.ts';

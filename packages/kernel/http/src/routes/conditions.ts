@@ -13,6 +13,9 @@ import { compileQueryParameter } from './query.ts';
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
 export type Condition = (headers: RequestHeaders, info: StreamInfo, random: number) => boolean;
 
+/** Shared: most routes ask for nothing but a path. */
+const NO_CONDITIONS: readonly ListedCondition[] = [];
+
 /** One condition of a match, with the place in the match that asks for it. */
 export interface ListedCondition {
   /** `headers[0]`, `grpc`, … */
@@ -51,19 +54,13 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
       return (_headers, info) => compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
     });
   });
-  return all;
+  return all.length === 0 ? NO_CONDITIONS : all;
 }
 
-/**
- * {@link listConditions} as one; undefined when there are none.
- * @throws ConfigError with a path below the match
- */
-export function compileConditions(match: RouteMatch, runtime: Runtime): Condition | undefined {
-  return allOf(listConditions(match, runtime).map(({ holds }) => holds));
-}
-
-function allOf(all: readonly Condition[]): Condition | undefined {
-  if (all.length <= 1) return all[0];
+/** All conditions as one; undefined when there are none. */
+export function allOf(listed: readonly ListedCondition[]): Condition | undefined {
+  if (listed.length <= 1) return listed[0]?.holds;
+  const all = listed.map(({ holds }) => holds);
   return (headers, info, random) => {
     for (let i = 0; i < all.length; i++) if (!(all[i] as Condition)(headers, info, random)) return false;
     return true;

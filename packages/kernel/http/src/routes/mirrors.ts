@@ -8,8 +8,8 @@ import {
   type RequestHeaders,
   type StreamInfo,
 } from '@dragoman/core';
+import { compileMutationRules, type MutationRules } from '@dragoman/header-edits';
 import { utf8Bytes } from '@dragoman/matching';
-import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
 import { portStart } from '../path/index.ts';
 import { compileFraction, type Draw } from './fraction.ts';
 
@@ -40,7 +40,7 @@ class CompiledMirror implements MirrorPolicy {
   private readonly cluster: string;
   /** In lower case; empty: {@link cluster} counts. */
   private readonly header: string;
-  private readonly mutations: readonly HeaderMutation[];
+  private readonly mutations: MutationRules | undefined;
   /** Empty: the request's own. */
   private readonly host: string;
   private readonly suffix: boolean;
@@ -55,9 +55,14 @@ class CompiledMirror implements MirrorPolicy {
       runtimeFraction === undefined
         ? ALWAYS
         : compileFraction(runtimeFraction, context.runtime, 'runtime_fraction');
-    this.mutations = config.requestHeadersMutations.map((mutation, i) =>
-      compileMutation(mutation, context, `request_headers_mutations[${i}]`),
-    );
+    this.mutations =
+      config.requestHeadersMutations.length === 0
+        ? undefined
+        : compileMutationRules(
+            config.requestHeadersMutations,
+            context.formatters,
+            'request_headers_mutations',
+          );
     this.host = utf8Bytes(config.hostRewriteLiteral);
     this.suffix = !config.disableShadowHostSuffixAppend;
     if (config.traceSampled !== undefined)
@@ -72,37 +77,18 @@ class CompiledMirror implements MirrorPolicy {
   }
 
   prepare(copy: RequestHeaders, info: StreamInfo): void {
-    if (this.mutations.length > 0) this.mutate(copy, info);
+    this.mutations?.apply(copy, contextOf(copy, info));
     if (this.host !== '') copy.authority = this.host;
     else if (this.suffix) copy.authority = withSuffix(copy.authority);
   }
+}
 
-  private mutate(copy: RequestHeaders, info: StreamInfo): void {
-    const context: LogContext = {
-      info,
-      request: copy,
-      response: undefined,
-      responseTrailers: undefined,
-      type: 'NotSet',
-    };
-    for (const mutation of this.mutations) mutation.apply(copy, context);
-  }
+function contextOf(request: RequestHeaders, info: StreamInfo): LogContext {
+  return { info, request, response: undefined, responseTrailers: undefined, type: 'NotSet' };
 }
 
 /** `a:80` → `a-shadow:80`. */
 function withSuffix(host: string): string {
   const colon = portStart(host);
   return colon < 0 ? host + SHADOW : host.slice(0, colon) + SHADOW + host.slice(colon);
-}
-
-function compileMutation(
-  { action }: RouteAction_RequestMirrorPolicy['requestHeadersMutations'][number],
-  { formatters }: FactoryContext,
-  path: string,
-): HeaderMutation {
-  const add = action.case === 'append' ? [action.value] : [];
-  const remove = action.case === 'remove' ? [action.value] : [];
-  const compiled = compileHeaderMutation(add, remove, formatters, `${path}.append`, `${path}.remove`);
-  if (compiled === undefined) throw ConfigError.at(path, 'needs either remove or append');
-  return compiled;
 }

@@ -1,11 +1,13 @@
 import {
   type RequestHeaders,
   type Route,
+  type RouteMiss,
   type RouteTable,
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
 import type { DomainTable } from './domains.ts';
+import { noVirtualHost } from './near-miss.ts';
 import type { VirtualHostRoutes } from './virtual-host.ts';
 import { WeightedRoutes } from './weighted-clusters.ts';
 
@@ -23,6 +25,10 @@ export class CompiledRouteTable implements RouteTable {
     this.name = name;
     this.domains = domains;
     this.internalOnlyHeaders = internalOnlyHeaders;
+  }
+
+  miss(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
+    return this.domains.find(headers.authority)?.nearest(headers, info, random) ?? noVirtualHost();
   }
 
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {

@@ -1,8 +1,9 @@
-import type { CompiledRegex, RequestHeaders, StreamInfo } from '@dragoman/core';
+import type { CompiledRegex, RequestHeaders, RouteMiss, StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 import type { CompiledRoute } from './compiled-route.ts';
-import type { Condition } from './conditions.ts';
+import type { Condition, ListedCondition } from './conditions.ts';
+import { nearestMiss } from './near-miss.ts';
 import { NO_ROUTE, PathTrie, TrieHits } from './path-trie.ts';
 import type { WeightedRoutes } from './weighted-clusters.ts';
 
@@ -13,8 +14,12 @@ export type PathCondition =
 
 /** One entry of a virtual host's `routes`. */
 export interface RouteEntry {
+  /** Of the route; may be empty. */
+  readonly name: string;
   readonly path: PathCondition;
   readonly condition: Condition | undefined;
+  /** What {@link condition} is made of. */
+  readonly conditions: readonly ListedCondition[];
   readonly target: CompiledRoute | WeightedRoutes;
 }
 
@@ -74,17 +79,26 @@ export class VirtualHostRoutes {
     const { path } = headers;
     // CONNECT: only a connect_matcher could take it.
     if (path === '') return undefined;
-    let end = pathEnd(path);
-    if (this.ignoreParameters) {
-      const semicolon = path.indexOf(';');
-      if (semicolon >= 0 && semicolon < end) end = semicolon;
-    }
+    const end = this.end(path);
     hits.reset();
     this.trie.walk(path, end, hits);
     if (!this.foldedTrie.isEmpty) this.foldedTrie.walk(asciiLower(path), end, hits);
     if (hits.count === 0 && this.regexes.length === 0)
       return hits.best === NO_ROUTE ? undefined : (this.entries[hits.best] as RouteEntry).target;
     return this.findGuarded(headers, info, random, end);
+  }
+
+  /** What came nearest to a request that {@link find} found nothing for. */
+  nearest(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
+    return nearestMiss(this.name, this.entries, headers, info, random, this.end(headers.path));
+  }
+
+  /** Where the part of a path ends that routes match on. */
+  private end(path: string): number {
+    const end = pathEnd(path);
+    if (!this.ignoreParameters) return end;
+    const semicolon = path.indexOf(';');
+    return semicolon >= 0 && semicolon < end ? semicolon : end;
   }
 
   /** Tries what asks for more than the trie knows, in order, up to the first route that asks for nothing else. */
@@ -116,4 +130,18 @@ export class VirtualHostRoutes {
       if (entry.path.kind === 'regex' && entry.path.regex.fullMatch(text)) return entry.target;
     }
   }
+}
+
+/** Whether a path condition holds by itself: for tools that ask of one route at a time. */
+export function matchesPath(
+  path: PathCondition,
+  headers: RequestHeaders,
+  info: StreamInfo,
+  ignoreParameters: boolean,
+): boolean {
+  const target = {} as CompiledRoute;
+  const entry: RouteEntry = { name: '', path, condition: undefined, conditions: [], target };
+  return (
+    new VirtualHostRoutes('', 'none', target, [entry], ignoreParameters).find(headers, info, 0) === target
+  );
 }

@@ -407,7 +407,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       request: undefined,
       response: undefined,
       responseTrailers: undefined,
-      type: 'TcpConnectionEnd',
+      type: 'NotSet',
     };
     for (const logger of accessLogs) {
       try {

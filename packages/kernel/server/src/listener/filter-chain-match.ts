@@ -25,29 +25,54 @@ const SUPPORTED = new Set([
 const ANY: Criterion = () => 0;
 
 /** In Envoy's order: an earlier one decides before a later one is looked at. */
-const CRITERIA: readonly ((match: FilterChainMatch) => Criterion)[] = [
-  ({ destinationPort }) =>
-    destinationPort === undefined ? ANY : (info) => (info.localAddress.port === destinationPort ? 1 : -1),
-  ({ prefixRanges }) => ranges(prefixRanges, 'prefix_ranges', (info) => info.localAddress),
-  ({ serverNames }) => names(serverNames),
-  ({ transportProtocol }) =>
-    transportProtocol === ''
-      ? ANY
-      : (info) =>
-          (info.transportProtocol === '' ? 'raw_buffer' : info.transportProtocol) === transportProtocol
-            ? 1
-            : -1,
-  ({ applicationProtocols }) =>
-    applicationProtocols.length === 0
-      ? ANY
-      : (info) => (info.applicationProtocols.some((name) => applicationProtocols.includes(name)) ? 1 : -1),
-  ({ directSourcePrefixRanges }) =>
-    ranges(directSourcePrefixRanges, 'direct_source_prefix_ranges', (info) => info.directRemoteAddress),
-  ({ sourceType }) => sourceTypes(sourceType),
-  ({ sourcePrefixRanges }) =>
-    ranges(sourcePrefixRanges, 'source_prefix_ranges', (info) => info.remoteAddress),
-  ({ sourcePorts }) =>
-    sourcePorts.length === 0 ? ANY : (info) => (sourcePorts.includes(info.remoteAddress.port) ? 1 : -1),
+const CRITERIA: readonly {
+  /** Of FilterChainMatch. */
+  readonly field: string;
+  readonly make: (match: FilterChainMatch) => Criterion;
+}[] = [
+  {
+    field: 'destination_port',
+    make: ({ destinationPort }) =>
+      destinationPort === undefined ? ANY : (info) => (info.localAddress.port === destinationPort ? 1 : -1),
+  },
+  {
+    field: 'prefix_ranges',
+    make: ({ prefixRanges }) => ranges(prefixRanges, 'prefix_ranges', (info) => info.localAddress),
+  },
+  { field: 'server_names', make: ({ serverNames }) => names(serverNames) },
+  {
+    field: 'transport_protocol',
+    make: ({ transportProtocol }) =>
+      transportProtocol === ''
+        ? ANY
+        : (info) =>
+            (info.transportProtocol === '' ? 'raw_buffer' : info.transportProtocol) === transportProtocol
+              ? 1
+              : -1,
+  },
+  {
+    field: 'application_protocols',
+    make: ({ applicationProtocols }) =>
+      applicationProtocols.length === 0
+        ? ANY
+        : (info) => (info.applicationProtocols.some((name) => applicationProtocols.includes(name)) ? 1 : -1),
+  },
+  {
+    field: 'direct_source_prefix_ranges',
+    make: ({ directSourcePrefixRanges }) =>
+      ranges(directSourcePrefixRanges, 'direct_source_prefix_ranges', (info) => info.directRemoteAddress),
+  },
+  { field: 'source_type', make: ({ sourceType }) => sourceTypes(sourceType) },
+  {
+    field: 'source_prefix_ranges',
+    make: ({ sourcePrefixRanges }) =>
+      ranges(sourcePrefixRanges, 'source_prefix_ranges', (info) => info.remoteAddress),
+  },
+  {
+    field: 'source_ports',
+    make: ({ sourcePorts }) =>
+      sourcePorts.length === 0 ? ANY : (info) => (sourcePorts.includes(info.remoteAddress.port) ? 1 : -1),
+  },
 ];
 
 /**
@@ -103,11 +128,29 @@ export class FilterChainMatcher<T> {
     }
     return left[0]?.chain ?? this.fallback;
   }
+
+  /** For each chain but the one that {@link find} gives, the field that decided against it. For tools: slower than `find`. */
+  passed(
+    info: ConnectionInfo,
+  ): readonly { readonly chain: T; readonly field: string; readonly fits: boolean }[] {
+    const passed: { chain: T; field: string; fits: boolean }[] = [];
+    let left = this.chains;
+    CRITERIA.forEach(({ field }, i) => {
+      const scores = left.map(({ criteria }) => (criteria[i] as Criterion)(info));
+      const best = Math.max(0, ...scores);
+      left.forEach(({ chain }, j) => {
+        const score = scores[j] as number;
+        if (score < best) passed.push({ chain, field, fits: score >= 0 });
+      });
+      left = left.filter((_, j) => scores[j] === best);
+    });
+    return passed;
+  }
 }
 
 function compile(match: FilterChainMatch, path: string): Criterion[] {
   try {
-    return CRITERIA.map((make) => make(match));
+    return CRITERIA.map(({ make }) => make(match));
   } catch (error) {
     throw error instanceof ConfigError ? error.within(`${path}.filter_chain_match`) : error;
   }

@@ -7,6 +7,8 @@ import type { AcquiredSockets } from './listen-sockets.ts';
 /** A listener as main knows it. */
 export interface RunningListener {
   readonly name: string;
+  /** Where it stands in the config. */
+  readonly path: string;
   readonly message: Listener;
   /** Ports resolved. The first is the main one. */
   readonly addresses: readonly Address[];
@@ -38,6 +40,10 @@ export class ManagedListener implements RunningListener {
 
   get name(): string {
     return this.order.name;
+  }
+
+  get path(): string {
+    return this.order.path;
   }
 
   get message(): Listener {

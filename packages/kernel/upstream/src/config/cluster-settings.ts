@@ -122,7 +122,7 @@ export function readCluster(
   if (cluster.name === '') problems.add('name', 'a cluster needs a name');
   const connectTimeoutMs = durationMs(cluster.connectTimeout) ?? DEFAULT_CONNECT_TIMEOUT_MS;
   if (!(connectTimeoutMs > 0)) problems.add('connect_timeout', 'must be more than 0 s');
-  const http = readHttpOptions(cluster, problems);
+  const http = readHttpOptions(cluster, problems, registry, context);
   const thresholds = readThresholds(cluster.circuitBreakers, 'circuit_breakers', problems);
   const commonLb = readCommonLb(cluster, problems);
   const createPolicy = problems.try('', () => readPolicy(cluster, registry));

@@ -5,12 +5,20 @@ import {
   Http1ProtocolOptionsSchema,
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
+  resolveExtension,
   unpackAny,
   type UpstreamsHttpProtocolOptions,
   UpstreamsHttpProtocolOptions_ExplicitHttpConfigSchema,
   UpstreamsHttpProtocolOptionsSchema,
 } from '@dragoman/api';
-import { ConfigError, type ProblemCollector, refuseUnsupported } from '@dragoman/core';
+import {
+  atPath,
+  ConfigError,
+  type ExtensionRegistry,
+  type FactoryContext,
+  type ProblemCollector,
+  refuseUnsupported,
+} from '@dragoman/core';
 import type { ClientCodecSettings } from '../pool/pool-options.ts';
 
 /** What the connections of a cluster's HTTP pools keep to. */
@@ -60,7 +68,12 @@ const HTTP2 = 'HTTP/2 to upstreams is not built yet; use http_protocol_options';
 const HTTP3 = 'HTTP/3 to upstreams is not built; use http_protocol_options';
 
 /** Reads `typed_extension_protocol_options`, or the deprecated fields of the cluster itself when it has none. */
-export function readHttpOptions(cluster: Cluster, problems: ProblemCollector): HttpSettings {
+export function readHttpOptions(
+  cluster: Cluster,
+  problems: ProblemCollector,
+  registry: ExtensionRegistry,
+  context: FactoryContext,
+): HttpSettings {
   const typed = readTyped(cluster, problems);
   const common = typed === undefined ? cluster.commonHttpProtocolOptions : typed.common;
   const http1 = typed === undefined ? cluster.httpProtocolOptions : typed.http1;
@@ -68,10 +81,10 @@ export function readHttpOptions(cluster: Cluster, problems: ProblemCollector): H
     problems.try(typed === undefined ? 'common_http_protocol_options' : typed.commonPath, () =>
       refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_FIELDS),
     );
+  const http1Path = typed === undefined ? 'http_protocol_options' : typed.http1Path;
   if (http1 !== undefined)
-    problems.try(typed === undefined ? 'http_protocol_options' : typed.http1Path, () =>
-      refuseUnsupported(http1, Http1ProtocolOptionsSchema, HTTP1_FIELDS),
-    );
+    problems.try(http1Path, () => refuseUnsupported(http1, Http1ProtocolOptionsSchema, HTTP1_FIELDS));
+  const names = problems.try(`${http1Path}.header_key_format`, () => readKeyFormat(http1, registry, context));
   return {
     idleTimeoutMs: durationMs(common?.idleTimeout) ?? DEFAULT_IDLE_TIMEOUT_MS,
     maxConnectionDurationMs: durationMs(common?.maxConnectionDuration) ?? 0,
@@ -82,20 +95,31 @@ export function readHttpOptions(cluster: Cluster, problems: ProblemCollector): H
       maxHeaderCount: common?.maxHeadersCount ?? DEFAULT_MAX_HEADERS,
       enableTrailers: http1?.enableTrailers ?? false,
       allowChunkedLength: http1?.allowChunkedLength ?? false,
-      headerKeyFormat: readKeyFormat(http1, problems),
+      headerKeyFormat: names?.format ?? 'default',
+      ...(names?.formatter === undefined ? undefined : { headerFormatter: names.formatter }),
       sendFullyQualifiedUrl: http1?.sendFullyQualifiedUrl ?? false,
     },
   };
 }
 
+/** How the names of requests are written, and what keeps those of responses. */
+interface NameSettings {
+  readonly format: ClientCodecSettings['headerKeyFormat'];
+  readonly formatter?: ClientCodecSettings['headerFormatter'];
+}
+
 function readKeyFormat(
   http1: Http1ProtocolOptions | undefined,
-  problems: ProblemCollector,
-): ClientCodecSettings['headerKeyFormat'] {
-  const format = http1?.headerKeyFormat?.headerFormat.case;
-  if (format === 'statefulFormatter')
-    problems.add('http_protocol_options.header_key_format', 'stateful_formatter is not built yet');
-  return format === 'properCaseWords' ? 'proper_case_words' : 'default';
+  registry: ExtensionRegistry,
+  context: FactoryContext,
+): NameSettings {
+  const format = http1?.headerKeyFormat?.headerFormat;
+  if (format?.case === 'properCaseWords') return { format: 'proper_case_words' };
+  if (format?.case !== 'statefulFormatter') return { format: 'default' };
+  const { name, typedConfig } = format.value;
+  const path = 'stateful_formatter.typed_config';
+  const { extension, message } = resolveExtension(registry, 'header-formatters', name, typedConfig, path);
+  return { format: 'default', formatter: atPath(path, () => extension.create(message, context)) };
 }
 
 interface TypedOptions {

@@ -6,6 +6,7 @@ import type {
   Connection,
   ConnectOptions,
   Connector,
+  HeaderNameFormatter,
   ResourceManager,
 } from '@dragoman/core';
 import type { HttpSettings } from '../config/http-options.ts';
@@ -20,6 +21,8 @@ export interface ClientCodecSettings {
   readonly enableTrailers: boolean;
   readonly allowChunkedLength: boolean;
   readonly headerKeyFormat: 'default' | 'proper_case_words';
+  /** Keeps the names of responses (`stateful_formatter`). */
+  readonly headerFormatter?: () => HeaderNameFormatter;
   readonly sendFullyQualifiedUrl: boolean;
 }
 

@@ -30,4 +30,10 @@ export {
   type NetworkFilterSubject,
   networkFilterConformance,
 } from './network-filter.ts';
+export {
+  type RetryPolicySubject,
+  retryHostPredicateConformance,
+  retryPriorityConformance,
+  testHostSet,
+} from './retry-policy.ts';
 export type { ConformanceRunner, InvalidConfig } from './runner.ts';

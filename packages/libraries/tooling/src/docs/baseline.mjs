@@ -50,6 +50,11 @@ export function baseline() {
                       'envoy.access_loggers.stderr',
                       'envoy.extensions.access_loggers.stream.v3.StderrAccessLog',
                     ),
+                    extension(
+                      'envoy.access_loggers.stdout',
+                      'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
+                      { log_format: { text_format_source: { inline_string: 'x' } } },
+                    ),
                   ],
                   http_filters: [
                     extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router'),
@@ -246,6 +251,11 @@ export const SITES = [
   {
     type: 'envoy.config.accesslog.v3.AccessLogFilter',
     path: `${MANAGER}.access_log[0].filter`,
+  },
+  {
+    type: 'envoy.config.core.v3.SubstitutionFormatString',
+    path: `${MANAGER}.access_log[3].typed_config.log_format`,
+    note: 'as `log_format` of an access logger',
   },
   {
     type: 'envoy.extensions.access_loggers.file.v3.FileAccessLog',

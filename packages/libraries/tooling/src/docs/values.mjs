@@ -92,6 +92,20 @@ const FIELDS = {
   'FilterChain.transport_socket': PLAIN_SOCKET,
   'HttpConnectionManager.upgrade_configs': [{ upgrade_type: 'websocket' }],
   'HttpConnectionManager.add_proxy_protocol_connection_state': false,
+  'Http1ProtocolOptions.ignore_http_11_upgrade': [{ exact: 'x' }],
+  'HttpConnectionManager.early_header_mutation_extensions': [
+    extension(
+      'envoy.http.early_header_mutation.header_mutation',
+      'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+      { mutations: [{ remove: 'x-a' }] },
+    ),
+  ],
+  'HttpConnectionManager.original_ip_detection_extensions': [
+    extension(
+      'envoy.http.original_ip_detection.xff',
+      'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig',
+    ),
+  ],
   'HttpProtocolOptions.explicit_http_config': { http_protocol_options: {} },
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
@@ -118,6 +132,10 @@ const FIELDS = {
   ],
   'Bootstrap.StaticResources.listeners': [{ address: local(), filter_chains: [{ filters: TCP_FILTERS }] }],
   'StderrAccessLog.log_format': TEXT_FORMAT,
+  'SubstitutionFormatString.text_format_source': TEXT_FORMAT.text_format_source,
+  'SubstitutionFormatString.formatters': [
+    extension('envoy.formatter.metadata', 'envoy.extensions.formatter.metadata.v3.Metadata'),
+  ],
   'StdoutAccessLog.log_format': TEXT_FORMAT,
   'TcpProxy.access_log': [MESSAGES['envoy.config.accesslog.v3.AccessLog']],
   'TcpProxy.cluster': 'web',

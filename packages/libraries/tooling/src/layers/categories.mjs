@@ -68,6 +68,7 @@ export const CATEGORIES = Object.freeze({
     envoy: ['envoy.internal_redirect_predicates'],
   },
   'header-mutations': { npm: 'header-mutation', envoy: ['envoy.http.early_header_mutation'] },
+  'header-formatters': { npm: 'header-formatter', envoy: ['envoy.http.stateful_header_formatters'] },
 });
 
 /** @param {string} name kebab-case @returns {string} snake_case */

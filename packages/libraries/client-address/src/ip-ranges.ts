@@ -10,6 +10,11 @@ export class IpRanges {
   /** Four words of network and four of mask for each. */
   private readonly v6: number[] = [];
 
+  /** No network at all: nothing is in it. */
+  get empty(): boolean {
+    return this.v4.length + this.v6.length === 0;
+  }
+
   /** @param address of the network, of the family that `bits` fit */
   add(address: Address, bits: number): void {
     if (address.family === 'ipv4') {
@@ -22,7 +27,9 @@ export class IpRanges {
     this.v6.push(...masks.map((mask, i) => ((words[i] as number) & mask) >>> 0), ...masks);
   }
 
+  /** A Unix socket is in no network. */
   has(address: Address): boolean {
+    if (address.family === 'pipe') return false;
     return address.family === 'ipv4' ? this.hasIpv4(address.ip) : this.hasIpv6(address.ip);
   }
 

@@ -2,7 +2,7 @@ import { BlockList } from 'node:net';
 import { Address } from '@dragoman/core';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { IpRanges } from '../src/headers/ip-ranges.ts';
+import { IpRanges } from '../src/index.ts';
 
 /** Few different bits, so that addresses and networks meet. */
 const ipv4 = fc

@@ -1,0 +1,1 @@
+export { allHeadersFormatter } from './all-headers-formatter.ts';

@@ -1,0 +1,1 @@
+export { metadataFormatter } from './metadata-formatter.ts';

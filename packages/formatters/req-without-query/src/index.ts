@@ -1,0 +1,1 @@
+export { reqWithoutQueryFormatter } from './req-without-query-formatter.ts';

@@ -1,0 +1,1 @@
+export { preserveCase } from './preserve-case.ts';

@@ -1,0 +1,1 @@
+export { earlyHeaderMutation } from './early-header-mutation.ts';

@@ -1,0 +1,71 @@
+import { type JsonObject, type RouteMatch, toConfigJson } from '@dragoman/api';
+import type { RequestHeaders, Runtime, StreamInfo } from '@dragoman/core';
+import { pathCondition } from '../routes/compile.ts';
+import { listConditions } from '../routes/conditions.ts';
+import { queryParameter } from '../routes/query.ts';
+import { matchesPath } from '../routes/virtual-host.ts';
+
+/** A request as a route is asked about it. */
+export interface AskedRequest {
+  readonly headers: RequestHeaders;
+  readonly info: StreamInfo;
+  /** Draws runtime fractions. 0 ≤ random < 2⁵³. */
+  readonly random: number;
+}
+
+/**
+ * Why a match does not take a request: every condition that does not hold, or only the path, when that already does not fit.
+ * @param ignoreParameters `ignore_path_parameters_in_path_matching`
+ * @returns undefined: it does take it
+ */
+export function whyNot(
+  match: RouteMatch,
+  request: AskedRequest,
+  runtime: Runtime,
+  ignoreParameters: boolean,
+): string | undefined {
+  const { headers, info, random } = request;
+  if (!matchesPath(pathCondition(match), headers, info, ignoreParameters))
+    return pathMismatch(match, headers);
+  const failed = listConditions(match, runtime).filter(({ holds }) => !holds(headers, info, random));
+  if (failed.length === 0) return undefined;
+  const config = toConfigJson(match) as JsonObject;
+  return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');
+}
+
+/** What the condition at `field` of a match asks for, and what the request has. */
+function conditionText(field: string, match: JsonObject, headers: RequestHeaders): string {
+  const [name, index] = field.split(/[[\]]/) as [string, string | undefined];
+  const whole = match[name];
+  const config = index === undefined ? whole : (whole as JsonObject[])[Number(index)];
+  const asked = `${field} ${JSON.stringify(config)} does not hold`;
+  const of = (config as { readonly name?: string } | undefined)?.name;
+  if (of === undefined) return asked;
+  if (name === 'headers') return `${asked}: ${found(of, headers.getJoined(of.toLowerCase()))}`;
+  if (name === 'query_parameters') return `${asked}: ${found(of, queryParameter(headers.path, of))}`;
+  return asked;
+}
+
+const found = (name: string, value: string | undefined) =>
+  value === undefined ? `the request has no ${name}` : `${name} is ${JSON.stringify(value)}`;
+
+function pathMismatch(match: RouteMatch, { path, method }: RequestHeaders): string {
+  const specifier = match.pathSpecifier;
+  const what = path === '' ? `a ${method} request without a path` : `the path ${JSON.stringify(path)}`;
+  const anyCase = match.caseSensitive === false ? ', in whatever case' : '';
+  switch (specifier.case) {
+    case 'prefix':
+      return `${what} does not begin with "${specifier.value}"${anyCase}`;
+    case 'path':
+      return `${what} is not "${specifier.value}"${anyCase}`;
+    case 'pathSeparatedPrefix':
+      return `${what} is neither "${specifier.value}" nor below "${specifier.value}/"${anyCase}`;
+    case 'safeRegex':
+      return `${what} does not match ${specifier.value.regex}`;
+    default: {
+      const config = toConfigJson(match) as JsonObject;
+      const [name] = Object.keys(config).filter((key) => /path|connect/.test(key));
+      return `${what} does not match ${name ?? 'the path'} ${JSON.stringify(name === undefined ? null : config[name])}`;
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import type { RequestHeaders, RouteMiss, StreamInfo } from '@dragoman/core';
+import { asciiLower } from '@dragoman/matching';
+import type { PathCondition, RouteEntry } from './virtual-host.ts';
+
+/** A virtual host may have thousands of routes, and a stranger may ask for what is not there all day: only so many are looked at. */
+const LOOKED_AT = 256;
+
+/** Names of a configuration as they may stand in response code details: no spaces, nothing that would have to be escaped. */
+function plain(name: string): string {
+  return name.slice(0, 64).replaceAll(/[^\w.:/-]/g, '_');
+}
+
+export function noVirtualHost(): RouteMiss {
+  return { details: 'no_virtual_host', text: 'no virtual host has a domain for the authority' };
+}
+
+/**
+ * What of a virtual host's routes came nearest: the first whose path fits, else the one that has the most of the path in common.
+ * @param end where the path ends that routes match on
+ */
+export function nearestMiss(
+  virtualHost: string,
+  entries: readonly RouteEntry[],
+  headers: RequestHeaders,
+  info: StreamInfo,
+  random: number,
+  end: number,
+): RouteMiss {
+  const path = headers.path.slice(0, end);
+  let nearest = -1;
+  let inCommon = 0;
+  const looked = Math.min(entries.length, LOOKED_AT);
+  for (let i = 0; i < looked; i++) {
+    const entry = entries[i] as RouteEntry;
+    if (holds(entry.path, path)) {
+      const failed = entry.conditions.find((condition) => !condition.holds(headers, info, random));
+      return miss(virtualHost, entry, i, failed?.field ?? '');
+    }
+    const length = commonLength(entry.path, path);
+    if (length <= inCommon) continue;
+    inCommon = length;
+    nearest = i;
+  }
+  if (nearest < 0)
+    return {
+      details: `virtual_host:${plain(virtualHost)}|no_route`,
+      text: `no route of the virtual host "${virtualHost}" is near`,
+    };
+  return miss(virtualHost, entries[nearest] as RouteEntry, nearest, 'path');
+}
+
+function miss(virtualHost: string, { name }: RouteEntry, index: number, field: string): RouteMiss {
+  const place = `routes[${index}]`;
+  return {
+    details: `virtual_host:${plain(virtualHost)}|nearest:${name === '' ? place : plain(name)}|failed:${field}`,
+    text: `nearest in the virtual host "${virtualHost}" is ${place}${name === '' ? '' : ` "${name}"`}, but for its ${field}`,
+  };
+}
+
+function holds(condition: PathCondition, path: string): boolean {
+  switch (condition.kind) {
+    case 'exact':
+      return folded(condition, path) === condition.path;
+    case 'prefix':
+      return folded(condition, path).startsWith(condition.path);
+    case 'separated': {
+      const text = folded(condition, path);
+      return text === condition.path || text.startsWith(`${condition.path}/`);
+    }
+    case 'regex':
+      return condition.regex.fullMatch(path);
+  }
+}
+
+/** How many characters a path has in common with what a condition asks for; a single slash is nothing. */
+function commonLength(condition: PathCondition, path: string): number {
+  if (condition.kind === 'regex') return 0;
+  const text = folded(condition, path);
+  const limit = Math.min(text.length, condition.path.length);
+  let same = 0;
+  while (same < limit && text.charCodeAt(same) === condition.path.charCodeAt(same)) same++;
+  return same > 1 ? same : 0;
+}
+
+function folded({ ignoreCase }: { readonly ignoreCase: boolean }, path: string): string {
+  return ignoreCase ? asciiLower(path) : path;
+}

@@ -1,0 +1,23 @@
+import type { Listener } from '@dragoman/api';
+import { type FactoryContext, type ListenerFactoryContext, silentLogger } from '@dragoman/core';
+import { StatsStore } from '@dragoman/stats';
+
+/** A context to compile with for looking only: it counts for itself, writes nothing, and reaches no cluster. */
+export function explainContext(context: FactoryContext, listener: Listener): ListenerFactoryContext {
+  const stats = new StatsStore().createThread();
+  return {
+    ...context,
+    stats,
+    loggers: { logger: () => silentLogger },
+    warn: () => undefined,
+    clusters: { get: () => undefined, clusterNames: [] },
+    logFiles: { open: () => ({ write() {} }) },
+    accessLoggers: () => [],
+    drain: { drainClose: () => false, draining: false, onDrain: () => () => undefined },
+    listenerScope: stats.scope('listener'),
+    perConnectionBufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1024 * 1024,
+    listenerName: listener.name,
+    trafficDirection: 'UNSPECIFIED',
+    secure: false,
+  };
+}

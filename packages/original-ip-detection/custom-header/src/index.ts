@@ -1,0 +1,1 @@
+export { customHeaderDetection } from './custom-header-detection.ts';

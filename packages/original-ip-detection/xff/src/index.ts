@@ -1,0 +1,1 @@
+export { xffDetection } from './xff-detection.ts';

@@ -1,0 +1,1 @@
+export { omitCanaryHosts } from './omit-canary-hosts.ts';

@@ -1,0 +1,1 @@
+export { omitHostMetadata } from './omit-host-metadata.ts';

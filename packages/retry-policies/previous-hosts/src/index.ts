@@ -1,0 +1,1 @@
+export { previousHosts } from './previous-hosts.ts';

@@ -1,0 +1,1 @@
+export { previousPriorities } from './previous-priorities.ts';
