@@ -4,6 +4,7 @@ import {
   type ClusterInfo,
   type DirectResponseAction,
   type ForwardAction,
+  type HashValue,
   type Host,
   type LoadBalancerContext,
   type LocalReply,
@@ -15,6 +16,7 @@ import {
   ResponseFlag,
   type ResponseHeaders,
   type Route,
+  type SetCookieSink,
   type StreamInfo,
   type StreamResetReason,
   type TerminalHttpFilter,
@@ -43,10 +45,13 @@ const ID_INTERNAL = wellKnownId('x-envoy-internal');
 const ID_ALT_STAT_NAME = wellKnownId('x-envoy-upstream-alt-stat-name');
 const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
 const ID_LOCATION = wellKnownId('location');
+const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
 
 /** The router on one request: finds the route, forwards to its cluster, answers what fails. */
-export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, LoadBalancerContext {
+export class RouterFilter
+  implements TerminalHttpFilter, UpstreamRequestOwner, LoadBalancerContext, SetCookieSink
+{
   readonly info: StreamInfo;
   readonly bufferLimit: number;
   private readonly config: RouterConfig;
@@ -67,6 +72,9 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
   private internal = false;
   private altStatName: string | undefined = undefined;
   private timeoutAltResponse = false;
+  private hashKnown = false;
+  private knownHash: HashValue | undefined = undefined;
+  private setCookies: string[] | undefined = undefined;
 
   constructor(config: RouterConfig, stream: TerminalHttpStream) {
     this.config = config;
@@ -77,8 +85,21 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
 
   // --- LoadBalancerContext -------------------------------------------------------------------------------------------
 
-  get hash(): number | undefined {
-    return this.action?.hash?.(this.stream.requestHeaders, this.info);
+  /** Worked out when a policy that picks by it asks, once for each try. */
+  get hash(): HashValue | undefined {
+    const policy = this.action?.policies.hash;
+    if (policy === undefined) return undefined;
+    if (!this.hashKnown) {
+      this.hashKnown = true;
+      this.knownHash = policy.hash(this.stream.requestHeaders, this.info, this);
+    }
+    return this.knownHash;
+  }
+
+  /** A cookie that the hash policy made. */
+  addSetCookie(value: string): void {
+    this.setCookies ??= [];
+    this.setCookies.push(value);
   }
 
   get requestHeaders(): RequestHeaders {
@@ -243,13 +264,16 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
     const { config, info, stream } = this;
     const redirects = action.kind === 'redirect';
     (redirects ? config.stats.rqRedirect : config.stats.rqDirectResponse).inc();
-    const location = redirects ? action.location(headers, headers.scheme === 'https') : '';
+    const location = action.location?.(headers, headers.scheme === 'https');
+    const format = redirects ? undefined : action.format;
+    const body = redirects ? undefined : format === undefined ? action.body : format.body(headers, info);
     stream.reply({
       status: action.status,
-      ...(!redirects && action.body !== undefined ? { body: action.body } : {}),
+      ...(body === undefined ? {} : { body }),
       details: 'direct_response',
       modifyHeaders(response) {
-        if (redirects) response.setKnown(ID_LOCATION, location);
+        if (location !== undefined) response.setKnown(ID_LOCATION, location);
+        if (format?.contentType !== undefined) response.setKnown(ID_CONTENT_TYPE, format.contentType);
         route.finalizeResponseHeaders(response, info, headers);
       },
     });
@@ -276,6 +300,8 @@ export class RouterFilter implements TerminalHttpFilter, UpstreamRequestOwner, L
       headers.setKnown(ID_SERVICE_TIME, String(ms));
     }
     if (this.action?.includeAttemptCountInResponse === true) headers.setKnown(ID_ATTEMPT_COUNT, '1');
+    if (this.setCookies !== undefined)
+      for (const cookie of this.setCookies) headers.append('set-cookie', cookie);
     route?.finalizeResponseHeaders(headers, info, stream.requestHeaders);
     info.responseCodeDetails = 'via_upstream';
     if (endStream) this.onResponseComplete(headers);

@@ -280,6 +280,37 @@ describe('answers without an upstream', () => {
     expect(proxied.proxy.stat('http.ingress.rq_direct_response')).toBe(2);
     expect(proxied.proxy.stat('http.ingress.rq_redirect')).toBe(1);
   });
+
+  test('bodies by format, locations, and headers of the route', async () => {
+    await using proxied = await startRouter({
+      routes: [
+        {
+          match: { path: '/json' },
+          direct_response: { status: 201, body_format: { json_format: { path: '%REQ(:path)%' } } },
+          response_headers_to_add: [{ header: { key: 'x-path', value: '%REQ(:path)%' } }],
+        },
+        {
+          match: { prefix: '/' },
+          direct_response: {
+            status: 200,
+            body: { inline_string: 'tea' },
+            body_format: { text_format: '<%LOCAL_REPLY_BODY%> %PROTOCOL%', content_type: 'text/html' },
+          },
+        },
+      ],
+    });
+    const answers = [await proxied.proxy.get('/json'), await proxied.proxy.get('/')];
+    expect(
+      answers.map((answer) => [
+        answer.status,
+        answer.body.toString(),
+        ...['content-type', 'content-length', 'location', 'x-path'].map((name) => answer.header(name)),
+      ]),
+    ).toEqual([
+      [201, '{"path":"/json"}\n', 'application/json', '17', 'http://test/json', '/json'],
+      [200, '<tea> HTTP/1.1', 'text/html', '14', undefined, undefined],
+    ]);
+  });
 });
 
 describe('stats', () => {

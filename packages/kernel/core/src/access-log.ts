@@ -24,6 +24,7 @@ export interface LogContext {
   readonly response: ResponseHeaders | undefined;
   readonly responseTrailers: Trailers | undefined;
   readonly requestTrailers?: Trailers | undefined;
+  /** A string of bytes. */
   readonly localReplyBody?: string;
   readonly type: AccessLogType;
 }

@@ -15,6 +15,7 @@ export * from './http-filter.ts';
 export * from './known-extensions.ts';
 export * from './log.ts';
 export * from './network.ts';
+export * from './rate-limit.ts';
 export * from './regex/index.ts';
 export * from './route.ts';
 export * from './runtime.ts';

@@ -1,4 +1,6 @@
+import type { HashPolicy } from './hash.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
+import type { RateLimits } from './rate-limit.ts';
 import type { Counter } from './stats.ts';
 import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
 
@@ -71,8 +73,6 @@ export interface ForwardAction {
   readonly includeAttemptCountInResponse: boolean;
   /** `metadata_match` for subset load balancing. */
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
-  /** 53-bit hash of the request's hash policies; undefined: none. */
-  hash?(headers: RequestHeaders, info: StreamInfo): number | undefined;
   readonly policies: ForwardPolicies;
 }
 
@@ -80,9 +80,17 @@ export interface ForwardAction {
 export interface ForwardPolicies {
   /** `per_request_buffer_limit_bytes` and `request_body_buffer_limit` of the route, or of its virtual host; undefined: the listener's limit. */
   readonly requestBufferLimitBytes: number | undefined;
+  /** `hash_policy`. */
+  readonly hash: HashPolicy | undefined;
+  /** `rate_limits` of the route and of its virtual host; undefined when neither has any. */
+  readonly rateLimits: RateLimits | undefined;
 }
 
-export const NO_POLICIES: ForwardPolicies = { requestBufferLimitBytes: undefined };
+export const NO_POLICIES: ForwardPolicies = {
+  requestBufferLimitBytes: undefined,
+  hash: undefined,
+  rateLimits: undefined,
+};
 
 /** Answers with a redirect. */
 export interface RedirectAction {
@@ -92,11 +100,23 @@ export interface RedirectAction {
   location(headers: RequestHeaders, secure: boolean): string;
 }
 
-/** Answers with a fixed response. */
+/** Answers without an upstream. */
 export interface DirectResponseAction {
   readonly kind: 'direct-response';
   readonly status: number;
+  /** The same for every request; undefined: none, or {@link format} makes it. */
   readonly body: Buffer | undefined;
+  /** `body_format`; undefined: the body is fixed. */
+  readonly format: DirectResponseFormat | undefined;
+  /** The `location` header: there for 201 and 3xx, where it is the URI of the request. */
+  readonly location: ((headers: RequestHeaders, secure: boolean) => string) | undefined;
+}
+
+/** Makes the body of a direct response. */
+export interface DirectResponseFormat {
+  /** Of the body, when it is not `text/plain`. */
+  readonly contentType: string | undefined;
+  body(headers: RequestHeaders, info: StreamInfo): Buffer;
 }
 
 /** Finds routes. A snapshot, replaced whole. */
@@ -104,6 +124,8 @@ export interface RouteTable {
   readonly name: string;
   /** `internal_only_headers`, in lower case: requests from outside lose them. */
   readonly internalOnlyHeaders?: readonly string[];
+  /** Of a table that is several, of which each request has one (scoped routes): the request's; undefined when it has none. */
+  tableFor?(headers: RequestHeaders): RouteTable | undefined;
   /** Undefined when no virtual host or no route matches. `random` feeds runtime fractions and weights. */
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
 }

@@ -207,10 +207,6 @@ describe('refusals', () => {
       'route: { cluster: a, retry_policy: { retry_on: 5xx } }',
       'virtual_hosts[0].routes[0].route.retry_policy',
     ],
-    [
-      'route: { cluster: a, hash_policy: [{ header: { header_name: x } }] }',
-      'virtual_hosts[0].routes[0].route.hash_policy',
-    ],
     ['route: { cluster: a, cors: {} }', 'virtual_hosts[0].routes[0].route.cors'],
     ['route: { cluster: a, timeout: -1s }', 'virtual_hosts[0].routes[0].route.timeout'],
     [

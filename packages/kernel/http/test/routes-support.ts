@@ -7,6 +7,7 @@ import {
   type FormatterFactory,
   type LogContext,
   RequestHeaders,
+  type Route,
   StreamInfo,
   type TextFormatter,
 } from '@dragoman/core';
@@ -117,4 +118,21 @@ export function clusterFor(
   const route = table.match(made, info, random);
   if (route === undefined) return undefined;
   return route.action.kind === 'forward' ? route.action.clusterName(made, random) : route.action.kind;
+}
+
+/** The route that takes a request. */
+export function routeFor(table: CompiledRouteTable, headers: RequestHeaders, random = 0): Route {
+  const route = table.match(headers, streamInfo(), random);
+  if (route === undefined) throw new Error('no route matched');
+  return route;
+}
+
+/** The request as it goes upstream. */
+export function forwarded(
+  table: CompiledRouteTable,
+  headers: RequestHeaders,
+  suppress?: boolean,
+): RequestHeaders {
+  routeFor(table, headers).finalizeRequestHeaders(headers, streamInfo(), suppress);
+  return headers;
 }

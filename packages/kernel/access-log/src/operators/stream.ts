@@ -177,7 +177,7 @@ export const streamOperators: OperatorTable = {
   HOSTNAME: hostname,
   ENVIRONMENT: environment,
   ACCESS_LOG_TYPE: bytes(({ type }) => type),
-  LOCAL_REPLY_BODY: plain(unicodeOperator(({ localReplyBody }) => localReplyBody ?? '')),
+  LOCAL_REPLY_BODY: plain(bytesOperator(({ localReplyBody }) => localReplyBody ?? '')),
   // Nothing sets a custom flag: empty, not "-", as in Envoy.
   CUSTOM_FLAGS: bytes(() => ''),
 };

@@ -11,19 +11,22 @@ import type {
 } from '@dragoman/api';
 import {
   atPath,
+  type ClusterSpecifier,
   ConfigError,
   compileRegex,
   type FactoryContext,
   type MetadataValue,
   ProblemCollector,
+  type RateLimitRule,
   type RequestStats,
   type Route,
   type RouteAction,
 } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
-import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
-import { compileConditions } from './conditions.ts';
+import { compileClusterSpecifier, compileClusterSpecifiers, SpecifiedRoutes } from './cluster-specifiers.ts';
+import { CompiledRoute, type RouteMetadata, type RouteTarget } from './compiled-route.ts';
+import { type Condition, compileConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
@@ -36,6 +39,7 @@ import {
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compilePolicies } from './policies.ts';
+import { compileRateLimits } from './rate-limits.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
   type HostRewrite,
@@ -102,6 +106,8 @@ class TableCompiler {
   private readonly options: RouteTableOptions;
   private readonly problems = new ProblemCollector();
   private readonly maxBodyBytes: number;
+  /** `cluster_specifier_plugins`, by name. */
+  private specifiers: ReadonlyMap<string, ClusterSpecifier> = new Map();
 
   constructor(config: RouteConfiguration, options: RouteTableOptions) {
     this.config = config;
@@ -113,6 +119,10 @@ class TableCompiler {
     const { config, problems } = this;
     problems.try('', () => GUARDS.table.check(config, ''));
     const top = problems.try('', () => this.level(config, PerFilterConfigs.none));
+    const plugins = config.clusterSpecifierPlugins;
+    if (plugins.length > 0)
+      this.specifiers =
+        problems.try('', () => compileClusterSpecifiers(plugins, this.context)) ?? this.specifiers;
     const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
     config.virtualHosts.forEach((host, i) => {
       const path = `virtual_hosts[${i}]`;
@@ -189,8 +199,19 @@ class TableCompiler {
     this.options.onRoute?.(route, config);
   }
 
+  /** @throws ConfigError when the route configuration has no such plugin */
+  specifier(name: string): ClusterSpecifier {
+    const specifier = this.specifiers.get(name);
+    if (specifier === undefined)
+      throw ConfigError.at(
+        'cluster_specifier_plugin',
+        `no plugin named "${name}" is among the cluster_specifier_plugins of the route configuration`,
+      );
+    return specifier;
+  }
+
   directResponse(config: Parameters<typeof compileDirectResponse>[0]): RouteAction {
-    return compileDirectResponse(config, this.maxBodyBytes);
+    return compileDirectResponse(config, this.maxBodyBytes, this.context.formatters);
   }
 }
 
@@ -214,6 +235,7 @@ class VirtualHostCompiler {
   private readonly top: Level;
   private readonly mostSpecificWins: boolean;
   private readonly virtualClusters: VirtualClusters | undefined;
+  private readonly rateLimits: readonly RateLimitRule[];
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
   private readonly sharedRequest: readonly HeaderMutation[];
@@ -235,6 +257,7 @@ class VirtualHostCompiler {
       host.virtualClusters.length === 0
         ? undefined
         : new VirtualClusters(host.virtualClusters, host.name, table.context.stats);
+    this.rateLimits = compileRateLimits(host.rateLimits, table.context);
     this.attempts = {
       inRequest: host.includeRequestAttemptCount,
       inResponse: host.includeAttemptCountInResponse,
@@ -251,10 +274,11 @@ class VirtualHostCompiler {
       GUARDS.match.check(match, '');
       return pathCondition(match);
     });
-    const condition = atPath('match', () => compileConditions(match, this.table.context.runtime));
+    const asked = atPath('match', () => compileConditions(match, this.table.context.runtime));
     // A regex matches the whole path, a prefix its own length.
     const matched = path.kind === 'regex' ? -1 : path.path.length;
-    return { path, condition, target: this.target(config, matched) };
+    const target = this.target(config, matched);
+    return { path, condition: target instanceof SpecifiedRoutes ? choosing(target, asked) : asked, target };
   }
 
   tlsRedirect(): CompiledRoute {
@@ -275,7 +299,7 @@ class VirtualHostCompiler {
     });
   }
 
-  private target(config: RouteConfig, matched: number): CompiledRoute | WeightedRoutes {
+  private target(config: RouteConfig, matched: number): RouteTarget {
     refuseTypedMetadata(config.metadata, 'metadata');
     const level = this.table.level(config, this.level.perFilter);
     if (config.decorator?.propagate !== undefined)
@@ -316,10 +340,16 @@ class VirtualHostCompiler {
     }
   }
 
-  private forward(action: RouteActionConfig, shell: RouteShell): CompiledRoute | WeightedRoutes {
+  private forward(action: RouteActionConfig, shell: RouteShell): RouteTarget {
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
-      { table: this.table.config, virtualHost: this.host, route: shell.config, action },
+      {
+        table: this.table.config,
+        virtualHost: this.host,
+        route: shell.config,
+        action,
+        virtualHostRateLimits: this.rateLimits,
+      },
       this.table.context,
     );
     const settings = readForwardSettings(action, this.attempts, policies);
@@ -334,9 +364,31 @@ class VirtualHostCompiler {
         return this.make(shell, new CompiledForward(settings, '', specifier.value.toLowerCase(), criteria));
       case 'weightedClusters':
         return atPath('weighted_clusters', () => this.weighted(specifier.value, settings, criteria, shell));
+      case 'clusterSpecifierPlugin':
+        return this.specified(this.table.specifier(specifier.value), settings, criteria, shell);
+      case 'inlineClusterSpecifierPlugin': {
+        const plugin = atPath('inline_cluster_specifier_plugin', () =>
+          compileClusterSpecifier(specifier.value, this.table.context),
+        );
+        return this.specified(plugin, settings, criteria, shell);
+      }
       default:
-        throw ConfigError.at('', 'a route action needs one of cluster, cluster_header, weighted_clusters');
+        throw ConfigError.at(
+          '',
+          'a route action needs one of cluster, cluster_header, weighted_clusters, cluster_specifier_plugin, inline_cluster_specifier_plugin',
+        );
     }
+  }
+
+  private specified(
+    specifier: ClusterSpecifier,
+    settings: ForwardSettings,
+    criteria: Readonly<Record<string, MetadataValue>> | undefined,
+    shell: RouteShell,
+  ): SpecifiedRoutes {
+    return new SpecifiedRoutes(specifier, (cluster) =>
+      this.make(shell, new CompiledForward(settings, cluster, '', criteria)),
+    );
   }
 
   private weighted(
@@ -349,7 +401,7 @@ class VirtualHostCompiler {
     const routes = config.clusters.map((cluster, i) =>
       atPath(`clusters[${i}]`, () => this.weightedCluster(cluster, settings, criteria, shell)),
     );
-    return new WeightedRoutes(config, routes, this.table.context.runtime);
+    return new WeightedRoutes(config, routes, settings.policies.hash, this.table.context.runtime);
   }
 
   private weightedCluster(
@@ -416,6 +468,12 @@ class VirtualHostCompiler {
     const present = all.filter((mutation) => mutation !== undefined);
     return present.length === 0 ? NO_MUTATIONS : present;
   }
+}
+
+/** What a route asks for, and last whether its extension names a cluster. */
+function choosing(target: SpecifiedRoutes, asked: Condition | undefined): Condition {
+  return (headers, info, random) =>
+    (asked === undefined || asked(headers, info, random)) && target.choose(headers, info, random);
 }
 
 /** A weighted cluster's edits come before all others. */

@@ -39,6 +39,13 @@ export interface RouteParts {
   readonly stats: RequestStats | undefined;
 }
 
+/** Several routes to one entry of the config, of which a request gets one. */
+export interface RouteChoice {
+  pick(headers: RequestHeaders, info: StreamInfo, random: number): CompiledRoute | undefined;
+}
+
+export type RouteTarget = CompiledRoute | RouteChoice;
+
 /** A route, or one weighted cluster of it. */
 export class CompiledRoute implements Route {
   readonly routeName: string;

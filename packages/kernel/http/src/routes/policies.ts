@@ -1,5 +1,7 @@
 import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '@dragoman/api';
-import { type FactoryContext, type ForwardPolicies, NO_POLICIES } from '@dragoman/core';
+import { type FactoryContext, type ForwardPolicies, NO_POLICIES, type RateLimitRule } from '@dragoman/core';
+import { compileHashPolicy } from './hash-policy.ts';
+import { compileRateLimits, joinRateLimits } from './rate-limits.ts';
 
 /** The levels of a configuration that a route's policies are read from. */
 export interface PolicyLevels {
@@ -7,16 +9,24 @@ export interface PolicyLevels {
   readonly virtualHost: VirtualHost;
   readonly route: Route;
   readonly action: RouteAction;
+  /** `rate_limits` of the virtual host, compiled once for all its routes. */
+  readonly virtualHostRateLimits: readonly RateLimitRule[];
 }
 
 /**
  * The policies of a route that forwards; {@link NO_POLICIES} when no level asks for any.
  * @throws ConfigError with a path below the route action
  */
-export function compilePolicies(levels: PolicyLevels, _context: FactoryContext): ForwardPolicies {
+export function compilePolicies(levels: PolicyLevels, context: FactoryContext): ForwardPolicies {
   const policies: ForwardPolicies = {
     requestBufferLimitBytes:
       levels.route.perRequestBufferLimitBytes ?? levels.virtualHost.perRequestBufferLimitBytes,
+    hash: compileHashPolicy(levels.action.hashPolicy),
+    rateLimits: joinRateLimits(
+      compileRateLimits(levels.action.rateLimits, context),
+      levels.virtualHostRateLimits,
+      levels.action.includeVhRateLimits ?? false,
+    ),
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
 }

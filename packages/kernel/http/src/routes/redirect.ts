@@ -49,8 +49,7 @@ export class CompiledRedirect implements RedirectAction {
   }
 
   location(headers: RequestHeaders, secure: boolean): string {
-    const scheme =
-      this.scheme !== '' ? this.scheme : headers.scheme !== '' ? headers.scheme : secure ? 'https' : 'http';
+    const scheme = this.scheme !== '' ? this.scheme : schemeOf(headers, secure);
     const host = this.host !== '' ? this.host : this.requestHost(headers, scheme);
     return `${scheme}://${host}${this.port}${this.newPath(headers.path)}`;
   }
@@ -86,6 +85,16 @@ export class CompiledRedirect implements RedirectAction {
     if (this.stripQuery && !this.pathHasQuery) result = result.slice(0, queryStart(result));
     return result;
   }
+}
+
+function schemeOf(headers: RequestHeaders, secure: boolean): string {
+  return headers.scheme !== '' ? headers.scheme : secure ? 'https' : 'http';
+}
+
+/** The URI of a request: where a direct response says something was made, or is. */
+export function requestUri(headers: RequestHeaders, secure: boolean): string {
+  const { path } = headers;
+  return `${schemeOf(headers, secure)}://${headers.authority}${path.startsWith('/') ? '' : '/'}${path}`;
 }
 
 /** What `require_tls` answers plaintext with: 301 to the same place over TLS. */

@@ -69,6 +69,7 @@ export const GUARDS: Guards = {
     'internal_only_headers',
     'most_specific_header_mutations_wins',
     'validate_clusters',
+    'cluster_specifier_plugins',
     'max_direct_response_body_size_bytes',
     'ignore_port_in_host_matching',
     'ignore_path_parameters_in_path_matching',
@@ -82,6 +83,7 @@ export const GUARDS: Guards = {
     'virtual_clusters',
     'include_request_attempt_count',
     'include_attempt_count_in_response',
+    'rate_limits',
   ]),
   route: new FieldGuard(RouteSchema, [
     ...HEADERS_TO_CHANGE,
@@ -111,6 +113,8 @@ export const GUARDS: Guards = {
     'cluster',
     'cluster_header',
     'weighted_clusters',
+    'cluster_specifier_plugin',
+    'inline_cluster_specifier_plugin',
     'cluster_not_found_response_code',
     'metadata_match',
     'prefix_rewrite',
@@ -124,6 +128,9 @@ export const GUARDS: Guards = {
     'idle_timeout',
     'priority',
     'max_stream_duration',
+    'hash_policy',
+    'rate_limits',
+    'include_vh_rate_limits',
   ]),
   maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
@@ -131,6 +138,7 @@ export const GUARDS: Guards = {
     'total_weight',
     'runtime_key_prefix',
     'header_name',
+    'use_hash_policy',
   ]),
   clusterWeight: new FieldGuard(WeightedCluster_ClusterWeightSchema, [
     ...HEADERS_TO_CHANGE,
@@ -151,5 +159,5 @@ export const GUARDS: Guards = {
     'response_code',
     'strip_query',
   ]),
-  directResponse: new FieldGuard(DirectResponseActionSchema, ['status', 'body']),
+  directResponse: new FieldGuard(DirectResponseActionSchema, ['status', 'body', 'body_format']),
 };

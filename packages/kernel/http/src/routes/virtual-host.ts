@@ -1,10 +1,9 @@
 import type { CompiledRegex, RequestHeaders, StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
-import type { CompiledRoute } from './compiled-route.ts';
+import type { CompiledRoute, RouteTarget } from './compiled-route.ts';
 import type { Condition } from './conditions.ts';
 import { NO_ROUTE, PathTrie, TrieHits } from './path-trie.ts';
-import type { WeightedRoutes } from './weighted-clusters.ts';
 
 /** How a route matches the path. `path` is in bytes; in lower case when case does not count. */
 export type PathCondition =
@@ -15,7 +14,7 @@ export type PathCondition =
 export interface RouteEntry {
   readonly path: PathCondition;
   readonly condition: Condition | undefined;
-  readonly target: CompiledRoute | WeightedRoutes;
+  readonly target: RouteTarget;
 }
 
 /** When a virtual host turns plaintext away (`require_tls`). */
@@ -66,11 +65,7 @@ export class VirtualHostRoutes {
   }
 
   /** Undefined when no route matches. */
-  find(
-    headers: RequestHeaders,
-    info: StreamInfo,
-    random: number,
-  ): CompiledRoute | WeightedRoutes | undefined {
+  find(headers: RequestHeaders, info: StreamInfo, random: number): RouteTarget | undefined {
     const { path } = headers;
     // CONNECT: only a connect_matcher could take it.
     if (path === '') return undefined;
@@ -93,7 +88,7 @@ export class VirtualHostRoutes {
     info: StreamInfo,
     random: number,
     end: number,
-  ): CompiledRoute | WeightedRoutes | undefined {
+  ): RouteTarget | undefined {
     const { entries, regexes } = this;
     const { best } = hits;
     let regexAt = 0;
