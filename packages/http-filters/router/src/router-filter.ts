@@ -265,6 +265,7 @@ export class RouterFilter
     const redirects = action.kind === 'redirect';
     (redirects ? config.stats.rqRedirect : config.stats.rqDirectResponse).inc();
     const location = action.location?.(headers, headers.scheme === 'https');
+    if (redirects) action.rewritePath?.(headers, config.suppressEnvoyHeaders);
     const format = redirects ? undefined : action.format;
     const body = redirects ? undefined : format === undefined ? action.body : format.body(headers, info);
     stream.reply({

@@ -125,6 +125,7 @@ export function fullContext(): LogContext {
     routeName: 'main',
     virtualHostName: 'vh',
     metadata: new Map([['ns', { from: 'route' }]]),
+    virtualHostMetadata: new Map([['ns', { from: 'virtual host' }]]),
   };
   info.upstreamClusterInfo = {
     name: 'backend-v2',

@@ -183,6 +183,7 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%METADATA(ROUTE:ns)%', '{"from":"route"}', '-', { from: 'route' }],
   ['%METADATA(ROUTE:ns:from):2%', 'ro', '-', 'route'],
   ['%METADATA(ROUTE:other)%', '-', '-', null],
+  ['%METADATA(VIRTUAL_HOST:ns:from)%', 'virtual host', '-'],
   ['%METADATA(UPSTREAM_HOST:envoy.lb:stage)%', 'canary', '-'],
   ['%METADATA(LISTENER:ns:from)%', 'listener', '-'],
   ['%METADATA(LISTENER_FILTER_CHAIN:ns:from)%', 'chain', '-'],

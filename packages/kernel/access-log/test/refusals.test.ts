@@ -26,7 +26,6 @@ describe('refused formats', () => {
     ['%METADATA%', '%METADATA% needs a parameter'],
     ['%METADATA(ROUTE)%', '%METADATA%: expected TYPE:NAMESPACE, got "ROUTE"'],
     ['%METADATA(ROUTES:a)%', '"ROUTES" is not a type of metadata; did you mean "ROUTE"?'],
-    ['%METADATA(VIRTUAL_HOST:a)%', '%METADATA%: VIRTUAL_HOST is not supported yet'],
     ['%METADATA(constructor:a)%', '"constructor" is not a type of metadata'],
     ['%REQ_WITHOUT_QUERY%', '%REQ_WITHOUT_QUERY% needs a parameter'],
     ['%REQ_WITHOUT_QUERY(a?b?c)%', 'more than one alternative header'],

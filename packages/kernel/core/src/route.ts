@@ -97,7 +97,13 @@ export interface RedirectAction {
   readonly kind: 'redirect';
   /** 301, 302, 303, 307 or 308. */
   readonly status: number;
+  /** Changes nothing. */
   location(headers: RequestHeaders, secure: boolean): string;
+  /**
+   * With `prefix_rewrite` and `regex_rewrite`: `:path` becomes what {@link location} leads to, as logs show it, and what it was stands
+   * in `x-envoy-original-path`, unless Envoy's headers are suppressed.
+   */
+  rewritePath?(headers: RequestHeaders, suppressEnvoyHeaders: boolean): void;
 }
 
 /** Answers without an upstream. */

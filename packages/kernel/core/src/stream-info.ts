@@ -204,6 +204,8 @@ export interface RouteNames {
   readonly virtualHostName: string;
   /** `Route.metadata.filter_metadata`. */
   readonly metadata?: ConfigMetadata;
+  /** `VirtualHost.metadata.filter_metadata`. */
+  readonly virtualHostMetadata?: ConfigMetadata;
 }
 
 /** All that is known of one request, or of one TCP connection, for logs, stats, filters and traces. */

@@ -317,6 +317,25 @@ describe('redirects', () => {
     expect(headers.path).toBe(path);
   });
 
+  it.each([
+    ['/old', '{ prefix_rewrite: /new, strip_query: true }', '/old/x?y', '/new/x?y'],
+    ['/', '{ regex_rewrite: { pattern: { regex: "a+" }, substitution: "b" } }', '/aa?aa', '/b?aa'],
+    ['/', '{ path_redirect: /new }', '/x', '/x'],
+    ['/', '{ https_redirect: true }', '/x', '/x'],
+  ])('leaves %s %s of %s with the path %s for logs', (prefix, redirect, path, after) => {
+    for (const suppress of [false, true]) {
+      const headers = request(path);
+      const { action } = routeFor(
+        tableOfRoutes(`[{ match: { prefix: ${prefix} }, redirect: ${redirect} }]`),
+        headers,
+      );
+      if (action.kind !== 'redirect') throw new Error(action.kind);
+      action.rewritePath?.(headers, suppress);
+      expect(headers.path).toBe(after);
+      expect(headers.get('x-envoy-original-path')).toBe(after === path || suppress ? undefined : path);
+    }
+  });
+
   it('takes the scheme of the connection when the request has none', () => {
     const headers = new RequestHeaders();
     headers.path = '/';
@@ -401,6 +420,36 @@ describe('direct responses by format', () => {
     [404, undefined],
   ])('%d has the location %s', (status, location) => {
     expect(actionOf(`{ status: ${status} }`).location?.(request('/p?q'), false)).toBe(location);
+  });
+});
+
+describe('metadata', () => {
+  const yaml = (typed: string) => `
+    metadata: { filter_metadata: { ns: { of: table } } }
+    virtual_hosts:
+    - name: a
+      domains: ["*"]
+      metadata: { filter_metadata: { ns: { of: host } }${typed} }
+      routes: [{ match: { prefix: / }, metadata: { filter_metadata: { ns: { of: route } } }, route: { cluster: a } }]
+  `;
+  const warned = (typed: string) => {
+    const warnings: string[] = [];
+    const context = testContext({ warn: (path, message) => warnings.push(`${path} ${message}`) });
+    return { route: routeFor(tableOf(yaml(typed), { context }), request('/')), warnings };
+  };
+
+  it('of the route and of its virtual host are there for logs; of that of the table one is told', () => {
+    const { route, warnings } = warned('');
+    expect(route.metadata.get('ns')).toEqual({ of: 'route' });
+    expect(route.virtualHostMetadata?.get('ns')).toEqual({ of: 'host' });
+    expect(warnings).toEqual(['route_config.metadata is read by nothing in this proxy']);
+  });
+
+  it('may be typed, which one is told of', () => {
+    const typed = ', typed_filter_metadata: { x: { "@type": type.googleapis.com/google.protobuf.Empty } }';
+    expect(warned(typed).warnings).toContain(
+      'metadata.typed_filter_metadata is read by nothing in this proxy',
+    );
   });
 });
 

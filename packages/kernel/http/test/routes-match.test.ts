@@ -222,6 +222,8 @@ describe('refusals', () => {
       'virtual_hosts[0].routes[0].route.weighted_clusters.clusters[0].weight',
     ],
     ['non_forwarding_action: {}', 'virtual_hosts[0].routes[0].non_forwarding_action'],
+    ['filter_action: {}', 'virtual_hosts[0].routes[0].filter_action'],
+    ['route: { cluster: a }, tracing: {}', 'virtual_hosts[0].routes[0].tracing'],
     ['direct_response: { status: 199 }', 'virtual_hosts[0].routes[0].direct_response.status'],
     [
       'direct_response: { status: 200, body: { filename: /nowhere/x } }',
@@ -230,6 +232,22 @@ describe('refusals', () => {
   ])('%s', (action, path) => {
     const problems = refusal(() => tableOfRoutes(`[{ match: { prefix: / }, ${action} }]`));
     expect(problems.map((problem) => problem.path)).toEqual([path]);
+  });
+
+  it.each([
+    ['route: { cluster: a, cors: {} }', /route\.cors: is deprecated: write it into typed_per_filter_config/],
+    ['non_forwarding_action: {}', /non_forwarding_action: it is for gRPC servers/],
+    ['filter_action: {}', /filter_action: no proxy acts on it/],
+    ['route: { cluster: a }, tracing: {}', /tracing: tracing is not supported yet/],
+  ])('%s says what to do', (action, text) => {
+    expect(() => tableOfRoutes(`[{ match: { prefix: / }, ${action} }]`)).toThrow(text);
+  });
+
+  it.each([
+    ['vhds: {}', /^vhds: virtual hosts from a management server/],
+    ['virtual_hosts: [{ name: a, domains: ["*"], cors: {} }]', /virtual_hosts\[0\]\.cors: is deprecated/],
+  ])('%s says what to do', (table, text) => {
+    expect(() => tableOf(table)).toThrow(text);
   });
 
   it('reports every problem, below the path it was given', () => {

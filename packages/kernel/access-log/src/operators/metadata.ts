@@ -20,6 +20,7 @@ const TYPES: { readonly [type: string]: Select } = {
   DYNAMIC: dynamic,
   CLUSTER: cluster,
   ROUTE: (info) => info.route?.metadata,
+  VIRTUAL_HOST: (info) => info.route?.virtualHostMetadata,
   UPSTREAM_HOST: upstreamHost,
   LISTENER: (info) => info.connection.filterChain?.listenerMetadata,
   LISTENER_FILTER_CHAIN: (info) => info.connection.filterChain?.metadata,
@@ -31,9 +32,6 @@ const typedMetadata: OperatorSpec = {
   length: true,
   compile(parameter, maxLength) {
     const [type = '', namespace = '', ...path] = parameter.split(':');
-    if (type === 'VIRTUAL_HOST') {
-      throw ConfigError.at('', 'VIRTUAL_HOST is not supported yet: virtual hosts have no metadata here');
-    }
     if (!Object.hasOwn(TYPES, type)) {
       throw ConfigError.at('', `"${type}" is not a type of metadata`, nearest(type, Object.keys(TYPES)));
     }

@@ -30,13 +30,7 @@ import { type Condition, compileConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
-import {
-  CompiledForward,
-  type ForwardSettings,
-  readForwardSettings,
-  readMetadataMatch,
-  refuseTypedMetadata,
-} from './forward.ts';
+import { CompiledForward, type ForwardSettings, readForwardSettings, readMetadataMatch } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compilePolicies } from './policies.ts';
 import { compileRateLimits } from './rate-limits.ts';
@@ -118,6 +112,9 @@ class TableCompiler {
   compile(): CompiledRouteTable {
     const { config, problems } = this;
     problems.try('', () => GUARDS.table.check(config, ''));
+    // Filters may read it in Envoy; none here does.
+    if (config.metadata !== undefined)
+      this.context.warn('route_config.metadata', 'is read by nothing in this proxy');
     const top = problems.try('', () => this.level(config, PerFilterConfigs.none));
     const plugins = config.clusterSpecifierPlugins;
     if (plugins.length > 0)
@@ -236,6 +233,7 @@ class VirtualHostCompiler {
   private readonly mostSpecificWins: boolean;
   private readonly virtualClusters: VirtualClusters | undefined;
   private readonly rateLimits: readonly RateLimitRule[];
+  private readonly metadata: RouteMetadata;
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
   private readonly sharedRequest: readonly HeaderMutation[];
@@ -257,6 +255,7 @@ class VirtualHostCompiler {
       host.virtualClusters.length === 0
         ? undefined
         : new VirtualClusters(host.virtualClusters, host.name, table.context.stats);
+    this.metadata = readMetadata(host.metadata, table.context);
     this.rateLimits = compileRateLimits(host.rateLimits, table.context);
     this.attempts = {
       inRequest: host.includeRequestAttemptCount,
@@ -287,6 +286,7 @@ class VirtualHostCompiler {
       virtualHostName: this.host.name,
       action: tlsRedirect,
       metadata: NO_METADATA,
+      virtualHostMetadata: this.metadata,
       decoratorOperation: undefined,
       perFilter: PerFilterConfigs.none,
       requestMutations: NO_MUTATIONS,
@@ -300,12 +300,11 @@ class VirtualHostCompiler {
   }
 
   private target(config: RouteConfig, matched: number): RouteTarget {
-    refuseTypedMetadata(config.metadata, 'metadata');
     const level = this.table.level(config, this.level.perFilter);
     if (config.decorator?.propagate !== undefined)
       throw ConfigError.at('decorator.propagate', 'propagate of a decorator is not supported yet; remove it');
     const { action } = config;
-    const metadata = readMetadata(config.metadata);
+    const metadata = readMetadata(config.metadata, this.table.context);
     const stats =
       config.statPrefix === ''
         ? undefined
@@ -434,6 +433,7 @@ class VirtualHostCompiler {
       virtualHostName: this.host.name,
       action,
       metadata: shell.metadata,
+      virtualHostMetadata: this.metadata,
       decoratorOperation: config.decorator?.operation,
       perFilter: own === NO_LEVEL ? level.perFilter : own.perFilter,
       requestMutations: withFirst(
@@ -534,7 +534,9 @@ function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {
   }
 }
 
-function readMetadata(metadata: Metadata | undefined): RouteMetadata {
+function readMetadata(metadata: Metadata | undefined, context: FactoryContext): RouteMetadata {
   if (metadata === undefined) return NO_METADATA;
+  if (Object.keys(metadata.typedFilterMetadata).length > 0)
+    context.warn('metadata.typed_filter_metadata', 'is read by nothing in this proxy');
   return new Map(Object.entries(metadata.filterMetadata)) as RouteMetadata;
 }

@@ -16,7 +16,7 @@ import type { PerFilterConfigs } from './per-filter.ts';
 import { applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
 import type { VirtualClusters } from './virtual-clusters.ts';
 
-/** Namespaces of `Route.metadata`. */
+/** Namespaces of `Route.metadata`, or of `VirtualHost.metadata`. */
 export type RouteMetadata = ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
 
 /** What a route is made of; everything is worked out when the table is compiled. */
@@ -25,6 +25,7 @@ export interface RouteParts {
   readonly virtualHostName: string;
   readonly action: RouteAction;
   readonly metadata: RouteMetadata;
+  readonly virtualHostMetadata: RouteMetadata;
   readonly decoratorOperation: string | undefined;
   readonly perFilter: PerFilterConfigs;
   /** In the order they are applied. */
@@ -52,6 +53,7 @@ export class CompiledRoute implements Route {
   readonly virtualHostName: string;
   readonly action: RouteAction;
   readonly metadata: RouteMetadata;
+  readonly virtualHostMetadata: RouteMetadata;
   readonly decoratorOperation: string | undefined;
   readonly stats: RequestStats | undefined;
   private readonly perFilter: PerFilterConfigs;
@@ -68,6 +70,7 @@ export class CompiledRoute implements Route {
     this.virtualHostName = parts.virtualHostName;
     this.action = parts.action;
     this.metadata = parts.metadata;
+    this.virtualHostMetadata = parts.virtualHostMetadata;
     this.decoratorOperation = parts.decoratorOperation;
     this.perFilter = parts.perFilter;
     this.requestMutations = parts.requestMutations;

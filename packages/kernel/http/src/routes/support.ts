@@ -13,7 +13,7 @@ import {
   WeightedCluster_ClusterWeightSchema,
   WeightedClusterSchema,
 } from '@dragoman/api';
-import { refuseUnsupported } from '@dragoman/core';
+import { type RefusalReasons, refuseUnsupported } from '@dragoman/core';
 
 /**
  * Refuses every field of a message that is set and not among those that act. A route table has a hundred thousand
@@ -23,10 +23,12 @@ export class FieldGuard<D extends DescMessage> {
   private readonly schema: D;
   private readonly supported: ReadonlySet<string>;
   private readonly refused: readonly D['fields'][number][];
+  private readonly reasons: RefusalReasons;
 
-  constructor(schema: D, supported: readonly string[]) {
+  constructor(schema: D, supported: readonly string[], reasons: RefusalReasons = {}) {
     this.schema = schema;
     this.supported = new Set(supported);
+    this.reasons = reasons;
     this.refused = schema.fields.filter((field) => !this.supported.has(field.name));
   }
 
@@ -34,7 +36,7 @@ export class FieldGuard<D extends DescMessage> {
   check(message: MessageShape<D>, path: string): void {
     for (const field of this.refused) {
       if (!isFieldSet(message, field)) continue;
-      refuseUnsupported(message, this.schema, this.supported, path);
+      refuseUnsupported(message, this.schema, this.supported, path, this.reasons);
     }
   }
 }
@@ -46,6 +48,10 @@ const HEADERS_TO_CHANGE = [
   'response_headers_to_remove',
   'typed_per_filter_config',
 ];
+
+const CORS =
+  'is deprecated: write it into typed_per_filter_config, under envoy.filters.http.cors; that filter is not part of this proxy yet';
+const TRACING = 'tracing is not supported yet; remove it';
 
 interface Guards {
   readonly table: FieldGuard<typeof RouteConfigurationSchema>;
@@ -62,40 +68,61 @@ interface Guards {
 
 /** What acts, by message. `validate_clusters` is for whoever knows the clusters. */
 export const GUARDS: Guards = {
-  table: new FieldGuard(RouteConfigurationSchema, [
-    ...HEADERS_TO_CHANGE,
-    'name',
-    'virtual_hosts',
-    'internal_only_headers',
-    'most_specific_header_mutations_wins',
-    'validate_clusters',
-    'cluster_specifier_plugins',
-    'max_direct_response_body_size_bytes',
-    'ignore_port_in_host_matching',
-    'ignore_path_parameters_in_path_matching',
-  ]),
-  virtualHost: new FieldGuard(VirtualHostSchema, [
-    ...HEADERS_TO_CHANGE,
-    'name',
-    'domains',
-    'routes',
-    'require_tls',
-    'virtual_clusters',
-    'include_request_attempt_count',
-    'include_attempt_count_in_response',
-    'rate_limits',
-  ]),
-  route: new FieldGuard(RouteSchema, [
-    ...HEADERS_TO_CHANGE,
-    'name',
-    'match',
-    'route',
-    'redirect',
-    'direct_response',
-    'metadata',
-    'decorator',
-    'stat_prefix',
-  ]),
+  table: new FieldGuard(
+    RouteConfigurationSchema,
+    [
+      ...HEADERS_TO_CHANGE,
+      'name',
+      'virtual_hosts',
+      'internal_only_headers',
+      'most_specific_header_mutations_wins',
+      'validate_clusters',
+      'cluster_specifier_plugins',
+      'metadata',
+      'max_direct_response_body_size_bytes',
+      'ignore_port_in_host_matching',
+      'ignore_path_parameters_in_path_matching',
+    ],
+    {
+      vhds: 'virtual hosts from a management server are not supported yet; write virtual_hosts',
+    },
+  ),
+  virtualHost: new FieldGuard(
+    VirtualHostSchema,
+    [
+      ...HEADERS_TO_CHANGE,
+      'name',
+      'domains',
+      'routes',
+      'require_tls',
+      'virtual_clusters',
+      'include_request_attempt_count',
+      'include_attempt_count_in_response',
+      'rate_limits',
+      'metadata',
+    ],
+    { cors: CORS },
+  ),
+  route: new FieldGuard(
+    RouteSchema,
+    [
+      ...HEADERS_TO_CHANGE,
+      'name',
+      'match',
+      'route',
+      'redirect',
+      'direct_response',
+      'metadata',
+      'decorator',
+      'stat_prefix',
+    ],
+    {
+      tracing: TRACING,
+      filter_action: 'no proxy acts on it, Envoy neither; write route, redirect or direct_response',
+      non_forwarding_action:
+        'it is for gRPC servers, which have no upstream; write route, redirect or direct_response',
+    },
+  ),
   match: new FieldGuard(RouteMatchSchema, [
     'prefix',
     'path',
@@ -109,29 +136,33 @@ export const GUARDS: Guards = {
     'tls_context',
     'dynamic_metadata',
   ]),
-  action: new FieldGuard(RouteActionSchema, [
-    'cluster',
-    'cluster_header',
-    'weighted_clusters',
-    'cluster_specifier_plugin',
-    'inline_cluster_specifier_plugin',
-    'cluster_not_found_response_code',
-    'metadata_match',
-    'prefix_rewrite',
-    'regex_rewrite',
-    'host_rewrite_literal',
-    'auto_host_rewrite',
-    'host_rewrite_header',
-    'host_rewrite_path_regex',
-    'append_x_forwarded_host',
-    'timeout',
-    'idle_timeout',
-    'priority',
-    'max_stream_duration',
-    'hash_policy',
-    'rate_limits',
-    'include_vh_rate_limits',
-  ]),
+  action: new FieldGuard(
+    RouteActionSchema,
+    [
+      'cluster',
+      'cluster_header',
+      'weighted_clusters',
+      'cluster_specifier_plugin',
+      'inline_cluster_specifier_plugin',
+      'cluster_not_found_response_code',
+      'metadata_match',
+      'prefix_rewrite',
+      'regex_rewrite',
+      'host_rewrite_literal',
+      'auto_host_rewrite',
+      'host_rewrite_header',
+      'host_rewrite_path_regex',
+      'append_x_forwarded_host',
+      'timeout',
+      'idle_timeout',
+      'priority',
+      'max_stream_duration',
+      'hash_policy',
+      'rate_limits',
+      'include_vh_rate_limits',
+    ],
+    { cors: CORS },
+  ),
   maxStreamDuration: new FieldGuard(RouteAction_MaxStreamDurationSchema, ['max_stream_duration']),
   weightedClusters: new FieldGuard(WeightedClusterSchema, [
     'clusters',
