@@ -78,8 +78,8 @@ export function evaluate(table: CompiledRouteTable, request: RouteRequest): Rout
       : action?.kind === 'direct-response'
         ? `${headers.scheme}://${headers.authority}${headers.path}`
         : '';
-  const response = action === undefined || action.kind === 'forward' ? forwarded() : replied(action, headers);
-  if (action?.kind === 'redirect') response.append('location', location);
+  const response = action === undefined || action.kind === 'forward' ? forwarded() : replied(action, headers, info);
+  if (action?.kind !== 'forward' && action?.location !== undefined) response.append('location', location);
   for (const [name, value] of request.responseHeaders ?? []) response.append(name.toLowerCase(), value);
   if (action?.kind === 'forward') route?.finalizeRequestHeaders(headers, info);
   route?.finalizeResponseHeaders(response, info, headers);
@@ -105,8 +105,13 @@ function forwarded(): ResponseHeaders {
   return headers;
 }
 
-function replied(action: RedirectAction | DirectResponseAction, request: RequestHeaders): ResponseHeaders {
-  const body = action.kind === 'direct-response' ? action.body : undefined;
+function replied(
+  action: RedirectAction | DirectResponseAction,
+  request: RequestHeaders,
+  info: StreamInfo,
+): ResponseHeaders {
+  const body =
+    action.kind === 'direct-response' ? (action.format?.body(request, info) ?? action.body) : undefined;
   const reply = { status: action.status, details: 'route_check', ...(body === undefined ? {} : { body }) };
   return buildLocalReply(reply, request).headers;
 }

@@ -31,7 +31,7 @@ import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
 import { CompiledForward, type ForwardSettings, readForwardSettings, readMetadataMatch } from './forward.ts';
-import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { type Level, type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compilePolicies } from './policies.ts';
 import { compileRateLimits } from './rate-limits.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
@@ -61,7 +61,10 @@ export interface RouteTableOptions {
   readonly perFilterConfig: PerFilterConfigResolver;
   /** Where the configuration stands, put before the paths of errors; default empty. */
   readonly path?: string;
-  /** Hears of every route, and of which part of the configuration it is made: once for each weighted cluster. */
+  /**
+   * Hears of every route, and of which part of the configuration it is made: once for each weighted cluster, and for each
+   * cluster that an extension names, when it first does, besides once with an empty name.
+   */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
 }
 
@@ -76,11 +79,15 @@ export function compileRouteTable(
   return atPath(options.path ?? '', () => new TableCompiler(config, options).compile());
 }
 
-/** The header edits of one level. */
-interface Level {
-  readonly request: HeaderMutation | undefined;
-  readonly response: HeaderMutation | undefined;
-  readonly perFilter: PerFilterConfigs;
+/** Whether a level says nothing: most routes, which then share what is around them. */
+function isPlain(config: LevelConfig): boolean {
+  return (
+    config.requestHeadersToAdd.length === 0 &&
+    config.requestHeadersToRemove.length === 0 &&
+    config.responseHeadersToAdd.length === 0 &&
+    config.responseHeadersToRemove.length === 0 &&
+    Object.keys(config.typedPerFilterConfig).length === 0
+  );
 }
 
 /** The fields that every level has. */
@@ -164,6 +171,7 @@ class TableCompiler {
 
   /** @param around the filters' configs outside of this level */
   level(config: LevelConfig, around: PerFilterConfigs): Level {
+    if (isPlain(config)) return around.plainLevel;
     const { formatters } = this.options.context;
     return {
       request: compileHeaderMutation(
@@ -212,7 +220,7 @@ class TableCompiler {
   }
 }
 
-const NO_LEVEL: Level = { request: undefined, response: undefined, perFilter: PerFilterConfigs.none };
+const NO_LEVEL: Level = PerFilterConfigs.none.plainLevel;
 const NO_MUTATIONS: readonly HeaderMutation[] = [];
 
 /** What is the same for all clusters of a route. */
@@ -220,8 +228,8 @@ interface RouteShell {
   readonly config: RouteConfig;
   readonly level: Level;
   readonly metadata: RouteMetadata;
-  readonly hostRewrite: HostRewrite | undefined;
-  readonly pathRewrite: PathRewrite | undefined;
+  hostRewrite: HostRewrite | undefined;
+  pathRewrite: PathRewrite | undefined;
   readonly stats: RequestStats | undefined;
 }
 
@@ -312,15 +320,13 @@ class VirtualHostCompiler {
             this.table.context.stats,
             `vhost.${this.host.name}.route.${config.statPrefix}.`,
           );
-    const plain = { config, level, metadata, hostRewrite: undefined, pathRewrite: undefined, stats };
+    const shell = { config, level, metadata, stats, hostRewrite: undefined, pathRewrite: undefined };
     switch (action.case) {
       case 'route':
-        return atPath('route', () =>
-          this.forward(action.value, { ...plain, ...rewrites(action.value, matched) }),
-        );
+        return atPath('route', () => this.forward(action.value, shell, matched));
       case 'redirect':
         return this.make(
-          plain,
+          shell,
           atPath('redirect', () => {
             GUARDS.redirect.check(action.value, '');
             return new CompiledRedirect(action.value, matched);
@@ -328,7 +334,7 @@ class VirtualHostCompiler {
         );
       case 'directResponse':
         return this.make(
-          plain,
+          shell,
           atPath('direct_response', () => {
             GUARDS.directResponse.check(action.value, '');
             return this.table.directResponse(action.value);
@@ -339,7 +345,9 @@ class VirtualHostCompiler {
     }
   }
 
-  private forward(action: RouteActionConfig, shell: RouteShell): RouteTarget {
+  private forward(action: RouteActionConfig, shell: RouteShell, matched: number): RouteTarget {
+    shell.hostRewrite = hostRewrite(action);
+    shell.pathRewrite = pathRewrite(action, matched);
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
       {
@@ -504,20 +512,12 @@ function pathCondition(match: RouteMatch): PathCondition {
   }
 }
 
-function rewrites(
-  action: RouteActionConfig,
-  matched: number,
-): { hostRewrite: HostRewrite | undefined; pathRewrite: PathRewrite | undefined } {
-  if (action.prefixRewrite !== '' && action.regexRewrite !== undefined)
+function pathRewrite(action: RouteActionConfig, matched: number): PathRewrite | undefined {
+  const { prefixRewrite, regexRewrite: regex } = action;
+  if (prefixRewrite !== '' && regex !== undefined)
     throw ConfigError.at('regex_rewrite', 'only one of prefix_rewrite and regex_rewrite may be set');
-  const regex = action.regexRewrite;
-  const pathRewrite =
-    action.prefixRewrite !== ''
-      ? new PrefixRewrite(action.prefixRewrite, matched)
-      : regex === undefined
-        ? undefined
-        : atPath('regex_rewrite', () => new RegexRewrite(regex));
-  return { hostRewrite: hostRewrite(action), pathRewrite };
+  if (prefixRewrite !== '') return new PrefixRewrite(prefixRewrite, matched);
+  return regex === undefined ? undefined : atPath('regex_rewrite', () => new RegexRewrite(regex));
 }
 
 function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {

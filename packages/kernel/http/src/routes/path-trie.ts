@@ -56,9 +56,22 @@ export class TrieHits {
   readonly cursors: number[] = [];
   count = 0;
 
+  /** Lists for whoever has none of its own, {@link spareCount} of them in use. */
+  private readonly spares: number[][] = [];
+  private spareCount = 0;
+
   reset(): void {
     this.best = NO_ROUTE;
     this.count = 0;
+    this.spareCount = 0;
+  }
+
+  /** An empty list to fill and {@link add}, until the next {@link reset}. */
+  list(): number[] {
+    const list = this.spares[this.spareCount] ?? [];
+    this.spares[this.spareCount++] = list;
+    list.length = 0;
+    return list;
   }
 
   add(list: readonly number[]): void {

@@ -15,6 +15,8 @@ import {
 } from '@dragoman/api';
 import { type RefusalReasons, refuseUnsupported } from '@dragoman/core';
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /**
  * Refuses every field of a message that is set and not among those that act. A route table has a hundred thousand
  * messages: a scan over the few fields that are not supported comes first, the located errors are made after it.
@@ -22,22 +24,51 @@ import { type RefusalReasons, refuseUnsupported } from '@dragoman/core';
 export class FieldGuard<D extends DescMessage> {
   private readonly schema: D;
   private readonly supported: ReadonlySet<string>;
-  private readonly refused: readonly D['fields'][number][];
+  /** Properties that are undefined while their field is not set. */
+  private readonly messages: readonly string[];
+  private readonly lists: readonly string[];
+  /** Members that do not act, by the property of their oneof. */
+  private readonly oneofs: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Fields of other kinds. */
+  private readonly others: readonly D['fields'][number][];
   private readonly reasons: RefusalReasons;
 
   constructor(schema: D, supported: readonly string[], reasons: RefusalReasons = {}) {
     this.schema = schema;
     this.supported = new Set(supported);
     this.reasons = reasons;
-    this.refused = schema.fields.filter((field) => !this.supported.has(field.name));
+    const refused = schema.fields.filter((field) => !this.supported.has(field.name));
+    const alone = refused.filter((field) => field.oneof === undefined);
+    const names = (kind: string) =>
+      alone.filter((field) => field.fieldKind === kind).map((field) => field.localName);
+    this.messages = names('message');
+    this.lists = names('list');
+    this.others = alone.filter((field) => field.fieldKind !== 'message' && field.fieldKind !== 'list');
+    const oneofs = new Map<string, Set<string>>();
+    for (const { oneof, localName } of refused) {
+      if (oneof === undefined) continue;
+      const members = oneofs.get(oneof.localName) ?? new Set();
+      oneofs.set(oneof.localName, members.add(localName));
+    }
+    this.oneofs = oneofs;
   }
 
   /** @throws ConfigError with one problem for each field that does not act */
   check(message: MessageShape<D>, path: string): void {
-    for (const field of this.refused) {
-      if (!isFieldSet(message, field)) continue;
+    if (this.mayHaveRefused(message as unknown as Fields))
       refuseUnsupported(message, this.schema, this.supported, path, this.reasons);
+  }
+
+  /** Reads properties as they are: asking protobuf-es for each field took a quarter of the time of a large table. */
+  private mayHaveRefused(message: Fields): boolean {
+    for (const name of this.messages) if (message[name] !== undefined) return true;
+    for (const name of this.lists) if ((message[name] as readonly unknown[]).length > 0) return true;
+    for (const [name, members] of this.oneofs) {
+      const set = (message[name] as { readonly case: string | undefined }).case;
+      if (set !== undefined && members.has(set)) return true;
     }
+    for (const field of this.others) if (isFieldSet(message as never, field)) return true;
+    return false;
   }
 }
 

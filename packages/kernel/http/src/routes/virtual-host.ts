@@ -3,6 +3,7 @@ import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 import type { CompiledRoute, RouteTarget } from './compiled-route.ts';
 import type { Condition } from './conditions.ts';
+import { LIST_UP_TO, PathList } from './path-list.ts';
 import { NO_ROUTE, PathTrie, TrieHits } from './path-trie.ts';
 
 /** How a route matches the path. `path` is in bytes; in lower case when case does not count. */
@@ -34,8 +35,9 @@ export class VirtualHostRoutes {
   readonly tlsRedirect: CompiledRoute;
   private readonly entries: readonly RouteEntry[];
   private readonly ignoreParameters: boolean;
-  private readonly trie = new PathTrie();
-  private readonly foldedTrie = new PathTrie();
+  private readonly paths: PathTrie | PathList;
+  /** Those for which case does not count. */
+  private readonly foldedPaths: PathTrie | PathList;
   /** Indices of routes that match by regex, ascending. */
   private readonly regexes: number[] = [];
 
@@ -52,10 +54,13 @@ export class VirtualHostRoutes {
     this.tlsRedirect = tlsRedirect;
     this.entries = entries;
     this.ignoreParameters = ignoreParameters;
+    const few = entries.length <= LIST_UP_TO;
+    this.paths = few ? new PathList() : new PathTrie();
+    this.foldedPaths = few ? new PathList() : new PathTrie();
     entries.forEach(({ path, condition }, index) => {
       if (path.kind === 'regex') this.regexes.push(index);
       else
-        (path.ignoreCase ? this.foldedTrie : this.trie).add(
+        (path.ignoreCase ? this.foldedPaths : this.paths).add(
           path.path,
           path.kind,
           index,
@@ -75,8 +80,8 @@ export class VirtualHostRoutes {
       if (semicolon >= 0 && semicolon < end) end = semicolon;
     }
     hits.reset();
-    this.trie.walk(path, end, hits);
-    if (!this.foldedTrie.isEmpty) this.foldedTrie.walk(asciiLower(path), end, hits);
+    this.paths.walk(path, end, hits);
+    if (!this.foldedPaths.isEmpty) this.foldedPaths.walk(asciiLower(path), end, hits);
     if (hits.count === 0 && this.regexes.length === 0)
       return hits.best === NO_ROUTE ? undefined : (this.entries[hits.best] as RouteEntry).target;
     return this.findGuarded(headers, info, random, end);
