@@ -235,9 +235,12 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['route: { cluster: a, cors: {} }', /route\.cors: is deprecated: write it into typed_per_filter_config/],
-    ['non_forwarding_action: {}', /non_forwarding_action: it is for gRPC servers/],
-    ['filter_action: {}', /filter_action: no proxy acts on it/],
+    [
+      'route: { cluster: a, cors: {} }',
+      /route\.cors: is not supported, being deprecated: write it into typed_per_filter_config/,
+    ],
+    ['non_forwarding_action: {}', /non_forwarding_action: is not supported: it is for gRPC servers/],
+    ['filter_action: {}', /filter_action: is not supported, nor is it in Envoy/],
     ['route: { cluster: a }, tracing: {}', /tracing: tracing is not supported yet/],
   ])('%s says what to do', (action, text) => {
     expect(() => tableOfRoutes(`[{ match: { prefix: / }, ${action} }]`)).toThrow(text);
@@ -245,7 +248,10 @@ describe('refusals', () => {
 
   it.each([
     ['vhds: {}', /^vhds: virtual hosts from a management server/],
-    ['virtual_hosts: [{ name: a, domains: ["*"], cors: {} }]', /virtual_hosts\[0\]\.cors: is deprecated/],
+    [
+      'virtual_hosts: [{ name: a, domains: ["*"], cors: {} }]',
+      /virtual_hosts\[0\]\.cors: is not supported, being deprecated/,
+    ],
   ])('%s says what to do', (table, text) => {
     expect(() => tableOf(table)).toThrow(text);
   });

@@ -13,6 +13,15 @@ const KINDS: readonly TrieKind[] = ['exact', 'prefix', 'separated'];
 const EXACT = KINDS.indexOf('exact');
 const PREFIX = KINDS.indexOf('prefix');
 
+/** A route, by what it asks of the path. */
+export interface ListedPath {
+  readonly path: string;
+  readonly kind: TrieKind;
+  readonly index: number;
+  /** Whether it asks for more than the path. */
+  readonly guarded: boolean;
+}
+
 /**
  * What a `PathTrie` does, for few routes: tries them in their order. A proxy with ten thousand small virtual hosts waits for
  * memory, not for comparisons: here all paths of a host stand in one string, and what they share is compared once. Measured
@@ -20,26 +29,25 @@ const PREFIX = KINDS.indexOf('prefix');
  */
 export class PathList {
   /** All paths, one after the other. */
-  private text = '';
+  private readonly text: string;
   /** For each route the end of its path in {@link text}, and its index, kind and whether it asks for more, packed. */
-  private readonly routes: number[] = [];
+  private readonly routes: readonly number[];
   /** Length of what all paths begin with. */
-  private common = 0;
+  private readonly common: number;
 
-  get isEmpty(): boolean {
-    return this.routes.length === 0;
-  }
-
-  add(path: string, kind: TrieKind, index: number, guarded: boolean): void {
-    const { routes } = this;
-    if (routes.length === 0) this.common = path.length;
-    const most = Math.min(this.common, path.length);
-    let same = 0;
-    while (same < most && path.charCodeAt(same) === this.text.charCodeAt(same)) same++;
-    this.common = routes.length === 0 ? path.length : same;
+  /** @param listed in ascending order of their indices */
+  constructor(listed: readonly ListedPath[]) {
     // One flat string of bytes: what concatenation leaves is a tree of pieces.
-    this.text = Buffer.from(this.text + path, 'latin1').toString('latin1');
-    routes.push(this.text.length, (index << INDEX_SHIFT) | (guarded ? GUARDED : 0) | KINDS.indexOf(kind));
+    this.text = Buffer.from(listed.map(({ path }) => path).join(''), 'latin1').toString('latin1');
+    const routes: number[] = [];
+    let end = 0;
+    for (const { path, kind, index, guarded } of listed) {
+      end += path.length;
+      routes.push(end, (index << INDEX_SHIFT) | (guarded ? GUARDED : 0) | KINDS.indexOf(kind));
+    }
+    // A copy has no room to grow.
+    this.routes = routes.slice();
+    this.common = commonLength(listed);
   }
 
   /** As `PathTrie.walk`. */
@@ -70,4 +78,16 @@ export class PathList {
     }
     if (guarded !== undefined) hits.add(guarded);
   }
+}
+
+/** How many characters all paths begin with. */
+function commonLength([first, ...rest]: readonly ListedPath[]): number {
+  if (first === undefined) return 0;
+  let { length } = first.path;
+  for (const { path } of rest) {
+    let same = 0;
+    while (same < length && path.charCodeAt(same) === first.path.charCodeAt(same)) same++;
+    length = same;
+  }
+  return length;
 }

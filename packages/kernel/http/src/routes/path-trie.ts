@@ -106,14 +106,8 @@ export class TrieHits {
  */
 export class PathTrie {
   private readonly root = new TrieNode('');
-  private filled = false;
-
-  get isEmpty(): boolean {
-    return !this.filled;
-  }
 
   add(path: string, kind: TrieKind, index: number, guarded: boolean): void {
-    this.filled = true;
     const node = this.nodeFor(path);
     switch (kind) {
       case 'prefix':

@@ -81,7 +81,7 @@ const HEADERS_TO_CHANGE = [
 ];
 
 const CORS =
-  'is deprecated: write it into typed_per_filter_config, under envoy.filters.http.cors; that filter is not part of this proxy yet';
+  'is not supported, being deprecated: write it into typed_per_filter_config, under envoy.filters.http.cors';
 const TRACING = 'tracing is not supported yet; remove it';
 
 interface Guards {
@@ -149,9 +149,9 @@ export const GUARDS: Guards = {
     ],
     {
       tracing: TRACING,
-      filter_action: 'no proxy acts on it, Envoy neither; write route, redirect or direct_response',
+      filter_action: 'is not supported, nor is it in Envoy; write route, redirect or direct_response',
       non_forwarding_action:
-        'it is for gRPC servers, which have no upstream; write route, redirect or direct_response',
+        'is not supported: it is for gRPC servers, which have no upstream; write route, redirect or direct_response',
     },
   ),
   match: new FieldGuard(RouteMatchSchema, [
