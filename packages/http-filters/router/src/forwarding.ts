@@ -4,6 +4,7 @@ import {
   type ClusterInfo,
   type Counter,
   type ForwardAction,
+  type HashValue,
   type Host,
   isGrpcContentType,
   type LoadBalancerContext,
@@ -27,6 +28,7 @@ import { chargeResponse, chargeResponseTime } from './charging.ts';
 import type { RouterConfig } from './config.ts';
 import { grpcSucceeded } from './grpc-outcome.ts';
 import { RequestCopy } from './request-copy.ts';
+import { RequestHash } from './request-hash.ts';
 import { RetryChoice } from './retry-choice.ts';
 import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
 import { strictHeaderProblem } from './strict-headers.ts';
@@ -90,6 +92,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
   private timer: Timer | undefined = undefined;
   private requestCompleteAt = 0;
   private timeoutAltResponse = false;
+  /** Made when a balancer asks for the hash. */
+  private requestHash: RequestHash | undefined = undefined;
 
   constructor(
     config: RouterConfig,
@@ -129,8 +133,11 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
 
   // --- LoadBalancerContext -------------------------------------------------------------------------------------------
 
-  get hash(): number | undefined {
-    return this.action.hash?.(this.stream.requestHeaders, this.info);
+  get hash(): HashValue | undefined {
+    const policy = this.action.policies.hash;
+    if (policy === undefined) return undefined;
+    this.requestHash ??= new RequestHash(policy);
+    return this.requestHash.get(this.stream.requestHeaders, this.info);
   }
 
   get requestHeaders(): RequestHeaders {
@@ -438,6 +445,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
       headers.setKnown(ID_SERVICE_TIME, String(ms));
     }
     this.tellAttempts(headers);
+    this.requestHash?.setCookies(headers);
     route.finalizeResponseHeaders(headers, info, stream.requestHeaders);
     info.responseCodeDetails = 'via_upstream';
     if (endStream) this.onResponseComplete(upstream, headers);

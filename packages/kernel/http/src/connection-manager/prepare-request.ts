@@ -43,7 +43,9 @@ export function prepareRequest(
   if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   config.rewriteHost?.(headers, localPort);
   if (headers.hasKnown(ID_UPGRADE) && !ignoreH2cUpgrade(headers)) return refuseUpgrade(config);
-  const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
+  const { routes } = config;
+  const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
+  const result = config.mutateRequest(headers, info, internalOnly);
   if (result.rejectStatus !== 0) {
     stats.rqRejectedViaIpDetection.inc();
     return { status: result.rejectStatus, details: result.details };

@@ -13,9 +13,12 @@ import {
   type ForwardPolicies,
   type GrpcTimeoutPolicy,
   NO_POLICIES,
+  type RateLimitRule,
   type RetryPolicy,
 } from '@dragoman/core';
 import { notNegative } from './forward.ts';
+import { compileHashPolicy } from './hash-policy.ts';
+import { compileRateLimits, joinRateLimits } from './rate-limits.ts';
 import { compileHedgePolicy, compileLevelRetry } from './retry-policy.ts';
 
 /** The levels of a configuration that a route's policies are read from. */
@@ -31,12 +34,16 @@ export interface PolicyLevels {
 /** What a virtual host says for all its routes, compiled once. */
 export interface HostPolicies {
   readonly retry: RetryPolicy | undefined;
+  readonly rateLimits: readonly RateLimitRule[];
 }
 
 /** @throws ConfigError with a path below the virtual host */
 export function compileHostPolicies(virtualHost: VirtualHost, context: FactoryContext): HostPolicies {
   checkOneLimit(virtualHost);
-  return { retry: compileLevelRetry(virtualHost, context) };
+  return {
+    retry: compileLevelRetry(virtualHost, context),
+    rateLimits: compileRateLimits(virtualHost.rateLimits, context),
+  };
 }
 
 /**
@@ -44,14 +51,20 @@ export function compileHostPolicies(virtualHost: VirtualHost, context: FactoryCo
  * @throws ConfigError with a path below the route action
  */
 export function compilePolicies(levels: PolicyLevels, context: FactoryContext): ForwardPolicies {
-  const { virtualHost, route, action } = levels;
+  const { virtualHost, host, route, action } = levels;
   checkEarlyData(action);
   const policies: ForwardPolicies = {
     ...bufferLimits(route, virtualHost),
-    retry: compileLevelRetry(action, context) ?? levels.host.retry,
+    retry: compileLevelRetry(action, context) ?? host.retry,
     hedge: compileHedgePolicy(action.hedgePolicy ?? virtualHost.hedgePolicy, context),
     tellTimeoutRetry: virtualHost.includeIsTimeoutRetryHeader || undefined,
     grpcTimeout: grpcTimeoutPolicy(action),
+    hash: compileHashPolicy(action.hashPolicy),
+    rateLimits: joinRateLimits(
+      compileRateLimits(action.rateLimits, context),
+      host.rateLimits,
+      action.includeVhRateLimits ?? false,
+    ),
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
 }
