@@ -27,6 +27,10 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.load_balancing_policies.round_robin',
     'envoy.network.dns_resolver.cares',
     'envoy.request_id.uuid',
+    'envoy.retry_host_predicates.omit_canary_hosts',
+    'envoy.retry_host_predicates.omit_host_metadata',
+    'envoy.retry_host_predicates.previous_hosts',
+    'envoy.retry_priorities.previous_priorities',
     'envoy.transport_sockets.raw_buffer',
   ]);
 });

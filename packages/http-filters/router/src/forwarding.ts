@@ -5,6 +5,7 @@ import {
   type ConnectionInfo,
   type Counter,
   type ForwardAction,
+  type HashValue,
   type Host,
   type InternalRedirectPolicy,
   isGrpcContentType,
@@ -30,6 +31,7 @@ import type { RouterConfig } from './config.ts';
 import { grpcSucceeded } from './grpc-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import { RequestCopy } from './request-copy.ts';
+import { RequestHash } from './request-hash.ts';
 import { RetryChoice } from './retry-choice.ts';
 import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
 import { strictHeaderProblem } from './strict-headers.ts';
@@ -100,6 +102,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
   private timer: Timer | undefined = undefined;
   private requestCompleteAt = 0;
   private timeoutAltResponse = false;
+  /** Made when a balancer asks for the hash. */
+  private requestHash: RequestHash | undefined = undefined;
 
   constructor(
     config: RouterConfig,
@@ -154,8 +158,11 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
 
   // --- LoadBalancerContext -------------------------------------------------------------------------------------------
 
-  get hash(): number | undefined {
-    return this.action.hash?.(this.stream.requestHeaders, this.info);
+  get hash(): HashValue | undefined {
+    const policy = this.action.policies.hash;
+    if (policy === undefined) return undefined;
+    this.requestHash ??= new RequestHash(policy);
+    return this.requestHash.get(this.stream.requestHeaders, this.info);
   }
 
   get requestHeaders(): RequestHeaders {
@@ -497,6 +504,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
       headers.setKnown(ID_SERVICE_TIME, String(ms));
     }
     this.tellAttempts(headers);
+    this.requestHash?.setCookies(headers);
     route.finalizeResponseHeaders(headers, info, stream.requestHeaders);
     info.responseCodeDetails = 'via_upstream';
     if (endStream) this.onResponseComplete(upstream, headers);

@@ -1,4 +1,5 @@
 import type {
+  HashValue,
   Host,
   HostSet,
   LoadBalancerContext,
@@ -19,7 +20,7 @@ export class RetryChoice implements LoadBalancerContext {
     this.retry = retry;
   }
 
-  get hash(): number | undefined {
+  get hash(): HashValue | undefined {
     return this.first.hash;
   }
 

@@ -15,6 +15,7 @@ import type { RouterConfig } from './config.ts';
 import { Forwarding } from './forwarding.ts';
 import type { RunRouter } from './shadow.ts';
 
+const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_LOCATION = wellKnownId('location');
 
 /** The router on one request: finds the route, and has it forwarded to its cluster or answers it. */
@@ -94,13 +95,17 @@ export class RouterFilter implements TerminalHttpFilter {
     const { info } = stream;
     const redirects = action.kind === 'redirect';
     (redirects ? config.stats.rqRedirect : config.stats.rqDirectResponse).inc();
-    const location = redirects ? action.location(headers, headers.scheme === 'https') : '';
+    const location = action.location?.(headers, headers.scheme === 'https');
+    if (redirects) action.rewritePath?.(headers, config.suppressEnvoyHeaders);
+    const format = redirects ? undefined : action.format;
+    const body = redirects ? undefined : format === undefined ? action.body : format.body(headers, info);
     stream.reply({
       status: action.status,
-      ...(!redirects && action.body !== undefined ? { body: action.body } : {}),
+      ...(body === undefined ? {} : { body }),
       details: 'direct_response',
       modifyHeaders(response) {
-        if (redirects) response.setKnown(ID_LOCATION, location);
+        if (location !== undefined) response.setKnown(ID_LOCATION, location);
+        if (format?.contentType !== undefined) response.setKnown(ID_CONTENT_TYPE, format.contentType);
         route.finalizeResponseHeaders(response, info, headers);
       },
     });

@@ -262,6 +262,7 @@ describe('answers without an upstream', () => {
       routes: [
         { match: { path: '/direct' }, direct_response: { status: 418, body: { inline_string: 'tea' } } },
         { match: { path: '/empty' }, direct_response: { status: 204 } },
+        { match: { prefix: '/old' }, redirect: { prefix_rewrite: '/new' } },
         {
           match: { prefix: '/' },
           redirect: { host_redirect: 'new.test', path_redirect: '/p', response_code: 'FOUND' },
@@ -277,9 +278,44 @@ describe('answers without an upstream', () => {
     expect((await proxied.proxy.get('/empty')).status).toBe(204);
     const moved = await proxied.proxy.get('/else');
     expect([moved.status, moved.header('location')]).toEqual([302, 'http://new.test/p']);
+    const rewritten = await proxied.proxy.get('/old/x');
+    expect(rewritten.header('location')).toBe('http://test/new/x');
     expect(summary(await proxied.entry(3))).toBe('302 - direct_response');
+    const { request } = await proxied.entry(4);
+    expect([request?.path, request?.get('x-envoy-original-path')]).toEqual(['/new/x', '/old/x']);
     expect(proxied.proxy.stat('http.ingress.rq_direct_response')).toBe(2);
-    expect(proxied.proxy.stat('http.ingress.rq_redirect')).toBe(1);
+    expect(proxied.proxy.stat('http.ingress.rq_redirect')).toBe(2);
+  });
+
+  test('bodies by format, locations, and headers of the route', async () => {
+    await using proxied = await startRouter({
+      routes: [
+        {
+          match: { path: '/json' },
+          direct_response: { status: 201, body_format: { json_format: { path: '%REQ(:path)%' } } },
+          response_headers_to_add: [{ header: { key: 'x-path', value: '%REQ(:path)%' } }],
+        },
+        {
+          match: { prefix: '/' },
+          direct_response: {
+            status: 200,
+            body: { inline_string: 'tea' },
+            body_format: { text_format: '<%LOCAL_REPLY_BODY%> %PROTOCOL%', content_type: 'text/html' },
+          },
+        },
+      ],
+    });
+    const answers = [await proxied.proxy.get('/json'), await proxied.proxy.get('/')];
+    expect(
+      answers.map((answer) => [
+        answer.status,
+        answer.body.toString(),
+        ...['content-type', 'content-length', 'location', 'x-path'].map((name) => answer.header(name)),
+      ]),
+    ).toEqual([
+      [201, '{"path":"/json"}\n', 'application/json', '17', 'http://test/json', '/json'],
+      [200, '<tea> HTTP/1.1', 'text/html', '14', undefined, undefined],
+    ]);
   });
 });
 

@@ -7,6 +7,7 @@ import type {
   Route,
   RouteAction,
   RouteConfiguration,
+  ScopedRoutes,
 } from './gen/index.ts';
 import { nearest } from './nearest.ts';
 
@@ -41,7 +42,7 @@ function duplicates(
 
 /**
  * Checks that hang on message types, to run while the constraints are checked (which goes through every Any): regular
- * expressions, and routes of an inline `route_config` to clusters that the bootstrap does not have.
+ * expressions, and routes of an inline `route_config`, or of inline scopes, to clusters that the bootstrap does not have.
  */
 export function bootstrapVisitors(
   bootstrap: Bootstrap | undefined,
@@ -60,7 +61,9 @@ export function bootstrapVisitors(
   if (bootstrap !== undefined) {
     const clusters = new Set(bootstrap.staticResources?.clusters.map((cluster) => cluster.name));
     const manager = (hcm: HttpConnectionManager, checker: ConstraintChecker): void => {
-      if (hcm.routeSpecifier.case === 'routeConfig') routes(hcm.routeSpecifier.value, clusters, checker);
+      const specifier = hcm.routeSpecifier;
+      if (specifier.case === 'routeConfig') routes(specifier.value, 'route_config', clusters, checker);
+      if (specifier.case === 'scopedRoutes') scopes(specifier.value, clusters, checker);
     };
     visitors.set('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', [
       manager as Visitor,
@@ -71,20 +74,37 @@ export function bootstrapVisitors(
 
 /** Reports a cluster that does not exist. */
 type CheckCluster = (name: string, path: string) => void;
+function scopes(
+  { configSpecifier }: ScopedRoutes,
+  clusters: ReadonlySet<string>,
+  checker: ConstraintChecker,
+): void {
+  if (configSpecifier.case !== 'scopedRouteConfigurationsList') return;
+  const list = 'scoped_routes.scoped_route_configurations_list.scoped_route_configurations';
+  configSpecifier.value.scopedRouteConfigurations.forEach(({ routeConfiguration }, i) => {
+    if (routeConfiguration !== undefined)
+      routes(routeConfiguration, `${list}[${i}].route_configuration`, clusters, checker);
+  });
+}
 
 /** `validate_clusters` is true by default for routes that stand in the config itself. */
-function routes(config: RouteConfiguration, clusters: ReadonlySet<string>, checker: ConstraintChecker): void {
+function routes(
+  config: RouteConfiguration,
+  path: string,
+  clusters: ReadonlySet<string>,
+  checker: ConstraintChecker,
+): void {
   if (config.validateClusters === false) return;
-  const check: CheckCluster = (name, path) => {
+  const check: CheckCluster = (name, at) => {
     if (name === '' || clusters.has(name)) return;
-    checker.report(`unknown cluster ${JSON.stringify(name)}`, path, nearest(name, clusters));
+    checker.report(`unknown cluster ${JSON.stringify(name)}`, at, nearest(name, clusters));
   };
-  checkMirrors(config, 'route_config', check);
+  checkMirrors(config, path, check);
   config.virtualHosts.forEach((host, h) => {
-    const path = `route_config.virtual_hosts[${h}]`;
-    checkMirrors(host, path, check);
+    const hostPath = `${path}.virtual_hosts[${h}]`;
+    checkMirrors(host, hostPath, check);
     host.routes.forEach((route, r) => {
-      checkRoute(route, `${path}.routes[${r}]`, check);
+      checkRoute(route, `${hostPath}.routes[${r}]`, check);
     });
   });
 }

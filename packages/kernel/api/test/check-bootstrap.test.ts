@@ -26,6 +26,35 @@ static_resources:
   - name: backend
   - name: other
 `;
+/** The same with the routes in an inline scope. */
+const scoped = (routes: string) => `
+static_resources:
+  listeners:
+  - name: l
+    address: {pipe: {path: /x}}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": type.googleapis.com/${HCM}
+          stat_prefix: s
+          scoped_routes:
+            name: scopes
+            scope_key_builder: {fragments: [{header_value_extractor: {name: x, index: 0}}]}
+            scoped_route_configurations_list:
+              scoped_route_configurations:
+              - name: one
+                key: {fragments: [{string_key: a}]}
+                route_configuration:
+                  virtual_hosts:
+                  - name: v
+                    domains: ["*"]
+                    routes:
+                    - match: {prefix: /}
+                      ${routes}
+  clusters:
+  - name: other
+`;
 const problems = (text: string, checkRegex?: (pattern: string) => void) => {
   try {
     loadConfig({ text, file: 'x.yaml' }, { checkRegex });
@@ -36,6 +65,11 @@ const problems = (text: string, checkRegex?: (pattern: string) => void) => {
 };
 const at =
   'static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]';
+
+const scopedAt = at.replace(
+  'route_config',
+  'scoped_routes.scoped_route_configurations_list.scoped_route_configurations[0].route_configuration',
+);
 
 describe('a bootstrap as a whole', () => {
   it.each<[what: string, text: string, expected: string[]]>([
@@ -78,6 +112,12 @@ describe('a bootstrap as a whole', () => {
       bootstrap('route: {cluster: nope}', 'validate_clusters: true'),
       [`x.yaml:19:34: ${at}.route.cluster: unknown cluster "nope"`],
     ],
+    [
+      'an inline scope',
+      scoped('route: {cluster: nope}'),
+      [`x.yaml:25:40: ${scopedAt}.route.cluster: unknown cluster "nope"`],
+    ],
+    ['an inline scope with clusters that are there', scoped('route: {cluster: other}'), []],
     ['a redirect', bootstrap('redirect: {}'), []],
     [
       'two clusters of a name',

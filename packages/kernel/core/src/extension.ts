@@ -14,7 +14,12 @@ import type {
 import type { RetryHostPredicate, RetryPriority } from './retry.ts';
 import type { InternalRedirectPredicate } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
-import type { Discovery, LoadBalancerContextForCluster, LoadBalancerPolicy } from './upstream.ts';
+import type {
+  ClusterManager,
+  Discovery,
+  LoadBalancerContextForCluster,
+  LoadBalancerPolicy,
+} from './upstream.ts';
 
 /** The kinds of extension, named as the folders under `packages/`. */
 export type ExtensionCategory =
@@ -418,18 +423,30 @@ export function defineOriginalIpDetection<C extends DescMessage>(definition: {
 
 /** Chooses a cluster by code (`cluster_specifier_plugin`). */
 export interface ClusterSpecifier {
-  clusterName(headers: RequestHeaders, info: StreamInfo, random: number): string;
+  /**
+   * The cluster of a request, asked for when its route is found. Undefined: the route does not take the request after all, and
+   * the next one is tried. A name that no cluster has is answered as any other such name.
+   * @param random 0 ≤ random < 2⁵³; the same for everything that is drawn for this request
+   */
+  clusterName(headers: RequestHeaders, info: StreamInfo, random: number): string | undefined;
+}
+
+/** What a factory of cluster specifiers may use besides. */
+export interface ClusterSpecifierContext extends FactoryContext {
+  /** The clusters of this worker, for choices that depend on their health; absent where routes are only checked. */
+  readonly clusters?: ClusterManager | undefined;
 }
 
 export interface ClusterSpecifierExtension extends ExtensionBase {
   readonly category: 'cluster-specifiers';
-  create(config: never, context: FactoryContext): ClusterSpecifier;
+  /** Once for each plugin of a route configuration, and each inline one of a route. */
+  create(config: never, context: ClusterSpecifierContext): ClusterSpecifier;
 }
 
 export function defineClusterSpecifier<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: FactoryContext): ClusterSpecifier;
+  create(config: MessageShape<C>, context: ClusterSpecifierContext): ClusterSpecifier;
 }): ClusterSpecifierExtension {
   return { category: 'cluster-specifiers', ...definition };
 }

@@ -1,5 +1,7 @@
+import type { HashPolicy } from './hash.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { HedgePolicy, RetryPolicy } from './retry.ts';
+import type { RateLimits } from './rate-limit.ts';
 import type { Counter } from './stats.ts';
 import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
 
@@ -80,8 +82,6 @@ export interface ForwardAction {
   readonly includeAttemptCountInResponse: boolean;
   /** `metadata_match` for subset load balancing. */
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
-  /** 53-bit hash of the request's hash policies; undefined: none. */
-  hash?(headers: RequestHeaders, info: StreamInfo): number | undefined;
   readonly policies: ForwardPolicies;
 }
 
@@ -103,6 +103,10 @@ export interface ForwardPolicies {
   readonly mirrors: readonly MirrorPolicy[] | undefined;
   /** `internal_redirect_policy`; undefined: redirects go to the client. */
   readonly internalRedirect: InternalRedirectPolicy | undefined;
+  /** `hash_policy`. */
+  readonly hash: HashPolicy | undefined;
+  /** `rate_limits` of the route and of its virtual host; undefined when neither has any. */
+  readonly rateLimits: RateLimits | undefined;
 }
 
 export const NO_POLICIES: ForwardPolicies = {
@@ -115,6 +119,8 @@ export const NO_POLICIES: ForwardPolicies = {
   upgrades: undefined,
   mirrors: undefined,
   internalRedirect: undefined,
+  hash: undefined,
+  rateLimits: undefined,
 };
 
 /** Which upgrades a route lets through, over what the connection manager says. */
@@ -172,14 +178,32 @@ export interface RedirectAction {
   readonly kind: 'redirect';
   /** 301, 302, 303, 307 or 308. */
   readonly status: number;
+  /** Changes nothing. */
   location(headers: RequestHeaders, secure: boolean): string;
+  /**
+   * With `prefix_rewrite` and `regex_rewrite`: `:path` becomes what {@link location} leads to, as logs show it, and what it was stands
+   * in `x-envoy-original-path`, unless Envoy's headers are suppressed.
+   */
+  rewritePath?(headers: RequestHeaders, suppressEnvoyHeaders: boolean): void;
 }
 
-/** Answers with a fixed response. */
+/** Answers without an upstream. */
 export interface DirectResponseAction {
   readonly kind: 'direct-response';
   readonly status: number;
+  /** The same for every request; undefined: none, or {@link format} makes it. */
   readonly body: Buffer | undefined;
+  /** `body_format`; undefined: the body is fixed. */
+  readonly format: DirectResponseFormat | undefined;
+  /** The `location` header: there for 201 and 3xx, where it is the URI of the request. */
+  readonly location: ((headers: RequestHeaders, secure: boolean) => string) | undefined;
+}
+
+/** Makes the body of a direct response. */
+export interface DirectResponseFormat {
+  /** Of the body, when it is not `text/plain`. */
+  readonly contentType: string | undefined;
+  body(headers: RequestHeaders, info: StreamInfo): Buffer;
 }
 
 /** Finds routes. A snapshot, replaced whole. */
@@ -187,6 +211,8 @@ export interface RouteTable {
   readonly name: string;
   /** `internal_only_headers`, in lower case: requests from outside lose them. */
   readonly internalOnlyHeaders?: readonly string[];
+  /** Of a table that is several, of which each request has one (scoped routes): the request's; undefined when it has none. */
+  tableFor?(headers: RequestHeaders): RouteTable | undefined;
   /** Undefined when no virtual host or no route matches. `random` feeds runtime fractions and weights. */
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
   /** Why {@link match} found nothing for the same request. */

@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import type { HashValue } from './hash.ts';
 import type { ClusterInfo, HostDescription } from './upstream.ts';
 
 /** Response flags: why a response is what it is. Bit positions are ours, short names are Envoy's. */
@@ -193,6 +194,8 @@ export interface FilterStateObject {
   toText?(): string;
   /** For `%FILTER_STATE(key)%`. */
   toJson?(): MetadataValue;
+  /** For hash policies that name it; absent, or undefined, when it has none. */
+  hash?(): HashValue | undefined;
 }
 
 /** Points in time, milliseconds of {@link Clock.now}; 0 while it has not happened. Names follow Envoy's. */

@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import type { HashValue } from './hash.ts';
 import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
 import type { RequestHeaders } from './header-map.ts';
 import type { Connection, ConnectionHandler, UpstreamTransportSocket } from './network.ts';
@@ -109,8 +110,8 @@ export interface HostSet {
 
 /** What a pick may depend on. */
 export interface LoadBalancerContext {
-  /** 53-bit hash, or undefined. */
-  readonly hash: number | undefined;
+  /** The hash of the request, or undefined. Worked out when it is read: only for policies that pick by it. */
+  readonly hash: HashValue | undefined;
   readonly requestHeaders: RequestHeaders | undefined;
   readonly info: StreamInfo | undefined;
   readonly metadataMatch: Readonly<Record<string, MetadataValue>> | undefined;
@@ -141,6 +142,8 @@ export interface LoadBalancerContextForCluster {
 
 /** One policy of one cluster on one worker. */
 export interface LoadBalancerPolicy {
+  /** Whether hosts are picked by the request's hash: their priority is then chosen by it too. Default false. */
+  readonly usesHash?: boolean;
   /**
    * A picker over `hosts` (healthy, degraded or all: the caller has decided on priority, panic and locality).
    * `previous` is the picker it replaces, for cursors that should go on.

@@ -296,20 +296,21 @@ const FIELDS: Readonly<Record<string, Acts>> = {
     besides: { use_remote_address: true },
     check: (rig) => expect(seen(rig, 'x-forwarded-port')).toBe('80'),
   },
+  // What it does is tested in scoped-routes.test.ts.
+  scoped_routes: {
+    value: {
+      name: 's',
+      scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x-scope', index: 0 } }] },
+      scoped_route_configurations_list: { scoped_route_configurations: [] },
+    },
+    besides: { route_config: undefined },
+    check: (rig) => expect(rig.streams[0]?.route).toBeUndefined(),
+  },
 };
 
 /** `true`: by the general text; else a part of the text. */
 const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | RegExp]>> = {
   rds: [{ route_config_name: 'r', config_source: { ads: {} } }, 'write route_config'],
-  scoped_routes: [
-    {
-      name: 's',
-      scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x', index: 0 } }] },
-      rds_config_source: { ads: {} },
-      scoped_rds: { scoped_rds_config_source: { ads: {} } },
-    },
-    'write route_config',
-  ],
   tracing: [{}, 'tracing is not supported yet'],
   http2_protocol_options: [{}, 'HTTP/2 is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
@@ -451,7 +452,7 @@ describe('every field of HttpConnectionManager', () => {
   });
 
   test.each(Object.entries(REFUSED))('%s is refused by name', (field, [value, text]) => {
-    const specifier = field === 'rds' || field === 'scoped_routes' ? { route_config: undefined } : {};
+    const specifier = field === 'rds' ? { route_config: undefined } : {};
     expect(() => new ManagerRig({ manager: { ...specifier, [field]: value } as JsonObject })).toThrow(
       expect.objectContaining({
         problems: [{ path: field, message: expect.stringContaining(text as string) }],

@@ -1,28 +1,19 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  emptyRuntime,
-  type ForwardAction,
-  RequestHeaders,
-  ResponseHeaders,
-  type Route,
-} from '@dragoman/core';
+import { createFormatterFactory } from '@dragoman/access-log';
+import { emptyRuntime, type ForwardAction, RequestHeaders, ResponseHeaders } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import type { CompiledRouteTable } from '../src/routes/index.ts';
-import { clusterFor, request, streamInfo, tableOf, tableOfRoutes, testContext } from './routes-support.ts';
-
-function routeFor(table: CompiledRouteTable, headers: RequestHeaders, random = 0): Route {
-  const route = table.match(headers, streamInfo(), random);
-  if (route === undefined) throw new Error('no route matched');
-  return route;
-}
-
-/** The request as it goes upstream. */
-function forwarded(table: CompiledRouteTable, headers: RequestHeaders, suppress?: boolean): RequestHeaders {
-  routeFor(table, headers).finalizeRequestHeaders(headers, streamInfo(), suppress);
-  return headers;
-}
+import {
+  clusterFor,
+  forwarded,
+  request,
+  routeFor,
+  streamInfo,
+  tableOf,
+  tableOfRoutes,
+  testContext,
+} from './routes-support.ts';
 
 function forward(routeYaml: string): ForwardAction {
   const { action } = routeFor(tableOfRoutes(`[{ match: { prefix: / }, route: ${routeYaml} }]`), request('/'));
@@ -326,6 +317,25 @@ describe('redirects', () => {
     expect(headers.path).toBe(path);
   });
 
+  it.each([
+    ['/old', '{ prefix_rewrite: /new, strip_query: true }', '/old/x?y', '/new/x?y'],
+    ['/', '{ regex_rewrite: { pattern: { regex: "a+" }, substitution: "b" } }', '/aa?aa', '/b?aa'],
+    ['/', '{ path_redirect: /new }', '/x', '/x'],
+    ['/', '{ https_redirect: true }', '/x', '/x'],
+  ])('leaves %s %s of %s with the path %s for logs', (prefix, redirect, path, after) => {
+    for (const suppress of [false, true]) {
+      const headers = request(path);
+      const { action } = routeFor(
+        tableOfRoutes(`[{ match: { prefix: ${prefix} }, redirect: ${redirect} }]`),
+        headers,
+      );
+      if (action.kind !== 'redirect') throw new Error(action.kind);
+      action.rewritePath?.(headers, suppress);
+      expect(headers.path).toBe(after);
+      expect(headers.get('x-envoy-original-path')).toBe(after === path || suppress ? undefined : path);
+    }
+  });
+
   it('takes the scheme of the connection when the request has none', () => {
     const headers = new RequestHeaders();
     headers.path = '/';
@@ -364,6 +374,82 @@ describe('direct responses', () => {
       'x'.repeat(4097),
     ]);
     expect(() => responseOf(body(11), 'max_direct_response_body_size_bytes: 10')).toThrow(/maximum is 10/);
+  });
+});
+
+describe('direct responses by format', () => {
+  const actionOf = (directResponse: string) => {
+    const { action } = routeFor(
+      tableOfRoutes(`[{ match: { prefix: / }, direct_response: ${directResponse} }]`, {
+        context: testContext({ formatters: createFormatterFactory() }),
+      }),
+      request('/'),
+    );
+    if (action.kind !== 'direct-response') throw new Error(action.kind);
+    return action;
+  };
+
+  it.each([
+    ['{ text_format: "%REQ(:path)% %PROTOCOL% %RESPONSE_CODE%" }', '/p HTTP/1.1 0', undefined],
+    ['{ text_format_source: { inline_string: "<%LOCAL_REPLY_BODY%>" } }', '<héllo>', undefined],
+    ['{ text_format: "x", content_type: text/html }', 'x', 'text/html'],
+    ['{ json_format: { path: "%REQ(:path)%" } }', '{"path":"/p"}\n', 'application/json'],
+    ['{ json_format: { a: b }, content_type: text/x }', '{"a":"b"}\n', 'text/x'],
+  ])('%s', (format, body, contentType) => {
+    const action = actionOf(`{ status: 200, body: { inline_string: héllo }, body_format: ${format} }`);
+    expect(action.format?.body(request('/p'), streamInfo()).toString()).toBe(body);
+    expect(action.format?.contentType).toBe(contentType);
+  });
+
+  it.each([
+    ['{ text_format: "%NOPE%" }', 'direct_response.body_format.text_format'],
+    [
+      '{ text_format: x, content_type: "a\\r\\nb" }',
+      'direct_response.body_format.content_type: may not contain',
+    ],
+    ['{}', 'direct_response.body_format: needs one of'],
+  ])('refuses %s', (format, message) => {
+    expect(() => actionOf(`{ status: 200, body_format: ${format} }`)).toThrow(message);
+  });
+
+  it.each([
+    [200, undefined],
+    [201, 'http://example.com/p?q'],
+    [202, undefined],
+    [302, 'http://example.com/p?q'],
+    [404, undefined],
+  ])('%d has the location %s', (status, location) => {
+    expect(actionOf(`{ status: ${status} }`).location?.(request('/p?q'), false)).toBe(location);
+  });
+});
+
+describe('metadata', () => {
+  const yaml = (typed: string) => `
+    metadata: { filter_metadata: { ns: { of: table } } }
+    virtual_hosts:
+    - name: a
+      domains: ["*"]
+      metadata: { filter_metadata: { ns: { of: host } }${typed} }
+      routes: [{ match: { prefix: / }, metadata: { filter_metadata: { ns: { of: route } } }, route: { cluster: a } }]
+  `;
+  const warned = (typed: string) => {
+    const warnings: string[] = [];
+    const context = testContext({ warn: (path, message) => warnings.push(`${path} ${message}`) });
+    return { route: routeFor(tableOf(yaml(typed), { context }), request('/')), warnings };
+  };
+
+  it('of the route and of its virtual host are there for logs; of that of the table one is told', () => {
+    const { route, warnings } = warned('');
+    expect(route.metadata.get('ns')).toEqual({ of: 'route' });
+    expect(route.virtualHostMetadata?.get('ns')).toEqual({ of: 'host' });
+    expect(warnings).toEqual(['route_config.metadata is read by nothing in this proxy']);
+  });
+
+  it('may be typed, which one is told of', () => {
+    const typed = ', typed_filter_metadata: { x: { "@type": type.googleapis.com/google.protobuf.Empty } }';
+    expect(warned(typed).warnings).toContain(
+      'metadata.typed_filter_metadata is read by nothing in this proxy',
+    );
   });
 });
 

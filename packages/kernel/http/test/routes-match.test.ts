@@ -206,10 +206,6 @@ describe('refusals', () => {
       'route: { cluster: a, retry_policy: { retry_options_predicates: [{ name: x }] } }',
       'virtual_hosts[0].routes[0].route.retry_policy.retry_options_predicates',
     ],
-    [
-      'route: { cluster: a, hash_policy: [{ header: { header_name: x } }] }',
-      'virtual_hosts[0].routes[0].route.hash_policy',
-    ],
     ['route: { cluster: a, cors: {} }', 'virtual_hosts[0].routes[0].route.cors'],
     ['route: { cluster: a, timeout: -1s }', 'virtual_hosts[0].routes[0].route.timeout'],
     [
@@ -225,6 +221,8 @@ describe('refusals', () => {
       'virtual_hosts[0].routes[0].route.weighted_clusters.clusters[0].weight',
     ],
     ['non_forwarding_action: {}', 'virtual_hosts[0].routes[0].non_forwarding_action'],
+    ['filter_action: {}', 'virtual_hosts[0].routes[0].filter_action'],
+    ['route: { cluster: a }, tracing: {}', 'virtual_hosts[0].routes[0].tracing'],
     ['direct_response: { status: 199 }', 'virtual_hosts[0].routes[0].direct_response.status'],
     [
       'direct_response: { status: 200, body: { filename: /nowhere/x } }',
@@ -235,20 +233,41 @@ describe('refusals', () => {
     expect(problems.map((problem) => problem.path)).toEqual([path]);
   });
 
+  it.each([
+    [
+      'route: { cluster: a, cors: {} }',
+      /route\.cors: is not supported, being deprecated: write it into typed_per_filter_config/,
+    ],
+    ['non_forwarding_action: {}', /non_forwarding_action: is not supported: it is for gRPC servers/],
+    ['filter_action: {}', /filter_action: is not supported, nor is it in Envoy/],
+    ['route: { cluster: a }, tracing: {}', /tracing: tracing is not supported yet/],
+  ])('%s says what to do', (action, text) => {
+    expect(() => tableOfRoutes(`[{ match: { prefix: / }, ${action} }]`)).toThrow(text);
+  });
+
+  it.each([
+    ['vhds: {}', /^vhds: virtual hosts from a management server/],
+    [
+      'virtual_hosts: [{ name: a, domains: ["*"], cors: {} }]',
+      /virtual_hosts\[0\]\.cors: is not supported, being deprecated/,
+    ],
+  ])('%s says what to do', (table, text) => {
+    expect(() => tableOf(table)).toThrow(text);
+  });
+
   it('reports every problem, below the path it was given', () => {
     const problems = refusal(() =>
       tableOfRoutes(
         `
-        - { match: { prefix: / }, route: { cluster: a, cors: {}, rate_limits: [{}] } }
-        - { match: { connect_matcher: {} }, route: { cluster: a } }
+        - { match: { prefix: / }, route: { cluster: a, cors: {} }, tracing: {} }
+        - { match: { prefix: / }, route: { cors: {} } }
         `,
         { path: 'hcm.route_config' },
       ),
     );
     expect(problems.map((problem) => problem.path)).toEqual([
-      'hcm.route_config.virtual_hosts[0].routes[0].route.rate_limits',
-      'hcm.route_config.virtual_hosts[0].routes[0].route.cors',
-      'hcm.route_config.virtual_hosts[0].routes[1].match.connect_matcher',
+      'hcm.route_config.virtual_hosts[0].routes[0].tracing',
+      'hcm.route_config.virtual_hosts[0].routes[1].route.cors',
     ]);
   });
 

@@ -9,6 +9,7 @@ import {
   type FormatterFactory,
   type LogContext,
   RequestHeaders,
+  type Route,
   StreamInfo,
   type TextFormatter,
 } from '@dragoman/core';
@@ -130,4 +131,21 @@ export function refusal(make: () => unknown): readonly ConfigProblem[] {
     throw error;
   }
   throw new Error('nothing was refused');
+}
+
+/** The route that takes a request. */
+export function routeFor(table: CompiledRouteTable, headers: RequestHeaders, random = 0): Route {
+  const route = table.match(headers, streamInfo(), random);
+  if (route === undefined) throw new Error('no route matched');
+  return route;
+}
+
+/** The request as it goes upstream. */
+export function forwarded(
+  table: CompiledRouteTable,
+  headers: RequestHeaders,
+  suppress?: boolean,
+): RequestHeaders {
+  routeFor(table, headers).finalizeRequestHeaders(headers, streamInfo(), suppress);
+  return headers;
 }

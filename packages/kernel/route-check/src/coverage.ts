@@ -25,10 +25,19 @@ interface KnownRoute {
 /** Which routes tests have had right. Each weighted cluster is a route of its own, as in Envoy. */
 export class Coverage {
   private readonly routes = new Map<Route, KnownRoute>();
+  /** Routes whose cluster an extension names: all that are made for one entry count as one. */
+  private readonly specified = new Map<RouteConfig, KnownRoute>();
 
   /** @param place as a person finds it: `virtual_hosts[0].routes[3]` */
   add(route: Route, config: RouteConfig, place: string): void {
-    this.routes.set(route, { place, virtualHost: route.virtualHostName, config, fields: new Set() });
+    const known = this.specified.get(config) ?? {
+      place,
+      virtualHost: route.virtualHostName,
+      config,
+      fields: new Set(),
+    };
+    if (isSpecified(config)) this.specified.set(config, known);
+    this.routes.set(route, known);
   }
 
   /** A redirect to https that `require_tls` asks for is nobody's route. */
@@ -64,8 +73,14 @@ export class Coverage {
   }
 
   private share(weight: (route: KnownRoute) => number): number {
-    const all = [...this.routes.values()];
+    const all = [...new Set(this.routes.values())];
     if (all.length === 0) return 100;
     return (100 * all.reduce((sum, route) => sum + weight(route), 0)) / all.length;
   }
+}
+
+function isSpecified({ action }: RouteConfig): boolean {
+  if (action.case !== 'route') return false;
+  const specifier = action.value.clusterSpecifier.case;
+  return specifier === 'clusterSpecifierPlugin' || specifier === 'inlineClusterSpecifierPlugin';
 }

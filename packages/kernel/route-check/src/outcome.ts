@@ -80,7 +80,7 @@ export function evaluate(table: CompiledRouteTable, request: RouteRequest): Rout
         : '';
   const response =
     action === undefined || action.kind === 'forward' ? forwarded() : replied(action, headers, info);
-  if (action?.kind === 'redirect') response.append('location', location);
+  if (action?.kind !== 'forward' && action?.location !== undefined) response.append('location', location);
   for (const [name, value] of request.responseHeaders ?? []) response.append(name.toLowerCase(), value);
   if (action?.kind === 'forward') route?.finalizeRequestHeaders(headers, info);
   route?.finalizeResponseHeaders(response, info, headers);
@@ -111,7 +111,8 @@ function replied(
   request: RequestHeaders,
   info: StreamInfo,
 ): ResponseHeaders {
-  const body = action.kind === 'direct-response' ? action.body : undefined;
+  const body =
+    action.kind === 'direct-response' ? (action.format?.body(request, info) ?? action.body) : undefined;
   const reply = { status: action.status, details: 'route_check', ...(body === undefined ? {} : { body }) };
   return buildLocalReply(reply, { request, info, route: undefined, rewriter: undefined }).headers;
 }

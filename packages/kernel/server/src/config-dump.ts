@@ -9,6 +9,7 @@ import {
   EndpointsConfigDumpSchema,
   type EndpointsConfigDump,
   HealthStatus,
+  type HttpConnectionManager,
   HttpConnectionManagerSchema,
   type JsonObject,
   type LbEndpointSchema,
@@ -25,6 +26,8 @@ import {
   type RouteConfiguration,
   RouteConfigurationSchema,
   RoutesConfigDumpSchema,
+  type ScopedRouteConfiguration,
+  ScopedRouteConfigurationSchema,
   ScopedRoutesConfigDumpSchema,
   SecretsConfigDumpSchema,
   timestampFromMs,
@@ -56,8 +59,15 @@ export function configDumps({ bootstrap, loadedAt, clusters, listeners }: Dumped
     create(BootstrapConfigDumpSchema, { bootstrap, lastUpdated }),
     dumpClusters(clusters, loadedAt),
     dumpListeners(listeners),
-    // Scoped routes and secrets are not built: their parts are there, empty, as in an Envoy that has none.
-    create(ScopedRoutesConfigDumpSchema, {}),
+    create(ScopedRoutesConfigDumpSchema, {
+      inlineScopedRouteConfigs: listeners.listeners.flatMap(({ message, updatedAt }) =>
+        scopedRoutesOf(message).map(({ name, scopes }) => ({
+          name,
+          scopedRouteConfigs: scopes.map((scope) => anyPack(ScopedRouteConfigurationSchema, scope)),
+          lastUpdated: timestamp(updatedAt),
+        })),
+      ),
+    }),
     create(RoutesConfigDumpSchema, {
       staticRouteConfigs: listeners.listeners.flatMap(({ message, updatedAt }) =>
         routeConfigsOf(message).map((route) => ({
@@ -66,6 +76,7 @@ export function configDumps({ bootstrap, loadedAt, clusters, listeners }: Dumped
         })),
       ),
     }),
+    // Secrets are not built: their part is there, empty, as in an Envoy that has none.
     create(SecretsConfigDumpSchema, {}),
   ];
 }
@@ -184,6 +195,23 @@ function healthStatusOf(flags: number): HealthStatus {
 }
 
 function routeConfigsOf(listener: Listener): RouteConfiguration[] {
+  return managersOf(listener).flatMap(({ routeSpecifier }) =>
+    routeSpecifier.case === 'routeConfig' ? [routeSpecifier.value] : [],
+  );
+}
+
+/** The inline scopes of each manager that has some. */
+function scopedRoutesOf(listener: Listener): { name: string; scopes: ScopedRouteConfiguration[] }[] {
+  return managersOf(listener).flatMap(({ routeSpecifier }) => {
+    if (routeSpecifier.case !== 'scopedRoutes') return [];
+    const { name, configSpecifier } = routeSpecifier.value;
+    return configSpecifier.case === 'scopedRouteConfigurationsList'
+      ? [{ name, scopes: configSpecifier.value.scopedRouteConfigurations }]
+      : [];
+  });
+}
+
+function managersOf(listener: Listener): HttpConnectionManager[] {
   const chains = [
     ...listener.filterChains,
     ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
@@ -193,6 +221,6 @@ function routeConfigsOf(listener: Listener): RouteConfiguration[] {
     .flatMap((filter) => {
       const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
       const manager = any === undefined ? undefined : unpackAnyAs(any, HttpConnectionManagerSchema);
-      return manager?.routeSpecifier.case === 'routeConfig' ? [manager.routeSpecifier.value] : [];
+      return manager === undefined ? [] : [manager];
     });
 }

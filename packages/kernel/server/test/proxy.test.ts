@@ -317,6 +317,37 @@ describe('the admin interface of a running proxy', () => {
     await expect(rawClient({ port: adminAddress?.port as number })).rejects.toThrow('ECONNREFUSED');
   });
 
+  test('/config_dump tells inline scopes', async () => {
+    const scope = {
+      name: 'one',
+      key: { fragments: [{ string_key: '1' }] },
+      route_configuration: { name: 'r', virtual_hosts: [{ name: 'v', domains: ['*'] }] },
+    };
+    const scoped_routes = {
+      name: 'scopes',
+      scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x', index: 0 } }] },
+      scoped_route_configurations_list: { scoped_route_configurations: [scope] },
+    };
+    await using proxy = await start({ manager: { route_config: undefined, scoped_routes } as never });
+    const { configs } = JSON.parse((await proxy.admin('/config_dump')).body.toString());
+    const parts = configs.filter(({ '@type': type }: JsonObject) => `${type}`.endsWith('RoutesConfigDump'));
+    expect(parts).toEqual([
+      {
+        '@type': 'type.googleapis.com/envoy.admin.v3.ScopedRoutesConfigDump',
+        inline_scoped_route_configs: [
+          {
+            name: 'scopes',
+            scoped_route_configs: [
+              { '@type': 'type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration', ...scope },
+            ],
+            last_updated: expect.any(String),
+          },
+        ],
+      },
+      { '@type': 'type.googleapis.com/envoy.admin.v3.RoutesConfigDump' },
+    ]);
+  });
+
   test('/config_dump?include_eds and /clusters tell localities and health', async () => {
     const address = (port: number) => ({ address: localAddress(port) });
     const locality = { region: 'r', zone: 'z' };

@@ -34,9 +34,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'jaeger-tracing-service2-envoy-jaeger.yaml': [TRACING],
   'kafka-envoy.yaml': ['unknown type envoy.extensions.filters.network.kafka_broker.v3.KafkaBroker'],
   'load-reporting-service-envoy.yaml': ['cluster_manager: cluster_manager (zone-aware routing', HTTP2],
-  'lua-cluster-specifier-envoy.yaml': [
-    'inline_cluster_specifier_plugin: inline_cluster_specifier_plugin of envoy.config.route.v3.RouteAction',
-  ],
+  'lua-cluster-specifier-envoy.yaml': ['@dragoman/cluster-specifier-lua would provide it'],
   'lua-envoy.yaml': ['@dragoman/http-filter-lua would provide it'],
   'mysql-envoy.yaml': ['unknown type envoy.extensions.filters.network.mysql_proxy.v3.MySQLProxy'],
   'opentelemetry-envoy-1.yaml': [HTTP2, TRACING],

@@ -1,8 +1,19 @@
-import { HealthFlag, type Host, type LoadBalancerContext } from '@dragoman/core';
+import {
+  ExtensionRegistry,
+  HealthFlag,
+  type HashValue,
+  type Host,
+  type LoadBalancerContext,
+} from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { endpoint, hostList, localityOf, world } from './support/clusters.ts';
+import { byHash, endpoint, hostList, localityOf, world } from './support/clusters.ts';
 
 const names = (hosts: readonly Host[]) => hosts.map(({ address }) => address.text);
+
+/** A hash of 64 bits. */
+const hash = (value: bigint): { hash: HashValue } => ({
+  hash: { high: Number(value >> 32n), low: Number(value & 0xffffffffn) },
+});
 
 describe('an update of the hosts', () => {
   it('keeps a host whose address stays, with its stats, and takes over what is new', () => {
@@ -131,7 +142,7 @@ describe('chooseHost', () => {
     expect(pick(here)).toBeUndefined();
   });
 
-  it('spills to the next priority, by the hash of the request where it has one', () => {
+  it('spills to the next priority, by the hash of the request where hosts are picked by it', () => {
     const here = world(
       {},
       {
@@ -141,10 +152,13 @@ describe('chooseHost', () => {
             localityOf(1, '10.0.1.1:80'),
           ],
         },
+        registry: new ExtensionRegistry([byHash]),
       },
     );
-    expect(pick(here, { hash: 69 })).toBe('10.0.0.1:80');
-    expect(pick(here, { hash: 70 })).toBe('10.0.1.1:80');
+    expect(pick(here, hash(69n))).toBe('10.0.0.1:80');
+    expect(pick(here, hash(70n))).toBe('10.0.1.1:80');
+    expect(pick(here, hash(18446744073709551600n + 69n - 100n))).toBe('10.0.0.1:80');
+    expect(pick(here, hash(18446744073709551500n + 70n))).toBe('10.0.1.1:80');
     const drawn = Array.from({ length: 1000 }, () => pick(here));
     const spilled = drawn.filter((address) => address === '10.0.1.1:80').length;
     expect(spilled).toBeGreaterThan(250);
@@ -153,8 +167,22 @@ describe('chooseHost', () => {
 
   it('uses degraded hosts for what healthy ones cannot carry', () => {
     const weak = endpoint('10.0.0.2:80', { health: 'degraded' });
+    const here = world(
+      {},
+      { hosts: hostList('10.0.0.1:80', weak), registry: new ExtensionRegistry([byHash]) },
+    );
+    expect([pick(here, hash(0n)), pick(here, hash(99n))]).toEqual(['10.0.0.1:80', '10.0.0.2:80']);
+  });
+
+  it('does not ask for a hash that hosts are not picked by', () => {
+    const weak = endpoint('10.0.0.2:80', { health: 'degraded' });
     const here = world({}, { hosts: hostList('10.0.0.1:80', weak) });
-    expect([pick(here, { hash: 0 }), pick(here, { hash: 99 })]).toEqual(['10.0.0.1:80', '10.0.0.2:80']);
+    const context = {
+      get hash(): HashValue {
+        throw new Error('asked');
+      },
+    };
+    expect(pick(here, context)).toBeDefined();
   });
 
   it('draws again for a host that the caller has had, and gives it all the same when there is no other', () => {
@@ -191,12 +219,13 @@ describe('chooseHost', () => {
         hosts: {
           localities: [localityOf(0, '10.0.0.1:80'), localityOf(1, weak), localityOf(2, '10.0.2.1:80')],
         },
+        registry: new ExtensionRegistry([byHash]),
       },
     );
     const seen: unknown[] = [];
     const by = (healthy: number[], degraded: number[]) =>
       pick(here, {
-        hash: 0,
+        ...hash(0n),
         priorityShares: (sets, original) => {
           seen.push([sets.length, original.healthy, original.degraded]);
           return { healthy, degraded };

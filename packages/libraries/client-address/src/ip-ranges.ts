@@ -1,3 +1,4 @@
+import { SocketAddress } from 'node:net';
 import type { Address } from '@dragoman/core';
 
 /**
@@ -51,6 +52,19 @@ export class IpRanges {
     }
     return false;
   }
+}
+
+/** The network of `bits` that an IP address is in, in its usual form: `10.1.2.0`, `2001:db8::`. */
+export function maskedAddress(address: Address, bits: number): string {
+  if (address.family === 'ipv4') {
+    const network = parseIpv4(address.ip) & maskOf(bits);
+    return [24, 16, 8, 0].map((shift) => (network >>> shift) & 0xff).join('.');
+  }
+  const words = parseIpv6(address.ip).map(
+    (word, i) => (word & maskOf(Math.min(32, Math.max(0, bits - i * 32)))) >>> 0,
+  );
+  const groups = words.flatMap((word) => [word >>> 16, word & 0xffff]).map((group) => group.toString(16));
+  return new SocketAddress({ family: 'ipv6', address: groups.join(':') }).address;
 }
 
 /** The upper `bits` of 32. */

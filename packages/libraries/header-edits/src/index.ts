@@ -1,3 +1,3 @@
 export { compileHeaderMutation, HeaderMutation } from './header-mutation.ts';
 export { compileMutationRules, MutationRules } from './mutation-rules.ts';
-export { isUnfitForWire } from './wire-text.ts';
+export { formattedBytes, isUnfitForWire } from './wire-text.ts';

@@ -269,7 +269,8 @@ describe('loadBalancerConformance', () => {
     expect(spread).toEqual([]);
     const hash = await check(
       () => ({
-        createPicker: (hosts) => ({ pick: (context) => hosts[(context?.hash ?? 0) % hosts.length] }),
+        usesHash: true,
+        createPicker: (hosts) => ({ pick: (context) => hosts[(context?.hash?.low ?? 0) % hosts.length] }),
       }),
       { kind: 'hash', weighted: false },
     );

@@ -1,6 +1,5 @@
 import {
   durationMs,
-  type HashPolicy,
   type Metadata,
   type TcpProxy,
   TcpProxySchema,
@@ -15,6 +14,7 @@ import {
   ProblemCollector,
   unsupportedFields,
 } from '@dragoman/core';
+import { type ConnectionHash, compileHashPolicy } from './hash.ts';
 
 /** Metadata that hosts must have, for subset load balancing. */
 export type MetadataMatch = Readonly<Record<string, MetadataValue>>;
@@ -40,8 +40,8 @@ export interface Options {
   readonly statPrefix: string;
   readonly route: Route | undefined;
   readonly weighted: WeightedRoutes | undefined;
-  /** Whether hosts are picked by a hash of the peer's address. */
-  readonly hashSourceIp: boolean;
+  /** `hash_policy`: what hosts are picked by; undefined: by chance. */
+  readonly hash: ConnectionHash | undefined;
   /** ms without a byte in either direction; 0: never. Default 1 h. */
   readonly idleTimeoutMs: number;
   /** ms from the accepted connection; 0: for ever. */
@@ -104,7 +104,7 @@ export function parseConfig(config: TcpProxy, context: ListenerFactoryContext): 
     default:
       problems.add('', 'needs one of cluster, weighted_clusters');
   }
-  const hashSourceIp = problems.try('', () => readHashPolicy(config.hashPolicy)) ?? false;
+  const hash = problems.try('', () => compileHashPolicy(config.hashPolicy));
   const logging = problems.try('', () => readLogging(config));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
   const maxDurationMs = durationMs(config.maxDownstreamConnectionDuration) ?? 0;
@@ -122,7 +122,7 @@ export function parseConfig(config: TcpProxy, context: ListenerFactoryContext): 
     statPrefix: config.statPrefix,
     route,
     weighted,
-    hashSourceIp,
+    hash,
     idleTimeoutMs,
     maxDurationMs,
     maxDurationJitterPercent: jitter,
@@ -162,23 +162,6 @@ function readMetadataMatch(
   }
   const criteria = own.filterMetadata[LOAD_BALANCER_METADATA] as MetadataMatch | undefined;
   return criteria === undefined ? around : { ...around, ...criteria };
-}
-
-function readHashPolicy(policies: readonly HashPolicy[]): boolean {
-  const [policy] = policies;
-  if (policy === undefined) return false;
-  if (policies.length > 1) throw ConfigError.at('hash_policy', 'takes one policy at most');
-  switch (policy.policySpecifier.case) {
-    case 'sourceIp':
-      return true;
-    case 'filterState':
-      throw ConfigError.at(
-        'hash_policy[0].filter_state',
-        'hashing filter state is not supported yet; use source_ip or remove it',
-      );
-    default:
-      throw ConfigError.at('hash_policy[0]', 'needs one of source_ip, filter_state');
-  }
 }
 
 type Logging = Pick<Options, 'logOnConnected' | 'logIntervalMs'>;

@@ -4,6 +4,7 @@ import {
   type Cluster,
   type Connection,
   type ConnectionCloseKind,
+  type HashValue,
   type Host,
   type ListenerFactoryContext,
   type LoadBalancerContext,
@@ -18,7 +19,6 @@ import {
   type Timer,
 } from '@dragoman/core';
 import type { MetadataMatch, Options } from './config.ts';
-import { hash53 } from './hash.ts';
 import { metadataMatchOf, pickRoute } from './routing.ts';
 import type { TcpProxyStats } from './stats.ts';
 import { type UpstreamEvents, UpstreamSide } from './upstream-side.ts';
@@ -39,7 +39,6 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
   readonly info: StreamInfo;
 
   // What load balancing may ask for (LoadBalancerContext).
-  readonly hash: number | undefined;
   readonly requestHeaders = undefined;
   metadataMatch: MetadataMatch | undefined = undefined;
 
@@ -69,9 +68,12 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
     this.filtered = filtered;
     this.downstream = filtered.connection;
     this.info = filtered.info;
-    const remote = this.downstream.info.remoteAddress;
-    this.hash = options.hashSourceIp && remote.ip !== '' ? hash53(remote.ip) : undefined;
     stats.cxTotal.inc();
+  }
+
+  /** LoadBalancerContext: read only by policies that pick by it. */
+  get hash(): HashValue | undefined {
+    return this.options.hash?.(this.info);
   }
 
   // --- Downstream --------------------------------------------------------------------------------------------------

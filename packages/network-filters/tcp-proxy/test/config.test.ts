@@ -30,7 +30,7 @@ describe('defaults', () => {
       idleTimeoutMs: 3_600_000,
       maxConnectAttempts: 1,
       maxDurationMs: 0,
-      hashSourceIp: false,
+      hash: undefined,
       logOnConnected: false,
       logIntervalMs: 0,
     });
@@ -68,9 +68,15 @@ describe('what is refused, with its path', () => {
       'max_downstream_connection_duration',
     ],
     [
-      'a hash of filter state',
-      { hashPolicy: [{ policySpecifier: { case: 'filterState', value: { key: 'k' } } }] },
-      'hash_policy[0].filter_state',
+      'a hash of filter state without a key',
+      { hashPolicy: [{ policySpecifier: { case: 'filterState', value: { key: '' } } }] },
+      'hash_policy[0].filter_state.key',
+    ],
+    ['a hash of nothing', { hashPolicy: [{}] }, 'hash_policy[0]'],
+    [
+      'two hash policies',
+      { hashPolicy: [1, 2].map(() => ({ policySpecifier: { case: 'sourceIp' as const, value: {} } })) },
+      'hash_policy',
     ],
     [
       'log options beside the fields they replace',

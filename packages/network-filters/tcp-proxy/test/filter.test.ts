@@ -1,5 +1,6 @@
 import { durationFromMs } from '@dragoman/api';
 import { ResponseFlag, responseFlagsShort } from '@dragoman/core';
+import { xxHash64 } from '@dragoman/hashing';
 import { ScriptedRandom } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { FakeCluster, Session } from './fakes.ts';
@@ -154,12 +155,20 @@ describe('choosing', () => {
     expect(session.cluster.contexts[0]?.metadataMatch).toEqual({ a: 1, b: 2, c: 3 });
   });
 
-  test('the hash of the source address is the same for the same address and of 53 bits', () => {
-    const hashPolicy = [{ policySpecifier: { case: 'sourceIp' as const, value: {} } }];
-    const hashOf = () => new Session({ hashPolicy }).open().cluster.contexts[0]?.hash as number;
-    expect(hashOf()).toBe(hashOf());
-    expect(Number.isSafeInteger(hashOf())).toBe(true);
-    expect(new Session().open().cluster.contexts[0]?.hash).toBeUndefined();
+  test.each([
+    ['source_ip', { case: 'sourceIp' as const, value: {} }, xxHash64('192.0.2.1')],
+    ['filter_state', { case: 'filterState' as const, value: { key: 'k' } }, { high: 1, low: 2 }],
+    ['filter_state that is not there', { case: 'filterState' as const, value: { key: 'other' } }, undefined],
+    ['filter_state that has no hash', { case: 'filterState' as const, value: { key: 'plain' } }, undefined],
+    ['nothing', undefined, undefined],
+  ])('hosts are picked by the hash of %s', (_name, policySpecifier, hash) => {
+    const session = new Session(policySpecifier === undefined ? {} : { hashPolicy: [{ policySpecifier }] }, {
+      prepare: (info) => {
+        info.filterState.set('k', { hash: () => ({ high: 1, low: 2 }) });
+        info.filterState.set('plain', {});
+      },
+    }).open();
+    expect(session.cluster.contexts[0]?.hash).toEqual(hash);
   });
 });
 

@@ -27,7 +27,7 @@ import {
   type SetProxyStatus,
 } from '../headers/index.ts';
 import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
-import { compileRouteTable } from '../routes/index.ts';
+import { compileRouteTable, compileScopedRoutes } from '../routes/index.ts';
 import { compileAccessLogTimes } from './access-log-options.ts';
 import { compileFilterChain, perFilterConfigResolver } from './compile-filters.ts';
 import type { ConnectionManagerConfig } from './config.ts';
@@ -50,6 +50,7 @@ const SUPPORTED = new Set([
   'codec_type',
   'stat_prefix',
   'route_config',
+  'scoped_routes',
   'http_filters',
   'add_user_agent',
   'common_http_protocol_options',
@@ -100,7 +101,6 @@ const SUPPORTED = new Set([
 
 const REASONS = {
   rds: 'routes from a management server are not supported yet; write route_config',
-  scoped_routes: 'scoped routes are not supported yet; write route_config',
   http2_protocol_options:
     'HTTP/2 is not supported yet; remove http2_protocol_options (with codec_type AUTO, HTTP/1.1 is served)',
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
@@ -193,8 +193,10 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   const filterContext: HttpFilterContext = { ...context, statPrefix: `http.${config.statPrefix}.` };
   const problems = new ProblemCollector();
   checkFields(config, problems);
-  const discovered = config.routeSpecifier.case === 'rds' || config.routeSpecifier.case === 'scopedRoutes';
-  const routes = discovered ? undefined : problems.try('', () => compileRoutes(config, filterContext));
+  const routes =
+    config.routeSpecifier.case === 'rds'
+      ? undefined
+      : problems.try('', () => compileRoutes(config, filterContext));
   const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
   const upgrades = problems.try('', () => compileUpgrades(config.upgradeConfigs, filterContext));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
@@ -353,15 +355,16 @@ function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactor
 }
 
 function compileRoutes(config: HttpConnectionManager, context: HttpFilterContext): RouteTable {
-  if (config.routeSpecifier.case !== 'routeConfig') {
-    throw ConfigError.at('route_config', 'a route configuration is required');
+  const options = { context, perFilterConfig: perFilterConfigResolver(allFilters(config), context) };
+  const specifier = config.routeSpecifier;
+  switch (specifier.case) {
+    case 'routeConfig':
+      return compileRouteTable(specifier.value, { ...options, path: 'route_config' });
+    case 'scopedRoutes':
+      return atPath('scoped_routes', () => compileScopedRoutes(specifier.value, options));
+    default:
+      throw ConfigError.at('route_config', 'a route configuration is required');
   }
-  const { value } = config.routeSpecifier;
-  return compileRouteTable(value, {
-    context,
-    perFilterConfig: perFilterConfigResolver(allFilters(config), context),
-    path: 'route_config',
-  });
 }
 
 function createRequestIds(config: HttpConnectionManager, context: ListenerFactoryContext): RequestIds {

@@ -47,7 +47,9 @@ export function prepareRequest(
   config.rewriteHost?.(headers, localPort);
   if (restarted) return undefined;
   if (headers.hasKnown(ID_UPGRADE)) ignoreH2cUpgrade(headers);
-  const result = config.mutateRequest(headers, info, config.routes.internalOnlyHeaders);
+  const { routes } = config;
+  const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
+  const result = config.mutateRequest(headers, info, internalOnly);
   if (result.rejectStatus !== 0) {
     stats.rqRejectedViaIpDetection.inc();
     return { status: result.rejectStatus, details: result.details };

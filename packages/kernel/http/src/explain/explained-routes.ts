@@ -12,6 +12,7 @@ import {
   type Route,
 } from '@dragoman/core';
 import { perFilterConfigResolver } from '../connection-manager/compile-filters.ts';
+import { allFilters } from '../connection-manager/upgrades.ts';
 import { compileRouteTable } from '../routes/compile.ts';
 import { DomainTable } from '../routes/domains.ts';
 import type { HttpExplanation, Passed } from './explanation.ts';
@@ -45,7 +46,7 @@ export class ExplainedRoutes {
     const filterContext: HttpFilterContext = { ...context, statPrefix: '' };
     this.table = compileRouteTable(this.config, {
       context,
-      perFilterConfig: perFilterConfigResolver(manager.httpFilters, filterContext),
+      perFilterConfig: perFilterConfigResolver(allFilters(manager), filterContext),
       path: 'route_config',
       onRoute: (route, config) => this.configs.set(route, config),
     });

@@ -11,6 +11,7 @@ import type {
 } from '@dragoman/api';
 import {
   atPath,
+  type ClusterSpecifier,
   ConfigError,
   compileRegex,
   type FactoryContext,
@@ -23,19 +24,14 @@ import {
 } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '@dragoman/header-edits';
-import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
-import { allOf, listConditions } from './conditions.ts';
+import { compileClusterSpecifier, compileClusterSpecifiers, SpecifiedRoutes } from './cluster-specifiers.ts';
+import { CompiledRoute, type RouteMetadata, type RouteTarget } from './compiled-route.ts';
+import { allOf, type ListedCondition, listConditions } from './conditions.ts';
 import { CountedRequests } from './counted-requests.ts';
 import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
 import { DomainTable } from './domains.ts';
-import {
-  CompiledForward,
-  type ForwardSettings,
-  readForwardSettings,
-  readMetadataMatch,
-  refuseTypedMetadata,
-} from './forward.ts';
-import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { CompiledForward, type ForwardSettings, readForwardSettings, readMetadataMatch } from './forward.ts';
+import { type Level, type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compileMirrors } from './mirrors.ts';
 import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
@@ -65,7 +61,10 @@ export interface RouteTableOptions {
   readonly perFilterConfig: PerFilterConfigResolver;
   /** Where the configuration stands, put before the paths of errors; default empty. */
   readonly path?: string;
-  /** Hears of every route, and of which part of the configuration it is made: once for each weighted cluster. */
+  /**
+   * Hears of every route, and of which part of the configuration it is made: once for each weighted cluster, and for each
+   * cluster that an extension names, when it first does, besides once with an empty name.
+   */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
 }
 
@@ -80,11 +79,15 @@ export function compileRouteTable(
   return atPath(options.path ?? '', () => new TableCompiler(config, options).compile());
 }
 
-/** The header edits of one level. */
-interface Level {
-  readonly request: HeaderMutation | undefined;
-  readonly response: HeaderMutation | undefined;
-  readonly perFilter: PerFilterConfigs;
+/** Whether a level says nothing: most routes, which then share what is around them. */
+function isPlain(config: LevelConfig): boolean {
+  return (
+    config.requestHeadersToAdd.length === 0 &&
+    config.requestHeadersToRemove.length === 0 &&
+    config.responseHeadersToAdd.length === 0 &&
+    config.responseHeadersToRemove.length === 0 &&
+    Object.keys(config.typedPerFilterConfig).length === 0
+  );
 }
 
 /** The fields that every level has. */
@@ -104,6 +107,8 @@ class TableCompiler {
   private readonly options: RouteTableOptions;
   private readonly problems = new ProblemCollector();
   private readonly maxBodyBytes: number;
+  /** `cluster_specifier_plugins`, by name. */
+  private specifiers: ReadonlyMap<string, ClusterSpecifier> = new Map();
 
   constructor(config: RouteConfiguration, options: RouteTableOptions) {
     this.config = config;
@@ -114,8 +119,15 @@ class TableCompiler {
   compile(): CompiledRouteTable {
     const { config, problems } = this;
     problems.try('', () => GUARDS.table.check(config, ''));
+    // Filters may read it in Envoy; none here does.
+    if (config.metadata !== undefined)
+      this.context.warn('route_config.metadata', 'is read by nothing in this proxy');
     const top = problems.try('', () => this.level(config, PerFilterConfigs.none));
     const mirrors = problems.try('', () => compileMirrors(config.requestMirrorPolicies, this.context));
+    const plugins = config.clusterSpecifierPlugins;
+    if (plugins.length > 0)
+      this.specifiers =
+        problems.try('', () => compileClusterSpecifiers(plugins, this.context)) ?? this.specifiers;
     const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
     config.virtualHosts.forEach((host, i) => {
       const path = `virtual_hosts[${i}]`;
@@ -165,6 +177,7 @@ class TableCompiler {
 
   /** @param around the filters' configs outside of this level */
   level(config: LevelConfig, around: PerFilterConfigs): Level {
+    if (isPlain(config)) return around.plainLevel;
     const { formatters } = this.options.context;
     return {
       request: compileHeaderMutation(
@@ -197,12 +210,23 @@ class TableCompiler {
     this.options.onRoute?.(route, config);
   }
 
+  /** @throws ConfigError when the route configuration has no such plugin */
+  specifier(name: string): ClusterSpecifier {
+    const specifier = this.specifiers.get(name);
+    if (specifier === undefined)
+      throw ConfigError.at(
+        'cluster_specifier_plugin',
+        `no plugin named "${name}" is among the cluster_specifier_plugins of the route configuration`,
+      );
+    return specifier;
+  }
+
   directResponse(config: Parameters<typeof compileDirectResponse>[0]): RouteAction {
-    return compileDirectResponse(config, this.maxBodyBytes);
+    return compileDirectResponse(config, this.maxBodyBytes, this.context.formatters);
   }
 }
 
-const NO_LEVEL: Level = { request: undefined, response: undefined, perFilter: PerFilterConfigs.none };
+const NO_LEVEL: Level = PerFilterConfigs.none.plainLevel;
 const NO_MUTATIONS: readonly HeaderMutation[] = [];
 
 /** What is the same for all clusters of a route. */
@@ -210,8 +234,8 @@ interface RouteShell {
   readonly config: RouteConfig;
   readonly level: Level;
   readonly metadata: RouteMetadata;
-  readonly hostRewrite: HostRewrite | undefined;
-  readonly pathRewrite: PathRewrite | undefined;
+  hostRewrite: HostRewrite | undefined;
+  pathRewrite: PathRewrite | undefined;
   readonly stats: RequestStats | undefined;
 }
 
@@ -223,6 +247,7 @@ class VirtualHostCompiler {
   private readonly mostSpecificWins: boolean;
   private readonly policies: HostPolicies;
   private readonly virtualClusters: VirtualClusters | undefined;
+  private readonly metadata: RouteMetadata;
   private readonly attempts: { readonly inRequest: boolean; readonly inResponse: boolean };
   /** What routes without edits of their own share. */
   private readonly sharedRequest: readonly HeaderMutation[];
@@ -246,6 +271,7 @@ class VirtualHostCompiler {
       host.virtualClusters.length === 0
         ? undefined
         : new VirtualClusters(host.virtualClusters, host.name, table.context.stats);
+    this.metadata = readMetadata(host.metadata, table.context);
     this.attempts = {
       inRequest: host.includeRequestAttemptCount,
       inResponse: host.includeAttemptCountInResponse,
@@ -262,16 +288,11 @@ class VirtualHostCompiler {
       GUARDS.match.check(match, '');
       return pathCondition(match);
     });
-    const conditions = atPath('match', () => listConditions(match, this.table.context.runtime));
     // A regex matches the whole path, a prefix its own length.
-    const matched = path.kind === 'regex' ? -1 : path.path.length;
-    return {
-      name: config.name,
-      path,
-      condition: allOf(conditions),
-      conditions,
-      target: this.target(config, matched),
-    };
+    const target = this.target(config, path.kind === 'regex' ? -1 : path.path.length);
+    const listed = atPath('match', () => listConditions(match, this.table.context.runtime));
+    const conditions = target instanceof SpecifiedRoutes ? [...listed, choosing(target)] : listed;
+    return { name: config.name, path, condition: allOf(conditions), conditions, target };
   }
 
   tlsRedirect(): CompiledRoute {
@@ -280,6 +301,7 @@ class VirtualHostCompiler {
       virtualHostName: this.host.name,
       action: tlsRedirect,
       metadata: NO_METADATA,
+      virtualHostMetadata: this.metadata,
       decoratorOperation: undefined,
       perFilter: PerFilterConfigs.none,
       requestMutations: NO_MUTATIONS,
@@ -292,12 +314,11 @@ class VirtualHostCompiler {
     });
   }
 
-  private target(config: RouteConfig, matched: number): CompiledRoute | WeightedRoutes {
-    refuseTypedMetadata(config.metadata, 'metadata');
+  private target(config: RouteConfig, matched: number): RouteTarget {
     checkOneLimit(config);
     const level = this.table.level(config, this.level.perFilter);
     const { action } = config;
-    const metadata = readMetadata(config.metadata);
+    const metadata = readMetadata(config.metadata, this.table.context);
     const stats =
       config.statPrefix === ''
         ? undefined
@@ -305,15 +326,13 @@ class VirtualHostCompiler {
             this.table.context.stats,
             `vhost.${this.host.name}.route.${config.statPrefix}.`,
           );
-    const plain = { config, level, metadata, hostRewrite: undefined, pathRewrite: undefined, stats };
+    const shell = { config, level, metadata, stats, hostRewrite: undefined, pathRewrite: undefined };
     switch (action.case) {
       case 'route':
-        return atPath('route', () =>
-          this.forward(action.value, { ...plain, ...rewrites(action.value, matched) }),
-        );
+        return atPath('route', () => this.forward(action.value, shell, matched));
       case 'redirect':
         return this.make(
-          plain,
+          shell,
           atPath('redirect', () => {
             GUARDS.redirect.check(action.value, '');
             return new CompiledRedirect(action.value, matched);
@@ -321,7 +340,7 @@ class VirtualHostCompiler {
         );
       case 'directResponse':
         return this.make(
-          plain,
+          shell,
           atPath('direct_response', () => {
             GUARDS.directResponse.check(action.value, '');
             return this.table.directResponse(action.value);
@@ -332,7 +351,9 @@ class VirtualHostCompiler {
     }
   }
 
-  private forward(action: RouteActionConfig, shell: RouteShell): CompiledRoute | WeightedRoutes {
+  private forward(action: RouteActionConfig, shell: RouteShell, matched: number): RouteTarget {
+    shell.hostRewrite = hostRewrite(action);
+    shell.pathRewrite = pathRewrite(action, matched);
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
       {
@@ -356,9 +377,31 @@ class VirtualHostCompiler {
         return this.make(shell, new CompiledForward(settings, '', specifier.value.toLowerCase(), criteria));
       case 'weightedClusters':
         return atPath('weighted_clusters', () => this.weighted(specifier.value, settings, criteria, shell));
+      case 'clusterSpecifierPlugin':
+        return this.specified(this.table.specifier(specifier.value), settings, criteria, shell);
+      case 'inlineClusterSpecifierPlugin': {
+        const plugin = atPath('inline_cluster_specifier_plugin', () =>
+          compileClusterSpecifier(specifier.value, this.table.context),
+        );
+        return this.specified(plugin, settings, criteria, shell);
+      }
       default:
-        throw ConfigError.at('', 'a route action needs one of cluster, cluster_header, weighted_clusters');
+        throw ConfigError.at(
+          '',
+          'a route action needs one of cluster, cluster_header, weighted_clusters, cluster_specifier_plugin, inline_cluster_specifier_plugin',
+        );
     }
+  }
+
+  private specified(
+    specifier: ClusterSpecifier,
+    settings: ForwardSettings,
+    criteria: Readonly<Record<string, MetadataValue>> | undefined,
+    shell: RouteShell,
+  ): SpecifiedRoutes {
+    return new SpecifiedRoutes(specifier, (cluster) =>
+      this.make(shell, new CompiledForward(settings, cluster, '', criteria)),
+    );
   }
 
   private weighted(
@@ -371,7 +414,7 @@ class VirtualHostCompiler {
     const routes = config.clusters.map((cluster, i) =>
       atPath(`clusters[${i}]`, () => this.weightedCluster(cluster, settings, criteria, shell)),
     );
-    return new WeightedRoutes(config, routes, this.table.context.runtime);
+    return new WeightedRoutes(config, routes, settings.policies.hash, this.table.context.runtime);
   }
 
   private weightedCluster(
@@ -404,6 +447,7 @@ class VirtualHostCompiler {
       virtualHostName: this.host.name,
       action,
       metadata: shell.metadata,
+      virtualHostMetadata: this.metadata,
       decoratorOperation: config.decorator?.operation,
       perFilter: own === NO_LEVEL ? level.perFilter : own.perFilter,
       requestMutations: withFirst(
@@ -440,6 +484,14 @@ class VirtualHostCompiler {
   }
 }
 
+/** Comes last: whether the route's extension names a cluster. */
+function choosing(target: SpecifiedRoutes): ListedCondition {
+  return {
+    field: 'route.cluster_specifier_plugin',
+    holds: (headers, info, random) => target.choose(headers, info, random),
+  };
+}
+
 /** A weighted cluster's edits come before all others. */
 function withFirst(
   first: HeaderMutation | undefined,
@@ -469,20 +521,12 @@ export function pathCondition(match: RouteMatch): PathCondition {
   }
 }
 
-function rewrites(
-  action: RouteActionConfig,
-  matched: number,
-): { hostRewrite: HostRewrite | undefined; pathRewrite: PathRewrite | undefined } {
-  if (action.prefixRewrite !== '' && action.regexRewrite !== undefined)
+function pathRewrite(action: RouteActionConfig, matched: number): PathRewrite | undefined {
+  const { prefixRewrite, regexRewrite: regex } = action;
+  if (prefixRewrite !== '' && regex !== undefined)
     throw ConfigError.at('regex_rewrite', 'only one of prefix_rewrite and regex_rewrite may be set');
-  const regex = action.regexRewrite;
-  const pathRewrite =
-    action.prefixRewrite !== ''
-      ? new PrefixRewrite(action.prefixRewrite, matched)
-      : regex === undefined
-        ? undefined
-        : atPath('regex_rewrite', () => new RegexRewrite(regex));
-  return { hostRewrite: hostRewrite(action), pathRewrite };
+  if (prefixRewrite !== '') return new PrefixRewrite(prefixRewrite, matched);
+  return regex === undefined ? undefined : atPath('regex_rewrite', () => new RegexRewrite(regex));
 }
 
 function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {
@@ -499,7 +543,9 @@ function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {
   }
 }
 
-function readMetadata(metadata: Metadata | undefined): RouteMetadata {
+function readMetadata(metadata: Metadata | undefined, context: FactoryContext): RouteMetadata {
   if (metadata === undefined) return NO_METADATA;
+  if (Object.keys(metadata.typedFilterMetadata).length > 0)
+    context.warn('metadata.typed_filter_metadata', 'is read by nothing in this proxy');
   return new Map(Object.entries(metadata.filterMetadata)) as RouteMetadata;
 }

@@ -16,7 +16,7 @@ import type { PerFilterConfigs } from './per-filter.ts';
 import { applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
 import type { VirtualClusters } from './virtual-clusters.ts';
 
-/** Namespaces of `Route.metadata`. */
+/** Namespaces of `Route.metadata`, or of `VirtualHost.metadata`. */
 export type RouteMetadata = ReadonlyMap<string, Readonly<Record<string, MetadataValue>>>;
 
 /** What a route is made of; everything is worked out when the table is compiled. */
@@ -25,6 +25,7 @@ export interface RouteParts {
   readonly virtualHostName: string;
   readonly action: RouteAction;
   readonly metadata: RouteMetadata;
+  readonly virtualHostMetadata: RouteMetadata;
   readonly decoratorOperation: string | undefined;
   readonly perFilter: PerFilterConfigs;
   /** In the order they are applied. */
@@ -39,12 +40,20 @@ export interface RouteParts {
   readonly stats: RequestStats | undefined;
 }
 
+/** Several routes to one entry of the config, of which a request gets one. */
+export interface RouteChoice {
+  pick(headers: RequestHeaders, info: StreamInfo, random: number): CompiledRoute | undefined;
+}
+
+export type RouteTarget = CompiledRoute | RouteChoice;
+
 /** A route, or one weighted cluster of it. */
 export class CompiledRoute implements Route {
   readonly routeName: string;
   readonly virtualHostName: string;
   readonly action: RouteAction;
   readonly metadata: RouteMetadata;
+  readonly virtualHostMetadata: RouteMetadata;
   readonly decoratorOperation: string | undefined;
   readonly stats: RequestStats | undefined;
   private readonly perFilter: PerFilterConfigs;
@@ -61,6 +70,7 @@ export class CompiledRoute implements Route {
     this.virtualHostName = parts.virtualHostName;
     this.action = parts.action;
     this.metadata = parts.metadata;
+    this.virtualHostMetadata = parts.virtualHostMetadata;
     this.decoratorOperation = parts.decoratorOperation;
     this.perFilter = parts.perFilter;
     this.requestMutations = parts.requestMutations;

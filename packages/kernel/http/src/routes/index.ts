@@ -4,4 +4,5 @@ export { DEFAULT_TIMEOUT_MS } from './forward.ts';
 export type { PerFilterConfigResolver } from './per-filter.ts';
 export { queryParameter } from './query.ts';
 export type { CompiledRouteTable } from './route-table.ts';
+export { compileScopedRoutes } from './scoped-routes.ts';
 export { OTHER_VIRTUAL_CLUSTER } from './virtual-clusters.ts';

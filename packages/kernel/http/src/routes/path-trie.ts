@@ -56,9 +56,22 @@ export class TrieHits {
   readonly cursors: number[] = [];
   count = 0;
 
+  /** Lists for whoever has none of its own, {@link spareCount} of them in use. */
+  private readonly spares: number[][] = [];
+  private spareCount = 0;
+
   reset(): void {
     this.best = NO_ROUTE;
     this.count = 0;
+    this.spareCount = 0;
+  }
+
+  /** An empty list to fill and {@link add}, until the next {@link reset}. */
+  list(): number[] {
+    const list = this.spares[this.spareCount] ?? [];
+    this.spares[this.spareCount++] = list;
+    list.length = 0;
+    return list;
   }
 
   add(list: readonly number[]): void {
@@ -93,14 +106,8 @@ export class TrieHits {
  */
 export class PathTrie {
   private readonly root = new TrieNode('');
-  private filled = false;
-
-  get isEmpty(): boolean {
-    return !this.filled;
-  }
 
   add(path: string, kind: TrieKind, index: number, guarded: boolean): void {
-    this.filled = true;
     const node = this.nodeFor(path);
     switch (kind) {
       case 'prefix':

@@ -1,5 +1,6 @@
 import { type Any, FilterConfigSchema, unpackAnyAs } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
+import type { HeaderMutation } from '@dragoman/header-edits';
 
 /**
  * Compiles one entry of `typed_per_filter_config` by the filter's name.
@@ -18,10 +19,20 @@ interface FilterSetting {
 
 const NOTHING: readonly unknown[] = [];
 
+/** What one level of a configuration says of headers and filters. */
+export interface Level {
+  readonly request: HeaderMutation | undefined;
+  readonly response: HeaderMutation | undefined;
+  /** With those of everything around it. */
+  readonly perFilter: PerFilterConfigs;
+}
+
 /** The `typed_per_filter_config` of a route with that of everything around it. */
 export class PerFilterConfigs {
   static readonly none = new PerFilterConfigs(new Map(), new Map());
 
+  /** A level inside that says nothing. */
+  readonly plainLevel: Level = { request: undefined, response: undefined, perFilter: this };
   private readonly configs: ReadonlyMap<string, readonly unknown[]>;
   private readonly disabled: ReadonlyMap<string, boolean>;
 

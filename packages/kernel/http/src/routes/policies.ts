@@ -14,11 +14,14 @@ import {
   type GrpcTimeoutPolicy,
   type MirrorPolicy,
   NO_POLICIES,
+  type RateLimitRule,
   type RetryPolicy,
 } from '@dragoman/core';
 import { notNegative } from './forward.ts';
+import { compileHashPolicy } from './hash-policy.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileMirrors } from './mirrors.ts';
+import { compileRateLimits, joinRateLimits } from './rate-limits.ts';
 import { compileHedgePolicy, compileLevelRetry } from './retry-policy.ts';
 import { compileUpgradePolicies } from './upgrades.ts';
 
@@ -37,6 +40,7 @@ export interface HostPolicies {
   readonly retry: RetryPolicy | undefined;
   /** Its own, or the table's. */
   readonly mirrors: readonly MirrorPolicy[] | undefined;
+  readonly rateLimits: readonly RateLimitRule[];
 }
 
 /**
@@ -52,6 +56,7 @@ export function compileHostPolicies(
   return {
     retry: compileLevelRetry(virtualHost, context),
     mirrors: compileMirrors(virtualHost.requestMirrorPolicies, context) ?? mirrors,
+    rateLimits: compileRateLimits(virtualHost.rateLimits, context),
   };
 }
 
@@ -60,17 +65,23 @@ export function compileHostPolicies(
  * @throws ConfigError with a path below the route action
  */
 export function compilePolicies(levels: PolicyLevels, context: FactoryContext): ForwardPolicies {
-  const { virtualHost, route, action } = levels;
+  const { virtualHost, host, route, action } = levels;
   checkEarlyData(action);
   const policies: ForwardPolicies = {
     ...bufferLimits(route, virtualHost),
-    retry: compileLevelRetry(action, context) ?? levels.host.retry,
+    retry: compileLevelRetry(action, context) ?? host.retry,
     hedge: compileHedgePolicy(action.hedgePolicy ?? virtualHost.hedgePolicy, context),
     tellTimeoutRetry: virtualHost.includeIsTimeoutRetryHeader || undefined,
     grpcTimeout: grpcTimeoutPolicy(action),
     upgrades: compileUpgradePolicies(action),
     mirrors: compileMirrors(action.requestMirrorPolicies, context) ?? levels.host.mirrors,
     internalRedirect: compileInternalRedirect(action, route.name, context),
+    hash: compileHashPolicy(action.hashPolicy),
+    rateLimits: joinRateLimits(
+      compileRateLimits(action.rateLimits, context),
+      host.rateLimits,
+      action.includeVhRateLimits ?? false,
+    ),
   };
   return Object.values(policies).every((policy) => policy === undefined) ? NO_POLICIES : policies;
 }

@@ -2,7 +2,13 @@ import type { RedirectAction as RedirectConfig } from '@dragoman/api';
 import { atPath, ConfigError, type RedirectAction, type RequestHeaders, wellKnownId } from '@dragoman/core';
 import { utf8Bytes } from '@dragoman/matching';
 import { queryStart } from '../path/normalize.ts';
-import { compileSubstitution, replacePrefix, type Substitution } from './rewrite.ts';
+import {
+  applyPathRewrite,
+  compileSubstitution,
+  type PathRewrite,
+  replacePrefix,
+  type Substitution,
+} from './rewrite.ts';
 
 const ID_XFP = wellKnownId('x-forwarded-proto');
 
@@ -10,7 +16,7 @@ const ID_XFP = wellKnownId('x-forwarded-proto');
 const STATUSES = [301, 302, 303, 307, 308] as const;
 
 /** `redirect` of a route, compiled. */
-export class CompiledRedirect implements RedirectAction {
+export class CompiledRedirect implements RedirectAction, PathRewrite {
   readonly kind = 'redirect';
   readonly status: number;
   private readonly scheme: string;
@@ -49,10 +55,24 @@ export class CompiledRedirect implements RedirectAction {
   }
 
   location(headers: RequestHeaders, secure: boolean): string {
-    const scheme =
-      this.scheme !== '' ? this.scheme : headers.scheme !== '' ? headers.scheme : secure ? 'https' : 'http';
+    const scheme = this.scheme !== '' ? this.scheme : schemeOf(headers, secure);
     const host = this.host !== '' ? this.host : this.requestHost(headers, scheme);
     return `${scheme}://${host}${this.port}${this.newPath(headers.path)}`;
+  }
+
+  rewritePath(headers: RequestHeaders, suppressEnvoyHeaders: boolean): void {
+    if (this.substitution === undefined && this.prefix === '') return;
+    applyPathRewrite(headers, this, suppressEnvoyHeaders);
+  }
+
+  /** {@link PathRewrite}: what `prefix_rewrite` or `regex_rewrite` makes of a path. */
+  rewrite(path: string): string {
+    const query = queryStart(path);
+    if (this.substitution === undefined)
+      return replacePrefix(path, this.matched < 0 ? query : this.matched, this.prefix);
+    // A substitution that leaves nothing is no rewrite.
+    const rewritten = this.substitution(path.slice(0, query));
+    return rewritten === '' ? path : rewritten + path.slice(query);
   }
 
   /** The request's host, without a port that would be wrong for the new scheme or stands beside another. */
@@ -69,16 +89,11 @@ export class CompiledRedirect implements RedirectAction {
   }
 
   private newPath(path: string): string {
-    const query = queryStart(path);
     let result: string;
     if (this.path !== '') {
-      result = this.pathHasQuery ? this.path : this.path + path.slice(query);
-    } else if (this.substitution !== undefined) {
-      // A substitution that leaves nothing is no rewrite.
-      const rewritten = this.substitution(path.slice(0, query));
-      result = rewritten === '' ? path : rewritten + path.slice(query);
-    } else if (this.prefix !== '') {
-      result = replacePrefix(path, this.matched < 0 ? query : this.matched, this.prefix);
+      result = this.pathHasQuery ? this.path : this.path + path.slice(queryStart(path));
+    } else if (this.substitution !== undefined || this.prefix !== '') {
+      result = this.rewrite(path);
     } else {
       result = path;
     }
@@ -86,6 +101,16 @@ export class CompiledRedirect implements RedirectAction {
     if (this.stripQuery && !this.pathHasQuery) result = result.slice(0, queryStart(result));
     return result;
   }
+}
+
+function schemeOf(headers: RequestHeaders, secure: boolean): string {
+  return headers.scheme !== '' ? headers.scheme : secure ? 'https' : 'http';
+}
+
+/** The URI of a request: where a direct response says something was made, or is. */
+export function requestUri(headers: RequestHeaders, secure: boolean): string {
+  const { path } = headers;
+  return `${schemeOf(headers, secure)}://${headers.authority}${path.startsWith('/') ? '' : '/'}${path}`;
 }
 
 /** What `require_tls` answers plaintext with: 301 to the same place over TLS. */

@@ -6,10 +6,10 @@ import {
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
+import { CompiledRoute } from './compiled-route.ts';
 import type { DomainTable } from './domains.ts';
 import { noVirtualHost } from './near-miss.ts';
 import type { VirtualHostRoutes } from './virtual-host.ts';
-import { WeightedRoutes } from './weighted-clusters.ts';
 
 const ID_XFP = wellKnownId('x-forwarded-proto');
 const ID_INTERNAL = wellKnownId('x-envoy-internal');
@@ -36,7 +36,8 @@ export class CompiledRouteTable implements RouteTable {
     if (host === undefined) return undefined;
     if (host.requireTls !== 'none' && needsTls(host, headers)) return host.tlsRedirect;
     const target = host.find(headers, info, random);
-    return target instanceof WeightedRoutes ? target.pick(headers, random) : target;
+    if (target === undefined || target instanceof CompiledRoute) return target;
+    return target.pick(headers, info, random);
   }
 }
 

@@ -1,11 +1,11 @@
 import type { CompiledRegex, RequestHeaders, RouteMiss, StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
-import type { CompiledRoute } from './compiled-route.ts';
+import type { CompiledRoute, RouteTarget } from './compiled-route.ts';
 import type { Condition, ListedCondition } from './conditions.ts';
 import { nearestMiss } from './near-miss.ts';
+import { LIST_UP_TO, type ListedPath, PathList } from './path-list.ts';
 import { NO_ROUTE, PathTrie, TrieHits } from './path-trie.ts';
-import type { WeightedRoutes } from './weighted-clusters.ts';
 
 /** How a route matches the path. `path` is in bytes; in lower case when case does not count. */
 export type PathCondition =
@@ -20,11 +20,21 @@ export interface RouteEntry {
   readonly condition: Condition | undefined;
   /** What {@link condition} is made of. */
   readonly conditions: readonly ListedCondition[];
-  readonly target: CompiledRoute | WeightedRoutes;
+  readonly target: RouteTarget;
 }
 
 /** When a virtual host turns plaintext away (`require_tls`). */
 export type TlsRequirement = 'none' | 'external-only' | 'all';
+
+/** Shared by the hosts without any. */
+const NO_REGEXES: readonly number[] = [];
+
+function pathsOf(listed: readonly ListedPath[]): PathTrie | PathList {
+  if (listed.length <= LIST_UP_TO) return new PathList(listed);
+  const trie = new PathTrie();
+  for (const { path, kind, index, guarded } of listed) trie.add(path, kind, index, guarded);
+  return trie;
+}
 
 /** Shared by all lookups of the thread: each runs to its end before the next. */
 const hits = new TrieHits();
@@ -40,10 +50,13 @@ export class VirtualHostRoutes {
   readonly tlsRedirect: CompiledRoute;
   private readonly entries: readonly RouteEntry[];
   private readonly ignoreParameters: boolean;
-  private readonly trie = new PathTrie();
-  private readonly foldedTrie = new PathTrie();
+  /** Of the entries: a lookup in a large table has to fetch one object less. */
+  private readonly targets: readonly RouteTarget[];
+  private readonly paths: PathTrie | PathList;
+  /** Those for which case does not count; undefined: none. */
+  private readonly foldedPaths: PathTrie | PathList | undefined;
   /** Indices of routes that match by regex, ascending. */
-  private readonly regexes: number[] = [];
+  private readonly regexes: readonly number[];
 
   /** @param ignoreParameters `ignore_path_parameters_in_path_matching` */
   constructor(
@@ -58,33 +71,36 @@ export class VirtualHostRoutes {
     this.tlsRedirect = tlsRedirect;
     this.entries = entries;
     this.ignoreParameters = ignoreParameters;
+    this.targets = entries.map(({ target }) => target);
+    const listed: ListedPath[] = [];
+    const folded: ListedPath[] = [];
+    const regexes: number[] = [];
     entries.forEach(({ path, condition }, index) => {
-      if (path.kind === 'regex') this.regexes.push(index);
+      if (path.kind === 'regex') regexes.push(index);
       else
-        (path.ignoreCase ? this.foldedTrie : this.trie).add(
-          path.path,
-          path.kind,
+        (path.ignoreCase ? folded : listed).push({
+          path: path.path,
+          kind: path.kind,
           index,
-          condition !== undefined,
-        );
+          guarded: condition !== undefined,
+        });
     });
+    this.paths = pathsOf(listed);
+    this.foldedPaths = folded.length === 0 ? undefined : pathsOf(folded);
+    this.regexes = regexes.length === 0 ? NO_REGEXES : regexes;
   }
 
   /** Undefined when no route matches. */
-  find(
-    headers: RequestHeaders,
-    info: StreamInfo,
-    random: number,
-  ): CompiledRoute | WeightedRoutes | undefined {
+  find(headers: RequestHeaders, info: StreamInfo, random: number): RouteTarget | undefined {
     const { path } = headers;
     // CONNECT: only a connect_matcher could take it.
     if (path === '') return undefined;
     const end = this.end(path);
     hits.reset();
-    this.trie.walk(path, end, hits);
-    if (!this.foldedTrie.isEmpty) this.foldedTrie.walk(asciiLower(path), end, hits);
+    this.paths.walk(path, end, hits);
+    if (this.foldedPaths !== undefined) this.foldedPaths.walk(asciiLower(path), end, hits);
     if (hits.count === 0 && this.regexes.length === 0)
-      return hits.best === NO_ROUTE ? undefined : (this.entries[hits.best] as RouteEntry).target;
+      return hits.best === NO_ROUTE ? undefined : this.targets[hits.best];
     return this.findGuarded(headers, info, random, end);
   }
 
@@ -107,7 +123,7 @@ export class VirtualHostRoutes {
     info: StreamInfo,
     random: number,
     end: number,
-  ): CompiledRoute | WeightedRoutes | undefined {
+  ): RouteTarget | undefined {
     const { entries, regexes } = this;
     const { best } = hits;
     let regexAt = 0;

@@ -1,24 +1,39 @@
 import type { WeightedCluster } from '@dragoman/api';
-import { ConfigError, type RequestHeaders, type Runtime } from '@dragoman/core';
-import type { CompiledRoute } from './compiled-route.ts';
+import {
+  ConfigError,
+  type HashPolicy,
+  type RequestHeaders,
+  type Runtime,
+  type StreamInfo,
+} from '@dragoman/core';
+import { hashModulo } from '@dragoman/hashing';
+import type { CompiledRoute, RouteChoice } from './compiled-route.ts';
 
 const MAX_TOTAL_WEIGHT = 2 ** 32 - 1;
 
 /** Draws one of a route's weighted clusters. */
-export class WeightedRoutes {
+export class WeightedRoutes implements RouteChoice {
   private readonly routes: readonly CompiledRoute[];
   private readonly weights: readonly number[];
   private readonly total: number;
   /** Runtime keys that override the weights; empty: none. */
   private readonly keys: readonly string[];
   private readonly header: string;
+  /** `use_hash_policy`: the route's; undefined: the usual draw. */
+  private readonly hash: HashPolicy | undefined;
   private readonly runtime: Runtime;
 
   /**
    * @param routes one for each cluster
+   * @param hash `hash_policy` of the route
    * @throws ConfigError with a path below `weighted_clusters`
    */
-  constructor(config: WeightedCluster, routes: readonly CompiledRoute[], runtime: Runtime) {
+  constructor(
+    config: WeightedCluster,
+    routes: readonly CompiledRoute[],
+    hash: HashPolicy | undefined,
+    runtime: Runtime,
+  ) {
     this.routes = routes;
     this.weights = config.clusters.map((cluster, i) => {
       if (cluster.weight === undefined) throw ConfigError.at(`clusters[${i}].weight`, 'is required');
@@ -39,11 +54,12 @@ export class WeightedRoutes {
         : config.clusters.map((cluster) => `${config.runtimeKeyPrefix}.${cluster.name}`);
     const specifier = config.randomValueSpecifier;
     this.header = specifier.case === 'headerName' ? specifier.value.toLowerCase() : '';
+    this.hash = specifier.case === 'useHashPolicy' && specifier.value.value ? hash : undefined;
     this.runtime = runtime;
   }
 
   /** @param random 0 ≤ random < 2⁵³ */
-  pick(headers: RequestHeaders, random: number): CompiledRoute {
+  pick(headers: RequestHeaders, info: StreamInfo, random: number): CompiledRoute {
     let { weights, total } = this;
     if (this.keys.length > 0) {
       const current = this.runtimeWeights();
@@ -54,14 +70,21 @@ export class WeightedRoutes {
         total = sum;
       }
     }
-    const point =
-      (this.header === '' ? undefined : pointFromHeader(headers, this.header, total)) ?? random % total;
+    const point = this.point(headers, info, total) ?? random % total;
     let end = 0;
     for (let i = 0; i < weights.length; i++) {
       end += weights[i] as number;
       if (point < end) return this.routes[i] as CompiledRoute;
     }
     return this.routes[this.routes.length - 1] as CompiledRoute;
+  }
+
+  /** Where the request itself says; undefined: the usual draw holds. */
+  private point(headers: RequestHeaders, info: StreamInfo, total: number): number | undefined {
+    if (this.header !== '') return pointFromHeader(headers, this.header, total);
+    // No cookie is made for a draw: the router makes it when it picks a host.
+    const hash = this.hash?.hash(headers, info, undefined);
+    return hash === undefined ? undefined : hashModulo(hash, total);
   }
 
   private runtimeWeights(): number[] {

@@ -8,7 +8,14 @@ import type {
   PriorityShares,
   RandomSource,
 } from '@dragoman/core';
-import { choosePriority, DEGRADED_BIT, type PriorityLoad, priorityLoad } from './priority-load.ts';
+import { hashModulo } from '@dragoman/hashing';
+import {
+  choosePriority,
+  DEGRADED_BIT,
+  PRIORITY_POINTS,
+  type PriorityLoad,
+  priorityLoad,
+} from './priority-load.ts';
 
 export interface PriorityBalancerOptions {
   readonly policy: LoadBalancerPolicy;
@@ -90,9 +97,13 @@ export class PriorityBalancer {
     return context?.priorityShares === undefined ? load : context.priorityShares(sets, load);
   }
 
-  /** The request's hash where it has one, so that the same request meets the same priority. */
+  /**
+   * With a policy that picks by the request's hash that hash, so that the same request meets the same priority. Others do not
+   * ask for it: working it out may make a cookie.
+   */
   private draw(context: LoadBalancerContext | undefined): number {
-    const hash = context?.hash;
-    return hash === undefined ? this.options.random.next() : hash;
+    const { policy, random } = this.options;
+    const hash = policy.usesHash === true ? context?.hash : undefined;
+    return hash === undefined ? random.next() : hashModulo(hash, PRIORITY_POINTS);
   }
 }

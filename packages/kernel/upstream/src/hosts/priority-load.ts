@@ -28,10 +28,13 @@ export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): 
     : { ...load, panic };
 }
 
+/** The shares of priorities and of their degraded hosts add up to this. */
+export const PRIORITY_POINTS = 100;
+
 /** Which priority, and whether its degraded hosts, for `draw` (any non-negative whole number). */
 export function choosePriority(load: PriorityShares, draw: number): number {
   const { healthy, degraded } = load;
-  const point = (draw % 100) + 1;
+  const point = (draw % PRIORITY_POINTS) + 1;
   let reached = 0;
   for (let i = 0; i < healthy.length; i++) {
     reached += healthy[i];

@@ -32,6 +32,13 @@ export const inOrder = defineLoadBalancer({
   }),
 });
 
+/** The same, picking by the request's hash (which it does not look at). */
+export const byHash = defineLoadBalancer({
+  ...inOrder,
+  config: RoundRobinSchema,
+  create: () => ({ ...inOrder.create(undefined as never, undefined as never), usesHash: true }),
+});
+
 export function clusterMessage(config: object): Cluster {
   return readLoose(ClusterSchema, { name: 'web', type: 'STATIC', ...config });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   Address,
+  type HashValue,
   type Host,
   type HostPicker,
   type HostStats,
@@ -63,6 +64,11 @@ function hostStats(): HostStats {
   };
 }
 
+/** A hash of 64 bits, drawn. */
+function randomHash(random: SeededRandom): HashValue {
+  return { high: random.next() % 2 ** 32, low: random.next() % 2 ** 32 };
+}
+
 /** A pick that depends on a hash, and on hosts to leave out. */
 export function pickContext(over: Partial<LoadBalancerContext> = {}): LoadBalancerContext {
   return { hash: undefined, requestHeaders: undefined, info: undefined, metadataMatch: undefined, ...over };
@@ -84,7 +90,7 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
     });
   const random = new SeededRandom(19);
   const pick = (picker: HostPicker): Host | undefined =>
-    picker.pick(kind === 'hash' ? pickContext({ hash: random.next() }) : undefined);
+    picker.pick(kind === 'hash' ? pickContext({ hash: randomHash(random) }) : undefined);
   const counts = (picker: HostPicker, picks: number): Map<Host | undefined, number> => {
     const found = new Map<Host | undefined, number>();
     for (let i = 0; i < picks; i++) {
@@ -97,12 +103,17 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
   describe(`${extension.name} keeps the contract of load balancers`, () => {
     it('is a load balancer', () => checkIdentity(extension, 'load-balancers'));
 
+    it('says whether it picks by hash', () => assert.equal(create().usesHash === true, kind === 'hash'));
+
     refusals(runner, subject.invalid, (config) => create(config));
 
     it('finds no host in an empty set', () => {
       const picker = create().createPicker([], undefined);
       assert.equal(picker.pick(undefined), undefined);
-      assert.equal(picker.pick(pickContext({ hash: 1, shouldSkip: () => true })), undefined);
+      assert.equal(
+        picker.pick(pickContext({ hash: { high: 0, low: 1 }, shouldSkip: () => true })),
+        undefined,
+      );
     });
 
     it('finds the only host', () => {
@@ -111,8 +122,8 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
       for (const context of [
         undefined,
         pickContext(),
-        pickContext({ hash: 0 }),
-        pickContext({ hash: 2 ** 53 - 1 }),
+        pickContext({ hash: { high: 0, low: 0 } }),
+        pickContext({ hash: { high: 2 ** 32 - 1, low: 2 ** 32 - 1 } }),
       ]) {
         assert.equal(picker.pick(context), host);
       }
@@ -185,10 +196,11 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
         const hosts = testHosts(8);
         const picker = policy.createPicker(hosts, undefined);
         const again = policy.createPicker([...hosts], picker);
-        for (let hash = 0; hash < 100; hash++) {
-          const host = picker.pick(pickContext({ hash: hash * 7919 }));
-          assert.equal(picker.pick(pickContext({ hash: hash * 7919 })), host);
-          assert.equal(again.pick(pickContext({ hash: hash * 7919 })), host);
+        for (let i = 0; i < 100; i++) {
+          const context = pickContext({ hash: randomHash(random) });
+          const host = picker.pick(context);
+          assert.equal(picker.pick(context), host);
+          assert.equal(again.pick(context), host);
         }
       });
     }

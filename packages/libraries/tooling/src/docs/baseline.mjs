@@ -17,6 +17,12 @@ export function extension(name, typeName, fields = {}) {
 
 export const local = (port = 0) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
+/** A cluster specifier that no assembly has, and need not have. */
+export const OPTIONAL_PLUGIN = {
+  extension: extension('none', 'google.protobuf.Empty'),
+  is_optional: true,
+};
+
 const endpoint = () => ({ endpoint: { address: local(8080) } });
 
 /** In proto3 JSON; a new one each time, to be changed at will. */
@@ -66,6 +72,7 @@ export function baseline() {
                   },
                   route_config: {
                     name: 'local',
+                    cluster_specifier_plugins: [OPTIONAL_PLUGIN],
                     virtual_hosts: [
                       {
                         name: 'all',

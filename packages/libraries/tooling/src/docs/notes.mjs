@@ -12,6 +12,7 @@ export const WITHOUT_EFFECT = {
   'FilterChain.metadata': 'kept in `/config_dump`; nothing reads it yet',
   'FilterChain.transport_socket_connect_timeout': 'a plaintext connection has no handshake to wait for',
   'Listener.metadata': 'kept in `/config_dump`; nothing reads it yet',
+  'RouteAction.include_vh_rate_limits': 'says which `rate_limits` count; no filter reads them yet',
   'Route.decorator': '`operation` names spans, and there is no tracing; `propagate` is refused',
 };
 
@@ -36,7 +37,11 @@ export const NOTES = {
   'Listener.enable_reuse_port':
     'false: all workers accept on one socket; an update cannot change it while the listener is there',
   'Listener.socket_options': 'SO_KEEPALIVE (1, 9) and TCP_KEEPIDLE (6, 4); others are refused by number',
-  'Route.metadata': 'filters can read it; typed metadata is refused',
+  'Route.metadata': 'filters and logs can read it; nothing reads typed metadata',
+  'RouteAction.hash_policy':
+    'read by load balancers that pick by a hash, of which there is none yet, and by `use_hash_policy`',
+  'RouteAction.inline_cluster_specifier_plugin': 'for extensions; there is none yet',
+  'RouteConfiguration.cluster_specifier_plugins': 'for extensions; there is none yet',
   'RouteMatch.tls_context': '`presented: true` never matches plaintext',
   'UuidRequestIdConfig.use_request_id_for_trace_sampling': 'there is no tracing to sample',
 };

@@ -1,5 +1,5 @@
 /** Values to try the fields of a config with: of the field's kind by its descriptor, or by name where any would not do. */
-import { ANY, extension, local, UPSTREAM_HTTP } from './baseline.mjs';
+import { ANY, extension, local, OPTIONAL_PLUGIN, UPSTREAM_HTTP } from './baseline.mjs';
 
 const WELL_KNOWN = {
   'google.protobuf.Duration': '1s',
@@ -27,6 +27,7 @@ const MESSAGES = {
   'envoy.type.matcher.v3.RegexMatchAndSubstitute': { pattern: { regex: '/x' }, substitution: '/y' },
   'envoy.config.route.v3.HeaderMatcher': { name: 'x-a', present_match: true },
   'envoy.config.route.v3.QueryParameterMatcher': { name: 'a', present_match: true },
+  'envoy.config.route.v3.RateLimit': { actions: [{ remote_address: {} }] },
   'envoy.config.accesslog.v3.AccessLog': extension(
     'envoy.access_loggers.stdout',
     'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
@@ -85,6 +86,7 @@ const FIELDS = {
   'ClusterLoadAssignment.endpoints': endpoints(),
   'Config.response': { inline_string: 'x' },
   'DirectResponseAction.body': { inline_string: 'x' },
+  'DirectResponseAction.body_format': TEXT_FORMAT,
   'DirectResponseAction.status': 200,
   'FileAccessLog.log_format': TEXT_FORMAT,
   'FileAccessLog.path': '/dev/null',
@@ -106,6 +108,19 @@ const FIELDS = {
       'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig',
     ),
   ],
+  'HttpConnectionManager.scoped_routes': {
+    name: 'scopes',
+    scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x-a', index: 0 } }] },
+    scoped_route_configurations_list: {
+      scoped_route_configurations: [
+        {
+          name: 'a',
+          key: { fragments: [{ string_key: 'a' }] },
+          route_configuration: { virtual_hosts: [{ name: 'all', domains: ['*'] }] },
+        },
+      ],
+    },
+  },
   'HttpProtocolOptions.explicit_http_config': { http_protocol_options: {} },
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
@@ -116,10 +131,14 @@ const FIELDS = {
   'Route.direct_response': { status: 200 },
   'Route.route': { cluster: 'web' },
   'RouteAction.cluster': 'web',
+  'RouteAction.cluster_specifier_plugin': OPTIONAL_PLUGIN.extension.name,
+  'RouteAction.hash_policy': [{ connection_properties: { source_ip: true } }],
+  'RouteAction.inline_cluster_specifier_plugin': OPTIONAL_PLUGIN,
   'RouteAction.internal_redirect_policy': { max_internal_redirects: 2 },
   'RouteAction.request_mirror_policies': [{ cluster: 'web' }],
   'RouteAction.upgrade_configs': [{ upgrade_type: 'websocket' }],
   'RouteAction.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
+  'RouteConfiguration.cluster_specifier_plugins': [OPTIONAL_PLUGIN],
   'RouteConfiguration.request_mirror_policies': [{ cluster: 'web' }],
   'RouteConfiguration.virtual_hosts': [{ name: 'all', domains: ['*'] }],
   'Route.match': { prefix: '/' },
