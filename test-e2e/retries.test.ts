@@ -30,7 +30,7 @@ function flaky(random: SeededRandom, share: number) {
   return async ({ request, response, socket, message }: Exchange): Promise<void> => {
     if (random.random() < share) {
       const how = random.next() % 5;
-      if (how === 0) return socket.resetAndDestroy();
+      if (how === 0) return void socket.resetAndDestroy();
       if (how === 1) return void response.writeHead(503, { 'content-length': '0' }).end();
       if (how === 2) return void response.writeHead(500).end('half of an answer');
       if (how === 3) return void socket.write('HTTP/1.1 200 OK\r\ncontent-le', () => socket.destroy());
