@@ -28,13 +28,22 @@ import {
 } from '@dragoman/core';
 import { chargeResponse, chargeResponseTime } from './charging.ts';
 import type { RouterConfig } from './config.ts';
-import { grpcSucceeded } from './grpc-outcome.ts';
+import { judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
+import {
+  BODY_TOO_LARGE_TO_RETRY,
+  MAINTENANCE_MODE,
+  maxDurationReply,
+  NO_HEALTHY_UPSTREAM,
+  timeoutReply,
+  timeoutStatus,
+} from './replies.ts';
 import { RequestCopy } from './request-copy.ts';
 import { RequestHash } from './request-hash.ts';
 import { RetryChoice } from './retry-choice.ts';
 import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
 import { strictHeaderProblem } from './strict-headers.ts';
+import { Tries } from './tries.ts';
 import { TryLog } from './try-log.ts';
 import {
   type FailureText,
@@ -62,7 +71,10 @@ const NO_CHUNKS: readonly Buffer[] = [];
 const NO_TIMEOUTS: Timeouts = { globalMs: 0, perTryMs: 0, perTryIdleMs: 0, hedge: false, tellGrpc: false };
 
 /** A request on its way to a cluster: its tries, its times, and what comes back. */
-export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner, Mirrored {
+export class Forwarding
+  extends Tries
+  implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner, Mirrored
+{
   readonly info: StreamInfo;
   readonly bufferLimit: number;
   readonly virtualCluster: VirtualCluster | undefined;
@@ -82,12 +94,6 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
   private shadows: Shadows | undefined = undefined;
   /** A redirect may yet be followed, with the body so far. */
   private mayRestart: boolean;
-  /** The latest try that is under way; after the response has begun, the one that it comes from. */
-  private upstream: UpstreamRequest | undefined = undefined;
-  /** Earlier tries that go on beside it: those which took too long, with hedging. */
-  private others: UpstreamRequest[] | undefined = undefined;
-  /** The latest try, also when it is over: its bytes are counted last. */
-  private latest: UpstreamRequest | undefined = undefined;
   private retry: RetryState | undefined = undefined;
   private retryWaits = false;
   private retryAfterTimeout = false;
@@ -114,6 +120,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     virtualCluster: VirtualCluster | undefined,
     run: RunRouter,
   ) {
+    super();
     this.run = run;
     this.mayRestart = action.policies.internalRedirect !== undefined;
     this.config = config;
@@ -190,12 +197,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     if (cluster.info.maintenanceMode) {
       cluster.info.stats.upstreamRqMaintenanceMode.inc();
       chargeResponse(this, 503, undefined, undefined);
-      this.fail(ResponseFlag.UpstreamOverflow, {
-        status: 503,
-        body: 'maintenance mode',
-        details: 'maintenance_mode',
-        modifyHeaders: (response) => this.markOverloaded(response),
-      });
+      this.fail(ResponseFlag.UpstreamOverflow, this.overloaded(MAINTENANCE_MODE));
       return;
     }
     this.prepareHeaders(headers);
@@ -238,8 +240,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     this.info.upstreamRequestStart = config.clock.now();
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
-    this.upstream = upstream;
-    this.latest = upstream;
+    this.addTry(upstream);
     upstream.start(poolsFor(cluster, action, headers, config.clock), host, action.priority);
   }
 
@@ -270,34 +271,19 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
 
   /** Body that a further try may need. */
   private keepBody(chunk: Buffer, endStream: boolean): boolean {
-    this.copy ??= new RequestCopy();
-    if (this.copy.bytes + chunk.length > this.keepLimit) {
+    this.copy ??= new RequestCopy(this.action.policies, this.bufferLimit);
+    if (!this.copy.hasRoomFor(chunk)) {
       this.clusterInfo.stats.retryOrShadowAbandoned.inc();
       this.dropRetries();
       this.mayRestart = false;
-      if (this.upstream === undefined) {
-        // The try that had the body so far is over, and no other can be given all of it.
-        this.end({
-          status: 507,
-          body: 'exceeded request buffer limit while retrying upstream',
-          details: 'request_payload_exceeded_retry_buffer_limit',
-        });
-        return true;
-      }
-      return this.takeBody(chunk, endStream, false);
+      if (this.upstream !== undefined) return this.takeBody(chunk, endStream, false);
+      // The try that had the body so far is over, and no other can be given all of it.
+      this.end(BODY_TOO_LARGE_TO_RETRY);
+      return true;
     }
     const kept = this.copy.add(chunk);
     if (endStream) this.onRequestComplete();
     return this.upstream === undefined || this.passBody(this.upstream, kept, endStream, true, true);
-  }
-
-  /** Bytes of the body that may be kept: the route's limit, but no more than the listener's unless it says so. */
-  private get keepLimit(): number {
-    const { requestBodyBufferLimitBytes, requestBufferLimitBytes } = this.action.policies;
-    if (requestBodyBufferLimitBytes !== undefined) return requestBodyBufferLimitBytes;
-    return requestBufferLimitBytes === undefined
-      ? this.bufferLimit
-      : Math.min(requestBufferLimitBytes, this.bufferLimit);
   }
 
   onRequestTrailers(trailers: Trailers): void {
@@ -333,10 +319,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     this.latest?.countBytes();
     this.timer?.disable();
     this.dropRetries();
-    const { upstream } = this;
-    if (this.others !== undefined) this.giveUpOthers();
-    this.upstream = undefined;
-    if (upstream !== undefined) this.giveUp(upstream);
+    this.giveUpAll();
   }
 
   // --- Tries -----------------------------------------------------------------------------------------------------------
@@ -370,10 +353,6 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     if (action.policies.tellTimeoutRetry) headers.setKnown(ID_TIMEOUT_RETRY, String(this.retryAfterTimeout));
     const elapsed = this.requestComplete ? Math.floor(config.clock.now() - this.requestCompleteAt) : 0;
     tellTimeouts(headers, this.timeouts, elapsed, config.suppressEnvoyHeaders);
-    if (this.upstream !== undefined) {
-      this.others ??= [];
-      this.others.push(this.upstream);
-    }
     const { copy, trailers, requestComplete } = this;
     const next = new UpstreamRequest(
       this,
@@ -408,34 +387,9 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     return false;
   }
 
-  /** A try is over: body that was stopped for it may flow. */
-  private forget(upstream: UpstreamRequest): void {
-    upstream.stopTimers();
-    upstream.log?.end(upstream);
-    if (this.upstream === upstream) this.upstream = this.others?.pop();
-    else this.others = this.others?.filter((other) => other !== upstream);
-    if (upstream.takeStop()) this.onUpstreamWritable();
-  }
-
-  /** Ends a try whose answer nobody waits for. */
-  private giveUp(upstream: UpstreamRequest): void {
-    if (upstream.cancel('local-reset')) this.clusterInfo.stats.upstreamRqTxReset.inc();
-    upstream.log?.end(upstream);
-  }
-
-  private giveUpOthers(): void {
-    const { others = [] } = this;
-    this.others = undefined;
-    for (const other of others) this.giveUp(other);
-  }
-
   /** Whether a better answer may still come than the one in hand. */
   private get othersMayAnswer(): boolean {
-    return (
-      this.retryWaits ||
-      this.upstream?.awaitingHeaders === true ||
-      this.others?.some((other) => other.awaitingHeaders) === true
-    );
+    return this.retryWaits || this.anyAwaitsHeaders;
   }
 
   private dropRetries(): void {
@@ -461,24 +415,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     this.responding = true;
     this.mayRestart = false;
     this.dropRetries();
-    if (this.attemptCount === 1) return;
-    if (this.upstream !== upstream) {
-      this.others = this.others?.filter((other) => other !== upstream);
-      if (this.upstream !== undefined) this.others?.push(this.upstream);
-      this.upstream = upstream;
-      this.latest = upstream;
-      this.describeEarlier(upstream);
-    }
-    this.giveUpOthers();
-  }
-
-  /** The latest try's place goes to an earlier one, and the other way round. */
-  private describeEarlier(upstream: UpstreamRequest): void {
-    const { info } = this;
-    const { upstreamHost, upstreamConnectionId } = info;
-    upstream.describe(info);
-    if (upstreamHost !== undefined) replaceFirst(info.earlierUpstreamHosts, info.upstreamHost, upstreamHost);
-    replaceFirst(info.earlierUpstreamConnectionIds, info.upstreamConnectionId, upstreamConnectionId);
+    if (this.attemptCount > 1) this.keepOnly(upstream);
   }
 
   // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
@@ -490,15 +427,14 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
 
   onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
     const { config, info, stream, route } = this;
-    const host = upstream.host as Host;
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
     if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
     const redirects = this.action.policies.internalRedirect;
     if (redirects?.statuses.has(headers.status) && this.follows(redirects, headers)) return;
     this.settleOn(upstream);
-    this.judge(upstream, host, headers, endStream);
-    chargeResponse(this, headers.status, headers, host);
+    judgeHeaders(upstream, headers, endStream, this.isGrpc);
+    chargeResponse(this, headers.status, headers, upstream.host);
     if (!config.suppressEnvoyHeaders && this.requestComplete) {
       const ms = Math.round(info.firstUpstreamRxByteReceived - this.requestCompleteAt);
       headers.setKnown(ID_SERVICE_TIME, String(ms));
@@ -548,29 +484,19 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     return true;
   }
 
-  /** A gRPC answer has its status in its trailers, unless it is headers alone. */
-  private judge(upstream: UpstreamRequest, host: Host, headers: ResponseHeaders, endStream: boolean): void {
-    if (headers.status >= 500) host.stats.rqError.inc();
-    else if (!this.isGrpc) host.stats.rqSuccess.inc();
-    else if (!endStream) upstream.grpcOutcomeOpen = true;
-    else (grpcSucceeded(headers) ? host.stats.rqSuccess : host.stats.rqError).inc();
-  }
-
   onUpstreamBody(upstream: UpstreamRequest, chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    upstream.log?.onBody(chunk.length);
     if (endStream) {
-      if (upstream.grpcOutcomeOpen) upstream.host?.stats.rqError.inc();
+      judgeEnd(upstream, undefined);
       this.onResponseComplete(upstream, this.stream.responseHeaders);
     }
-    upstream.log?.onBody(chunk.length);
     const mayGoOn = this.stream.sendBody(chunk, endStream, holdable);
     if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlPausedReadingTotal.inc();
     return mayGoOn;
   }
 
   onUpstreamTrailers(upstream: UpstreamRequest, trailers: Trailers): void {
-    const { host } = upstream;
-    if (upstream.grpcOutcomeOpen && host !== undefined)
-      (grpcSucceeded(trailers) ? host.stats.rqSuccess : host.stats.rqError).inc();
+    judgeEnd(upstream, trailers);
     upstream.log?.onTrailers(trailers);
     this.onResponseComplete(upstream, this.stream.responseHeaders);
     this.stream.sendTrailers(trailers);
@@ -612,7 +538,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
       this.abort(upstream, failure, '', details);
       return;
     }
-    if (upstream.grpcOutcomeOpen) upstream.host?.stats.rqError.inc();
+    judgeEnd(upstream, undefined);
     this.forget(upstream);
     this.cut(failure.flag, failureDetails('upstream_reset_after_response_started', failure, details));
   }
@@ -622,6 +548,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     // How long a slow reader takes for the rest of it is not the upstream's affair.
     upstream.stopTimers();
     if (!this.requestComplete) return;
+    upstream.log?.end(upstream);
     const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
     chargeResponseTime(this, ms, headers, upstream.host);
   }
@@ -634,7 +561,7 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
     this.forget(upstream);
     if (this.othersMayAnswer) return;
-    this.fail(failure.flag, {
+    const reply: LocalReply = {
       status: failure.status,
       body: failureBody(failure, transport, this.attemptCount > 1),
       details: failureDetails(
@@ -642,17 +569,13 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
         failure,
         transport === '' ? more : transport,
       ),
-      ...(overflow ? { modifyHeaders: (headers: ResponseHeaders) => this.markOverloaded(headers) } : {}),
-    });
+    };
+    this.fail(failure.flag, overflow ? this.overloaded(reply) : reply);
   }
 
   /** The time of the whole request is over, whatever is under way. */
   private onTimeout(): void {
-    const { upstream, others } = this;
-    this.upstream = undefined;
-    this.others = undefined;
-    if (others !== undefined) for (const other of others) this.expire(other);
-    if (upstream !== undefined) this.expire(upstream);
+    this.giveUpAll((upstream) => this.expire(upstream));
     this.failWithTimeout('response_timeout');
   }
 
@@ -663,14 +586,13 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     const { host } = upstream;
     host?.stats.rqTimeout.inc();
     if (upstream.awaitingHeaders) this.chargeTimeout(host);
-    else if (upstream.grpcOutcomeOpen) host?.stats.rqError.inc();
+    else judgeEnd(upstream, undefined);
     upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
-    this.giveUp(upstream);
   }
 
   private chargeTimeout(host: Host | undefined): void {
     host?.stats.rqError.inc();
-    chargeResponse(this, this.timeoutAltResponse ? 204 : 504, undefined, host);
+    chargeResponse(this, timeoutStatus(this.timeoutAltResponse), undefined, host);
   }
 
   onPerTryTimeout(upstream: UpstreamRequest): void {
@@ -705,7 +627,8 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     host?.stats.rqTimeout.inc();
     this.giveUp(upstream);
     if (this.retriesReset(upstream, 'local-reset', true)) return;
-    if (!this.responding) this.chargeTimeout(host);
+    if (this.responding) judgeEnd(upstream, undefined);
+    else this.chargeTimeout(host);
     this.forget(upstream);
     this.failWithTimeout(details);
   }
@@ -715,29 +638,16 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
     this.giveUp(upstream);
     if (this.retriesReset(upstream, 'local-reset', false)) return;
     this.forget(upstream);
-    this.fail(ResponseFlag.UpstreamMaxStreamDurationReached, {
-      status: this.stream.requestComplete ? 504 : 408,
-      body: 'upstream max stream duration reached',
-      details: 'upstream_max_stream_duration_reached',
-    });
+    this.fail(ResponseFlag.UpstreamMaxStreamDurationReached, maxDurationReply(this.stream.requestComplete));
   }
 
   private failWithTimeout(details: string): void {
-    this.fail(
-      ResponseFlag.UpstreamRequestTimeout,
-      this.timeoutAltResponse
-        ? { status: 204, details }
-        : { status: 504, body: 'upstream request timeout', details },
-    );
+    this.fail(ResponseFlag.UpstreamRequestTimeout, timeoutReply(details, this.timeoutAltResponse));
   }
 
   private failWithoutHost(): void {
     chargeResponse(this, 503, undefined, undefined);
-    this.fail(ResponseFlag.NoHealthyUpstream, {
-      status: 503,
-      body: 'no healthy upstream',
-      details: 'no_healthy_upstream',
-    });
+    this.fail(ResponseFlag.NoHealthyUpstream, NO_HEALTHY_UPSTREAM);
   }
 
   private fail(flag: number, reply: LocalReply): void {
@@ -780,12 +690,9 @@ export class Forwarding implements UpstreamRequestOwner, LoadBalancerContext, Re
       headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
   }
 
-  private markOverloaded(headers: ResponseHeaders): void {
-    if (!this.config.suppressEnvoyHeaders) headers.setKnown(ID_OVERLOADED, 'true');
+  /** Tells the caller that it is not its host's fault. */
+  private overloaded(reply: LocalReply): LocalReply {
+    if (this.config.suppressEnvoyHeaders) return reply;
+    return { ...reply, modifyHeaders: (headers) => headers.setKnown(ID_OVERLOADED, 'true') };
   }
-}
-
-function replaceFirst<T>(list: T[] | undefined, old: T | undefined, by: T): void {
-  const index = list?.indexOf(old as T) ?? -1;
-  if (list !== undefined && index >= 0) list[index] = by;
 }

@@ -102,8 +102,9 @@ export function tellTimeouts(
 ): void {
   let ms = hedge || perTryMs === 0 ? globalMs : perTryMs;
   if (ms <= 0) return;
+  ms = Math.max(1, Math.floor(ms));
   // The global timer is about to fire; 0 would tell the upstream of no limit.
-  if (globalMs > 0) ms = elapsedMs >= globalMs ? 1 : Math.min(ms, globalMs - elapsedMs);
+  if (globalMs > 0) ms = elapsedMs >= globalMs ? 1 : Math.min(ms, Math.ceil(globalMs) - elapsedMs);
   if (!suppressEnvoyHeaders) headers.setKnown(ID_EXPECTED, String(ms));
   if (tellGrpc) writeGrpcTimeout(headers, ms);
 }

@@ -270,6 +270,15 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     info.upstreamRemoteAddress = connection.remoteAddress;
   }
 
+  /** {@link describe} for a try whose answer is taken although it is not the latest: that one counts among the earlier ones then. */
+  takePlace(info: StreamInfo): void {
+    const { upstreamHost, upstreamConnectionId } = info;
+    this.describe(info);
+    const { earlierUpstreamHosts: hosts, earlierUpstreamConnectionIds: ids } = info;
+    if (upstreamHost !== undefined) replace(hosts, info.upstreamHost, upstreamHost);
+    replace(ids, info.upstreamConnectionId, upstreamConnectionId);
+  }
+
   // --- ResponseDecoder -----------------------------------------------------------------------------------------------------
 
   onInformational(headers: ResponseHeaders): void {
@@ -349,4 +358,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.responseDone = true;
     this.owner.info.lastUpstreamRxByteReceived = this.clock.now();
   }
+}
+
+function replace<T>(list: T[] | undefined, old: T | undefined, by: T): void {
+  const index = list?.indexOf(old as T) ?? -1;
+  if (list !== undefined && index >= 0) list[index] = by;
 }

@@ -97,6 +97,19 @@ describe('a try that takes too long goes on beside the next', () => {
     expect(rig.outcome).toBe('200 - via_upstream');
   });
 
+  test('the second is lost for good: what is logged is the first, whose answer it is', () => {
+    const rig = twoTries(hedging({ num_retries: 1 }));
+    rig.tries[1].lose();
+    expect(rig.outcome).toBe('- URX -');
+    rig.tries[0].respond();
+    const { info } = rig.stream;
+    expect([rig.outcome, info.upstreamHost, info.earlierUpstreamHosts]).toEqual([
+      '200 URX via_upstream',
+      rig.hosts[0],
+      [rig.hosts[1]],
+    ]);
+  });
+
   test('a bad answer of the second is retried, the first goes on', () => {
     const rig = twoTries();
     rig.tries[1].respond({ ':status': '503' });

@@ -220,6 +220,16 @@ describe('the exchange that is given up', () => {
     ]);
   });
 
+  test('leaves nothing behind in the log of the next one', () => {
+    const rig = new Rig({ action: on('5xx,reset,connect-failure', { num_retries: 2 }) }).request();
+    rig.last.callbacks.onPoolFailure('remote-connection-failure', 'Connection refused', rig.hosts[0]);
+    const { info } = rig.stream;
+    expect(info.upstreamTransportFailureReason).toBe('delayed connect error: Connection refused');
+    rig.backOff().ready().respond();
+    expect([info.upstreamTransportFailureReason, info.upstreamConnectionId]).toEqual(['', 2]);
+    expect([info.upstreamHost, info.earlierUpstreamHosts]).toEqual([rig.hosts[1], [rig.hosts[0]]]);
+  });
+
   test('is not heard any more', () => {
     const rig = new Rig({ action: on('5xx') }).request();
     const first = rig.last.ready();

@@ -99,6 +99,8 @@ describe('an upstream that fails at first', () => {
 describe('whose wishes are heard', () => {
   const asks = [
     'x-envoy-retry-on: 5xx',
+    'x-envoy-retry-grpc-on: internal',
+    'x-envoy-retriable-header-names: x-a',
     'x-envoy-max-retries: 3',
     'x-envoy-retriable-status-codes: 418',
     'x-envoy-hedge-on-per-try-timeout: true',

@@ -323,7 +323,16 @@ export class StreamInfo implements StreamTimings {
     }
     this.upstreamHost = undefined;
     this.upstreamConnectionId = 0;
+    this.upstreamProtocol = undefined;
+    this.upstreamLocalAddress = undefined;
+    this.upstreamRemoteAddress = undefined;
+    this.upstreamTls = undefined;
+    this.upstreamTransportFailureReason = '';
     this.upstreamPoolReady = 0;
+    this.firstUpstreamTxByteSent = 0;
+    this.lastUpstreamTxByteSent = 0;
+    this.firstUpstreamRxByteReceived = 0;
+    this.lastUpstreamRxByteReceived = 0;
   }
 
   /** For the same request, which begins anew after an internal redirect: what is known of the client, and filter state that lives on. */

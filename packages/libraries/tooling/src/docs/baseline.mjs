@@ -78,7 +78,10 @@ export function baseline() {
                         name: 'all',
                         domains: ['*'],
                         routes: [
-                          { match: { prefix: '/' }, route: { cluster: 'web' } },
+                          {
+                            match: { prefix: '/' },
+                            route: { cluster: 'web', retry_policy: {}, hedge_policy: {} },
+                          },
                           { match: { prefix: '/r' }, redirect: { host_redirect: 'example.com' } },
                           { match: { prefix: '/d' }, direct_response: { status: 200 } },
                           {
@@ -204,6 +207,8 @@ export const SITES = [
   { type: 'envoy.config.route.v3.Route', path: `${HOST}.routes[0]` },
   { type: 'envoy.config.route.v3.RouteMatch', path: `${HOST}.routes[0].match` },
   { type: 'envoy.config.route.v3.RouteAction', path: `${HOST}.routes[0].route` },
+  { type: 'envoy.config.route.v3.RetryPolicy', path: `${HOST}.routes[0].route.retry_policy` },
+  { type: 'envoy.config.route.v3.HedgePolicy', path: `${HOST}.routes[0].route.hedge_policy` },
   { type: 'envoy.config.route.v3.WeightedCluster', path: `${HOST}.routes[3].route.weighted_clusters` },
   {
     type: 'envoy.config.route.v3.WeightedCluster.ClusterWeight',

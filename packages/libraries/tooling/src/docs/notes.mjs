@@ -11,16 +11,15 @@ export const WITHOUT_EFFECT = {
     'without active health checks a host that is gone is always removed at once',
   'FilterChain.metadata': 'kept in `/config_dump`; nothing reads it yet',
   'FilterChain.transport_socket_connect_timeout': 'a plaintext connection has no handshake to wait for',
+  'RouteAction.early_data_policy': 'nothing is sent as early data',
   'Listener.metadata': 'kept in `/config_dump`; nothing reads it yet',
   'RouteAction.include_vh_rate_limits': 'says which `rate_limits` count; no filter reads them yet',
-  'Route.decorator': '`operation` names spans, and there is no tracing; `propagate` is refused',
+  'Route.decorator': '`operation` names spans, and there is no tracing',
 };
 
 /** Accepted and acting, with a difference worth knowing. */
 export const NOTES = {
   'CircuitBreakers.Thresholds.max_connection_pools': 'there is one pool for each host and priority',
-  'CircuitBreakers.Thresholds.max_retries': 'shown and counted; nothing retries yet',
-  'CircuitBreakers.Thresholds.retry_budget': 'shown and counted; nothing retries yet',
   'Cluster.CommonLbConfig.zone_aware_lb_config':
     '`fail_traffic_on_panic` acts; routing by zone is refused, a field at a time',
   'Cluster.metadata': 'extensions can read it; none does yet',

@@ -49,6 +49,8 @@ const CARES = extension(
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
 );
 
+const RETRY_POLICY = { '@type': `${ANY}envoy.config.route.v3.RetryPolicy`, retry_on: '5xx' };
+
 /** By `<message>.<field>`, the message without its package. */
 const FIELDS = {
   'AccessLog.filter': { not_health_check_filter: {} },
@@ -129,14 +131,36 @@ const FIELDS = {
   'Listener.socket_options': [{ level: '1', name: '9', int_value: '1' }],
   'LocalityLbEndpoints.lb_endpoints': endpoints()[0].lb_endpoints,
   'Route.direct_response': { status: 200 },
+  'Router.strict_check_headers': ['x-envoy-max-retries'],
   'Route.route': { cluster: 'web' },
+  'RetryPolicy.rate_limited_retry_back_off': { reset_headers: [{ name: 'retry-after' }] },
+  'RetryPolicy.retry_back_off': { base_interval: '0.1s' },
+  'RetryPolicy.retry_host_predicate': [
+    extension(
+      'envoy.retry_host_predicates.previous_hosts',
+      'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+    ),
+  ],
+  'RetryPolicy.retry_on': '5xx',
+  'RetryPolicy.retry_priority': extension(
+    'envoy.retry_priorities.previous_priorities',
+    'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+    { update_frequency: 2 },
+  ),
+  'HedgePolicy.additional_request_chance': { numerator: 1 },
+  'HedgePolicy.initial_requests': 2,
   'RouteAction.cluster': 'web',
   'RouteAction.cluster_specifier_plugin': OPTIONAL_PLUGIN.extension.name,
   'RouteAction.hash_policy': [{ connection_properties: { source_ip: true } }],
   'RouteAction.inline_cluster_specifier_plugin': OPTIONAL_PLUGIN,
+  'RouteAction.early_data_policy': extension(
+    'envoy.route.early_data_policy.default',
+    'envoy.extensions.early_data.v3.DefaultEarlyDataPolicy',
+  ),
   'RouteAction.internal_redirect_policy': { max_internal_redirects: 2 },
   'RouteAction.request_mirror_policies': [{ cluster: 'web' }],
   'RouteAction.upgrade_configs': [{ upgrade_type: 'websocket' }],
+  'RouteAction.retry_policy_typed_config': RETRY_POLICY,
   'RouteAction.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'RouteConfiguration.cluster_specifier_plugins': [OPTIONAL_PLUGIN],
   'RouteConfiguration.request_mirror_policies': [{ cluster: 'web' }],
@@ -162,6 +186,7 @@ const FIELDS = {
   'TcpProxy.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'VirtualHost.domains': ['example.com'],
   'VirtualHost.request_mirror_policies': [{ cluster: 'web' }],
+  'VirtualHost.retry_policy_typed_config': RETRY_POLICY,
   'VirtualHost.virtual_clusters': [{ name: 'a', headers: [{ name: ':path', present_match: true }] }],
   'VirtualHost.routes': [{ match: { prefix: '/' }, route: { cluster: 'web' } }],
   'WeightedCluster.ClusterWeight.cluster_header': 'x-a',

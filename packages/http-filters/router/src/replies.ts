@@ -1,0 +1,41 @@
+import type { LocalReply } from '@dragoman/core';
+
+/** Envoy's answers of the router itself; those of failed tries are made by `reset-texts.ts`. */
+export const NO_HEALTHY_UPSTREAM: LocalReply = {
+  status: 503,
+  body: 'no healthy upstream',
+  details: 'no_healthy_upstream',
+};
+
+export const MAINTENANCE_MODE: LocalReply = {
+  status: 503,
+  body: 'maintenance mode',
+  details: 'maintenance_mode',
+};
+
+/** The body so far is no longer there as a whole, and nobody else has it. */
+export const BODY_TOO_LARGE_TO_RETRY: LocalReply = {
+  status: 507,
+  body: 'exceeded request buffer limit while retrying upstream',
+  details: 'request_payload_exceeded_retry_buffer_limit',
+};
+
+/** @param alternative `x-envoy-upstream-rq-timeout-alt-response`: the caller would rather have no error */
+export function timeoutReply(details: string, alternative: boolean): LocalReply {
+  return alternative
+    ? { status: timeoutStatus(alternative), details }
+    : { status: timeoutStatus(alternative), body: 'upstream request timeout', details };
+}
+
+export function timeoutStatus(alternative: boolean): number {
+  return alternative ? 204 : 504;
+}
+
+/** @param complete the request is: then it is the upstream that is late */
+export function maxDurationReply(complete: boolean): LocalReply {
+  return {
+    status: complete ? 504 : 408,
+    body: 'upstream max stream duration reached',
+    details: 'upstream_max_stream_duration_reached',
+  };
+}

@@ -1,0 +1,79 @@
+import type { ClusterInfo, StreamInfo } from '@dragoman/core';
+import type { UpstreamRequest } from './upstream-request.ts';
+
+/** The tries of a request that are under way: one at a time, unless it is hedged. */
+export abstract class Tries {
+  abstract readonly info: StreamInfo;
+  abstract readonly clusterInfo: ClusterInfo;
+  /** The latest try that is under way; after the response has begun, the one that it comes from. */
+  protected upstream: UpstreamRequest | undefined = undefined;
+  /** Earlier tries that go on beside it: those which took too long, with hedging. */
+  private others: UpstreamRequest[] | undefined = undefined;
+  /** The latest try, also when it is over: its bytes are counted last. */
+  protected latest: UpstreamRequest | undefined = undefined;
+
+  /** The request's body may flow (again). */
+  abstract onUpstreamWritable(): void;
+
+  protected addTry(next: UpstreamRequest): void {
+    if (this.upstream !== undefined) {
+      this.others ??= [];
+      this.others.push(this.upstream);
+    }
+    this.upstream = next;
+    this.latest = next;
+  }
+
+  /** A try is over: body that was stopped for it may flow. */
+  protected forget(upstream: UpstreamRequest): void {
+    upstream.stopTimers();
+    upstream.log?.end(upstream);
+    if (this.upstream === upstream) this.upstream = this.others?.pop();
+    else this.others = this.others?.filter((other) => other !== upstream);
+    if (upstream.takeStop()) this.onUpstreamWritable();
+  }
+
+  /** Ends a try whose answer nobody waits for. */
+  protected giveUp(upstream: UpstreamRequest): void {
+    if (upstream.cancel('local-reset')) this.clusterInfo.stats.upstreamRqTxReset.inc();
+    upstream.log?.end(upstream);
+  }
+
+  /** Ends what is under way. @param before is told of each of them first */
+  protected giveUpAll(before?: (upstream: UpstreamRequest) => void): void {
+    const { upstream, others } = this;
+    this.upstream = undefined;
+    this.others = undefined;
+    if (others !== undefined) {
+      for (const other of others) {
+        before?.(other);
+        this.giveUp(other);
+      }
+    }
+    if (upstream === undefined) return;
+    before?.(upstream);
+    this.giveUp(upstream);
+  }
+
+  /** The response is this try's: the others are given up. */
+  protected keepOnly(upstream: UpstreamRequest): void {
+    if (this.upstream !== upstream || this.others !== undefined) {
+      const others = (this.others ?? []).filter((other) => other !== upstream);
+      if (this.upstream !== undefined && this.upstream !== upstream) others.push(this.upstream);
+      this.upstream = upstream;
+      this.others = undefined;
+      for (const other of others) this.giveUp(other);
+    }
+    if (this.latest === upstream) return;
+    this.latest = upstream;
+    upstream.takePlace(this.info);
+  }
+
+  /** Whether one of them may still answer. */
+  protected get anyAwaitsHeaders(): boolean {
+    return (
+      this.upstream?.awaitingHeaders === true ||
+      this.others?.some(({ awaitingHeaders }) => awaitingHeaders) === true
+    );
+  }
+}
