@@ -13,6 +13,7 @@ export * from './http-codec.ts';
 export * from './http-filter.ts';
 export * from './known-extensions.ts';
 export * from './log.ts';
+export * from './matching.ts';
 export * from './network.ts';
 export * from './regex/index.ts';
 export * from './route.ts';
