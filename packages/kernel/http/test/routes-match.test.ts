@@ -241,7 +241,7 @@ describe('refusals', () => {
       tableOfRoutes(
         `
         - { match: { prefix: / }, route: { cluster: a, cors: {}, hedge_policy: {} } }
-        - { match: { connect_matcher: {} }, route: { cluster: a } }
+        - { match: { path_separated_prefix: /a/ }, route: { cluster: a } }
         `,
         { path: 'hcm.route_config' },
       ),
@@ -249,7 +249,7 @@ describe('refusals', () => {
     expect(problems.map((problem) => problem.path)).toEqual([
       'hcm.route_config.virtual_hosts[0].routes[0].route.cors',
       'hcm.route_config.virtual_hosts[0].routes[0].route.hedge_policy',
-      'hcm.route_config.virtual_hosts[0].routes[1].match.connect_matcher',
+      'hcm.route_config.virtual_hosts[0].routes[1].match.path_separated_prefix',
     ]);
   });
 

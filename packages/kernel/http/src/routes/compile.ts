@@ -4,23 +4,24 @@ import type {
   RouteAction as RouteActionConfig,
   Route as RouteConfig,
   RouteConfiguration,
-  RouteMatch,
   VirtualHost as VirtualHostConfig,
   WeightedCluster,
   WeightedCluster_ClusterWeight,
+  XdsMatcher,
 } from '@dragoman/api';
 import {
   atPath,
   ConfigError,
-  compileRegex,
   type FactoryContext,
+  type HttpMatchData,
+  type MatchTree,
   type MetadataValue,
   ProblemCollector,
   type RequestStats,
   type Route,
   type RouteAction,
 } from '@dragoman/core';
-import { asciiLower, utf8Bytes } from '@dragoman/matching';
+import { utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '../headers/header-mutation.ts';
 import { CompiledRoute, type RouteMetadata } from './compiled-route.ts';
 import { compileConditions } from './conditions.ts';
@@ -35,6 +36,7 @@ import {
   refuseTypedMetadata,
 } from './forward.ts';
 import { type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { compilePathCondition, type PathCondition } from './path-condition.ts';
 import { compilePolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
@@ -42,19 +44,17 @@ import {
   hostFromHeader,
   hostFromPath,
   literalHost,
+  compilePolicyRewrite,
   type PathRewrite,
   PrefixRewrite,
   RegexRewrite,
 } from './rewrite.ts';
+import { type RouteEntry, RouteList } from './route-list.ts';
 import { CompiledRouteTable } from './route-table.ts';
+import { compileRouteTree } from './route-tree.ts';
 import { GUARDS } from './support.ts';
 import { VirtualClusters } from './virtual-clusters.ts';
-import {
-  type PathCondition,
-  type RouteEntry,
-  type TlsRequirement,
-  VirtualHostRoutes,
-} from './virtual-host.ts';
+import { type TlsRequirement, VirtualHostRoutes } from './virtual-host.ts';
 import { WeightedRoutes } from './weighted-clusters.ts';
 
 export interface RouteTableOptions {
@@ -124,7 +124,7 @@ class TableCompiler {
     });
     problems.throwIfAny();
     const internalOnly = config.internalOnlyHeaders.map((name) => name.toLowerCase());
-    return new CompiledRouteTable(config.name, domains, internalOnly);
+    return new CompiledRouteTable(config.name, domains, internalOnly, config.vhostHeader.toLowerCase());
   }
 
   private virtualHost(host: VirtualHostConfig, top: Level): VirtualHostRoutes {
@@ -139,6 +139,15 @@ class TableCompiler {
       top,
       this.config.mostSpecificHeaderMutationsWins,
     );
+    return new VirtualHostRoutes(
+      host.name,
+      requireTls,
+      compiler.tlsRedirect(),
+      host.matcher === undefined ? this.list(host, compiler) : this.tree(host, compiler),
+    );
+  }
+
+  private list(host: VirtualHostConfig, compiler: VirtualHostCompiler): RouteList {
     const problems = new ProblemCollector();
     const entries: RouteEntry[] = [];
     for (let i = 0; i < host.routes.length; i++) {
@@ -146,12 +155,19 @@ class TableCompiler {
       if (entry !== undefined) entries.push(entry);
     }
     problems.throwIfAny();
-    return new VirtualHostRoutes(
-      host.name,
-      requireTls,
-      compiler.tlsRedirect(),
-      entries,
-      this.config.ignorePathParametersInPathMatching,
+    return new RouteList(entries, this.config.ignorePathParametersInPathMatching);
+  }
+
+  private tree(host: VirtualHostConfig, compiler: VirtualHostCompiler): MatchTree<HttpMatchData, RouteList> {
+    if (host.routes.length > 0)
+      throw ConfigError.at('matcher', 'a virtual host cannot have both matcher and routes');
+    return atPath('matcher', () =>
+      compileRouteTree(
+        host.matcher as XdsMatcher,
+        this.context,
+        (route) => compiler.route(route),
+        this.config.ignorePathParametersInPathMatching,
+      ),
     );
   }
 
@@ -249,12 +265,10 @@ class VirtualHostCompiler {
     if (match === undefined) throw ConfigError.at('match', 'is required');
     const path = atPath('match', () => {
       GUARDS.match.check(match, '');
-      return pathCondition(match);
+      return compilePathCondition(match, this.table.context);
     });
     const condition = atPath('match', () => compileConditions(match, this.table.context.runtime));
-    // A regex matches the whole path, a prefix its own length.
-    const matched = path.kind === 'regex' ? -1 : path.path.length;
-    return { path, condition, target: this.target(config, matched) };
+    return { path, condition, target: this.target(config, path) };
   }
 
   tlsRedirect(): CompiledRoute {
@@ -275,7 +289,7 @@ class VirtualHostCompiler {
     });
   }
 
-  private target(config: RouteConfig, matched: number): CompiledRoute | WeightedRoutes {
+  private target(config: RouteConfig, path: PathCondition): CompiledRoute | WeightedRoutes {
     refuseTypedMetadata(config.metadata, 'metadata');
     const level = this.table.level(config, this.level.perFilter);
     if (config.decorator?.propagate !== undefined)
@@ -293,14 +307,19 @@ class VirtualHostCompiler {
     switch (action.case) {
       case 'route':
         return atPath('route', () =>
-          this.forward(action.value, { ...plain, ...rewrites(action.value, matched) }),
+          this.forward(action.value, { ...plain, ...rewrites(action.value, path, this.table.context) }),
         );
       case 'redirect':
         return this.make(
           plain,
           atPath('redirect', () => {
             GUARDS.redirect.check(action.value, '');
-            return new CompiledRedirect(action.value, matched);
+            if (path.kind === 'policy' && action.value.pathRewriteSpecifier.case === 'prefixRewrite')
+              throw ConfigError.at(
+                'prefix_rewrite',
+                'a path_match_policy matches no prefix; use regex_rewrite',
+              );
+            return new CompiledRedirect(action.value, matchedLength(path));
           }),
         );
       case 'directResponse':
@@ -426,40 +445,39 @@ function withFirst(
   return first === undefined ? rest : [first, ...rest];
 }
 
-function pathCondition(match: RouteMatch): PathCondition {
-  const ignoreCase = match.caseSensitive === false;
-  const text = (path: string) => (ignoreCase ? asciiLower(utf8Bytes(path)) : utf8Bytes(path));
-  const specifier = match.pathSpecifier;
-  switch (specifier.case) {
-    case 'prefix':
-      return { kind: 'prefix', path: text(specifier.value), ignoreCase };
-    case 'path':
-      return { kind: 'exact', path: text(specifier.value), ignoreCase };
-    case 'pathSeparatedPrefix':
-      if (!/^[^?#]+[^?#/]$/.test(specifier.value))
-        throw ConfigError.at('path_separated_prefix', 'may not contain "?" or "#", nor end with "/"');
-      return { kind: 'separated', path: text(specifier.value), ignoreCase };
-    case 'safeRegex':
-      return { kind: 'regex', regex: atPath('safe_regex.regex', () => compileRegex(specifier.value.regex)) };
-    default:
-      throw ConfigError.at('', 'a match needs one of prefix, path, safe_regex, path_separated_prefix');
-  }
+/** How much of the path `prefix_rewrite` replaces: what a prefix or a path matched, −1 for all of it. */
+function matchedLength(path: PathCondition): number {
+  return 'path' in path ? path.path.length : -1;
 }
 
 function rewrites(
   action: RouteActionConfig,
-  matched: number,
+  path: PathCondition,
+  context: FactoryContext,
 ): { hostRewrite: HostRewrite | undefined; pathRewrite: PathRewrite | undefined } {
-  if (action.prefixRewrite !== '' && action.regexRewrite !== undefined)
-    throw ConfigError.at('regex_rewrite', 'only one of prefix_rewrite and regex_rewrite may be set');
-  const regex = action.regexRewrite;
-  const pathRewrite =
-    action.prefixRewrite !== ''
-      ? new PrefixRewrite(action.prefixRewrite, matched)
-      : regex === undefined
-        ? undefined
-        : atPath('regex_rewrite', () => new RegexRewrite(regex));
-  return { hostRewrite: hostRewrite(action), pathRewrite };
+  return { hostRewrite: hostRewrite(action), pathRewrite: pathRewrite(action, path, context) };
+}
+
+function pathRewrite(
+  action: RouteActionConfig,
+  path: PathCondition,
+  context: FactoryContext,
+): PathRewrite | undefined {
+  const { prefixRewrite: prefix, regexRewrite: regex, pathRewritePolicy: policy } = action;
+  if (Number(prefix !== '') + Number(regex !== undefined) + Number(policy !== undefined) > 1)
+    throw ConfigError.at('', 'only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be set');
+  if (prefix !== '') {
+    if (path.kind === 'policy')
+      throw ConfigError.at(
+        'prefix_rewrite',
+        'cannot be used with path_match_policy, which matches no prefix',
+      );
+    return new PrefixRewrite(prefix, matchedLength(path));
+  }
+  if (regex !== undefined) return atPath('regex_rewrite', () => new RegexRewrite(regex));
+  if (policy === undefined) return undefined;
+  const matcher = path.kind === 'policy' ? path.matcher : undefined;
+  return atPath('path_rewrite_policy', () => compilePolicyRewrite(policy, matcher, context));
 }
 
 function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {

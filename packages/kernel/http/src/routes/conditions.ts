@@ -8,7 +8,12 @@ import {
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
-import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
+import {
+  compileCookieMatcher,
+  compileFilterStateMatcher,
+  compileHeaderMatcher,
+  compileMetadataMatcher,
+} from '@dragoman/matching';
 import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
@@ -43,12 +48,21 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
       return (headers) => matches(headers.path);
     });
   });
+  match.cookies.forEach((matcher, i) => {
+    add(`cookies[${i}]`, () => compileCookieMatcher(matcher));
+  });
   const { tlsContext: tls } = match;
   if (tls !== undefined) add('tls_context', () => tlsContext(tls.presented, tls.validated));
   match.dynamicMetadata.forEach((matcher, i) => {
     add(`dynamic_metadata[${i}]`, () => {
       const compiled = compileMetadataMatcher(matcher);
       return (_headers, info) => compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
+    });
+  });
+  match.filterState.forEach((matcher, i) => {
+    add(`filter_state[${i}]`, () => {
+      const matches = compileFilterStateMatcher(matcher);
+      return (_headers, info) => matches(info.hasFilterState ? info.filterState : undefined);
     });
   });
   return all;

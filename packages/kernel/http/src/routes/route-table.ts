@@ -18,19 +18,33 @@ export class CompiledRouteTable implements RouteTable {
   /** `internal_only_headers`, in lower case: requests from outside lose them. */
   readonly internalOnlyHeaders: readonly string[];
   private readonly domains: DomainTable<VirtualHostRoutes>;
+  /** `vhost_header`, in lower case; empty: `:authority` counts. */
+  private readonly hostHeader: string;
 
-  constructor(name: string, domains: DomainTable<VirtualHostRoutes>, internalOnlyHeaders: readonly string[]) {
+  constructor(
+    name: string,
+    domains: DomainTable<VirtualHostRoutes>,
+    internalOnlyHeaders: readonly string[],
+    hostHeader = '',
+  ) {
     this.name = name;
     this.domains = domains;
     this.internalOnlyHeaders = internalOnlyHeaders;
+    this.hostHeader = hostHeader;
   }
 
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {
-    const host = this.domains.find(headers.authority);
+    const host = this.hostHeader === '' ? this.domains.find(headers.authority) : this.hostByHeader(headers);
     if (host === undefined) return undefined;
     if (host.requireTls !== 'none' && needsTls(host, headers)) return host.tlsRedirect;
     const target = host.find(headers, info, random);
     return target instanceof WeightedRoutes ? target.pick(headers, random) : target;
+  }
+
+  /** An empty value is one that no domain but `*` takes. */
+  private hostByHeader(headers: RequestHeaders): VirtualHostRoutes | undefined {
+    const value = headers.get(this.hostHeader);
+    return value === '' ? this.domains.rest : this.domains.find(value ?? '');
   }
 }
 

@@ -1,68 +1,47 @@
-import type { CompiledRegex, RequestHeaders, StreamInfo } from '@dragoman/core';
-import { asciiLower } from '@dragoman/matching';
-import { pathEnd } from '../path/normalize.ts';
+import {
+  type HttpMatchData,
+  type MatchTree,
+  NOT_AVAILABLE,
+  type RequestHeaders,
+  type StreamInfo,
+} from '@dragoman/core';
 import type { CompiledRoute } from './compiled-route.ts';
-import type { Condition } from './conditions.ts';
-import { NO_ROUTE, PathTrie, TrieHits } from './path-trie.ts';
+import type { RouteList } from './route-list.ts';
 import type { WeightedRoutes } from './weighted-clusters.ts';
-
-/** How a route matches the path. `path` is in bytes; in lower case when case does not count. */
-export type PathCondition =
-  | { readonly kind: 'exact' | 'prefix' | 'separated'; readonly path: string; readonly ignoreCase: boolean }
-  | { readonly kind: 'regex'; readonly regex: CompiledRegex };
-
-/** One entry of a virtual host's `routes`. */
-export interface RouteEntry {
-  readonly path: PathCondition;
-  readonly condition: Condition | undefined;
-  readonly target: CompiledRoute | WeightedRoutes;
-}
 
 /** When a virtual host turns plaintext away (`require_tls`). */
 export type TlsRequirement = 'none' | 'external-only' | 'all';
 
-/** Shared by all lookups of the thread: each runs to its end before the next. */
-const hits = new TrieHits();
+/** What the trees of virtual hosts look at: one for all lookups of the thread, each of which runs to its end before the next. */
+const matchData: { -readonly [K in keyof HttpMatchData]: HttpMatchData[K] | undefined } = {
+  info: undefined,
+  requestHeaders: undefined,
+  requestTrailers: undefined,
+  responseHeaders: undefined,
+  responseTrailers: undefined,
+};
 
-/**
- * The routes of a virtual host. The first in order that matches wins; it is found without asking each of them: one walk
- * over the path gives those whose path condition holds, and regexes before the best of these are tried in their turn.
- */
+/** The routes of a virtual host: a list, or lists at the leaves of a matching tree. */
 export class VirtualHostRoutes {
   readonly name: string;
   readonly requireTls: TlsRequirement;
   /** What `require_tls` answers with. */
   readonly tlsRedirect: CompiledRoute;
-  private readonly entries: readonly RouteEntry[];
-  private readonly ignoreParameters: boolean;
-  private readonly trie = new PathTrie();
-  private readonly foldedTrie = new PathTrie();
-  /** Indices of routes that match by regex, ascending. */
-  private readonly regexes: number[] = [];
+  private readonly list: RouteList | undefined;
+  private readonly tree: MatchTree<HttpMatchData, RouteList> | undefined;
 
-  /** @param ignoreParameters `ignore_path_parameters_in_path_matching` */
   constructor(
     name: string,
     requireTls: TlsRequirement,
     tlsRedirect: CompiledRoute,
-    entries: readonly RouteEntry[],
-    ignoreParameters: boolean,
+    routes: RouteList | MatchTree<HttpMatchData, RouteList>,
   ) {
     this.name = name;
     this.requireTls = requireTls;
     this.tlsRedirect = tlsRedirect;
-    this.entries = entries;
-    this.ignoreParameters = ignoreParameters;
-    entries.forEach(({ path, condition }, index) => {
-      if (path.kind === 'regex') this.regexes.push(index);
-      else
-        (path.ignoreCase ? this.foldedTrie : this.trie).add(
-          path.path,
-          path.kind,
-          index,
-          condition !== undefined,
-        );
-    });
+    const isTree = 'match' in routes;
+    this.list = isTree ? undefined : routes;
+    this.tree = isTree ? routes : undefined;
   }
 
   /** Undefined when no route matches. */
@@ -71,49 +50,21 @@ export class VirtualHostRoutes {
     info: StreamInfo,
     random: number,
   ): CompiledRoute | WeightedRoutes | undefined {
-    const { path } = headers;
-    // CONNECT: only a connect_matcher could take it.
-    if (path === '') return undefined;
-    let end = pathEnd(path);
-    if (this.ignoreParameters) {
-      const semicolon = path.indexOf(';');
-      if (semicolon >= 0 && semicolon < end) end = semicolon;
-    }
-    hits.reset();
-    this.trie.walk(path, end, hits);
-    if (!this.foldedTrie.isEmpty) this.foldedTrie.walk(asciiLower(path), end, hits);
-    if (hits.count === 0 && this.regexes.length === 0)
-      return hits.best === NO_ROUTE ? undefined : (this.entries[hits.best] as RouteEntry).target;
-    return this.findGuarded(headers, info, random, end);
+    const { list } = this;
+    return list === undefined ? this.findByTree(headers, info, random) : list.find(headers, info, random);
   }
 
-  /** Tries what asks for more than the trie knows, in order, up to the first route that asks for nothing else. */
-  private findGuarded(
+  private findByTree(
     headers: RequestHeaders,
     info: StreamInfo,
     random: number,
-    end: number,
   ): CompiledRoute | WeightedRoutes | undefined {
-    const { entries, regexes } = this;
-    const { best } = hits;
-    let regexAt = 0;
-    let text: string | undefined;
-    let guarded = hits.next();
-    for (;;) {
-      const regex = regexAt < regexes.length ? (regexes[regexAt] as number) : NO_ROUTE;
-      const index = Math.min(guarded, regex);
-      if (index >= best) return best === NO_ROUTE ? undefined : (entries[best] as RouteEntry).target;
-      const entry = entries[index] as RouteEntry;
-      const holds = entry.condition === undefined || entry.condition(headers, info, random);
-      if (index === guarded) {
-        if (holds) return entry.target;
-        guarded = hits.next();
-        continue;
-      }
-      regexAt++;
-      if (!holds) continue;
-      text ??= headers.path.slice(0, end);
-      if (entry.path.kind === 'regex' && entry.path.regex.fullMatch(text)) return entry.target;
-    }
+    matchData.info = info;
+    matchData.requestHeaders = headers;
+    const found = this.tree?.match(matchData as HttpMatchData);
+    // Nothing of a request is kept alive by it.
+    matchData.info = undefined;
+    matchData.requestHeaders = undefined;
+    return found === undefined || found === NOT_AVAILABLE ? undefined : found.find(headers, info, random);
   }
 }
