@@ -7,6 +7,7 @@ export * from './context.ts';
 export * from './dns.ts';
 export * from './extension.ts';
 export * from './extension-registry.ts';
+export * from './hash.ts';
 export * from './header-map.ts';
 export * from './host-rewrite.ts';
 export * from './http-codec.ts';
