@@ -3,6 +3,7 @@ export { addRanges, type CidrConfig, CidrTable } from './cidr-table.ts';
 export { compileCookieMatcher, cookieValue } from './cookie-matcher.ts';
 export { compileFilterStateMatcher, type FilterState } from './filter-state-matcher.ts';
 export { compileHeaderMatcher, compileHeaderMatchers, type HeaderPredicate } from './header-matcher.ts';
+export { compileRuntimeFraction } from './runtime-fraction.ts';
 export {
   compileRegexMatcher,
   compileStringMatcher,

@@ -1,18 +1,11 @@
 import type { RouteMatch } from '@dragoman/api';
-import {
-  atPath,
-  ConfigError,
-  type FractionalPercent,
-  type RequestHeaders,
-  type Runtime,
-  type StreamInfo,
-  wellKnownId,
-} from '@dragoman/core';
+import { atPath, type RequestHeaders, type Runtime, type StreamInfo, wellKnownId } from '@dragoman/core';
 import {
   compileCookieMatcher,
   compileFilterStateMatcher,
   compileHeaderMatcher,
   compileMetadataMatcher,
+  compileRuntimeFraction,
 } from '@dragoman/matching';
 import { compileQueryParameter } from './query.ts';
 
@@ -36,8 +29,12 @@ export interface ListedCondition {
 export function listConditions(match: RouteMatch, runtime: Runtime): readonly ListedCondition[] {
   const all: ListedCondition[] = [];
   const add = (field: string, compile: () => Condition) => all.push({ field, holds: atPath(field, compile) });
-  if (match.runtimeFraction !== undefined)
-    add('runtime_fraction', () => runtimeFraction(match.runtimeFraction as RuntimeFraction, runtime));
+  const { runtimeFraction: fraction } = match;
+  if (fraction !== undefined)
+    add('runtime_fraction', () => {
+      const holds = compileRuntimeFraction(fraction, runtime);
+      return (_headers, _info, random) => holds(random);
+    });
   if (match.grpc !== undefined) add('grpc', () => isGrpc);
   match.headers.forEach((matcher, i) => {
     add(`headers[${i}]`, () => compileHeaderMatcher(matcher));
@@ -82,19 +79,6 @@ function allOf(all: readonly Condition[]): Condition | undefined {
     for (let i = 0; i < all.length; i++) if (!(all[i] as Condition)(headers, info, random)) return false;
     return true;
   };
-}
-
-/** The denominators of `type.v3.FractionalPercent.DenominatorType`. */
-const DENOMINATORS = [100, 10_000, 1_000_000] as const;
-
-type RuntimeFraction = NonNullable<RouteMatch['runtimeFraction']>;
-
-function runtimeFraction({ defaultValue, runtimeKey }: RuntimeFraction, runtime: Runtime): Condition {
-  if (defaultValue === undefined) throw ConfigError.at('default_value', 'is required');
-  const denominator = DENOMINATORS[defaultValue.denominator];
-  if (denominator === undefined) throw ConfigError.at('default_value.denominator', 'is no known denominator');
-  const fallback: FractionalPercent = { numerator: defaultValue.numerator, denominator };
-  return (_headers, _info, random) => runtime.featureEnabled(runtimeKey, fallback, random);
 }
 
 const isGrpc: Condition = (headers) => {
