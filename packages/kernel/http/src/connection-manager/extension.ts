@@ -10,7 +10,6 @@ import {
 } from '@dragoman/api';
 import {
   atPath,
-  ConfigError,
   defineNetworkFilter,
   type HttpFilterContext,
   type ListenerFactoryContext,
@@ -27,9 +26,9 @@ import {
   type SetProxyStatus,
 } from '../headers/index.ts';
 import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
-import { compileRouteTable, compileScopedRoutes } from '../routes/index.ts';
 import { compileAccessLogTimes } from './access-log-options.ts';
-import { compileFilterChain, perFilterConfigResolver } from './compile-filters.ts';
+import { compileFilterChain } from './compile-filters.ts';
+import { compileRoutes } from './compile-routes.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
@@ -346,19 +345,6 @@ function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactor
       'http_connection_manager.set_current_client_cert_details',
       'has no effect without TLS: x-forwarded-client-cert is removed from plaintext requests',
     );
-  }
-}
-
-function compileRoutes(config: HttpConnectionManager, context: HttpFilterContext): RouteTable {
-  const options = { context, perFilterConfig: perFilterConfigResolver(config.httpFilters, context) };
-  const specifier = config.routeSpecifier;
-  switch (specifier.case) {
-    case 'routeConfig':
-      return compileRouteTable(specifier.value, { ...options, path: 'route_config' });
-    case 'scopedRoutes':
-      return atPath('scoped_routes', () => compileScopedRoutes(specifier.value, options));
-    default:
-      throw ConfigError.at('route_config', 'a route configuration is required');
   }
 }
 

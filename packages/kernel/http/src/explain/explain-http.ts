@@ -69,13 +69,13 @@ export function explainHttp(
   return {
     ...start,
     refused: undefined,
-    routeConfig: routes.config.name,
+    routeConfig: found.table?.name ?? '',
     virtualHost: found.virtualHost,
     passed: found.passed,
     route: found.place,
     miss: found.miss,
     action,
-    settings: action?.kind === 'forward' ? settingsOf(config, routes.config, found) : [],
+    settings: action?.kind === 'forward' ? settingsOf(config, found) : [],
     filters,
     responseChanges: changesSince(plain, response),
   };

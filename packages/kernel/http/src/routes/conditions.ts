@@ -1,14 +1,18 @@
 import type { RouteMatch } from '@dragoman/api';
 import {
   atPath,
-  ConfigError,
-  type FractionalPercent,
   isGrpcContentType,
   type RequestHeaders,
   type Runtime,
   type StreamInfo,
 } from '@dragoman/core';
-import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
+import {
+  compileCookieMatcher,
+  compileFilterStateMatcher,
+  compileHeaderMatcher,
+  compileMetadataMatcher,
+  compileRuntimeFraction,
+} from '@dragoman/matching';
 import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
@@ -31,8 +35,12 @@ export interface ListedCondition {
 export function listConditions(match: RouteMatch, runtime: Runtime): readonly ListedCondition[] {
   const all: ListedCondition[] = [];
   const add = (field: string, compile: () => Condition) => all.push({ field, holds: atPath(field, compile) });
-  if (match.runtimeFraction !== undefined)
-    add('runtime_fraction', () => runtimeFraction(match.runtimeFraction as RuntimeFraction, runtime));
+  const { runtimeFraction: fraction } = match;
+  if (fraction !== undefined)
+    add('runtime_fraction', () => {
+      const holds = compileRuntimeFraction(fraction, runtime);
+      return (_headers, _info, random) => holds(random);
+    });
   if (match.grpc !== undefined) add('grpc', () => isGrpcContentType);
   match.headers.forEach((matcher, i) => {
     add(`headers[${i}]`, () => compileHeaderMatcher(matcher));
@@ -43,12 +51,21 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
       return (headers) => matches(headers.path);
     });
   });
+  match.cookies.forEach((matcher, i) => {
+    add(`cookies[${i}]`, () => compileCookieMatcher(matcher));
+  });
   const { tlsContext: tls } = match;
   if (tls !== undefined) add('tls_context', () => tlsContext(tls.presented, tls.validated));
   match.dynamicMetadata.forEach((matcher, i) => {
     add(`dynamic_metadata[${i}]`, () => {
       const compiled = compileMetadataMatcher(matcher);
       return (_headers, info) => compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
+    });
+  });
+  match.filterState.forEach((matcher, i) => {
+    add(`filter_state[${i}]`, () => {
+      const matches = compileFilterStateMatcher(matcher);
+      return (_headers, info) => matches(info.hasFilterState ? info.filterState : undefined);
     });
   });
   return all.length === 0 ? NO_CONDITIONS : all;
@@ -62,19 +79,6 @@ export function allOf(listed: readonly ListedCondition[]): Condition | undefined
     for (let i = 0; i < all.length; i++) if (!(all[i] as Condition)(headers, info, random)) return false;
     return true;
   };
-}
-
-/** The denominators of `type.v3.FractionalPercent.DenominatorType`. */
-const DENOMINATORS = [100, 10_000, 1_000_000] as const;
-
-type RuntimeFraction = NonNullable<RouteMatch['runtimeFraction']>;
-
-function runtimeFraction({ defaultValue, runtimeKey }: RuntimeFraction, runtime: Runtime): Condition {
-  if (defaultValue === undefined) throw ConfigError.at('default_value', 'is required');
-  const denominator = DENOMINATORS[defaultValue.denominator];
-  if (denominator === undefined) throw ConfigError.at('default_value.denominator', 'is no known denominator');
-  const fallback: FractionalPercent = { numerator: defaultValue.numerator, denominator };
-  return (_headers, _info, random) => runtime.featureEnabled(runtimeKey, fallback, random);
 }
 
 /** Undefined asks for nothing. */
