@@ -17,11 +17,40 @@ import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-l
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
 import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
+import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
+import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
+import {
+  queryParamInput,
+  requestHeadersInput,
+  requestTrailersInput,
+  responseHeadersInput,
+  responseTrailersInput,
+  statusCodeClassInput,
+  statusCodeInput,
+} from '@dragoman/matcher-http-inputs';
+import { ipMatcher, ipTree } from '@dragoman/matcher-ip';
+import { dynamicMetadataInput, metadataMatcher } from '@dragoman/matcher-metadata';
+import {
+  applicationProtocolInput,
+  destinationIpInput,
+  destinationPortInput,
+  directSourceIpInput,
+  filterStateInput,
+  serverNameInput,
+  sourceIpInput,
+  sourcePortInput,
+  sourceTypeInput,
+  transportProtocolInput,
+} from '@dragoman/matcher-network-inputs';
+import { runtimeFractionMatcher } from '@dragoman/matcher-runtime-fraction';
+import { serverNameTree } from '@dragoman/matcher-server-name';
+import { dnsSanInput, subjectInput, uriSanInput } from '@dragoman/matcher-ssl-inputs';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
 import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-header';
 import { xffDetection } from '@dragoman/original-ip-detection-xff';
+import { uriTemplateMatcher, uriTemplateRewriter } from '@dragoman/path-matcher-uri-template';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
 import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
 import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
@@ -60,4 +89,34 @@ export const extensions: readonly Extension[] = [
   customHeaderDetection,
   earlyHeaderMutation,
   preserveCase,
+  uriTemplateMatcher,
+  uriTemplateRewriter,
+  requestHeadersInput,
+  requestTrailersInput,
+  responseHeadersInput,
+  responseTrailersInput,
+  queryParamInput,
+  statusCodeInput,
+  statusCodeClassInput,
+  destinationIpInput,
+  destinationPortInput,
+  sourceIpInput,
+  sourcePortInput,
+  directSourceIpInput,
+  sourceTypeInput,
+  serverNameInput,
+  transportProtocolInput,
+  applicationProtocolInput,
+  filterStateInput,
+  uriSanInput,
+  dnsSanInput,
+  subjectInput,
+  environmentVariableInput,
+  dynamicMetadataInput,
+  metadataMatcher,
+  ipMatcher,
+  ipTree,
+  serverNameTree,
+  runtimeFractionMatcher,
+  consistentHashingMatcher,
 ];

@@ -5,6 +5,14 @@ import type { DnsResolver } from './dns.ts';
 import type { HeaderNameFormatter, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { CreateHttpFilter, CreateTerminalHttpFilter } from './http-filter.ts';
 import type {
+  ConnectionMatchData,
+  HttpMatchData,
+  MatchInput,
+  MatchTree,
+  MatchTreeParts,
+  ValueMatcher,
+} from './matching.ts';
+import type {
   DownstreamTransportSocket,
   ListenerFilter,
   NetworkFilter,
@@ -451,14 +459,19 @@ export function defineClusterSpecifier<C extends DescMessage>(definition: {
   return { category: 'cluster-specifiers', ...definition };
 }
 
-/** Matches, and may rewrite, a path by a scheme of its own (`path_match_policy`, `path_rewrite_policy`). */
+/** Matches a path by a scheme of its own (`path_match_policy`). */
 export interface PathMatcher {
+  /** The name of the extension that made it: rewriters ask whose it is. */
+  readonly name: string;
+  /** What was configured, in the scheme's own notation, e.g. `/videos/{id}`. */
+  readonly template: string;
+  /** @param path without query and fragment */
   match(path: string): boolean;
-  rewrite?(path: string): string;
 }
 
 export interface PathMatcherExtension extends ExtensionBase {
   readonly category: 'path-matchers';
+  readonly role: 'match';
   create(config: never, context: FactoryContext): PathMatcher;
 }
 
@@ -467,7 +480,34 @@ export function definePathMatcher<C extends DescMessage>(definition: {
   readonly config: C;
   create(config: MessageShape<C>, context: FactoryContext): PathMatcher;
 }): PathMatcherExtension {
-  return { category: 'path-matchers', ...definition };
+  return { category: 'path-matchers', role: 'match', ...definition };
+}
+
+/** Rewrites a path by a scheme of its own (`path_rewrite_policy`). */
+export interface PathRewriter {
+  /**
+   * @param path without query and fragment
+   * @returns undefined when the path does not fit: it stays as it is
+   */
+  rewrite(path: string): string | undefined;
+}
+
+export interface PathRewriterExtension extends ExtensionBase {
+  readonly category: 'path-matchers';
+  readonly role: 'rewrite';
+  create(config: never, matcher: PathMatcher | undefined, context: FactoryContext): PathRewriter;
+}
+
+export function definePathRewriter<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  /**
+   * @param matcher of the route's `path_match_policy`
+   * @throws ConfigError when the rewriter cannot work with it
+   */
+  create(config: MessageShape<C>, matcher: PathMatcher | undefined, context: FactoryContext): PathRewriter;
+}): PathRewriterExtension {
+  return { category: 'path-matchers', role: 'rewrite', ...definition };
 }
 
 /**
@@ -539,24 +579,67 @@ export function defineResourceMonitor<C extends DescMessage>(definition: {
   return { category: 'resource-monitors', ...definition };
 }
 
-/** A matcher input or custom matcher of the unified matching tree. */
-export interface MatcherInput {
-  /** Undefined when there is nothing to match on. */
-  get(headers: RequestHeaders | undefined, info: StreamInfo): string | undefined;
-}
+// --- Matching trees ------------------------------------------------------------------------------------------------
 
-export interface MatcherExtension extends ExtensionBase {
+/** Something that trees of matchers look at. Says by what it has where it can be used. */
+export interface MatchInputExtension extends ExtensionBase {
   readonly category: 'matchers';
-  create(config: never, context: FactoryContext): MatcherInput;
+  readonly role: 'input';
+  /** Absent: cannot be used where requests are matched. */
+  readonly createHttp?: ((config: never, context: FactoryContext) => MatchInput<HttpMatchData>) | undefined;
+  /** Absent: cannot be used where filter chains are chosen. */
+  readonly createConnection?:
+    | ((config: never, context: FactoryContext) => MatchInput<ConnectionMatchData>)
+    | undefined;
+  /** Looks at nothing of a request or connection, so that it can be used everywhere (Envoy: common protocol input). */
+  readonly createCommon?: ((config: never, context: FactoryContext) => MatchInput<unknown>) | undefined;
 }
 
-export function defineMatcher<C extends DescMessage>(definition: {
+export function defineMatchInput<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: FactoryContext): MatcherInput;
-}): MatcherExtension {
-  return { category: 'matchers', ...definition };
+  createHttp?(config: MessageShape<C>, context: FactoryContext): MatchInput<HttpMatchData>;
+  createConnection?(config: MessageShape<C>, context: FactoryContext): MatchInput<ConnectionMatchData>;
+  createCommon?(config: MessageShape<C>, context: FactoryContext): MatchInput<unknown>;
+}): MatchInputExtension {
+  return { category: 'matchers', role: 'input', ...definition };
 }
+
+/** Judges one value (`custom_match` of a predicate). */
+export interface ValueMatcherExtension extends ExtensionBase {
+  readonly category: 'matchers';
+  readonly role: 'value-matcher';
+  create(config: never, context: FactoryContext): ValueMatcher;
+}
+
+export function defineValueMatcher<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext): ValueMatcher;
+}): ValueMatcherExtension {
+  return { category: 'matchers', role: 'value-matcher', ...definition };
+}
+
+/** A tree of a kind of its own (`custom_match` of a `matcher_tree`). */
+export interface MatchTreeExtension extends ExtensionBase {
+  readonly category: 'matchers';
+  readonly role: 'tree';
+  create<D, A>(config: never, parts: MatchTreeParts<D, A>, context: FactoryContext): MatchTree<D, A>;
+}
+
+export function defineMatchTree<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create<D, A>(
+    config: MessageShape<C>,
+    parts: MatchTreeParts<D, A>,
+    context: FactoryContext,
+  ): MatchTree<D, A>;
+}): MatchTreeExtension {
+  return { category: 'matchers', role: 'tree', ...definition };
+}
+
+export type MatcherExtension = MatchInputExtension | ValueMatcherExtension | MatchTreeExtension;
 
 /** Any extension: what an app lists. */
 export type Extension =
@@ -578,6 +661,7 @@ export type Extension =
   | OriginalIpDetectionExtension
   | ClusterSpecifierExtension
   | PathMatcherExtension
+  | PathRewriterExtension
   | HeaderMutationExtension
   | InternalRedirectPredicateExtension
   | HeaderFormatterExtension

@@ -15,6 +15,7 @@ export * from './http-codec.ts';
 export * from './http-filter.ts';
 export * from './known-extensions.ts';
 export * from './log.ts';
+export * from './matching.ts';
 export * from './network.ts';
 export * from './priority-shares.ts';
 export * from './proper-case.ts';

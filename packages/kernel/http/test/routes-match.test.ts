@@ -260,14 +260,14 @@ describe('refusals', () => {
       tableOfRoutes(
         `
         - { match: { prefix: / }, route: { cluster: a, cors: {} }, tracing: {} }
-        - { match: { prefix: / }, route: { cors: {} } }
+        - { match: { path_separated_prefix: /a/ }, route: { cluster: a } }
         `,
         { path: 'hcm.route_config' },
       ),
     );
     expect(problems.map((problem) => problem.path)).toEqual([
       'hcm.route_config.virtual_hosts[0].routes[0].tracing',
-      'hcm.route_config.virtual_hosts[0].routes[1].route.cors',
+      'hcm.route_config.virtual_hosts[0].routes[1].match.path_separated_prefix',
     ]);
   });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
+import { requestHeadersInput } from '@dragoman/matcher-http-inputs';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
 import type { Explanation } from '@dragoman/server';
 import { afterAll, describe, expect, it, test } from 'vitest';
@@ -104,7 +105,7 @@ async function run(...argv: string[]) {
     err: (text) => {
       err += text;
     },
-    extensions: [httpConnectionManager, router, uuidRequestId],
+    extensions: [httpConnectionManager, router, uuidRequestId, requestHeadersInput],
   });
   return { code, out, err: err.replaceAll(`${folder}/`, '') };
 }
@@ -229,6 +230,79 @@ test('a request that goes upstream is explained step by step', async () => {
   ]);
   expect(http?.filters).toEqual([{ name: 'envoy.filters.http.router', enabled: true, perRoute: false }]);
   expect(http?.responseChanges).toEqual([{ name: 'x-by', after: 'us' }]);
+});
+
+const hcm = (specifier: string) =>
+  manager('{}').replace(/route_config: .*/, specifier.replaceAll('\n', `\n${' '.repeat(12)}`));
+
+const OTHER = file(
+  'other.yaml',
+  `
+static_resources:
+  listeners:
+  - name: scopes
+    address: ${address(8081)}
+    filter_chains:${hcm(`scoped_routes:
+  name: by-tenant
+  scope_key_builder: { fragments: [{ header_value_extractor: { name: x-tenant, index: 0 } }] }
+  scoped_route_configurations_list:
+    scoped_route_configurations:
+    - name: a
+      key: { fragments: [{ string_key: a }] }
+      route_configuration: { name: of-a, virtual_hosts: [{ name: v, domains: ["*"], routes: [{ name: all, match: { prefix: / }, route: { cluster: beta } }] }] }`)}
+  - name: tree
+    address: ${address(8082)}
+    filter_chains:${hcm(`route_config:
+  name: treed
+  vhost_header: x-host
+  virtual_hosts:
+  - name: v
+    domains: [tree.example]
+    matcher:
+      matcher_tree:
+        input: { name: h, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: x-kind } }
+        exact_match_map:
+          map:
+            gold: { action: { name: r, typed_config: { "@type": type.googleapis.com/envoy.config.route.v3.Route, name: golden, match: { prefix: / }, route: { cluster: beta } } } }`)}
+${CLUSTERS}
+`,
+);
+
+test.each<[request: string, header: string, verdict: string, routeConfig: string]>([
+  ['http://x:8081/', 'x-tenant: a', 'goes to the cluster "beta", by the route "all"', 'of-a'],
+  ['http://x:8081/', 'x-tenant: b', '404, response flag NR: no scope has the key of the request', ''],
+  [
+    'http://x:8082/',
+    'x-host: tree.example',
+    '404, response flag NR: no route of the virtual host "v" matches; no route of the virtual host "v" is near',
+    'treed',
+  ],
+  [
+    'http://x:8082/',
+    'x-host: y',
+    '404, response flag NR: no virtual host has a domain for "y"; there are tree.example',
+    'treed',
+  ],
+])('%s with %s: %s', async (request, header, verdict, routeConfig) => {
+  const { out, err } = await run('-c', OTHER, '--json', request, '-H', header);
+  expect(err).toBe('');
+  const result: Explanation = JSON.parse(out);
+  expect([result.verdict, result.http?.routeConfig]).toEqual([verdict, routeConfig]);
+});
+
+test('a route of a tree is told by its name', async () => {
+  const { out } = await run(
+    '-c',
+    OTHER,
+    '--json',
+    'http://x:8082/',
+    '-H',
+    'x-host: tree.example',
+    '-H',
+    'x-kind: gold',
+  );
+  const result: Explanation = JSON.parse(out);
+  expect(result.http?.route).toEqual({ path: 'virtual_hosts[0].matcher', name: 'golden' });
 });
 
 test.each<[from: string, chain: string, why: string[]]>([

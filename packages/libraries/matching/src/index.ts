@@ -1,11 +1,19 @@
 export { asciiLower, utf8Bytes, utf8Text } from './bytes.ts';
+export { addRanges, type CidrConfig, CidrTable } from './cidr-table.ts';
+export { compileCookieMatcher, cookieValue } from './cookie-matcher.ts';
+export { compileFilterStateMatcher, type FilterState } from './filter-state-matcher.ts';
 export { compileHeaderMatcher, compileHeaderMatchers, type HeaderPredicate } from './header-matcher.ts';
+export { compileRuntimeFraction } from './runtime-fraction.ts';
 export {
   compileRegexMatcher,
   compileStringMatcher,
   type StringMatcherOptions,
   type StringPredicate,
 } from './string-matcher.ts';
+export { compileMatchTree, type MatchTreeResolver } from './tree/compile.ts';
+export type { MatcherConfig, NamedExtension, OnMatchConfig } from './tree/config.ts';
+export type { Predicate, PredicateParts } from './tree/predicates.ts';
+export { connectionMatchResolver, type HttpMatchOptions, httpMatchResolver } from './tree/resolver.ts';
 export {
   type CompiledMetadataMatcher,
   compileDoubleMatcher,

@@ -1,4 +1,4 @@
-import type { RegexMatcher, StringMatcher } from '@dragoman/api';
+import type { RegexMatcher, StringMatcher, XdsStringMatcher } from '@dragoman/api';
 import { atPath, ConfigError, compileRegex } from '@dragoman/core';
 import { asciiLower, utf8Bytes } from './bytes.ts';
 
@@ -17,7 +17,10 @@ export interface StringMatcherOptions {
  * Compiles a `type.matcher.v3.RegexMatcher`. The whole value must match, as in Envoy.
  * @throws ConfigError at `regex` for a pattern that is not RE2 syntax.
  */
-export function compileRegexMatcher(config: RegexMatcher, options?: StringMatcherOptions): StringPredicate {
+export function compileRegexMatcher(
+  config: Pick<RegexMatcher, 'regex'>,
+  options?: StringMatcherOptions,
+): StringPredicate {
   const regex = atPath('regex', () => compileRegex(config.regex));
   // A regex reads strings of bytes as UTF-8 by itself.
   if (options?.values === 'text') return (value) => regex.fullMatch(utf8Bytes(value));
@@ -25,11 +28,14 @@ export function compileRegexMatcher(config: RegexMatcher, options?: StringMatche
 }
 
 /**
- * Compiles a `type.matcher.v3.StringMatcher`: exact, prefix, suffix, contains, safe_regex; `ignore_case` folds ASCII
+ * Compiles a `type.matcher.v3.StringMatcher`, Envoy's or xDS': exact, prefix, suffix, contains, safe_regex; `ignore_case` folds ASCII
  * letters and does not touch regexes.
  * @throws ConfigError when nothing is asked for, for a broken regex, an empty prefix, suffix or contains, and for `custom`.
  */
-export function compileStringMatcher(config: StringMatcher, options?: StringMatcherOptions): StringPredicate {
+export function compileStringMatcher(
+  config: StringMatcher | XdsStringMatcher,
+  options?: StringMatcherOptions,
+): StringPredicate {
   const { matchPattern, ignoreCase } = config;
   switch (matchPattern.case) {
     case 'exact':

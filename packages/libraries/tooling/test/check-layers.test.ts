@@ -229,6 +229,21 @@ describe('names', () => {
     ]);
   });
 
+  test('a package of several extensions has the names of the group, and no others', () => {
+    const ip = (name: string) =>
+      errorsOf(
+        aPackage('packages/matchers/ip', '@dragoman/matcher-ip', {
+          'src/index.ts': "export { ip } from './ip.ts';\n",
+          'src/ip.ts': `export const ip = defineValueMatcher({ name: '${name}' });\n`,
+        }),
+      );
+    expect(ip('envoy.matching.matchers.ip')).toEqual([]);
+    expect(ip('envoy.matching.custom_matchers.trie_matcher')).toEqual([]);
+    expect(ip('envoy.matching.input_matchers.ip')).toEqual([
+      'packages/matchers/ip/src/ip.ts:1: defineValueMatcher names envoy.matching.input_matchers.ip, but the folder makes it envoy.matching.matchers.ip or envoy.matching.custom_matchers.trie_matcher',
+    ]);
+  });
+
   test('an extension must be defined at all', () => {
     expect(errorsOf({ [`${FILTER}/src/filter.ts`]: 'export const headerMutation = 1;\n' })).toEqual([
       `${FILTER}/src: no extension named envoy.filters.http.header_mutation is defined here`,

@@ -10,7 +10,6 @@ import {
 } from '@dragoman/api';
 import {
   atPath,
-  ConfigError,
   defineNetworkFilter,
   type HttpFilterContext,
   type ListenerFactoryContext,
@@ -27,15 +26,15 @@ import {
   type SetProxyStatus,
 } from '../headers/index.ts';
 import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
-import { compileRouteTable, compileScopedRoutes } from '../routes/index.ts';
 import { compileAccessLogTimes } from './access-log-options.ts';
-import { compileFilterChain, perFilterConfigResolver } from './compile-filters.ts';
+import { compileFilterChain } from './compile-filters.ts';
+import { compileRoutes } from './compile-routes.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
 import { createStats } from './stats.ts';
-import { allFilters, compileUpgrades } from './upgrades.ts';
+import { compileUpgrades } from './upgrades.ts';
 
 /** Envoy's defaults. */
 const DEFAULT_STREAM_IDLE_MS = 300_000;
@@ -351,19 +350,6 @@ function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactor
       'http_connection_manager.set_current_client_cert_details',
       'has no effect without TLS: x-forwarded-client-cert is removed from plaintext requests',
     );
-  }
-}
-
-function compileRoutes(config: HttpConnectionManager, context: HttpFilterContext): RouteTable {
-  const options = { context, perFilterConfig: perFilterConfigResolver(allFilters(config), context) };
-  const specifier = config.routeSpecifier;
-  switch (specifier.case) {
-    case 'routeConfig':
-      return compileRouteTable(specifier.value, { ...options, path: 'route_config' });
-    case 'scopedRoutes':
-      return atPath('scoped_routes', () => compileScopedRoutes(specifier.value, options));
-    default:
-      throw ConfigError.at('route_config', 'a route configuration is required');
   }
 }
 

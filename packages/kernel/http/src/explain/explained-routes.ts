@@ -4,22 +4,22 @@ import type {
   RouteConfiguration,
   VirtualHost,
 } from '@dragoman/api';
-import {
-  ConfigError,
-  type HttpFilterContext,
-  type ListenerFactoryContext,
-  type RequestHeaders,
-  type Route,
+import type {
+  HttpFilterContext,
+  ListenerFactoryContext,
+  RequestHeaders,
+  Route,
+  RouteTable,
 } from '@dragoman/core';
-import { perFilterConfigResolver } from '../connection-manager/compile-filters.ts';
-import { allFilters } from '../connection-manager/upgrades.ts';
-import { compileRouteTable } from '../routes/compile.ts';
+import { compileRoutes } from '../connection-manager/compile-routes.ts';
 import { DomainTable } from '../routes/domains.ts';
 import type { HttpExplanation, Passed } from './explanation.ts';
 import { type AskedRequest, whyNot } from './why-not.ts';
 
 /** A route of a request, with the messages around it. */
 export interface FoundRoute {
+  /** Undefined when the request has no scope. */
+  readonly table: RouteConfiguration | undefined;
   readonly virtualHost: HttpExplanation['virtualHost'];
   readonly passed: readonly Passed[];
   readonly place: HttpExplanation['route'];
@@ -32,72 +32,90 @@ export interface FoundRoute {
 
 /** The routes of a connection manager, with what compiling them forgets. */
 export class ExplainedRoutes {
-  readonly config: RouteConfiguration;
   private readonly context: ListenerFactoryContext;
-  private readonly table: ReturnType<typeof compileRouteTable>;
-  private readonly configs = new Map<Route, RouteConfig>();
-  private readonly domains: DomainTable<{ readonly index: number; readonly domain: string }>;
+  private readonly table: RouteTable;
+  private readonly tables = new Map<RouteTable, RouteConfiguration>();
+  private readonly routes = new Map<Route, RouteConfig>();
 
+  /** @throws ConfigError with paths below the connection manager */
   constructor(manager: HttpConnectionManager, context: ListenerFactoryContext) {
-    if (manager.routeSpecifier.case !== 'routeConfig')
-      throw ConfigError.at('route_config', 'only routes of a route_config can be explained');
-    this.config = manager.routeSpecifier.value;
     this.context = context;
     const filterContext: HttpFilterContext = { ...context, statPrefix: '' };
-    this.table = compileRouteTable(this.config, {
-      context,
-      perFilterConfig: perFilterConfigResolver(allFilters(manager), filterContext),
-      path: 'route_config',
-      onRoute: (route, config) => this.configs.set(route, config),
-    });
-    this.domains = new DomainTable(this.config.ignorePortInHostMatching);
-    this.config.virtualHosts.forEach((host, index) => {
-      for (const domain of host.domains) this.domains.add(domain, { index, domain });
+    this.table = compileRoutes(manager, filterContext, {
+      onRoute: (route, config) => this.routes.set(route, config),
+      onTable: (table, config) => this.tables.set(table, config),
     });
   }
 
   explain(request: AskedRequest): FoundRoute {
     const { headers, info, random } = request;
-    const found = this.domains.find(headers.authority);
-    if (found === undefined) {
-      return { ...NOTHING, miss: this.noVirtualHost(headers) };
-    }
-    const host = this.config.virtualHosts[found.index] as VirtualHost;
+    const table = this.table.tableFor === undefined ? this.table : this.table.tableFor(headers);
+    const of = table === undefined ? undefined : this.tables.get(table);
+    const missed = () => this.table.miss?.(headers, info, random).text ?? '';
+    if (of === undefined) return { ...NOTHING, miss: missed() };
+    const found = hostOf(of, headers);
+    if (found === undefined) return { ...NOTHING, table: of, miss: noVirtualHost(of, headers) };
+    const host = of.virtualHosts[found.index] as VirtualHost;
     const at = `virtual_hosts[${found.index}]`;
     const virtualHost = { path: at, name: host.name, domain: found.domain };
     const route = this.table.match(headers, info, random);
-    const config = route === undefined ? undefined : this.configs.get(route);
+    const config = route === undefined ? undefined : this.routes.get(route);
     const taken = config === undefined ? -1 : host.routes.indexOf(config);
-    const place = taken < 0 ? undefined : { path: `${at}.routes[${taken}]`, name: config?.name ?? '' };
     const miss =
-      route !== undefined
-        ? ''
-        : `no route of the virtual host "${host.name}" matches; ${this.table.miss(headers, info, random).text}`;
+      route === undefined ? `no route of the virtual host "${host.name}" matches; ${missed()}` : '';
     // What require_tls turns away is not put to the routes.
     const asked = route !== undefined && config === undefined ? 0 : taken < 0 ? host.routes.length : taken;
     const passed = host.routes
       .slice(0, asked)
-      .map((each, i) => this.passed(each, `${at}.routes[${i}]`, request));
-    return { virtualHost, passed, place, miss, route, host, config };
-  }
-
-  private passed(route: RouteConfig, path: string, request: AskedRequest): Passed {
-    const why =
-      route.match === undefined
+      .map((each, i) => this.passed(each, `${at}.routes[${i}]`, request, of));
+    const place =
+      config === undefined
         ? undefined
-        : whyNot(route.match, request, this.context.runtime, this.config.ignorePathParametersInPathMatching);
-    return { path, name: route.name, why: why ?? 'it takes the request only with another draw' };
+        : { path: taken < 0 ? `${at}.matcher` : `${at}.routes[${taken}]`, name: config.name };
+    return { table: of, virtualHost, passed, place, miss, route, host, config };
   }
 
-  private noVirtualHost({ authority }: RequestHeaders): string {
-    const domains = this.config.virtualHosts.flatMap((host) => host.domains);
-    const some = domains.slice(0, 5).join(', ');
-    const more = domains.length > 5 ? ` and ${domains.length - 5} more` : '';
-    return `no virtual host has a domain for "${authority}"; there are ${some}${more}`;
+  private passed(
+    route: RouteConfig,
+    path: string,
+    request: AskedRequest,
+    { ignorePathParametersInPathMatching: ignoreParameters }: RouteConfiguration,
+  ): Passed {
+    const why =
+      route.match === undefined ? undefined : whyNot(route.match, request, this.context, ignoreParameters);
+    return { path, name: route.name, why: why ?? 'it takes the request only with another draw' };
   }
 }
 
+/** Which virtual host takes a request, and by which of its domains. */
+function hostOf(
+  config: RouteConfiguration,
+  headers: RequestHeaders,
+): { readonly index: number; readonly domain: string } | undefined {
+  const domains = new DomainTable<{ readonly index: number; readonly domain: string }>(
+    config.ignorePortInHostMatching,
+  );
+  config.virtualHosts.forEach((host, index) => {
+    for (const domain of host.domains) domains.add(domain, { index, domain });
+  });
+  const key = hostKey(config, headers);
+  return key === '' && config.vhostHeader !== '' ? domains.rest : domains.find(key);
+}
+
+/** What virtual hosts are found by. */
+function hostKey({ vhostHeader }: RouteConfiguration, headers: RequestHeaders): string {
+  return vhostHeader === '' ? headers.authority : (headers.get(vhostHeader.toLowerCase()) ?? '');
+}
+
+function noVirtualHost(config: RouteConfiguration, headers: RequestHeaders): string {
+  const domains = config.virtualHosts.flatMap((host) => host.domains);
+  const some = domains.slice(0, 5).join(', ');
+  const more = domains.length > 5 ? ` and ${domains.length - 5} more` : '';
+  return `no virtual host has a domain for "${hostKey(config, headers)}"; there are ${some}${more}`;
+}
+
 const NOTHING = {
+  table: undefined,
   virtualHost: undefined,
   passed: [],
   place: undefined,

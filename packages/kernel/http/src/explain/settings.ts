@@ -3,7 +3,6 @@ import {
   type JsonObject,
   type JsonValue,
   type Message,
-  type RouteConfiguration,
   toConfigJson,
 } from '@dragoman/api';
 import type { FoundRoute } from './explained-routes.ts';
@@ -46,18 +45,14 @@ const KNOWN: readonly Known[] = [
 ];
 
 /** The settings that hold for a route which forwards, with the level that each comes from. */
-export function settingsOf(
-  manager: HttpConnectionManager,
-  table: RouteConfiguration,
-  { host, config }: FoundRoute,
-): Setting[] {
+export function settingsOf(manager: HttpConnectionManager, { table, host, config }: FoundRoute): Setting[] {
   const route = config === undefined ? {} : (toConfigJson(config) as JsonObject);
   const levels: Record<Level, JsonObject> = {
     // A field of the route itself, or of its action.
     route: { ...route, ...(route.route as JsonObject | undefined) },
     // Without their routes: these may be many.
     'virtual host': host === undefined ? {} : without(host, { routes: [] }),
-    'route configuration': without(table, { virtualHosts: [] }),
+    'route configuration': table === undefined ? {} : without(table, { virtualHosts: [] }),
     'connection manager': without(manager, { routeSpecifier: { case: undefined } }),
   };
   const settings: Setting[] = [];

@@ -1,9 +1,9 @@
 import { type JsonObject, type RouteMatch, toConfigJson } from '@dragoman/api';
-import type { RequestHeaders, Runtime, StreamInfo } from '@dragoman/core';
-import { pathCondition } from '../routes/compile.ts';
+import type { FactoryContext, RequestHeaders, StreamInfo } from '@dragoman/core';
+import { compilePathCondition } from '../routes/path-condition.ts';
 import { listConditions } from '../routes/conditions.ts';
 import { queryParameter } from '../routes/query.ts';
-import { matchesPath } from '../routes/virtual-host.ts';
+import { matchesPath } from '../routes/route-list.ts';
 
 /** A request as a route is asked about it. */
 export interface AskedRequest {
@@ -21,13 +21,13 @@ export interface AskedRequest {
 export function whyNot(
   match: RouteMatch,
   request: AskedRequest,
-  runtime: Runtime,
+  context: FactoryContext,
   ignoreParameters: boolean,
 ): string | undefined {
   const { headers, info, random } = request;
-  if (!matchesPath(pathCondition(match), headers, info, ignoreParameters))
+  if (!matchesPath(compilePathCondition(match, context), headers, info, ignoreParameters))
     return pathMismatch(match, headers);
-  const failed = listConditions(match, runtime).filter(({ holds }) => !holds(headers, info, random));
+  const failed = listConditions(match, context.runtime).filter(({ holds }) => !holds(headers, info, random));
   if (failed.length === 0) return undefined;
   const config = toConfigJson(match) as JsonObject;
   return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');

@@ -4,17 +4,18 @@ import type {
   RouteAction as RouteActionConfig,
   Route as RouteConfig,
   RouteConfiguration,
-  RouteMatch,
   VirtualHost as VirtualHostConfig,
   WeightedCluster,
   WeightedCluster_ClusterWeight,
+  XdsMatcher,
 } from '@dragoman/api';
 import {
   atPath,
   type ClusterSpecifier,
   ConfigError,
-  compileRegex,
   type FactoryContext,
+  type HttpMatchData,
+  type MatchTree,
   type MetadataValue,
   type MirrorPolicy,
   ProblemCollector,
@@ -22,7 +23,7 @@ import {
   type Route,
   type RouteAction,
 } from '@dragoman/core';
-import { asciiLower, utf8Bytes } from '@dragoman/matching';
+import { utf8Bytes } from '@dragoman/matching';
 import { compileHeaderMutation, type HeaderMutation } from '@dragoman/header-edits';
 import { compileClusterSpecifier, compileClusterSpecifiers, SpecifiedRoutes } from './cluster-specifiers.ts';
 import { CompiledRoute, type RouteMetadata, type RouteTarget } from './compiled-route.ts';
@@ -33,6 +34,7 @@ import { DomainTable } from './domains.ts';
 import { CompiledForward, type ForwardSettings, readForwardSettings, readMetadataMatch } from './forward.ts';
 import { type Level, type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
 import { compileMirrors } from './mirrors.ts';
+import { compilePathCondition, type PathCondition } from './path-condition.ts';
 import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
 import {
@@ -40,18 +42,21 @@ import {
   hostFromHeader,
   hostFromPath,
   literalHost,
+  compilePolicyRewrite,
   type PathRewrite,
   PrefixRewrite,
   RegexRewrite,
 } from './rewrite.ts';
+import type { RouteEntry, RouteList } from './route-list.ts';
 import { CompiledRouteTable } from './route-table.ts';
+import { compileRouteTree } from './route-tree.ts';
 import { GUARDS } from './support.ts';
 import { VirtualClusters } from './virtual-clusters.ts';
 import {
-  type PathCondition,
-  type RouteEntry,
+  ListedVirtualHost,
   type TlsRequirement,
-  VirtualHostRoutes,
+  TreeVirtualHost,
+  type VirtualHostRoutes,
 } from './virtual-host.ts';
 import { WeightedRoutes } from './weighted-clusters.ts';
 
@@ -66,6 +71,8 @@ export interface RouteTableOptions {
    * cluster that an extension names, when it first does, besides once with an empty name.
    */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
+  /** Hears of every table: with scoped routes there is one for each scope. */
+  readonly onTable?: (table: CompiledRouteTable, config: RouteConfiguration) => void;
 }
 
 /**
@@ -76,7 +83,9 @@ export function compileRouteTable(
   config: RouteConfiguration,
   options: RouteTableOptions,
 ): CompiledRouteTable {
-  return atPath(options.path ?? '', () => new TableCompiler(config, options).compile());
+  const table = atPath(options.path ?? '', () => new TableCompiler(config, options).compile());
+  options.onTable?.(table, config);
+  return table;
 }
 
 /** Whether a level says nothing: most routes, which then share what is around them. */
@@ -139,7 +148,7 @@ class TableCompiler {
     });
     problems.throwIfAny();
     const internalOnly = config.internalOnlyHeaders.map((name) => name.toLowerCase());
-    return new CompiledRouteTable(config.name, domains, internalOnly);
+    return new CompiledRouteTable(config.name, domains, internalOnly, config.vhostHeader.toLowerCase());
   }
 
   private virtualHost(
@@ -159,6 +168,19 @@ class TableCompiler {
       this.config.mostSpecificHeaderMutationsWins,
       mirrors,
     );
+    const redirect = compiler.tlsRedirect();
+    return host.matcher === undefined
+      ? new ListedVirtualHost(
+          host.name,
+          requireTls,
+          redirect,
+          this.list(host, compiler),
+          this.config.ignorePathParametersInPathMatching,
+        )
+      : new TreeVirtualHost(host.name, requireTls, redirect, this.tree(host, compiler));
+  }
+
+  private list(host: VirtualHostConfig, compiler: VirtualHostCompiler): readonly RouteEntry[] {
     const problems = new ProblemCollector();
     const entries: RouteEntry[] = [];
     for (let i = 0; i < host.routes.length; i++) {
@@ -166,12 +188,20 @@ class TableCompiler {
       if (entry !== undefined) entries.push(entry);
     }
     problems.throwIfAny();
-    return new VirtualHostRoutes(
-      host.name,
-      requireTls,
-      compiler.tlsRedirect(),
-      entries,
-      this.config.ignorePathParametersInPathMatching,
+    return entries;
+  }
+
+  private tree(host: VirtualHostConfig, compiler: VirtualHostCompiler): MatchTree<HttpMatchData, RouteList> {
+    if (host.routes.length > 0)
+      throw ConfigError.at('matcher', 'a virtual host cannot have both matcher and routes');
+    return atPath('matcher', () =>
+      compileRouteTree(
+        host.matcher as XdsMatcher,
+        this.context,
+        (route) => compiler.route(route),
+        host.name,
+        this.config.ignorePathParametersInPathMatching,
+      ),
     );
   }
 
@@ -286,10 +316,9 @@ class VirtualHostCompiler {
     if (match === undefined) throw ConfigError.at('match', 'is required');
     const path = atPath('match', () => {
       GUARDS.match.check(match, '');
-      return pathCondition(match);
+      return compilePathCondition(match, this.table.context);
     });
-    // A regex matches the whole path, a prefix its own length.
-    const target = this.target(config, path.kind === 'regex' ? -1 : path.path.length);
+    const target = this.target(config, path);
     const listed = atPath('match', () => listConditions(match, this.table.context.runtime));
     const conditions = target instanceof SpecifiedRoutes ? [...listed, choosing(target)] : listed;
     return { name: config.name, path, condition: allOf(conditions), conditions, target };
@@ -314,7 +343,7 @@ class VirtualHostCompiler {
     });
   }
 
-  private target(config: RouteConfig, matched: number): RouteTarget {
+  private target(config: RouteConfig, path: PathCondition): RouteTarget {
     checkOneLimit(config);
     const level = this.table.level(config, this.level.perFilter);
     const { action } = config;
@@ -329,13 +358,18 @@ class VirtualHostCompiler {
     const shell = { config, level, metadata, stats, hostRewrite: undefined, pathRewrite: undefined };
     switch (action.case) {
       case 'route':
-        return atPath('route', () => this.forward(action.value, shell, matched));
+        return atPath('route', () => this.forward(action.value, shell, path));
       case 'redirect':
         return this.make(
           shell,
           atPath('redirect', () => {
             GUARDS.redirect.check(action.value, '');
-            return new CompiledRedirect(action.value, matched);
+            if (path.kind === 'policy' && action.value.pathRewriteSpecifier.case === 'prefixRewrite')
+              throw ConfigError.at(
+                'prefix_rewrite',
+                'a path_match_policy matches no prefix; use regex_rewrite',
+              );
+            return new CompiledRedirect(action.value, matchedLength(path));
           }),
         );
       case 'directResponse':
@@ -351,9 +385,9 @@ class VirtualHostCompiler {
     }
   }
 
-  private forward(action: RouteActionConfig, shell: RouteShell, matched: number): RouteTarget {
+  private forward(action: RouteActionConfig, shell: RouteShell, path: PathCondition): RouteTarget {
     shell.hostRewrite = hostRewrite(action);
-    shell.pathRewrite = pathRewrite(action, matched);
+    shell.pathRewrite = pathRewrite(action, path, this.table.context);
     GUARDS.action.check(action, '');
     const policies = compilePolicies(
       {
@@ -500,33 +534,31 @@ function withFirst(
   return first === undefined ? rest : [first, ...rest];
 }
 
-/** The path part of a match. @throws ConfigError with a path below the match */
-export function pathCondition(match: RouteMatch): PathCondition {
-  const ignoreCase = match.caseSensitive === false;
-  const text = (path: string) => (ignoreCase ? asciiLower(utf8Bytes(path)) : utf8Bytes(path));
-  const specifier = match.pathSpecifier;
-  switch (specifier.case) {
-    case 'prefix':
-      return { kind: 'prefix', path: text(specifier.value), ignoreCase };
-    case 'path':
-      return { kind: 'exact', path: text(specifier.value), ignoreCase };
-    case 'pathSeparatedPrefix':
-      if (!/^[^?#]+[^?#/]$/.test(specifier.value))
-        throw ConfigError.at('path_separated_prefix', 'may not contain "?" or "#", nor end with "/"');
-      return { kind: 'separated', path: text(specifier.value), ignoreCase };
-    case 'safeRegex':
-      return { kind: 'regex', regex: atPath('safe_regex.regex', () => compileRegex(specifier.value.regex)) };
-    default:
-      throw ConfigError.at('', 'a match needs one of prefix, path, safe_regex, path_separated_prefix');
-  }
+/** How much of the path `prefix_rewrite` replaces: what a prefix or a path matched, −1 for all of it. */
+function matchedLength(path: PathCondition): number {
+  return 'path' in path ? path.path.length : -1;
 }
 
-function pathRewrite(action: RouteActionConfig, matched: number): PathRewrite | undefined {
-  const { prefixRewrite, regexRewrite: regex } = action;
-  if (prefixRewrite !== '' && regex !== undefined)
-    throw ConfigError.at('regex_rewrite', 'only one of prefix_rewrite and regex_rewrite may be set');
-  if (prefixRewrite !== '') return new PrefixRewrite(prefixRewrite, matched);
-  return regex === undefined ? undefined : atPath('regex_rewrite', () => new RegexRewrite(regex));
+function pathRewrite(
+  action: RouteActionConfig,
+  path: PathCondition,
+  context: FactoryContext,
+): PathRewrite | undefined {
+  const { prefixRewrite: prefix, regexRewrite: regex, pathRewritePolicy: policy } = action;
+  if (Number(prefix !== '') + Number(regex !== undefined) + Number(policy !== undefined) > 1)
+    throw ConfigError.at('', 'only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be set');
+  if (prefix !== '') {
+    if (path.kind === 'policy')
+      throw ConfigError.at(
+        'prefix_rewrite',
+        'cannot be used with path_match_policy, which matches no prefix',
+      );
+    return new PrefixRewrite(prefix, matchedLength(path));
+  }
+  if (regex !== undefined) return atPath('regex_rewrite', () => new RegexRewrite(regex));
+  if (policy === undefined) return undefined;
+  const matcher = path.kind === 'policy' ? path.matcher : undefined;
+  return atPath('path_rewrite_policy', () => compilePolicyRewrite(policy, matcher, context));
 }
 
 function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {

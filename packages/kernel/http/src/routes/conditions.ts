@@ -6,8 +6,13 @@ import {
   type Runtime,
   type StreamInfo,
 } from '@dragoman/core';
-import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
-import { compileFraction } from './fraction.ts';
+import {
+  compileCookieMatcher,
+  compileFilterStateMatcher,
+  compileHeaderMatcher,
+  compileMetadataMatcher,
+  compileRuntimeFraction,
+} from '@dragoman/matching';
 import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
@@ -30,11 +35,11 @@ export interface ListedCondition {
 export function listConditions(match: RouteMatch, runtime: Runtime): readonly ListedCondition[] {
   const all: ListedCondition[] = [];
   const add = (field: string, compile: () => Condition) => all.push({ field, holds: atPath(field, compile) });
-  const { runtimeFraction } = match;
-  if (runtimeFraction !== undefined)
+  const { runtimeFraction: fraction } = match;
+  if (fraction !== undefined)
     add('runtime_fraction', () => {
-      const draws = compileFraction(runtimeFraction, runtime, '');
-      return (_headers, _info, random) => draws(random);
+      const holds = compileRuntimeFraction(fraction, runtime);
+      return (_headers, _info, random) => holds(random);
     });
   if (match.grpc !== undefined) add('grpc', () => isGrpcContentType);
   match.headers.forEach((matcher, i) => {
@@ -46,12 +51,21 @@ export function listConditions(match: RouteMatch, runtime: Runtime): readonly Li
       return (headers) => matches(headers.path);
     });
   });
+  match.cookies.forEach((matcher, i) => {
+    add(`cookies[${i}]`, () => compileCookieMatcher(matcher));
+  });
   const { tlsContext: tls } = match;
   if (tls !== undefined) add('tls_context', () => tlsContext(tls.presented, tls.validated));
   match.dynamicMetadata.forEach((matcher, i) => {
     add(`dynamic_metadata[${i}]`, () => {
       const compiled = compileMetadataMatcher(matcher);
       return (_headers, info) => compiled.matches(info.hasDynamicMetadata ? info.dynamicMetadata : undefined);
+    });
+  });
+  match.filterState.forEach((matcher, i) => {
+    add(`filter_state[${i}]`, () => {
+      const matches = compileFilterStateMatcher(matcher);
+      return (_headers, info) => matches(info.hasFilterState ? info.filterState : undefined);
     });
   });
   return all.length === 0 ? NO_CONDITIONS : all;

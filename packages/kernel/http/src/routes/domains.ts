@@ -50,6 +50,11 @@ export class DomainTable<T> {
     hosts.set(key, host);
   }
 
+  /** The host of the domain `*`. */
+  get rest(): T | undefined {
+    return this.fallback;
+  }
+
   /** @param authority `:authority`, empty when there is none */
   find(authority: string): T | undefined {
     if (this.onlyFallback) return this.fallback;

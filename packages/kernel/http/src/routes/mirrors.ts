@@ -1,5 +1,6 @@
 import type { RouteAction_RequestMirrorPolicy } from '@dragoman/api';
 import {
+  atPath,
   ConfigError,
   type FactoryContext,
   type LogContext,
@@ -9,11 +10,13 @@ import {
   type StreamInfo,
 } from '@dragoman/core';
 import { compileMutationRules, type MutationRules } from '@dragoman/header-edits';
-import { utf8Bytes } from '@dragoman/matching';
+import { compileRuntimeFraction, utf8Bytes } from '@dragoman/matching';
 import { portStart } from '../path/index.ts';
-import { compileFraction, type Draw } from './fraction.ts';
 
 const SHADOW = '-shadow';
+/** Given 0 ≤ draw < 2⁵³. */
+type Draw = (draw: number) => boolean;
+
 const ALWAYS: Draw = () => true;
 
 /**
@@ -54,7 +57,7 @@ class CompiledMirror implements MirrorPolicy {
     this.selects =
       runtimeFraction === undefined
         ? ALWAYS
-        : compileFraction(runtimeFraction, context.runtime, 'runtime_fraction');
+        : atPath('runtime_fraction', () => compileRuntimeFraction(runtimeFraction, context.runtime));
     this.mutations =
       config.requestHeadersMutations.length === 0
         ? undefined

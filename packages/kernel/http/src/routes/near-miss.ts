@@ -1,6 +1,8 @@
 import type { RequestHeaders, RouteMiss, StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
-import type { PathCondition, RouteEntry } from './virtual-host.ts';
+import { pathEnd } from '../path/normalize.ts';
+import { isConnect, type PathCondition } from './path-condition.ts';
+import type { RouteEntry } from './route-list.ts';
 
 /** A virtual host may have thousands of routes, and a stranger may ask for what is not there all day: only so many are looked at. */
 const LOOKED_AT = 256;
@@ -12,6 +14,13 @@ function plain(name: string): string {
 
 export function noVirtualHost(): RouteMiss {
   return { details: 'no_virtual_host', text: 'no virtual host has a domain for the authority' };
+}
+
+export function noRoute(virtualHost: string): RouteMiss {
+  return {
+    details: `virtual_host:${plain(virtualHost)}|no_route`,
+    text: `no route of the virtual host "${virtualHost}" is near`,
+  };
 }
 
 /**
@@ -32,7 +41,7 @@ export function nearestMiss(
   const looked = Math.min(entries.length, LOOKED_AT);
   for (let i = 0; i < looked; i++) {
     const entry = entries[i] as RouteEntry;
-    if (holds(entry.path, path)) {
+    if (holds(entry.path, path, headers)) {
       const failed = entry.conditions.find((condition) => !condition.holds(headers, info, random));
       return miss(virtualHost, entry, i, failed?.field ?? '');
     }
@@ -41,12 +50,9 @@ export function nearestMiss(
     inCommon = length;
     nearest = i;
   }
-  if (nearest < 0)
-    return {
-      details: `virtual_host:${plain(virtualHost)}|no_route`,
-      text: `no route of the virtual host "${virtualHost}" is near`,
-    };
-  return miss(virtualHost, entries[nearest] as RouteEntry, nearest, 'path');
+  return nearest < 0
+    ? noRoute(virtualHost)
+    : miss(virtualHost, entries[nearest] as RouteEntry, nearest, 'path');
 }
 
 function miss(virtualHost: string, { name }: RouteEntry, index: number, field: string): RouteMiss {
@@ -57,7 +63,9 @@ function miss(virtualHost: string, { name }: RouteEntry, index: number, field: s
   };
 }
 
-function holds(condition: PathCondition, path: string): boolean {
+function holds(condition: PathCondition, path: string, headers: RequestHeaders): boolean {
+  if (condition.kind === 'connect') return isConnect(headers);
+  if (path === '') return false;
   switch (condition.kind) {
     case 'exact':
       return folded(condition, path) === condition.path;
@@ -69,12 +77,14 @@ function holds(condition: PathCondition, path: string): boolean {
     }
     case 'regex':
       return condition.regex.fullMatch(path);
+    case 'policy':
+      return condition.matcher.match(headers.path.slice(0, pathEnd(headers.path)));
   }
 }
 
 /** How many characters a path has in common with what a condition asks for; a single slash is nothing. */
 function commonLength(condition: PathCondition, path: string): number {
-  if (condition.kind === 'regex') return 0;
+  if (!('path' in condition)) return 0;
   const text = folded(condition, path);
   const limit = Math.min(text.length, condition.path.length);
   let same = 0;

@@ -1,5 +1,14 @@
-import type { RegexMatchAndSubstitute } from '@dragoman/api';
-import { atPath, ConfigError, compileRegex, type RequestHeaders, wellKnownId } from '@dragoman/core';
+import { type RegexMatchAndSubstitute, resolveExtension, type TypedExtensionConfig } from '@dragoman/api';
+import {
+  atPath,
+  ConfigError,
+  compileRegex,
+  type FactoryContext,
+  type PathMatcher,
+  type PathRewriter,
+  type RequestHeaders,
+  wellKnownId,
+} from '@dragoman/core';
 import { utf8Bytes } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 
@@ -65,6 +74,36 @@ export class RegexRewrite implements PathRewrite {
     const end = pathEnd(path);
     return this.substitute(path.slice(0, end)) + path.slice(end);
   }
+}
+
+/** `path_rewrite_policy`: what an extension makes of the path before the query. One that it cannot rewrite stays. */
+class PolicyRewrite implements PathRewrite {
+  private readonly rewriter: PathRewriter;
+
+  constructor(rewriter: PathRewriter) {
+    this.rewriter = rewriter;
+  }
+
+  rewrite(path: string): string {
+    const end = pathEnd(path);
+    const rewritten = this.rewriter.rewrite(path.slice(0, end));
+    return rewritten === undefined || UNFIT.test(rewritten) ? path : rewritten + path.slice(end);
+  }
+}
+
+/**
+ * @param matcher of the route's `path_match_policy`
+ * @throws ConfigError with a path below the policy
+ */
+export function compilePolicyRewrite(
+  { name, typedConfig }: TypedExtensionConfig,
+  matcher: PathMatcher | undefined,
+  context: FactoryContext,
+): PathRewrite {
+  const { extension, message } = resolveExtension(context.extensions, 'path-matchers', name, typedConfig);
+  if (extension.role !== 'rewrite')
+    throw ConfigError.at('', `${extension.name} matches paths; expected one that rewrites them`);
+  return new PolicyRewrite(atPath('typed_config', () => extension.create(message, matcher, context)));
 }
 
 /** Sets `:path`, and what it was in `x-envoy-original-path` unless Envoy's headers are suppressed. */

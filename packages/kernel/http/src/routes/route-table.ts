@@ -20,24 +20,39 @@ export class CompiledRouteTable implements RouteTable {
   /** `internal_only_headers`, in lower case: requests from outside lose them. */
   readonly internalOnlyHeaders: readonly string[];
   private readonly domains: DomainTable<VirtualHostRoutes>;
+  /** `vhost_header`, in lower case; empty: `:authority` counts. */
+  private readonly hostHeader: string;
 
-  constructor(name: string, domains: DomainTable<VirtualHostRoutes>, internalOnlyHeaders: readonly string[]) {
+  constructor(
+    name: string,
+    domains: DomainTable<VirtualHostRoutes>,
+    internalOnlyHeaders: readonly string[],
+    hostHeader = '',
+  ) {
     this.name = name;
     this.domains = domains;
     this.internalOnlyHeaders = internalOnlyHeaders;
+    this.hostHeader = hostHeader;
   }
 
   miss(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
-    return this.domains.find(headers.authority)?.nearest(headers, info, random) ?? noVirtualHost();
+    return this.host(headers)?.nearest(headers, info, random) ?? noVirtualHost();
   }
 
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {
-    const host = this.domains.find(headers.authority);
+    const host = this.host(headers);
     if (host === undefined) return undefined;
     if (host.requireTls !== 'none' && needsTls(host, headers)) return host.tlsRedirect;
     const target = host.find(headers, info, random);
     if (target === undefined || target instanceof CompiledRoute) return target;
     return target.pick(headers, info, random);
+  }
+
+  /** An empty value of the header is one that no domain but `*` takes. */
+  private host(headers: RequestHeaders): VirtualHostRoutes | undefined {
+    if (this.hostHeader === '') return this.domains.find(headers.authority);
+    const value = headers.get(this.hostHeader);
+    return value === '' ? this.domains.rest : this.domains.find(value ?? '');
   }
 }
 

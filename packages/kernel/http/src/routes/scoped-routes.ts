@@ -11,12 +11,14 @@ import {
   ProblemCollector,
   type RequestHeaders,
   type Route,
+  type RouteMiss,
   type RouteTable,
   refuseUnsupported,
   type StreamInfo,
 } from '@dragoman/core';
 import { utf8Bytes } from '@dragoman/matching';
 import { compileRouteTable, type RouteTableOptions } from './compile.ts';
+import type { CompiledRouteTable } from './route-table.ts';
 
 const SUPPORTED = new Set(['name', 'scope_key_builder', 'scoped_route_configurations_list']);
 const REASONS = {
@@ -34,19 +36,25 @@ const SCOPE_REASONS = {
 /** One part of a scope key out of a request; undefined: the request has no scope. */
 type FragmentReader = (headers: RequestHeaders) => string | undefined;
 
+const NO_SCOPE: RouteMiss = { details: 'no_scope', text: 'no scope has the key of the request' };
+
 /** Route tables by scope: which one a request gets stands in its headers. */
 export class ScopedRouteTable implements RouteTable {
   readonly name: string;
   private readonly readers: readonly FragmentReader[];
-  private readonly scopes: ReadonlyMap<string, RouteTable>;
+  private readonly scopes: ReadonlyMap<string, CompiledRouteTable>;
 
-  constructor(name: string, readers: readonly FragmentReader[], scopes: ReadonlyMap<string, RouteTable>) {
+  constructor(
+    name: string,
+    readers: readonly FragmentReader[],
+    scopes: ReadonlyMap<string, CompiledRouteTable>,
+  ) {
     this.name = name;
     this.readers = readers;
     this.scopes = scopes;
   }
 
-  tableFor(headers: RequestHeaders): RouteTable | undefined {
+  tableFor(headers: RequestHeaders): CompiledRouteTable | undefined {
     const fragments: string[] = [];
     for (const read of this.readers) {
       const fragment = read(headers);
@@ -54,6 +62,10 @@ export class ScopedRouteTable implements RouteTable {
       fragments.push(fragment);
     }
     return this.scopes.get(keyText(fragments));
+  }
+
+  miss(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
+    return this.tableFor(headers)?.miss(headers, info, random) ?? NO_SCOPE;
   }
 
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {
@@ -89,7 +101,7 @@ export function compileScopedRoutes(
     });
   });
   const specifier = config.configSpecifier;
-  const scopes = new Map<string, RouteTable>();
+  const scopes = new Map<string, CompiledRouteTable>();
   const names = new Set<string>();
   if (specifier.case === 'scopedRouteConfigurationsList') {
     specifier.value.scopedRouteConfigurations.forEach((scope, i) => {
@@ -109,7 +121,7 @@ export function compileScopedRoutes(
 function addScope(
   scope: ScopedRouteConfiguration,
   fragmentCount: number,
-  scopes: Map<string, RouteTable>,
+  scopes: Map<string, CompiledRouteTable>,
   options: Omit<RouteTableOptions, 'path'>,
 ): void {
   refuseUnsupported(scope, ScopedRouteConfigurationSchema, SCOPE_SUPPORTED, '', SCOPE_REASONS);

@@ -379,7 +379,9 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
 
   private chooseChain(): void {
     const { connection } = this;
-    const compiled: CompiledChain | undefined = this.listener.chains.find(connection.info);
+    if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
+    const state = this.streamInfo?.hasFilterState === true ? this.streamInfo.filterState : undefined;
+    const compiled: CompiledChain | undefined = this.listener.chains.find(connection.info, state);
     if (compiled === undefined) {
       this.stats.noFilterChainMatch.inc();
       this.info.setResponseFlag(ResponseFlag.NoRouteFound);
@@ -387,7 +389,6 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       connection.close('now', 'filter_chain_not_found');
       return;
     }
-    if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
     connection.info.filterChain = compiled.info;
     this.chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
   }

@@ -1,10 +1,12 @@
 import { BlockList } from 'node:net';
 import { type CidrRange, type FilterChainMatch, FilterChainMatchSchema } from '@dragoman/api';
 import { type Address, ConfigError, type ConnectionInfo, refuseUnsupported } from '@dragoman/core';
+import type { FilterState } from '@dragoman/matching';
 
-/** What a filter chain is chosen by. */
-export interface MatchInput {
-  readonly info: ConnectionInfo;
+/** Finds the filter chain of a connection. */
+export interface FilterChains<T> {
+  /** Undefined when no chain takes it and there is no default. */
+  find(info: ConnectionInfo, filterState: FilterState): T | undefined;
 }
 
 /** How well a chain fits in one respect: −1 not at all, 0 because it says nothing, else the larger the more specific. */
@@ -79,7 +81,7 @@ const CRITERIA: readonly {
  * Finds the filter chain of a connection: criterion by criterion the chains that fit best stay, and a choice once made
  * is not taken back, as in Envoy.
  */
-export class FilterChainMatcher<T> {
+export class FilterChainMatcher<T> implements FilterChains<T> {
   private readonly chains: readonly { readonly chain: T; readonly criteria: readonly Criterion[] }[];
   private readonly fallback: T | undefined;
   /** A single chain that takes everything: nothing to look at. */
@@ -116,7 +118,6 @@ export class FilterChainMatcher<T> {
     this.only = chains.length === 1 && chains[0]?.match === undefined ? chains[0].chain : undefined;
   }
 
-  /** Undefined when no chain fits and there is no default. */
   find(info: ConnectionInfo): T | undefined {
     if (this.only !== undefined) return this.only;
     let left = this.chains;

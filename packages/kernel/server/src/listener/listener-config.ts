@@ -10,7 +10,8 @@ import {
 } from '@dragoman/core';
 import { type BindTarget, readBindTarget } from './addresses.ts';
 import { type CompiledChain, compileChain, readMetadata } from './filter-chain.ts';
-import { FilterChainMatcher } from './filter-chain-match.ts';
+import { FilterChainMatcher, type FilterChains } from './filter-chain-match.ts';
+import { FilterChainTree, type NamedChain } from './filter-chain-tree.ts';
 import { readSocketTuning, type SocketTuning } from './socket-options.ts';
 
 const SUPPORTED = new Set([
@@ -19,6 +20,7 @@ const SUPPORTED = new Set([
   'additional_addresses',
   'stat_prefix',
   'filter_chains',
+  'filter_chain_matcher',
   'default_filter_chain',
   'per_connection_buffer_limit_bytes',
   'metadata',
@@ -64,7 +66,7 @@ export interface CompiledListener {
   readonly trafficDirection: string;
   readonly ignoreGlobalLimit: boolean;
   readonly context: ListenerFactoryContext;
-  readonly chains: FilterChainMatcher<CompiledChain>;
+  readonly chains: FilterChains<CompiledChain>;
   readonly listenerFilters: readonly (() => ListenerFilter)[];
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnFiltersTimeout: boolean;
@@ -112,6 +114,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
   const chains = config.filterChains.map((chain, i) => {
     const path = `filter_chains[${i}]`;
     return {
+      name: chain.name,
       match: chain.filterChainMatch,
       path,
       chain: problems.try(path, () => compileChain(chain, listenerContext, metadata)),
@@ -128,6 +131,8 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     problems.try(`listener_filters[${i}]`, () => compileListenerFilter(filter, listenerContext)),
   );
   problems.throwIfAny();
+  const compiledChains = chains as readonly NamedChain<CompiledChain>[];
+  const tree = config.filterChainMatcher;
   return {
     name,
     config,
@@ -140,10 +145,10 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     trafficDirection,
     ignoreGlobalLimit: config.ignoreGlobalConnLimit,
     context: listenerContext,
-    chains: new FilterChainMatcher(
-      chains as { match: (typeof chains)[0]['match']; path: string; chain: CompiledChain }[],
-      fallback,
-    ),
+    chains:
+      tree === undefined
+        ? new FilterChainMatcher(compiledChains, fallback)
+        : new FilterChainTree(tree, compiledChains, fallback, listenerContext),
     listenerFilters: listenerFilters as (() => ListenerFilter)[],
     listenerFiltersTimeoutMs:
       config.listenerFiltersTimeout === undefined

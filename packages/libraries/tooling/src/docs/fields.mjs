@@ -3,7 +3,7 @@
  * proxy that the sidecar would build from it is compiled. A problem at the very place of the field is a refusal.
  */
 import { baseline } from './baseline.mjs';
-import { excludedBy, valuesFor } from './values.mjs';
+import { excludedBy, neededBy, valuesFor } from './values.mjs';
 
 /**
  * @typedef {{ name: string, deprecated: boolean, verdict: 'supported' | 'no effect' | 'refused' | 'extension',
@@ -55,6 +55,11 @@ export class FieldProbe {
     const json = baseline();
     const message = this.place(json, site.path);
     for (const name of excludedBy(site, field)) delete message[name];
+    const needed = neededBy(site, field);
+    if (needed !== undefined) {
+      const holder = needed.around ? this.place(json, site.path.replace(/\.\w+$/, '')) : message;
+      holder[needed.name] = needed.value;
+    }
     message[field.name] = value;
     const { problems, warnings } = await this.compile(json);
     const path = site.path === '' ? field.name : `${site.path}.${field.name}`;

@@ -28,6 +28,8 @@ const MESSAGES = {
   'envoy.config.route.v3.HeaderMatcher': { name: 'x-a', present_match: true },
   'envoy.config.route.v3.QueryParameterMatcher': { name: 'a', present_match: true },
   'envoy.config.route.v3.RateLimit': { actions: [{ remote_address: {} }] },
+  'envoy.config.route.v3.CookieMatcher': { name: 'a', string_match: { exact: 'b' } },
+  'envoy.type.matcher.v3.FilterStateMatcher': { key: 'a', string_match: { exact: 'b' } },
   'envoy.config.accesslog.v3.AccessLog': extension(
     'envoy.access_loggers.stdout',
     'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
@@ -50,6 +52,12 @@ const CARES = extension(
 );
 
 const RETRY_POLICY = { '@type': `${ANY}envoy.config.route.v3.RetryPolicy`, retry_on: '5xx' };
+const MATCH_POLICY = extension(
+  'envoy.path.match.uri_template.uri_template_matcher',
+  'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig',
+  { path_template: '/{a}' },
+);
+const action = (typeName, fields) => ({ on_no_match: { action: extension('a', typeName, fields) } });
 
 /** By `<message>.<field>`, the message without its package. */
 const FIELDS = {
@@ -127,6 +135,7 @@ const FIELDS = {
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
   'Listener.default_filter_chain': { filters: TCP_FILTERS },
+  'Listener.filter_chain_matcher': action('google.protobuf.StringValue', { value: 'a' }),
   'Listener.filter_chains': [{ filters: TCP_FILTERS }],
   'Listener.socket_options': [{ level: '1', name: '9', int_value: '1' }],
   'LocalityLbEndpoints.lb_endpoints': endpoints()[0].lb_endpoints,
@@ -161,11 +170,17 @@ const FIELDS = {
   'RouteAction.request_mirror_policies': [{ cluster: 'web' }],
   'RouteAction.upgrade_configs': [{ upgrade_type: 'websocket' }],
   'RouteAction.retry_policy_typed_config': RETRY_POLICY,
+  'RouteAction.path_rewrite_policy': extension(
+    'envoy.path.rewrite.uri_template.uri_template_rewriter',
+    'envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig',
+    { path_template_rewrite: '/x/{a}' },
+  ),
   'RouteAction.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'RouteConfiguration.cluster_specifier_plugins': [OPTIONAL_PLUGIN],
   'RouteConfiguration.request_mirror_policies': [{ cluster: 'web' }],
   'RouteConfiguration.virtual_hosts': [{ name: 'all', domains: ['*'] }],
   'Route.match': { prefix: '/' },
+  'RouteMatch.path_match_policy': MATCH_POLICY,
   'RouteMatch.path_separated_prefix': '/x',
   'RouteMatch.dynamic_metadata': [{ filter: 'a', path: [{ key: 'b' }], value: { present_match: true } }],
   'Admin.access_log_path': '/dev/null',
@@ -187,13 +202,29 @@ const FIELDS = {
   'VirtualHost.domains': ['example.com'],
   'VirtualHost.request_mirror_policies': [{ cluster: 'web' }],
   'VirtualHost.retry_policy_typed_config': RETRY_POLICY,
+  'VirtualHost.matcher': action('envoy.config.route.v3.Route', {
+    match: { prefix: '/' },
+    route: { cluster: 'web' },
+  }),
   'VirtualHost.virtual_clusters': [{ name: 'a', headers: [{ name: ':path', present_match: true }] }],
   'VirtualHost.routes': [{ match: { prefix: '/' }, route: { cluster: 'web' } }],
   'WeightedCluster.ClusterWeight.cluster_header': 'x-a',
   'WeightedCluster.clusters': [{ name: 'web', weight: 1 }],
 };
 /** Fields that exclude each other without being a oneof: the others go when one is tried. */
-const EXCLUDES = { 'WeightedCluster.ClusterWeight.cluster_header': ['name'] };
+const EXCLUDES = {
+  'VirtualHost.matcher': ['routes'],
+  'WeightedCluster.ClusterWeight.cluster_header': ['name'],
+};
+/** What a field needs: a value for another one of its message, or of the message around it (`around`). */
+const NEEDS = {
+  'Listener.filter_chain_matcher': { name: 'filter_chains', value: [{ name: 'a', filters: TCP_FILTERS }] },
+  'RouteAction.path_rewrite_policy': {
+    around: true,
+    name: 'match',
+    value: { path_match_policy: MATCH_POLICY },
+  },
+};
 
 const SCALAR = {
   1: 1,
@@ -224,6 +255,11 @@ export function excludedBy(site, field) {
     ...(field.oneof?.fields ?? []).map(({ name }) => name),
     ...(EXCLUDES[fieldKey(site.type, field.name)] ?? []),
   ];
+}
+
+/** What must be put into the config before this field is tried; undefined: nothing. */
+export function neededBy(site, field) {
+  return structuredClone(NEEDS[fieldKey(site.type, field.name)]);
 }
 
 /**

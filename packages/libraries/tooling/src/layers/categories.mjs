@@ -55,7 +55,13 @@ export const CATEGORIES = Object.freeze({
   'resource-monitors': { npm: 'resource-monitor', envoy: ['envoy.resource_monitors'] },
   matchers: {
     npm: 'matcher',
-    envoy: ['envoy.matching.inputs', 'envoy.matching.input_matchers', 'envoy.matching.matchers'],
+    envoy: [
+      'envoy.matching.inputs',
+      'envoy.matching.input_matchers',
+      'envoy.matching.matchers',
+      'envoy.matching.common_inputs',
+      'envoy.matching.custom_matchers',
+    ],
   },
   'dns-resolvers': { npm: 'dns-resolver', envoy: ['envoy.network.dns_resolver'] },
   formatters: { npm: 'formatter', envoy: ['envoy.formatter'] },
@@ -74,11 +80,51 @@ export const CATEGORIES = Object.freeze({
 /** @param {string} name kebab-case @returns {string} snake_case */
 export const snake = (name) => name.replaceAll('-', '_');
 
+/** Packages of extensions that make one thing only together, or whose names in Envoy are not their folder's. */
+const GROUPS = Object.freeze({
+  'matchers/consistent-hashing': ['envoy.matching.matchers.consistent_hashing'],
+  'matchers/http-inputs': [
+    'envoy.matching.inputs.request_headers',
+    'envoy.matching.inputs.request_trailers',
+    'envoy.matching.inputs.response_headers',
+    'envoy.matching.inputs.response_trailers',
+    'envoy.matching.inputs.query_params',
+    'envoy.matching.inputs.status_code_input',
+    'envoy.matching.inputs.status_code_class_input',
+  ],
+  'matchers/ip': ['envoy.matching.matchers.ip', 'envoy.matching.custom_matchers.trie_matcher'],
+  'matchers/metadata': ['envoy.matching.inputs.dynamic_metadata', 'envoy.matching.matchers.metadata_matcher'],
+  'matchers/network-inputs': [
+    'envoy.matching.inputs.destination_ip',
+    'envoy.matching.inputs.destination_port',
+    'envoy.matching.inputs.source_ip',
+    'envoy.matching.inputs.source_port',
+    'envoy.matching.inputs.direct_source_ip',
+    'envoy.matching.inputs.source_type',
+    'envoy.matching.inputs.server_name',
+    'envoy.matching.inputs.transport_protocol',
+    'envoy.matching.inputs.application_protocol',
+    'envoy.matching.inputs.filter_state',
+  ],
+  'matchers/server-name': ['envoy.matching.custom_matchers.domain_matcher'],
+  'matchers/ssl-inputs': [
+    'envoy.matching.inputs.uri_san',
+    'envoy.matching.inputs.dns_san',
+    'envoy.matching.inputs.subject',
+  ],
+  'path-matchers/uri-template': [
+    'envoy.path.match.uri_template.uri_template_matcher',
+    'envoy.path.rewrite.uri_template.uri_template_rewriter',
+  ],
+});
+
 /**
  * Names under which the extension in `packages/<category>/<name>` may be known: Envoy's, or the same under `dragoman.` for
- * one that Envoy does not have.
+ * one that Envoy does not have. A package of several has the names of all.
  */
 export function extensionNames(category, name) {
+  const group = GROUPS[`${category}/${name}`];
+  if (group !== undefined) return group;
   const names = CATEGORIES[category].envoy.map((space) => `${space}.${snake(name)}`);
   return [...names, ...names.map((one) => one.replace(/^envoy\./, 'dragoman.'))];
 }

@@ -1,0 +1,1 @@
+export { consistentHashingMatcher } from './consistent-hashing-matcher.ts';

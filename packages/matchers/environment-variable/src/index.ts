@@ -1,0 +1,1 @@
+export { environmentVariableInput } from './environment-variable-input.ts';

@@ -1,0 +1,2 @@
+export { ipMatcher } from './ip-matcher.ts';
+export { ipTree } from './ip-tree.ts';

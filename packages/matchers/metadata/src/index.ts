@@ -1,0 +1,2 @@
+export { dynamicMetadataInput } from './dynamic-metadata-input.ts';
+export { metadataMatcher } from './metadata-matcher.ts';

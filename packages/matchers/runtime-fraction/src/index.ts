@@ -1,0 +1,1 @@
+export { runtimeFractionMatcher } from './runtime-fraction-matcher.ts';

@@ -1,0 +1,1 @@
+export { serverNameTree } from './server-name-tree.ts';

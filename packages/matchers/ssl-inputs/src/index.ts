@@ -1,0 +1,1 @@
+export { dnsSanInput, subjectInput, uriSanInput } from './certificate-inputs.ts';

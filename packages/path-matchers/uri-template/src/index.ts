@@ -1,0 +1,1 @@
+export { uriTemplateMatcher, uriTemplateRewriter } from './policies.ts';
