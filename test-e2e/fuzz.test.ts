@@ -178,6 +178,7 @@ it.each(SEEDS)(
     const setup = {
       upstream,
       routes: [
+        { match: { connect_matcher: {} }, route: { cluster: 'upstream' } },
         prefixRoute('/tunnel', 'upstream', { timeout: '0.2s', upgrade_configs: TUNNEL }),
         prefixRoute('/', 'upstream', {
           timeout: '0.2s',
