@@ -20,6 +20,8 @@ const REQUESTS = [
   'OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n',
   'CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\nraw',
   `GET /ws HTTP/1.1\r\n${HOST}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  `GET /ws HTTP/1.1\r\n${HOST}Connection: upgrade\r\nUpgrade: websocket\r\n\r\nraw`,
+  `POST /tunnel HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`,
   `GET /%2e%2e/..;/%zz HTTP/1.1\r\n${HOST}X-Forwarded-For: 1.2.3.4, x, ::1\r\nCookie: a=b; c\r\n\r\n`,
   `GET / HTTP/1.1\r\n${HOST}X-Envoy-Upstream-Rq-Timeout-Ms: 1e9\r\nConnection: x-a, x-b\r\nX-A: 1\r\n\r\n`,
 ];
@@ -32,6 +34,7 @@ const RESPONSES = [
   'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
   'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
   'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw',
+  'HTTP/1.1 302 Found\r\nLocation: http://a.example/x\r\nContent-Length: 0\r\n\r\n',
   'HTTP/1.0 200 OK\r\n\r\nuntil the end',
 ];
 const TOKENS = [
@@ -39,6 +42,9 @@ const TOKENS = [
   'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n', 'Connection: close\r\n', '0\r\n\r\n', 'ffffffff\r\n', '-1',
   'A: '.padEnd(5000, 'a'), 'X: y\r\n'.repeat(120),
 ]; // biome-ignore format: a table
+
+const TUNNEL = [{ upgrade_type: 'CONNECT', connect_config: { allow_post: true } }];
+const TENTH = { default_value: { numerator: 10 } };
 
 class Mutator {
   private readonly random: SeededRandom;
@@ -171,10 +177,19 @@ it.each(SEEDS)(
     const upstream = await fuzzingUpstream(mutator);
     const setup = {
       upstream,
-      routes: [prefixRoute('/', 'upstream', { timeout: '0.2s' })],
+      routes: [
+        { match: { connect_matcher: {} }, route: { cluster: 'upstream' } },
+        prefixRoute('/tunnel', 'upstream', { timeout: '0.2s', upgrade_configs: TUNNEL }),
+        prefixRoute('/', 'upstream', {
+          timeout: '0.2s',
+          internal_redirect_policy: {},
+          request_mirror_policies: [{ cluster: 'upstream', runtime_fraction: TENTH }],
+        }),
+      ],
       manager: {
         normalize_path: true,
         merge_slashes: true,
+        upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'CONNECT' }],
         use_remote_address: true,
         stream_idle_timeout: '0.4s',
         http_protocol_options: { accept_http_10: true, enable_trailers: true },

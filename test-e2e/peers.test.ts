@@ -1,32 +1,18 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually, rawClient, refusedPort } from '@dragoman/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findProgram } from './support/programs.ts';
 import { type TestProxy, withProxy } from './support/proxy.ts';
 
 const run = promisify(execFile);
 
-/** Where a program is; nginx lives where only root looks. */
-function find(program: string): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders
-    .map((folder) => join(folder, program))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-const curl = find('curl');
-const nginx = find('nginx');
+const curl = findProgram('curl');
+const nginx = findProgram('nginx');
 const missing = [curl === undefined ? 'curl' : '', nginx === undefined ? 'nginx' : ''].filter(
   (name) => name !== '',
 );

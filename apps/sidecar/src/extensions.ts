@@ -13,6 +13,9 @@ import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
+import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
+import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
+import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
 import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
@@ -75,6 +78,9 @@ export const extensions: readonly Extension[] = [
   metadataFormatter,
   reqWithoutQueryFormatter,
   uuidRequestId,
+  allowListedRoutes,
+  previousRoutes,
+  safeCrossScheme,
   previousHosts,
   omitCanaryHosts,
   omitHostMetadata,

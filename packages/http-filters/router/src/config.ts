@@ -10,6 +10,7 @@ import {
   type RandomSource,
   refuseUnsupported,
   type Runtime,
+  type StatsScope,
 } from '@dragoman/core';
 import { type StrictHeader, strictHeader } from './strict-headers.ts';
 import type { UpstreamLogs } from './try-log.ts';
@@ -24,16 +25,8 @@ const SUPPORTED = new Set([
   'upstream_log_options',
 ]);
 
-/** Documented, and counted once internal redirects and the overload manager exist. */
-const RESERVED = [
-  'rq_overload_local_reply',
-  'rq_retry_skipped_request_not_complete',
-  'passthrough_internal_redirect_bad_location',
-  'passthrough_internal_redirect_no_route',
-  'passthrough_internal_redirect_predicate',
-  'passthrough_internal_redirect_too_many_redirects',
-  'passthrough_internal_redirect_unsafe_scheme',
-] as const;
+/** Documented, and counted once the overload manager exists. */
+const RESERVED = ['rq_overload_local_reply', 'rq_retry_skipped_request_not_complete'] as const;
 
 /** The router's part of `http.<stat_prefix>.*`. */
 export interface RouterStats {
@@ -43,7 +36,12 @@ export interface RouterStats {
   readonly rqDirectResponse: Counter;
   readonly rqTotal: Counter;
   readonly rqResetAfterDownstreamResponseStarted: Counter;
+  /** `passthrough_internal_redirect_*`: redirects that went to the client although there is a policy. */
+  readonly passthrough: Readonly<Record<RedirectRefusal, Counter>>;
 }
+
+/** Why a redirect is not followed. */
+export type RedirectRefusal = 'badLocation' | 'noRoute' | 'predicate' | 'tooManyRedirects' | 'unsafeScheme';
 
 /** The router's config, compiled. */
 export interface RouterConfig {
@@ -53,6 +51,8 @@ export interface RouterConfig {
   readonly logger: Logger;
   readonly clusters: ClusterManager;
   readonly stats: RouterStats;
+  /** Of this machine; mirrored requests say that they come from it. Empty: unknown. */
+  readonly localAddress: string;
   /** `dynamic_stats`: counts `upstream_rq_<code>` and its kin. Default true. */
   readonly dynamicStats: boolean;
   /** `suppress_envoy_headers`: adds no `x-envoy-*` header. Default false. */
@@ -67,25 +67,41 @@ export interface RouterConfig {
   readonly upstreamLogs: UpstreamLogs | undefined;
 }
 
+function createStats(scope: StatsScope): RouterStats {
+  for (const name of RESERVED) scope.counter(name);
+  return {
+    noRoute: scope.counter('no_route'),
+    noCluster: scope.counter('no_cluster'),
+    rqRedirect: scope.counter('rq_redirect'),
+    rqDirectResponse: scope.counter('rq_direct_response'),
+    rqTotal: scope.counter('rq_total'),
+    rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
+    passthrough: {
+      badLocation: scope.counter('passthrough_internal_redirect_bad_location'),
+      noRoute: scope.counter('passthrough_internal_redirect_no_route'),
+      predicate: scope.counter('passthrough_internal_redirect_predicate'),
+      tooManyRedirects: scope.counter('passthrough_internal_redirect_too_many_redirects'),
+      unsafeScheme: scope.counter('passthrough_internal_redirect_unsafe_scheme'),
+    },
+  };
+}
+
+/** The config for requests of this proxy's own: as that of clients' requests, counted under `http.async-client.` */
+export function ownRequests(config: RouterConfig, root: StatsScope): RouterConfig {
+  return { ...config, stats: createStats(root.scope('http.async-client')) };
+}
+
 /** @throws ConfigError for a field that is not built */
 export function compileRouter(config: Router, context: HttpFilterContext): RouterConfig {
   refuseUnsupported(config, RouterSchema, SUPPORTED);
-  const scope = context.stats.scope(context.statPrefix);
-  for (const name of RESERVED) scope.counter(name);
   return {
     clock: context.clock,
     random: context.random,
     runtime: context.runtime,
     logger: context.loggers.logger('router'),
     clusters: context.clusters,
-    stats: {
-      noRoute: scope.counter('no_route'),
-      noCluster: scope.counter('no_cluster'),
-      rqRedirect: scope.counter('rq_redirect'),
-      rqDirectResponse: scope.counter('rq_direct_response'),
-      rqTotal: scope.counter('rq_total'),
-      rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
-    },
+    stats: createStats(context.stats.scope(context.statPrefix)),
+    localAddress: context.localInfo.address,
     dynamicStats: config.dynamicStats ?? true,
     suppressEnvoyHeaders: config.suppressEnvoyHeaders,
     respectExpectedTimeout: config.respectExpectedRqTimeout,

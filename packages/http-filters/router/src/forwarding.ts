@@ -2,10 +2,12 @@ import {
   applyHostRewrite,
   type Cluster,
   type ClusterInfo,
+  type ConnectionInfo,
   type Counter,
   type ForwardAction,
   type HashValue,
   type Host,
+  type InternalRedirectPolicy,
   isGrpcContentType,
   type LoadBalancerContext,
   type LocalReply,
@@ -27,6 +29,7 @@ import {
 import { chargeResponse, chargeResponseTime } from './charging.ts';
 import type { RouterConfig } from './config.ts';
 import { judgeEnd, judgeHeaders } from './host-outcome.ts';
+import { followRedirect } from './internal-redirect.ts';
 import {
   BODY_TOO_LARGE_TO_RETRY,
   MAINTENANCE_MODE,
@@ -51,7 +54,9 @@ import {
   textOfReset,
   transportFailure,
 } from './reset-texts.ts';
+import { type Mirrored, type RunRouter, Shadows } from './shadow.ts';
 import { readTimeouts, removeRouterHeaders, tellTimeouts, type Timeouts } from './timeouts.ts';
+import { isSwitch, isWebSocket, poolsFor, refusedHandshake } from './upgrade.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
@@ -66,7 +71,10 @@ const NO_CHUNKS: readonly Buffer[] = [];
 const NO_TIMEOUTS: Timeouts = { globalMs: 0, perTryMs: 0, perTryIdleMs: 0, hedge: false, tellGrpc: false };
 
 /** A request on its way to a cluster: its tries, its times, and what comes back. */
-export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner {
+export class Forwarding
+  extends Tries
+  implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner, Mirrored
+{
   readonly info: StreamInfo;
   readonly bufferLimit: number;
   readonly virtualCluster: VirtualCluster | undefined;
@@ -75,12 +83,17 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
   internal = false;
   altStatName: string | undefined = undefined;
   timeouts: Timeouts = NO_TIMEOUTS;
-  private readonly config: RouterConfig;
+  readonly config: RouterConfig;
+  readonly run: RunRouter;
   private readonly stream: TerminalHttpStream;
   private readonly route: Route;
   private readonly action: ForwardAction;
   private cluster: Cluster;
   private isGrpc = false;
+  private webSocket = false;
+  private shadows: Shadows | undefined = undefined;
+  /** A redirect may yet be followed, with the body so far. */
+  private mayRestart: boolean;
   private retry: RetryState | undefined = undefined;
   private retryWaits = false;
   private retryAfterTimeout = false;
@@ -105,8 +118,11 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     action: ForwardAction,
     cluster: Cluster,
     virtualCluster: VirtualCluster | undefined,
+    run: RunRouter,
   ) {
     super();
+    this.run = run;
+    this.mayRestart = action.policies.internalRedirect !== undefined;
     this.config = config;
     this.stream = stream;
     this.info = stream.info;
@@ -119,6 +135,14 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     this.routeStats = route.stats;
   }
 
+  get connection(): ConnectionInfo {
+    return this.info.connection;
+  }
+
+  get timeoutMs(): number {
+    return this.timeouts.globalMs;
+  }
+
   get dynamicStats(): boolean {
     return this.config.dynamicStats;
   }
@@ -129,6 +153,10 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
 
   get requestComplete(): boolean {
     return this.requestCompleteAt > 0;
+  }
+
+  get awaitsAnswer(): boolean {
+    return this.requestComplete || this.webSocket;
   }
 
   get maxTryDurationMs(): number {
@@ -179,7 +207,14 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
       return;
     }
     if (endStream) this.onRequestComplete();
+    else if (isWebSocket(headers)) {
+      this.webSocket = true;
+      this.startTimer();
+    }
+    const { mirrors } = this.action.policies;
+    if (mirrors !== undefined) this.shadows = Shadows.select(mirrors, headers, this.info, this);
     this.send(new UpstreamRequest(this, config.clock, headers, endStream), host, headers);
+    this.shadows?.start(endStream);
   }
 
   private prepareHeaders(headers: RequestHeaders): void {
@@ -206,11 +241,16 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
     this.addTry(upstream);
-    upstream.start(cluster, host, action.priority);
+    upstream.start(poolsFor(cluster, action, headers, config.clock), host, action.priority);
   }
 
   onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
-    if (this.retry?.enabled) return this.keepBody(chunk, endStream);
+    if (this.shadows !== undefined) this.shadows.body(chunk, endStream);
+    return this.takeBody(chunk, endStream, holdable);
+  }
+
+  private takeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
+    if (this.retry?.enabled || this.mayRestart) return this.keepBody(chunk, endStream);
     const { upstream } = this;
     if (upstream === undefined) return true;
     if (endStream) this.onRequestComplete();
@@ -235,7 +275,8 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     if (!this.copy.hasRoomFor(chunk)) {
       this.clusterInfo.stats.retryOrShadowAbandoned.inc();
       this.dropRetries();
-      if (this.upstream !== undefined) return this.onRequestBody(chunk, endStream, false);
+      this.mayRestart = false;
+      if (this.upstream !== undefined) return this.takeBody(chunk, endStream, false);
       // The try that had the body so far is over, and no other can be given all of it.
       this.end(BODY_TOO_LARGE_TO_RETRY);
       return true;
@@ -246,6 +287,7 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
   }
 
   onRequestTrailers(trailers: Trailers): void {
+    this.shadows?.trailers(trailers);
     this.trailers = trailers;
     if (this.upstream === undefined && this.retry === undefined) return;
     this.onRequestComplete();
@@ -253,13 +295,16 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
   }
 
   private onRequestComplete(): void {
-    const { config, timeouts } = this;
-    this.requestCompleteAt = config.clock.now();
-    if (timeouts.globalMs > 0) {
-      this.timer = config.clock.timer(() => this.onTimeout());
-      this.timer.enable(timeouts.globalMs);
-    }
+    this.requestCompleteAt = this.config.clock.now();
+    this.startTimer();
     this.upstream?.onRequestComplete();
+  }
+
+  private startTimer(): void {
+    const { config, timeouts } = this;
+    if (timeouts.globalMs <= 0) return;
+    this.timer = config.clock.timer(() => this.onTimeout());
+    this.timer.enable(timeouts.globalMs);
   }
 
   onDownstreamWritable(): void {
@@ -269,6 +314,8 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
   }
 
   onComplete(): void {
+    this.shadows?.abandon();
+    this.shadows = undefined;
     this.latest?.countBytes();
     this.timer?.disable();
     this.dropRetries();
@@ -352,9 +399,21 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     this.copy = undefined;
   }
 
+  private follows(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
+    const { stats } = this.clusterInfo;
+    const body = this.requestComplete && this.mayRestart ? (this.copy?.chunks ?? NO_CHUNKS) : undefined;
+    const followed = followRedirect(policy, this.stream, headers, body, this.config.stats);
+    (followed
+      ? stats.upstreamInternalRedirectSucceededTotal
+      : stats.upstreamInternalRedirectFailedTotal
+    ).inc();
+    return followed;
+  }
+
   /** From here on the response is this try's. */
   private settleOn(upstream: UpstreamRequest): void {
     this.responding = true;
+    this.mayRestart = false;
     this.dropRetries();
     if (this.attemptCount > 1) this.keepOnly(upstream);
   }
@@ -369,7 +428,10 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
   onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
     const { config, info, stream, route } = this;
     upstream.log?.onHeaders(headers);
+    if (this.webSocket && !this.mayPass(upstream, headers)) return;
     if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
+    const redirects = this.action.policies.internalRedirect;
+    if (redirects?.statuses.has(headers.status) && this.follows(redirects, headers)) return;
     this.settleOn(upstream);
     judgeHeaders(upstream, headers, endStream, this.isGrpc);
     chargeResponse(this, headers.status, headers, upstream.host);
@@ -383,6 +445,19 @@ export class Forwarding extends Tries implements UpstreamRequestOwner, LoadBalan
     info.responseCodeDetails = 'via_upstream';
     if (endStream) this.onResponseComplete(upstream, headers);
     stream.sendHeaders(headers, endStream);
+  }
+
+  /** The answer to a WebSocket handshake. After a switch the stream may last for as long as it likes. */
+  private mayPass(upstream: UpstreamRequest, headers: ResponseHeaders): boolean {
+    if (isSwitch(headers)) {
+      this.timer?.disable();
+      upstream.onSwitch();
+      return true;
+    }
+    const reply = refusedHandshake(headers);
+    if (reply === undefined) return true;
+    this.end(reply);
+    return false;
   }
 
   /** Whether an answer is dropped, since another try is made, or others may still do better. */

@@ -13,6 +13,7 @@ import {
 } from '@dragoman/core';
 import type { RouterConfig } from './config.ts';
 import { Forwarding } from './forwarding.ts';
+import type { RunRouter } from './shadow.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_LOCATION = wellKnownId('location');
@@ -21,12 +22,15 @@ const ID_LOCATION = wellKnownId('location');
 export class RouterFilter implements TerminalHttpFilter {
   private readonly config: RouterConfig;
   private readonly stream: TerminalHttpStream;
+  private readonly runOwn: RunRouter;
   /** Undefined while, or when, nothing goes upstream. */
   private forwarding: Forwarding | undefined = undefined;
 
-  constructor(config: RouterConfig, stream: TerminalHttpStream) {
+  /** @param runOwn for requests that the router makes itself */
+  constructor(config: RouterConfig, stream: TerminalHttpStream, runOwn: RunRouter) {
     this.config = config;
     this.stream = stream;
+    this.runOwn = runOwn;
   }
 
   // --- TerminalHttpFilter ----------------------------------------------------------------------------------------------
@@ -81,7 +85,7 @@ export class RouterFilter implements TerminalHttpFilter {
     }
     info.upstreamClusterInfo = cluster.info;
     info.upstreamCluster = cluster.info.observabilityName;
-    this.forwarding = new Forwarding(config, stream, route, action, cluster, virtualCluster);
+    this.forwarding = new Forwarding(config, stream, route, action, cluster, virtualCluster, this.runOwn);
     this.forwarding.start(headers, endStream);
   }
 

@@ -1,7 +1,6 @@
 import type {
   Cancellable,
   Clock,
-  Cluster,
   Host,
   HttpPoolCallbacks,
   PoolFailureReason,
@@ -18,14 +17,15 @@ import type {
 } from '@dragoman/core';
 import type { Timeouts } from './timeouts.ts';
 import type { TryLog } from './try-log.ts';
+import type { Pools } from './upgrade.ts';
 
 /** Who sent the request upstream, and gets what comes of each try. */
 export interface UpstreamRequestOwner {
   readonly info: StreamInfo;
   /** Bytes of the request that may wait for a connection. */
   readonly bufferLimit: number;
-  /** The request has come to its end: the times of a try run. */
-  readonly requestComplete: boolean;
+  /** The request has come to its end, or ends with its answer: the times of a try run. */
+  readonly awaitsAnswer: boolean;
   readonly timeouts: Pick<Timeouts, 'perTryMs' | 'perTryIdleMs'>;
   /** `max_stream_duration` of the cluster, milliseconds; 0: none. */
   readonly maxTryDurationMs: number;
@@ -93,8 +93,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.headersEnd = endStream;
   }
 
-  start(cluster: Cluster, host: Host, priority: RoutingPriority): void {
-    const waiting = cluster.httpPool(host, priority).newStream(this, this);
+  start(pools: Pools, host: Host, priority: RoutingPriority): void {
+    const waiting = pools.httpPool(host, priority).newStream(this, this);
     // A callback may have come already; then there is nothing to wait for.
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
   }
@@ -203,6 +203,13 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.durationTimer?.disable();
   }
 
+  /** The answer to a handshake has come: what follows may take as long as it likes. */
+  onSwitch(): void {
+    this.perTryTimer?.disable();
+    this.idleTimer?.disable();
+    this.idleTimer = undefined;
+  }
+
   // --- HttpPoolCallbacks -------------------------------------------------------------------------------------------------
 
   onPoolReady(encoder: RequestEncoder, host: Host, connection: UpstreamConnectionInfo): void {
@@ -221,7 +228,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     info.upstreamConnectStart = connection.connectStart;
     info.upstreamConnectComplete = connection.connectComplete;
     info.upstreamHandshakeComplete = connection.handshakeComplete;
-    if (owner.requestComplete) this.startTimers();
+    if (owner.awaitsAnswer) this.startTimers();
     if (owner.maxTryDurationMs > 0) {
       this.durationTimer = this.clock.timer(() => owner.onMaxTryDuration(this));
       this.durationTimer.enable(owner.maxTryDurationMs);

@@ -150,6 +150,10 @@ class RigStream extends TestHttpStream implements TerminalHttpStream {
   ended = false;
 
   routeMiss(): undefined {}
+  findRoute(): undefined {}
+  restart(): boolean {
+    return false;
+  }
 
   informational(headers: ResponseHeaders): void {
     this.informationals.push(headers.status);

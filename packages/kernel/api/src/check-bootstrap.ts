@@ -72,6 +72,8 @@ export function bootstrapVisitors(
   return visitors;
 }
 
+/** Reports a cluster that does not exist. */
+type CheckCluster = (name: string, path: string) => void;
 function scopes(
   { configSpecifier }: ScopedRoutes,
   clusters: ReadonlySet<string>,
@@ -93,37 +95,39 @@ function routes(
   checker: ConstraintChecker,
 ): void {
   if (config.validateClusters === false) return;
+  const check: CheckCluster = (name, at) => {
+    if (name === '' || clusters.has(name)) return;
+    checker.report(`unknown cluster ${JSON.stringify(name)}`, at, nearest(name, clusters));
+  };
+  checkMirrors(config, path, check);
   config.virtualHosts.forEach((host, h) => {
+    const hostPath = `${path}.virtual_hosts[${h}]`;
+    checkMirrors(host, hostPath, check);
     host.routes.forEach((route, r) => {
-      checkRoute(route, `${path}.virtual_hosts[${h}].routes[${r}]`, clusters, checker);
+      checkRoute(route, `${hostPath}.routes[${r}]`, check);
     });
   });
 }
 
-function checkRoute(
-  route: Route,
-  path: string,
-  clusters: ReadonlySet<string>,
-  checker: ConstraintChecker,
-): void {
+function checkRoute(route: Route, path: string, check: CheckCluster): void {
   if (route.action.case !== 'route') return;
   const action: RouteAction = route.action.value;
-  const check = (name: string, field: string) => {
-    if (name === '' || clusters.has(name)) return;
-    checker.report(
-      `unknown cluster ${JSON.stringify(name)}`,
-      `${path}.route.${field}`,
-      nearest(name, clusters),
-    );
-  };
   const target = action.clusterSpecifier;
-  if (target.case === 'cluster') check(target.value, 'cluster');
+  if (target.case === 'cluster') check(target.value, `${path}.route.cluster`);
   if (target.case === 'weightedClusters') {
     target.value.clusters.forEach((cluster, i) => {
-      check(cluster.name, `weighted_clusters.clusters[${i}].name`);
+      check(cluster.name, `${path}.route.weighted_clusters.clusters[${i}].name`);
     });
   }
-  action.requestMirrorPolicies.forEach((policy, i) => {
-    check(policy.cluster, `request_mirror_policies[${i}].cluster`);
+  checkMirrors(action, `${path}.route`, check);
+}
+
+function checkMirrors(
+  { requestMirrorPolicies }: Pick<RouteAction, 'requestMirrorPolicies'>,
+  path: string,
+  check: CheckCluster,
+): void {
+  requestMirrorPolicies.forEach((policy, i) => {
+    check(policy.cluster, `${path}.request_mirror_policies[${i}].cluster`);
   });
 }

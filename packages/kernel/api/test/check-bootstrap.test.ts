@@ -92,6 +92,20 @@ describe('a bootstrap as a whole', () => {
       bootstrap('route: {cluster: other, request_mirror_policies: [{cluster: nope}]}'),
       [`x.yaml:19:77: ${at}.route.request_mirror_policies[0].cluster: unknown cluster "nope"`],
     ],
+    [
+      'a mirror of the virtual host',
+      bootstrap('route: {cluster: other}\n              request_mirror_policies: [{cluster: nope}]'),
+      [
+        `x.yaml:20:51: ${at.replace('.routes[0]', '')}.request_mirror_policies[0].cluster: unknown cluster "nope"`,
+      ],
+    ],
+    [
+      'a mirror of the table',
+      bootstrap('route: {cluster: other}', 'request_mirror_policies: [{cluster: otter}]'),
+      [
+        `x.yaml:13:49: ${at.replace('.virtual_hosts[0].routes[0]', '')}.request_mirror_policies[0].cluster: unknown cluster "otter"; did you mean "other"?`,
+      ],
+    ],
     ['validate_clusters: false', bootstrap('route: {cluster: nope}', 'validate_clusters: false'), []],
     [
       'validate_clusters: true',

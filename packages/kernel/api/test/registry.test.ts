@@ -104,6 +104,8 @@ describe('the overlay', () => {
       'http_destination_ports',
       2,
     ],
+    ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'request_headers_mutations', 7],
+    ['envoy.config.route.v3.RouteAction.RequestMirrorPolicy', 'host_rewrite_literal', 8],
     ['envoy.extensions.http.original_ip_detection.xff.v3.XffConfig', 'xff_trusted_cidrs', 2],
     ['envoy.extensions.http.original_ip_detection.xff.v3.XffConfig', 'skip_xff_append', 3],
     ['envoy.extensions.http.original_ip_detection.xff.v3.XffTrustedCidrs', 'cidrs', 1],

@@ -20,6 +20,7 @@ import type {
   UpstreamTransportSocket,
 } from './network.ts';
 import type { RetryHostPredicate, RetryPriority } from './retry.ts';
+import type { InternalRedirectPredicate } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 import type {
   ClusterManager,
@@ -50,6 +51,7 @@ export type ExtensionCategory =
   | 'cluster-specifiers'
   | 'path-matchers'
   | 'header-mutations'
+  | 'internal-redirect-predicates'
   | 'header-formatters';
 
 /** What every extension has. `name` is Envoy's, e.g. `envoy.filters.http.router`. */
@@ -530,6 +532,20 @@ export function defineHeaderMutation<C extends DescMessage>(definition: {
   return { category: 'header-mutations', ...definition };
 }
 
+export interface InternalRedirectPredicateExtension extends ExtensionBase {
+  readonly category: 'internal-redirect-predicates';
+  create(config: never, context: FactoryContext, routeName: string): InternalRedirectPredicate;
+}
+
+/** A predicate of `internal_redirect_policy`. `routeName` is the name of the route that has the policy. */
+export function defineInternalRedirectPredicate<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly config: C;
+  create(config: MessageShape<C>, context: FactoryContext, routeName: string): InternalRedirectPredicate;
+}): InternalRedirectPredicateExtension {
+  return { category: 'internal-redirect-predicates', ...definition };
+}
+
 /** `header_key_format.stateful_formatter` of HTTP/1, on both sides. */
 export interface HeaderFormatterExtension extends ExtensionBase {
   readonly category: 'header-formatters';
@@ -647,6 +663,7 @@ export type Extension =
   | PathMatcherExtension
   | PathRewriterExtension
   | HeaderMutationExtension
+  | InternalRedirectPredicateExtension
   | HeaderFormatterExtension
   | ResourceMonitorExtension
   | MatcherExtension;

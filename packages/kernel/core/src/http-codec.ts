@@ -48,6 +48,8 @@ export interface ResponseEncoder {
   resumeBody(): void;
   /** The response will be the connection's last (`connection: close`). */
   closeAfterResponse(): void;
+  /** From now on `decoder` gets what the stream's first one got. */
+  setDecoder(decoder: RequestDecoder): void;
 }
 
 /** A request that cannot be read: what to answer and what to log. */

@@ -113,6 +113,17 @@ export interface TerminalHttpStream extends HttpStream {
   routeMiss(): RouteMiss | undefined;
   /** True once response headers were handed to {@link sendHeaders}. */
   readonly responseStarted: boolean;
+  /** The route that other headers would have, with path and host brought into their normal form first; {@link route} stays what it is. */
+  findRoute(headers: RequestHeaders): Route | undefined;
+  /**
+   * Answers a redirect of the upstream by following it: this stream ends, and `request` takes its way anew, through every
+   * filter, as the same client's. What filters changed in its headers stays changed; what the connection manager does to requests
+   * from outside is not done again.
+   * @param redirect what is logged as this stream's response; it is not sent
+   * @param body the whole of it
+   * @returns false when that is not possible: the request is incomplete, or a response has begun
+   */
+  restart(request: RequestHeaders, redirect: ResponseHeaders, body: readonly Buffer[]): boolean;
 }
 
 /** The last filter of a chain: turns the request into a response. */

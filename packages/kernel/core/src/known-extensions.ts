@@ -23,6 +23,7 @@ const CATEGORY_NAMES: Partial<
   'cluster-specifiers': ['envoy.router.cluster_specifier_plugin.', 'cluster-specifier'],
   'path-matchers': ['envoy.path.match.', 'path-matcher'],
   'header-mutations': ['envoy.http.early_header_mutation.', 'header-mutation'],
+  'internal-redirect-predicates': ['envoy.internal_redirect_predicates.', 'internal-redirect-predicate'],
   'header-formatters': ['envoy.http.stateful_header_formatters.', 'header-formatter'],
 };
 

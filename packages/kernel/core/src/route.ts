@@ -97,6 +97,12 @@ export interface ForwardPolicies {
   readonly tellTimeoutRetry: true | undefined;
   /** How `grpc-timeout` bounds a gRPC request. */
   readonly grpcTimeout: GrpcTimeoutPolicy | undefined;
+  /** `upgrade_configs`; undefined: the connection manager's alone count. */
+  readonly upgrades: UpgradePolicies | undefined;
+  /** `request_mirror_policies` of the most specific level that has any. */
+  readonly mirrors: readonly MirrorPolicy[] | undefined;
+  /** `internal_redirect_policy`; undefined: redirects go to the client. */
+  readonly internalRedirect: InternalRedirectPolicy | undefined;
   /** `hash_policy`. */
   readonly hash: HashPolicy | undefined;
   /** `rate_limits` of the route and of its virtual host; undefined when neither has any. */
@@ -110,9 +116,48 @@ export const NO_POLICIES: ForwardPolicies = {
   hedge: undefined,
   tellTimeoutRetry: undefined,
   grpcTimeout: undefined,
+  upgrades: undefined,
+  mirrors: undefined,
+  internalRedirect: undefined,
   hash: undefined,
   rateLimits: undefined,
 };
+
+/** Which upgrades a route lets through, over what the connection manager says. */
+export interface UpgradePolicies {
+  /** By type in lower case (`websocket`, `connect`). */
+  readonly enabled: ReadonlyMap<string, boolean>;
+  /** `connect_config` of the type CONNECT: the payload goes to the cluster as raw TCP. Undefined: CONNECT is forwarded. */
+  readonly terminate: { readonly allowPost: boolean } | undefined;
+}
+
+/** Sends copies of requests to a second cluster, whose answers are thrown away. */
+export interface MirrorPolicy {
+  /** Draws: whether this request is copied. 0 ≤ draw < 2⁵³. */
+  selects(draw: number): boolean;
+  /** Undefined when `cluster_header` is absent or empty. */
+  clusterName(headers: RequestHeaders): string | undefined;
+  /** Makes a copy of the request's headers the mirror's: header mutations, and the host. */
+  prepare(copy: RequestHeaders, info: StreamInfo): void;
+}
+
+/** Which redirects of an upstream are followed here instead of being passed on. */
+export interface InternalRedirectPolicy {
+  /** Default 1. */
+  readonly maxRedirects: number;
+  /** Default 302. */
+  readonly statuses: ReadonlySet<number>;
+  readonly allowCrossScheme: boolean;
+  /** In lower case. */
+  readonly headersToCopy: readonly string[];
+  readonly predicates: readonly InternalRedirectPredicate[];
+}
+
+/** May refuse a redirect that is followed by everything else. */
+export interface InternalRedirectPredicate {
+  /** @param targetRoute the name of the route that takes the redirect's target */
+  accepts(info: StreamInfo, targetRoute: string, downstreamIsHttps: boolean, targetIsHttps: boolean): boolean;
+}
 
 /** Milliseconds. 0 as a maximum: none. */
 export interface GrpcTimeoutPolicy {

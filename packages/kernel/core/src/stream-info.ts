@@ -188,6 +188,8 @@ export type ConfigMetadata = ReadonlyMap<string, Readonly<Record<string, Metadat
 
 /** An object that filters share by name (Envoy: filter state). */
 export interface FilterStateObject {
+  /** How long it lives, as in Envoy: through internal redirects, or (the default) as long as one pass through the filters. */
+  readonly lifeSpan?: 'filter-chain' | 'request';
   /** For `%FILTER_STATE(key:PLAIN)%`; absent when it has no text form. */
   toText?(): string;
   /** For `%FILTER_STATE(key)%`. */
@@ -331,6 +333,20 @@ export class StreamInfo implements StreamTimings {
     this.lastUpstreamTxByteSent = 0;
     this.firstUpstreamRxByteReceived = 0;
     this.lastUpstreamRxByteReceived = 0;
+  }
+
+  /** For the same request, which begins anew after an internal redirect: what is known of the client, and filter state that lives on. */
+  afterRedirect(): StreamInfo {
+    const info = new StreamInfo(this.connection, this.startTime, this.start);
+    info.protocol = this.protocol;
+    info.lastDownstreamRxByteReceived = this.lastDownstreamRxByteReceived;
+    info.downstreamHandshakeComplete = this.downstreamHandshakeComplete;
+    info.remoteAddress = this.remoteAddress;
+    info.requestId = this.requestId;
+    if (this.state !== undefined)
+      for (const [name, object] of this.state)
+        if (object.lifeSpan === 'request') info.filterState.set(name, object);
+    return info;
   }
 
   setResponseFlag(flag: number): void {

@@ -242,6 +242,8 @@ export interface ClusterTrafficStats {
   readonly upstreamRqTxReset: Counter;
   readonly upstreamRqCancelled: Counter;
   readonly upstreamRqMaintenanceMode: Counter;
+  readonly upstreamInternalRedirectSucceededTotal: Counter;
+  readonly upstreamInternalRedirectFailedTotal: Counter;
   /** `retry_or_shadow_abandoned`: a body too large to be kept. */
   readonly retryOrShadowAbandoned: Counter;
   readonly upstreamRqRetry: Counter;

@@ -101,6 +101,12 @@ describe('plannedPackage', () => {
       undefined,
       '@dragoman/load-balancer-ring-hash',
     ],
+    [
+      'internal-redirect-predicates',
+      'envoy.internal_redirect_predicates.filter_state',
+      undefined,
+      '@dragoman/internal-redirect-predicate-filter-state',
+    ],
     ['matchers', 'envoy.matching.x', undefined, undefined],
   ] as const)('of %s %s', (category, name, type, expected) => {
     expect(plannedPackage(category, name, type)).toBe(expected);

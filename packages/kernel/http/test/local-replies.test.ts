@@ -49,14 +49,6 @@ const CASES: readonly Case[] = [
     stat: 'downstream_rq_ws_on_non_ws_route',
   },
   {
-    name: 'CONNECT',
-    request: 'CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n',
-    status: 403,
-    body: '',
-    log: '403 upgrade_failed -',
-    stat: 'downstream_rq_ws_on_non_ws_route',
-  },
-  {
     name: 'HTTP/1.0',
     request: 'GET / HTTP/1.0\r\nhost: a\r\n\r\n',
     status: 426,

@@ -286,6 +286,11 @@ const FIELDS: Readonly<Record<string, Acts>> = {
     send: 'GET / HTTP/1.1\r\nhost: a.test.\r\n\r\n',
     check: (rig) => expect(rig.requests[0]?.authority).toBe('a.test'),
   },
+  upgrade_configs: {
+    value: [{ upgrade_type: 'websocket' }],
+    send: get('/', 'connection: upgrade', 'upgrade: websocket'),
+    check: (rig) => expect(rig.requests[0]?.get('upgrade')).toBe('websocket'),
+  },
   append_x_forwarded_port: {
     value: true,
     besides: { use_remote_address: true },
@@ -309,7 +314,6 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   tracing: [{}, 'tracing is not supported yet'],
   http2_protocol_options: [{}, 'HTTP/2 is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
-  upgrade_configs: [[{ upgrade_type: 'websocket' }], 'upgrades'],
   represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not built, in Envoy neither'],
   path_normalization_options: [{}, 'use normalize_path and merge_slashes'],
   typed_header_validation_config: [

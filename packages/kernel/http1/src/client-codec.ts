@@ -25,6 +25,8 @@ export class ClientConnection extends CodecBase implements ClientCodec {
   private stream: ClientStream | undefined = undefined;
   private decoder: ResponseDecoder | undefined = undefined;
   private informational = 0;
+  /** The connection's queue references bytes that are somebody else's. */
+  private borrowing = false;
   private reusable = true;
   private dead = false;
   private closeReason: string | undefined = undefined;
@@ -65,6 +67,7 @@ export class ClientConnection extends CodecBase implements ClientCodec {
   }
 
   onWritable(): void {
+    this.borrowing = false;
     this.decoder?.onWritable();
   }
 
@@ -185,11 +188,12 @@ export class ClientConnection extends CodecBase implements ClientCodec {
 
   protected override onInputEnd(): void {
     if (this.dead || this.stream === undefined) return;
-    if (this.input === Input.untilClose || this.input === Input.raw) {
+    if (this.input === Input.untilClose) {
       this.input = Input.wait;
       this.decoder?.onBody(EMPTY, true, true);
       this.complete();
     } else if (this.input !== Input.wait || !this.stream.requestDone) {
+      // After a switch of protocols too: as Envoy does, the end of one direction is the end of both.
       this.terminate('connection-termination', this.closeReason ?? '');
       // The end may have waited for a slow receiver: by now nobody else would close.
       this.connection.close('now');
@@ -248,6 +252,11 @@ export class ClientConnection extends CodecBase implements ClientCodec {
     this.handler.onStreamComplete(this.reusable && this.connection.open);
   }
 
+  /** The queue keeps a chunk that its owner lent. */
+  borrow(): void {
+    this.borrowing = true;
+  }
+
   /** The stream was given up. */
   reset(stream: ClientStream): void {
     stream.done = true;
@@ -257,8 +266,10 @@ export class ClientConnection extends CodecBase implements ClientCodec {
       this.handler.onStreamComplete(this.reusable && this.connection.open);
       return;
     }
+    // What was taken over after a switch of protocols is delivered, unless it is lent and its owner may be gone.
+    const deliver = this.input === Input.raw && !this.borrowing;
     this.die();
-    this.connection.close('now');
+    this.connection.close(deliver ? 'flush' : 'now');
   }
 
   /** The request's body is not what its length said. */

@@ -90,6 +90,7 @@ export class ClientStream implements RequestEncoder {
       return true;
     }
     const goOn = writer.write(codec.transport, chunk, holdable);
+    if (!goOn && holdable) codec.borrow();
     if (writer.overrun) {
       codec.brokenRequest(this, Http1Details.codecError);
       return true;

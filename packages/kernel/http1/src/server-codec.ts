@@ -216,14 +216,11 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   protected override onInputEnd(): void {
     const { stream, decoder } = this;
     if (this.input === Input.dead || this.finished) return;
-    if (this.input === Input.wait || this.input === Input.raw) {
+    if (this.input === Input.wait) {
       this.closing = true;
-      if (this.input === Input.raw && decoder !== undefined) {
-        this.input = Input.wait;
-        decoder.onBody(Buffer.alloc(0), true, true);
-      }
       return;
     }
+    // After a switch of protocols too: as Envoy does, the end of one direction is the end of both.
     this.stopInput();
     this.decoder = undefined;
     this.stream = undefined;
@@ -248,7 +245,11 @@ export class ServerConnection extends CodecBase implements Http1ServerCodec {
   switchProtocol(): void {
     this.closing = true;
     this.expectUntilClose(Input.raw);
-    if (this.hasPending) this.goOnLater();
+    if (this.hasPending || this.peerEnded) this.goOnLater();
+  }
+
+  setDecoder(decoder: RequestDecoder): void {
+    if (this.decoder !== undefined) this.decoder = decoder;
   }
 
   pauseBody(): void {

@@ -1,5 +1,6 @@
 import type {
   Connection,
+  RequestDecoder,
   ResponseEncoder,
   ResponseHeaders,
   StreamResetReason,
@@ -153,6 +154,10 @@ export class ServerStream implements ResponseEncoder {
 
   closeAfterResponse(): void {
     if (!this.done) this.codec.closing = true;
+  }
+
+  setDecoder(decoder: RequestDecoder): void {
+    if (!this.done) this.codec.setDecoder(decoder);
   }
 
   /** A head that must not be sent: nothing of it is, the peer gets a bare 500, and the owner a reset. */

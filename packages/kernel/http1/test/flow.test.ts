@@ -337,8 +337,7 @@ describe('upgrades and CONNECT', () => {
     exchange?.encoder.body(Buffer.from('raw'), false, false);
     expect(rig.connection.take()).toBe('raw');
     rig.codec.onPeerEnd();
-    expect(exchange?.ended).toBe(true);
-    exchange?.encoder.body(Buffer.alloc(0), true, false);
+    expect(exchange?.reset).toBe('connection-termination: downstream_remote_disconnect');
     expect(rig.done).toBe(1);
     expect(rig.exchanges).toHaveLength(1);
   });
@@ -401,13 +400,82 @@ describe('upgrades and CONNECT', () => {
     encoder.body(Buffer.alloc(0), true, false);
     expect(rig.connection.ended).toBe(true);
     rig.codec.onPeerEnd();
-    expect(answer.ended).toBe(true);
-    expect(rig.completed).toEqual([false]);
+    expect(answer.reset).toBe('connection-termination: ');
+    expect(rig.connection.closed).toBe('now');
     const early = clientRig();
     const sent = early.send(request('GET', '/', 'a', lines), false);
     early.connection.take();
     sent.encoder.body(Buffer.from('evil'), false, false);
     expect(early.connection.take()).toBe('');
     expect(sent.answer.reset).toBe('local-reset: http1.body_disallowed');
+  });
+
+  const LINES = [
+    ['connection', 'upgrade'],
+    ['upgrade', 'websocket'],
+  ] as const;
+  const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
+
+  it('ends the switched stream of a client that had ended its side before', async () => {
+    const rig = serverRig();
+    rig.feed(`${UPGRADE}last`);
+    rig.codec.onPeerEnd();
+    const [exchange] = rig.exchanges;
+    expect(exchange?.reset).toBeUndefined();
+    exchange?.encoder.headers(response(101, LINES), false);
+    await settled();
+    expect([exchange?.body, exchange?.reset]).toEqual([
+      'last',
+      'connection-termination: downstream_remote_disconnect',
+    ]);
+  });
+
+  it.each([
+    ['delivers what it took over', true, false, 'flush'],
+    ['delivers what it copied', false, false, 'flush'],
+    ['drops what it was lent', false, true, 'now'],
+  ] as const)('%s when a switched stream is given up', (_, writable, holdable, mode) => {
+    const rig = clientRig();
+    const { encoder } = rig.send(request('GET', '/', 'a', LINES), false);
+    rig.feed(SWITCH);
+    rig.connection.writable = writable;
+    encoder.body(Buffer.from('last words'), false, holdable);
+    encoder.reset('local-reset');
+    expect(rig.connection.closed).toBe(mode);
+  });
+
+  it.each([
+    ['200 with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 'ok'],
+    ['200 in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', 'ok'],
+    [
+      '200 with upgrade headers',
+      `HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n`,
+      '',
+    ],
+    [
+      '426',
+      'HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n',
+      '',
+    ],
+  ])('never uses the connection again after %s, whatever follows', (_, answerText, body) => {
+    const rig = clientRig();
+    const { answer, encoder } = rig.send(request('GET', '/', 'a', LINES), false);
+    rig.feed(`${answerText}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
+    expect([answer.body, answer.ended]).toEqual([body, true]);
+    expect(rig.completed).toEqual([false]);
+    rig.connection.take();
+    encoder.body(Buffer.from('evil'), false, false);
+    expect(rig.connection.take()).toBe('');
+  });
+
+  it.each([
+    ['without upgrade headers', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
+    ['that names no protocol', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n'],
+  ])('refuses 101 %s', (_, answerText) => {
+    const rig = clientRig();
+    const { answer } = rig.send(request('GET', '/', 'a', LINES), false);
+    rig.feed(`${answerText}evil`);
+    expect(answer.reset).toBe('protocol-error: http1.codec_error');
+    expect(answer.body).toBe('');
   });
 });

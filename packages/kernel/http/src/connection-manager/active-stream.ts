@@ -22,7 +22,12 @@ import {
 } from '@dragoman/core';
 import { isUpgrade } from '../headers/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
-import { type Direction, FilterHandle, type StreamFilters } from './filter-chain.ts';
+import {
+  type CompiledFilterChain,
+  type Direction,
+  FilterHandle,
+  type StreamFilters,
+} from './filter-chain.ts';
 import { RequestPipeline, ResponsePipeline } from './filter-pipeline.ts';
 import { type BuiltReply, buildLocalReply } from './local-reply.ts';
 import { RequestSink, ResponseSink, type SinkStream } from './pipeline-sinks.ts';
@@ -32,6 +37,7 @@ import { chargeResponse, countStream } from './stream-completion.ts';
 import { streamDuration } from './stream-duration.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
+import { upgradeChain, upgradeType } from './upgrades.ts';
 
 /** Envoy's detail of a stream whose connection the proxy closed; the reason may follow in parentheses. */
 export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
@@ -66,6 +72,9 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private readonly encoder: ResponseEncoder;
   private readonly timers: StreamTimers;
   private idleTimeoutMs: number;
+  chain: CompiledFilterChain;
+  /** An upgrade, or CONNECT, was let through. */
+  private upgrading = false;
   private terminal: TerminalHttpFilter | undefined = undefined;
   private filters: StreamFilters | undefined = undefined;
   /** The filters made so far, in their order. */
@@ -82,14 +91,20 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   /** Which trailers are a filter's own and not on their way yet. */
   private addedTrailers: Direction | undefined = undefined;
   private requestPaused = false;
+  /** It goes on for another stream, whose request was redirected. */
+  private readonly restarted: boolean;
 
-  constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol) {
+  constructor(owner: StreamOwner, encoder: ResponseEncoder, protocol: Protocol, previous?: ActiveStream) {
     const { config } = owner;
     this.owner = owner;
     this.config = config;
+    this.chain = config.chain;
     this.encoder = encoder;
     this.limit = config.bufferLimitBytes;
-    this.info = new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
+    this.restarted = previous !== undefined;
+    this.info =
+      previous?.info.afterRedirect() ??
+      new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
     this.info.protocol = protocol;
     this.idleTimeoutMs = config.streamIdleTimeoutMs;
     this.timers = owner.takeTimers(this);
@@ -120,14 +135,26 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     if (endStream) this.onRequestComplete();
     this.owner.onRequestHeaders(headers);
     try {
-      const refusal = prepareRequest(headers, this.info, this.config, this.encoder, this.owner.localPort);
+      const refusal = prepareRequest(
+        headers,
+        this.info,
+        this.config,
+        this.encoder,
+        this.owner.localPort,
+        this.restarted,
+      );
       if (refusal !== undefined) {
         this.reply(refusal);
         return;
       }
       const { route } = this;
       if (route !== undefined && route.action.kind === 'forward') this.adoptRoute(route.action);
-      if (this.config.chain.filters.length === 0) {
+      const upgrade = upgradeType(headers);
+      if (upgrade !== undefined && !this.mayUpgrade(upgrade)) {
+        this.reply(REPLY.upgradeFailed);
+        return;
+      }
+      if (this.chain.filters.length === 0) {
         const terminal = this.createTerminal();
         this.logNewRequest();
         terminal.onRequestHeaders(headers, endStream);
@@ -138,7 +165,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         request.headers(headers, endStream);
       }
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -156,7 +183,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
         mayGoOn = this.terminal.onRequestBody(chunk, endStream, holdable);
       }
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
     this.inRequestBody = false;
     if (mayGoOn || this.finished) return true;
@@ -173,7 +200,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       if (this.filters !== undefined) this.filters.request.trailers(trailers);
       else this.terminal?.onRequestTrailers(trailers);
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -231,7 +258,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.terminal.onDownstreamWritable();
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -257,11 +284,31 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   perRouteConfig<T>(): T | undefined {
-    return this.route?.perFilterConfigs(this.config.chain.terminal.name)[0] as T | undefined;
+    return this.route?.perFilterConfigs(this.chain.terminal.name)[0] as T | undefined;
   }
 
   perRouteConfigs<T>(): readonly T[] {
-    return [...(this.route?.perFilterConfigs(this.config.chain.terminal.name) ?? [])].reverse() as T[];
+    return [...(this.route?.perFilterConfigs(this.chain.terminal.name) ?? [])].reverse() as T[];
+  }
+
+  findRoute(headers: RequestHeaders): Route | undefined {
+    if (this.config.checkPath(headers) !== 'continue') return undefined;
+    this.config.rewriteHost?.(headers, this.owner.localPort);
+    return this.config.routes.match(headers, this.info, this.config.random.next());
+  }
+
+  restart(request: RequestHeaders, redirect: ResponseHeaders, body: readonly Buffer[]): boolean {
+    if (this.finished || !this.requestComplete || this.responseStarted) return false;
+    const { info, owner, encoder } = this;
+    this.responseHeaders = redirect;
+    info.responseCode = redirect.status;
+    info.responseCodeDetails = 'internal_redirect';
+    this.finish(false);
+    const next = owner.restart(this, encoder, info.protocol ?? 'HTTP/1.1');
+    const last = body.length - 1;
+    next.onHeaders(request, last < 0);
+    for (let i = 0; i <= last && !next.finished; i++) next.onBody(body[i] as Buffer, i === last, true);
+    return true;
   }
 
   get bufferLimit(): number {
@@ -294,7 +341,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.filters[direction].resume(filter);
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
   }
 
@@ -480,6 +527,22 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   // --- Inside ------------------------------------------------------------------------------------------------------------
 
+  /** Takes the filter chain of an upgrade. Without a route there is nothing to say about it: the request ends as others do. */
+  private mayUpgrade(type: string): boolean {
+    const { config, route } = this;
+    const chain = upgradeChain(type, config.upgrades, route, config.chain);
+    if (chain === undefined) {
+      if (route === undefined) return true;
+      config.stats.rqWsOnNonWsRoute.inc();
+      return false;
+    }
+    this.chain = chain;
+    this.upgrading = true;
+    config.stats.cxUpgradesTotal.inc();
+    config.stats.cxUpgradesActive.inc();
+    return true;
+  }
+
   /** A route may have timeouts of its own, and keep more of a body. */
   private adoptRoute(action: ForwardAction): void {
     const { timers, config } = this;
@@ -498,7 +561,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   private createTerminal(): TerminalHttpFilter {
-    this.terminal = this.config.chain.terminal.create(this);
+    this.terminal = this.chain.terminal.create(this);
     return this.terminal;
   }
 
@@ -508,7 +571,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   }
 
   private createFilters(): StreamFilters {
-    const { chain } = this.config;
+    const { chain } = this;
     const terminal = this.createTerminal();
     const handles: FilterHandle[] = [];
     this.handles = handles;
@@ -599,7 +662,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   private onRequestComplete(): void {
     this.requestComplete = true;
-    this.info.lastDownstreamRxByteReceived = this.config.clock.now();
+    // Of a request that begins anew it is known.
+    if (!this.restarted) this.info.lastDownstreamRxByteReceived = this.config.clock.now();
     this.timers.request.disable();
   }
 
@@ -635,6 +699,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     info.end = config.clock.now();
     if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
     countStream(config.stats, info, answered);
+    if (this.upgrading) config.stats.cxUpgradesActive.dec();
     this.owner.giveTimers(this.timers);
     this.owner.countBytes(info);
     this.completeFilters();
@@ -670,7 +735,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     try {
       this.terminal?.onComplete();
     } catch (error) {
-      this.onBug(this.config.chain.terminal.name, error);
+      this.onBug(this.chain.terminal.name, error);
     }
     this.complete(this.handles);
   }

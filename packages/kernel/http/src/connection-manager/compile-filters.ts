@@ -24,22 +24,24 @@ interface ResolvedFilter {
 }
 
 /**
- * Compiles `http_filters`: finds the extensions, checks their order, and makes the factories.
- * @throws ConfigError with paths from `http_filters[i]`
+ * Compiles a list of filters: finds the extensions, checks their order, and makes the factories.
+ * @param field where the list stands
+ * @throws ConfigError with paths from `<field>[i]`
  */
 export function compileFilterChain(
   filters: readonly HttpFilterConfig[],
   context: HttpFilterContext,
+  field = 'http_filters',
 ): CompiledFilterChain {
   const problems = new ProblemCollector();
   const resolved: (ResolvedFilter & { readonly path: string })[] = [];
   filters.forEach((filter, i) => {
-    const path = `http_filters[${i}]`;
+    const path = `${field}[${i}]`;
     const found = problems.try(path, () => resolve(filter, context));
     if (found !== undefined) resolved.push({ ...found, path });
   });
   problems.throwIfAny();
-  checkOrder(resolved);
+  checkOrder(resolved, field);
   const compiled = resolved.map(({ name, disabled, extension, message, path }) => {
     const factory = problems.try(`${path}.typed_config`, () => extension.create(message, context));
     return { name, disabled, factory };
@@ -116,11 +118,11 @@ function resolve(filter: HttpFilterConfig, context: HttpFilterContext): Resolved
   return { name, disabled, extension, message };
 }
 
-function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string })[]): void {
+function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string })[], field: string): void {
   const last = resolved.at(-1);
   if (last === undefined) {
     throw ConfigError.at(
-      'http_filters',
+      field,
       'there is no filter: the last must be a terminal one, usually envoy.filters.http.router',
     );
   }

@@ -2,6 +2,7 @@ import type { HttpConnectionManager } from '@dragoman/api';
 import { atPath, ConfigError, type HttpFilterContext, type RouteTable } from '@dragoman/core';
 import { compileRouteTable, compileScopedRoutes, type RouteTableOptions } from '../routes/index.ts';
 import { perFilterConfigResolver } from './compile-filters.ts';
+import { allFilters } from './upgrades.ts';
 
 /**
  * The routes of a connection manager, whichever way it has them.
@@ -13,7 +14,7 @@ export function compileRoutes(
   context: HttpFilterContext,
   listeners: Pick<RouteTableOptions, 'onRoute' | 'onTable'> = {},
 ): RouteTable {
-  const perFilterConfig = perFilterConfigResolver(config.httpFilters, context);
+  const perFilterConfig = perFilterConfigResolver(allFilters(config), context);
   const options = { ...listeners, context, perFilterConfig };
   const specifier = config.routeSpecifier;
   switch (specifier.case) {

@@ -15,6 +15,7 @@ import type { AccessLogTimes } from './access-log-options.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
 import type { ConnectionManagerStats } from './stats.ts';
+import type { UpgradeTypes } from './upgrades.ts';
 
 /** An HTTP connection manager's config, compiled. Times in ms; 0 turns a limit off. */
 export interface ConnectionManagerConfig {
@@ -29,6 +30,8 @@ export interface ConnectionManagerConfig {
   readonly accessLogTimes: AccessLogTimes;
   readonly routes: RouteTable;
   readonly chain: CompiledFilterChain;
+  /** `upgrade_configs`. */
+  readonly upgrades: UpgradeTypes;
   readonly http1: Http1ServerOptions;
   readonly mutateRequest: (
     headers: RequestHeaders,

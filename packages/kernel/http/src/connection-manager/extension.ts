@@ -34,6 +34,7 @@ import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
 import { createStats } from './stats.ts';
+import { compileUpgrades } from './upgrades.ts';
 
 /** Envoy's defaults. */
 const DEFAULT_STREAM_IDLE_MS = 300_000;
@@ -86,6 +87,7 @@ const SUPPORTED = new Set([
   'strip_any_host_port',
   'strip_trailing_host_dot',
   'append_x_forwarded_port',
+  'upgrade_configs',
   'local_reply_config',
   'access_log_options',
   'access_log_flush_interval',
@@ -102,7 +104,6 @@ const REASONS = {
     'HTTP/2 is not supported yet; remove http2_protocol_options (with codec_type AUTO, HTTP/1.1 is served)',
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
   tracing: 'tracing is not supported yet; remove tracing',
-  upgrade_configs: 'upgrades (WebSocket, CONNECT) are not supported yet; remove upgrade_configs',
   typed_header_validation_config:
     'header validators are not supported; remove typed_header_validation_config (headers are checked by RFC 9110 and 9112 without one)',
   append_local_overload:
@@ -196,6 +197,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
       ? undefined
       : problems.try('', () => compileRoutes(config, filterContext));
   const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
+  const upgrades = problems.try('', () => compileUpgrades(config.upgradeConfigs, filterContext));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
   const accessLogTimes = problems.try('', () => compileAccessLogTimes(config));
   const localReplies = problems.try('local_reply_config', () =>
@@ -212,6 +214,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   return {
     routes,
     chain,
+    upgrades,
     accessLogs,
     accessLogTimes,
     localReplies,
@@ -222,6 +225,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   } as {
     readonly routes: RouteTable;
     readonly chain: ConnectionManagerConfig['chain'];
+    readonly upgrades: ConnectionManagerConfig['upgrades'];
     readonly accessLogs: ConnectionManagerConfig['accessLogs'];
     readonly accessLogTimes: ConnectionManagerConfig['accessLogTimes'];
     readonly localReplies: ConnectionManagerConfig['localReplies'];
@@ -238,7 +242,7 @@ export function compileConnectionManager(
   context: ListenerFactoryContext,
 ): ConnectionManagerConfig {
   const parts = compileParts(config, context);
-  const { routes, chain, accessLogs, http1, requestIds, mutateRequest } = parts;
+  const { routes, chain, upgrades, accessLogs, http1, requestIds, mutateRequest } = parts;
   warnOfIdleFields(config, context);
   const common = config.commonHttpProtocolOptions;
   return {
@@ -253,6 +257,7 @@ export function compileConnectionManager(
     localReplies: parts.localReplies,
     routes,
     chain,
+    upgrades,
     http1,
     mutateRequest,
     mutateResponse: compileResponseMutation({

@@ -273,6 +273,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.rest();
   }
 
+  restart(stream: ActiveStream, encoder: ResponseEncoder, protocol: Protocol): ActiveStream {
+    this.idleTimer.disable();
+    const next = new ActiveStream(this, encoder, protocol, stream);
+    this.streams.add(next);
+    encoder.setDecoder(next);
+    return next;
+  }
+
   // --- Ends --------------------------------------------------------------------------------------------------------------
 
   private onIdle(): void {

@@ -1,12 +1,13 @@
 import type { RequestHeaders, ResponseHeaders, TerminalHttpFilter, Trailers } from '@dragoman/core';
 import type { ConnectionManagerConfig } from './config.ts';
-import type { Direction } from './filter-chain.ts';
+import type { CompiledFilterChain, Direction } from './filter-chain.ts';
 import type { PipelineSink } from './filter-pipeline.ts';
 import { REPLY } from './replies.ts';
 
 /** What the ends of the pipelines ask of their stream. */
 export interface SinkStream {
   readonly config: ConnectionManagerConfig;
+  readonly chain: CompiledFilterChain;
   readonly finished: boolean;
   /** A local reply has been made: the request goes nowhere any more. */
   readonly replying: boolean;
@@ -91,7 +92,7 @@ export class RequestSink implements PipelineSink<RequestHeaders> {
 
   /** A terminal filter that throws fails its stream, whoever is on the stack: a resumed filter, or a promise. */
   private onTerminalBug(error: unknown): void {
-    this.stream.onBug(this.stream.config.chain.terminal.name, error);
+    this.stream.onBug(this.stream.chain.terminal.name, error);
   }
 }
 

@@ -21,7 +21,7 @@ const SLASH = 0x2f;
 
 /**
  * Everything between the codec and the route: checks the target, normalises path and host, sanitises headers, and
- * answers `Expect: 100-continue`.
+ * answers `Expect: 100-continue`. Of a request that begins anew only the target is looked at.
  * @returns the reply to a request that is refused; undefined when it goes on
  */
 export function prepareRequest(
@@ -30,19 +30,23 @@ export function prepareRequest(
   config: ConnectionManagerConfig,
   encoder: ResponseEncoder,
   localPort: number,
+  restarted: boolean,
 ): LocalReply | undefined {
   const { stats } = config;
-  if (headers.method === 'CONNECT') return refuseUpgrade(config);
   if (headers.authority === '') return REPLY.missingHost;
-  if (headers.path === '') return REPLY.missingPath;
-  if (headers.path.charCodeAt(0) !== SLASH) {
-    stats.rqNonRelativePath.inc();
-    return REPLY.absolutePath;
+  if (headers.path === '') {
+    if (headers.method !== 'CONNECT') return REPLY.missingPath;
+  } else {
+    if (headers.path.charCodeAt(0) !== SLASH) {
+      stats.rqNonRelativePath.inc();
+      return REPLY.absolutePath;
+    }
+    const verdict = config.checkPath(headers);
+    if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   }
-  const verdict = config.checkPath(headers);
-  if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   config.rewriteHost?.(headers, localPort);
-  if (headers.hasKnown(ID_UPGRADE) && !ignoreH2cUpgrade(headers)) return refuseUpgrade(config);
+  if (restarted) return undefined;
+  if (headers.hasKnown(ID_UPGRADE)) ignoreH2cUpgrade(headers);
   const { routes } = config;
   const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
   const result = config.mutateRequest(headers, info, internalOnly);
@@ -75,18 +79,12 @@ function refusePath(
   };
 }
 
-function refuseUpgrade({ stats }: ConnectionManagerConfig): LocalReply {
-  stats.rqWsOnNonWsRoute.inc();
-  return REPLY.upgradeFailed;
-}
-
 /** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
-function ignoreH2cUpgrade(headers: RequestHeaders): boolean {
-  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return false;
+function ignoreH2cUpgrade(headers: RequestHeaders): void {
+  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return;
   headers.removeKnown(ID_UPGRADE);
   headers.removeKnown(ID_CONNECTION);
   headers.remove('http2-settings');
-  return true;
 }
 
 /** Answers `Expect: 100-continue`, as Envoy does unless `proxy_100_continue` is set. */

@@ -49,6 +49,8 @@ export interface ConnectionManagerStats {
   readonly rqFailedPathNormalization: Counter;
   readonly rqRedirectedWithNormalizedPath: Counter;
   readonly rqWsOnNonWsRoute: Counter;
+  readonly cxUpgradesTotal: Counter;
+  readonly cxUpgradesActive: Gauge;
   readonly rqTime: Histogram;
   /** `tracing.health_check`: requests that the health check filter took. */
   readonly tracingHealthCheck: Counter;
@@ -64,7 +66,6 @@ const RESERVED_COUNTERS = [
   'downstream_cx_http2_total',
   'downstream_cx_http3_total',
   'downstream_cx_ssl_total',
-  'downstream_cx_upgrades_total',
   'downstream_cx_overload_disable_keepalive',
   'downstream_rq_http2_total',
   'downstream_rq_http3_total',
@@ -81,7 +82,6 @@ const RESERVED_GAUGES = [
   'downstream_cx_http2_active',
   'downstream_cx_http3_active',
   'downstream_cx_ssl_active',
-  'downstream_cx_upgrades_active',
 ] as const;
 
 function byClass(scope: StatsScope, base: string): (Counter | undefined)[] {
@@ -142,6 +142,8 @@ export function createStats(
     rqRejectedViaIpDetection: scope.counter('downstream_rq_rejected_via_ip_detection'),
     rqFailedPathNormalization: scope.counter('downstream_rq_failed_path_normalization'),
     rqRedirectedWithNormalizedPath: scope.counter('downstream_rq_redirected_with_normalized_path'),
+    cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
+    cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
     rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
     rqTime: scope.histogram('downstream_rq_time', 'milliseconds'),
     tracingHealthCheck: scope.counter('tracing.health_check'),

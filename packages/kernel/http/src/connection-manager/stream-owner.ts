@@ -1,4 +1,4 @@
-import type { RequestHeaders, StreamInfo } from '@dragoman/core';
+import type { Protocol, RequestHeaders, ResponseEncoder, StreamInfo } from '@dragoman/core';
 import type { ActiveStream } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -23,4 +23,6 @@ export interface StreamOwner {
   /** The head of a request is there. */
   onRequestHeaders(headers: RequestHeaders): void;
   onStreamFinished(stream: ActiveStream): void;
+  /** The stream that goes on for `stream`, which is over: its request begins anew. */
+  restart(stream: ActiveStream, encoder: ResponseEncoder, protocol: Protocol): ActiveStream;
 }

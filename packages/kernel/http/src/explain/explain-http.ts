@@ -10,7 +10,10 @@ import {
 } from '@dragoman/core';
 import type { ConnectionManagerConfig } from '../connection-manager/config.ts';
 import { compileConnectionManager } from '../connection-manager/extension.ts';
+import type { CompiledFilterChain } from '../connection-manager/filter-chain.ts';
 import { prepareRequest } from '../connection-manager/prepare-request.ts';
+import { REPLY } from '../connection-manager/replies.ts';
+import { upgradeChain, upgradeType } from '../connection-manager/upgrades.ts';
 import { ExplainedRoutes, type FoundRoute } from './explained-routes.ts';
 import type {
   ActionExplanation,
@@ -42,7 +45,8 @@ export function explainHttp(
   const { headers, info } = request;
   const manager = compileConnectionManager(config, options.context);
   const before = snapshot(headers);
-  const refusal = prepareRequest(headers, info, manager, NO_ENCODER, info.connection.localAddress.port);
+  const { port } = info.connection.localAddress;
+  const refusal = prepareRequest(headers, info, manager, NO_ENCODER, port, false);
   const received = changesSince(before, headers);
   const nothing = { virtualHost: undefined, passed: [], route: undefined, miss: '', action: undefined };
   const start = { statPrefix: config.statPrefix, received };
@@ -60,9 +64,24 @@ export function explainHttp(
   const routes = new ExplainedRoutes(config, options.context);
   const found = routes.explain(request);
   const { route } = found;
+  const chain = chainFor(headers, manager, route);
+  if (chain === undefined) {
+    return {
+      ...start,
+      ...nothing,
+      refused: { status: REPLY.upgradeFailed.status, details: REPLY.upgradeFailed.details },
+      routeConfig: found.table?.name ?? '',
+      virtualHost: found.virtualHost,
+      passed: found.passed,
+      route: found.place,
+      settings: [],
+      filters: [],
+      responseChanges: [],
+    };
+  }
   const response = new ResponseHeaders();
   response.status = 200;
-  const filters = filtersOf(manager, route);
+  const filters = filtersOf(chain, route);
   const action = route === undefined ? undefined : explainAction(route, found, request, options);
   const plain = snapshot(response);
   route?.finalizeResponseHeaders(response, info, headers);
@@ -140,7 +159,18 @@ function weightedShares(
   }));
 }
 
-function filtersOf({ chain }: ConnectionManagerConfig, route: Route | undefined): FilterExplanation[] {
+/** Undefined for an upgrade that is not let through. */
+function chainFor(
+  headers: RequestHeaders,
+  { chain, upgrades }: ConnectionManagerConfig,
+  route: Route | undefined,
+): CompiledFilterChain | undefined {
+  const upgrade = upgradeType(headers);
+  if (upgrade === undefined) return chain;
+  return upgradeChain(upgrade, upgrades, route, chain) ?? (route === undefined ? chain : undefined);
+}
+
+function filtersOf(chain: CompiledFilterChain, route: Route | undefined): FilterExplanation[] {
   const all = [...chain.filters, { ...chain.terminal, disabled: false }];
   return all.map(({ name, disabled }) => ({
     name,
@@ -160,4 +190,5 @@ const NO_ENCODER: ResponseEncoder = {
   pauseBody() {},
   resumeBody() {},
   closeAfterResponse() {},
+  setDecoder() {},
 };

@@ -38,7 +38,7 @@ export interface HostPolicy {
   readonly stripTrailingDot: boolean;
 }
 
-/** Makes `:authority` what everything behind sees; undefined when there is nothing to do. */
+/** Makes `:authority` what everything behind sees; undefined when there is nothing to do. The port of a CONNECT stays: it says where to. */
 export function compileHostPolicy(
   policy: HostPolicy,
 ): ((headers: RequestHeaders, localPort: number) => void) | undefined {
@@ -46,7 +46,7 @@ export function compileHostPolicy(
   return (headers, localPort) => {
     let host = headers.authority;
     if (policy.stripTrailingDot) host = stripTrailingDot(host);
-    if (policy.stripPort !== 'no')
+    if (policy.stripPort !== 'no' && headers.method !== 'CONNECT')
       host = stripPort(host, policy.stripPort === 'matching' ? localPort : undefined);
     headers.authority = host;
   };

@@ -17,6 +17,7 @@ import {
   type HttpMatchData,
   type MatchTree,
   type MetadataValue,
+  type MirrorPolicy,
   ProblemCollector,
   type RequestStats,
   type Route,
@@ -32,6 +33,7 @@ import { compileDirectResponse, DEFAULT_MAX_BODY_BYTES } from './direct-response
 import { DomainTable } from './domains.ts';
 import { CompiledForward, type ForwardSettings, readForwardSettings, readMetadataMatch } from './forward.ts';
 import { type Level, type PerFilterConfigResolver, PerFilterConfigs } from './per-filter.ts';
+import { compileMirrors } from './mirrors.ts';
 import { compilePathCondition, type PathCondition } from './path-condition.ts';
 import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
@@ -130,6 +132,7 @@ class TableCompiler {
     if (config.metadata !== undefined)
       this.context.warn('route_config.metadata', 'is read by nothing in this proxy');
     const top = problems.try('', () => this.level(config, PerFilterConfigs.none));
+    const mirrors = problems.try('', () => compileMirrors(config.requestMirrorPolicies, this.context));
     const plugins = config.clusterSpecifierPlugins;
     if (plugins.length > 0)
       this.specifiers =
@@ -137,7 +140,7 @@ class TableCompiler {
     const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
     config.virtualHosts.forEach((host, i) => {
       const path = `virtual_hosts[${i}]`;
-      const compiled = problems.try(path, () => this.virtualHost(host, top ?? NO_LEVEL));
+      const compiled = problems.try(path, () => this.virtualHost(host, top ?? NO_LEVEL, mirrors));
       if (compiled === undefined) return;
       host.domains.forEach((domain, at) => {
         problems.try(`${path}.domains[${at}]`, () => domains.add(domain, compiled));
@@ -148,7 +151,11 @@ class TableCompiler {
     return new CompiledRouteTable(config.name, domains, internalOnly, config.vhostHeader.toLowerCase());
   }
 
-  private virtualHost(host: VirtualHostConfig, top: Level): VirtualHostRoutes {
+  private virtualHost(
+    host: VirtualHostConfig,
+    top: Level,
+    mirrors: readonly MirrorPolicy[] | undefined,
+  ): VirtualHostRoutes {
     GUARDS.virtualHost.check(host, '');
     if (host.domains.length === 0) throw ConfigError.at('domains', 'a virtual host must have a domain');
     const requireTls = TLS_REQUIREMENTS[host.requireTls];
@@ -159,6 +166,7 @@ class TableCompiler {
       this.level(host, top.perFilter),
       top,
       this.config.mostSpecificHeaderMutationsWins,
+      mirrors,
     );
     const redirect = compiler.tlsRedirect();
     return host.matcher === undefined
@@ -281,13 +289,14 @@ class VirtualHostCompiler {
     level: Level,
     top: Level,
     mostSpecificWins: boolean,
+    mirrors: readonly MirrorPolicy[] | undefined,
   ) {
     this.table = table;
     this.host = host;
     this.level = level;
     this.top = top;
     this.mostSpecificWins = mostSpecificWins;
-    this.policies = compileHostPolicies(host, table.context);
+    this.policies = compileHostPolicies(host, mirrors, table.context);
     this.virtualClusters =
       host.virtualClusters.length === 0
         ? undefined

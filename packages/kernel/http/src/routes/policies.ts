@@ -12,14 +12,18 @@ import {
   type FactoryContext,
   type ForwardPolicies,
   type GrpcTimeoutPolicy,
+  type MirrorPolicy,
   NO_POLICIES,
   type RateLimitRule,
   type RetryPolicy,
 } from '@dragoman/core';
 import { notNegative } from './forward.ts';
 import { compileHashPolicy } from './hash-policy.ts';
+import { compileInternalRedirect } from './internal-redirect.ts';
+import { compileMirrors } from './mirrors.ts';
 import { compileRateLimits, joinRateLimits } from './rate-limits.ts';
 import { compileHedgePolicy, compileLevelRetry } from './retry-policy.ts';
+import { compileUpgradePolicies } from './upgrades.ts';
 
 /** The levels of a configuration that a route's policies are read from. */
 export interface PolicyLevels {
@@ -34,14 +38,24 @@ export interface PolicyLevels {
 /** What a virtual host says for all its routes, compiled once. */
 export interface HostPolicies {
   readonly retry: RetryPolicy | undefined;
+  /** Its own, or the table's. */
+  readonly mirrors: readonly MirrorPolicy[] | undefined;
   readonly rateLimits: readonly RateLimitRule[];
 }
 
-/** @throws ConfigError with a path below the virtual host */
-export function compileHostPolicies(virtualHost: VirtualHost, context: FactoryContext): HostPolicies {
+/**
+ * @param mirrors those of the table
+ * @throws ConfigError with a path below the virtual host
+ */
+export function compileHostPolicies(
+  virtualHost: VirtualHost,
+  mirrors: readonly MirrorPolicy[] | undefined,
+  context: FactoryContext,
+): HostPolicies {
   checkOneLimit(virtualHost);
   return {
     retry: compileLevelRetry(virtualHost, context),
+    mirrors: compileMirrors(virtualHost.requestMirrorPolicies, context) ?? mirrors,
     rateLimits: compileRateLimits(virtualHost.rateLimits, context),
   };
 }
@@ -59,6 +73,9 @@ export function compilePolicies(levels: PolicyLevels, context: FactoryContext): 
     hedge: compileHedgePolicy(action.hedgePolicy ?? virtualHost.hedgePolicy, context),
     tellTimeoutRetry: virtualHost.includeIsTimeoutRetryHeader || undefined,
     grpcTimeout: grpcTimeoutPolicy(action),
+    upgrades: compileUpgradePolicies(action),
+    mirrors: compileMirrors(action.requestMirrorPolicies, context) ?? levels.host.mirrors,
+    internalRedirect: compileInternalRedirect(action, route.name, context),
     hash: compileHashPolicy(action.hashPolicy),
     rateLimits: joinRateLimits(
       compileRateLimits(action.rateLimits, context),

@@ -48,8 +48,6 @@ export const CLUSTER_COUNTERS = [
   'upstream_flow_control_paused_reading_total',
   'upstream_flow_control_resumed_reading_total',
   'upstream_http3_broken',
-  'upstream_internal_redirect_failed_total',
-  'upstream_internal_redirect_succeeded_total',
   'upstream_rq_0rtt',
   'upstream_rq_cancelled',
   'upstream_rq_completed',
@@ -112,6 +110,8 @@ export class ClusterStats implements ClusterTrafficStats {
   readonly bindErrors: Counter;
   readonly lbHealthyPanic: Counter;
   readonly retryOrShadowAbandoned: Counter;
+  readonly upstreamInternalRedirectSucceededTotal: Counter;
+  readonly upstreamInternalRedirectFailedTotal: Counter;
   readonly upstreamCxActive: Gauge;
   readonly upstreamCxCloseNotify: Counter;
   readonly upstreamCxConnectFail: Counter;
@@ -170,6 +170,8 @@ export class ClusterStats implements ClusterTrafficStats {
     this.bindErrors = scope.counter('bind_errors');
     this.lbHealthyPanic = scope.counter('lb_healthy_panic');
     this.retryOrShadowAbandoned = scope.counter('retry_or_shadow_abandoned');
+    this.upstreamInternalRedirectSucceededTotal = scope.counter('upstream_internal_redirect_succeeded_total');
+    this.upstreamInternalRedirectFailedTotal = scope.counter('upstream_internal_redirect_failed_total');
     this.upstreamCxActive = scope.gauge('upstream_cx_active');
     this.upstreamCxCloseNotify = scope.counter('upstream_cx_close_notify');
     this.upstreamCxConnectFail = scope.counter('upstream_cx_connect_fail');

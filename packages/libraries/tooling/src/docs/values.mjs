@@ -102,6 +102,7 @@ const FIELDS = {
   'FileAccessLog.path': '/dev/null',
   'FilterChain.filters': TCP_FILTERS,
   'FilterChain.transport_socket': PLAIN_SOCKET,
+  'HttpConnectionManager.upgrade_configs': [{ upgrade_type: 'websocket' }],
   'HttpConnectionManager.add_proxy_protocol_connection_state': false,
   'Http1ProtocolOptions.ignore_http_11_upgrade': [{ exact: 'x' }],
   'HttpConnectionManager.early_header_mutation_extensions': [
@@ -165,6 +166,9 @@ const FIELDS = {
     'envoy.route.early_data_policy.default',
     'envoy.extensions.early_data.v3.DefaultEarlyDataPolicy',
   ),
+  'RouteAction.internal_redirect_policy': { max_internal_redirects: 2 },
+  'RouteAction.request_mirror_policies': [{ cluster: 'web' }],
+  'RouteAction.upgrade_configs': [{ upgrade_type: 'websocket' }],
   'RouteAction.retry_policy_typed_config': RETRY_POLICY,
   'RouteAction.path_rewrite_policy': extension(
     'envoy.path.rewrite.uri_template.uri_template_rewriter',
@@ -173,6 +177,7 @@ const FIELDS = {
   ),
   'RouteAction.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'RouteConfiguration.cluster_specifier_plugins': [OPTIONAL_PLUGIN],
+  'RouteConfiguration.request_mirror_policies': [{ cluster: 'web' }],
   'RouteConfiguration.virtual_hosts': [{ name: 'all', domains: ['*'] }],
   'Route.match': { prefix: '/' },
   'RouteMatch.path_match_policy': MATCH_POLICY,
@@ -195,6 +200,7 @@ const FIELDS = {
   'TcpProxy.hash_policy': [{ source_ip: {} }],
   'TcpProxy.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'VirtualHost.domains': ['example.com'],
+  'VirtualHost.request_mirror_policies': [{ cluster: 'web' }],
   'VirtualHost.retry_policy_typed_config': RETRY_POLICY,
   'VirtualHost.matcher': action('envoy.config.route.v3.Route', {
     match: { prefix: '/' },

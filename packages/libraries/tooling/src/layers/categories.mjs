@@ -69,6 +69,10 @@ export const CATEGORIES = Object.freeze({
   'original-ip-detection': { npm: 'original-ip-detection', envoy: ['envoy.http.original_ip_detection'] },
   'cluster-specifiers': { npm: 'cluster-specifier', envoy: ['envoy.router.cluster_specifier_plugin'] },
   'path-matchers': { npm: 'path-matcher', envoy: ['envoy.path.match', 'envoy.path.rewrite'] },
+  'internal-redirect-predicates': {
+    npm: 'internal-redirect-predicate',
+    envoy: ['envoy.internal_redirect_predicates'],
+  },
   'header-mutations': { npm: 'header-mutation', envoy: ['envoy.http.early_header_mutation'] },
   'header-formatters': { npm: 'header-formatter', envoy: ['envoy.http.stateful_header_formatters'] },
 });

@@ -1,0 +1,1 @@
+export { allowListedRoutes } from './allow-listed-routes.ts';

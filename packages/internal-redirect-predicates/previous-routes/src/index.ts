@@ -1,0 +1,1 @@
+export { previousRoutes } from './previous-routes.ts';

@@ -1,0 +1,1 @@
+export { safeCrossScheme } from './safe-cross-scheme.ts';
