@@ -66,7 +66,10 @@ describe('an upstream that cannot be reached', () => {
     await withProxy({ upstream: [] }, async (proxy) => {
       const response = await proxy.get();
       expect([response.status, response.body.toString()]).toEqual([503, 'no healthy upstream']);
-      expect((await proxy.log())[0]).toMatchObject({ flags: 'UH', details: 'no_healthy_upstream' });
+      expect((await proxy.log())[0]).toMatchObject({
+        flags: 'UH',
+        details: 'no_healthy_upstream{cluster:upstream|hosts:0|healthy:0}',
+      });
       expect(proxy.stat('cluster.upstream.upstream_cx_none_healthy')).toBe(1);
     });
   });
@@ -80,11 +83,11 @@ describe('an upstream that cannot be reached', () => {
       },
     ];
     await withProxy({ virtualHosts }, async (proxy) => {
-      expect((await proxy.get('/')).status).toBe(404);
+      expect((await proxy.get('/head')).status).toBe(404);
       expect((await proxy.get('/header', 'x-cluster: nowhere\r\n')).status).toBe(503);
       expect((await proxy.log(2)).map(({ flags, details }) => [flags, details])).toEqual([
-        ['NR', 'route_not_found'],
-        ['NC', 'cluster_not_found'],
+        ['NR', 'route_not_found{virtual_host:all|nearest:routes[0]|failed:path}'],
+        ['NC', 'cluster_not_found{cluster:nowhere}'],
       ]);
       expect(proxy.stat('http.test.no_route')).toBe(1);
       expect(proxy.stat('http.test.no_cluster')).toBe(1);

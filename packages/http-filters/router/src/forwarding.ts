@@ -38,6 +38,7 @@ import {
   timeoutReply,
   timeoutStatus,
 } from './replies.ts';
+import { noHostDetails } from './near-miss.ts';
 import { RequestCopy } from './request-copy.ts';
 import { RequestHash } from './request-hash.ts';
 import { RetryChoice } from './retry-choice.ts';
@@ -647,7 +648,8 @@ export class Forwarding
 
   private failWithoutHost(): void {
     chargeResponse(this, 503, undefined, undefined);
-    this.fail(ResponseFlag.NoHealthyUpstream, NO_HEALTHY_UPSTREAM);
+    const details = noHostDetails(this.cluster);
+    this.fail(ResponseFlag.NoHealthyUpstream, { ...NO_HEALTHY_UPSTREAM, details });
   }
 
   private fail(flag: number, reply: LocalReply): void {

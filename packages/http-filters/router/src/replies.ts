@@ -1,11 +1,7 @@
 import type { LocalReply } from '@dragoman/core';
 
 /** Envoy's answers of the router itself; those of failed tries are made by `reset-texts.ts`. */
-export const NO_HEALTHY_UPSTREAM: LocalReply = {
-  status: 503,
-  body: 'no healthy upstream',
-  details: 'no_healthy_upstream',
-};
+export const NO_HEALTHY_UPSTREAM = { status: 503, body: 'no healthy upstream' } as const;
 
 export const MAINTENANCE_MODE: LocalReply = {
   status: 503,

@@ -6,6 +6,7 @@ import {
   type RequestHeaders,
   ResponseFlag,
   type Route,
+  type RouteMiss,
   type TerminalHttpFilter,
   type TerminalHttpStream,
   type Trailers,
@@ -13,6 +14,7 @@ import {
 } from '@dragoman/core';
 import type { RouterConfig } from './config.ts';
 import { Forwarding } from './forwarding.ts';
+import { noClusterDetails, noRouteDetails } from './near-miss.ts';
 import type { RunRouter } from './shadow.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
@@ -41,7 +43,9 @@ export class RouterFilter implements TerminalHttpFilter {
     const { route } = stream;
     if (route === undefined) {
       config.stats.noRoute.inc();
-      this.fail(ResponseFlag.NoRouteFound, { status: 404, details: 'route_not_found' });
+      const miss = stream.routeMiss();
+      if (miss !== undefined && config.logger.enabled('debug')) this.logMiss(headers, miss);
+      this.fail(ResponseFlag.NoRouteFound, { status: 404, details: noRouteDetails(miss) });
       return;
     }
     const { action } = route;
@@ -79,7 +83,7 @@ export class RouterFilter implements TerminalHttpFilter {
       config.stats.noCluster.inc();
       this.fail(ResponseFlag.NoClusterFound, {
         status: action.clusterNotFoundStatus,
-        details: 'cluster_not_found',
+        details: noClusterDetails(name, config.clusters.clusterNames),
       });
       return;
     }
@@ -109,6 +113,13 @@ export class RouterFilter implements TerminalHttpFilter {
         route.finalizeResponseHeaders(response, info, headers);
       },
     });
+  }
+
+  private logMiss({ method, authority, path }: RequestHeaders, miss: RouteMiss): void {
+    const { id, info } = this.stream;
+    this.config.logger.debug(
+      `[C${info.connection.id}][S${id}] no route for ${method} ${authority}${path}: ${miss.text}`,
+    );
   }
 
   private fail(flag: number, reply: LocalReply): void {

@@ -164,6 +164,6 @@ describe('CONNECT', () => {
     await using client = await proxied.proxy.connect();
     await client.write(CONNECT);
     expect((await client.readResponse()).status).toBe(404);
-    expect(summary(await proxied.entry())).toBe('404 NR route_not_found');
+    expect(summary(await proxied.entry())).toBe('404 NR route_not_found{virtual_host:all|no_route}');
   });
 });

@@ -66,7 +66,7 @@ const OUTCOMES: readonly Outcome[] = [
     config: () => ({ routes: [] }),
     status: 404,
     body: '',
-    log: '404 NR route_not_found',
+    log: '404 NR route_not_found{virtual_host:all|no_route}',
     stats: { 'http.ingress.no_route': 1, 'http.ingress.rq_total': 1 },
   },
   {
@@ -74,7 +74,7 @@ const OUTCOMES: readonly Outcome[] = [
     config: () => ({ routes: [{ match: { prefix: '/' }, route: { cluster_header: 'x-cluster' } }] }),
     status: 503,
     body: '',
-    log: '503 NC cluster_not_found',
+    log: '503 NC cluster_not_found{cluster:-}',
     stats: { 'http.ingress.no_cluster': 1 },
   },
   {
@@ -89,7 +89,7 @@ const OUTCOMES: readonly Outcome[] = [
     }),
     status: 404,
     body: '',
-    log: '404 NC cluster_not_found',
+    log: '404 NC cluster_not_found{cluster:-}',
     stats: { 'http.ingress.no_cluster': 1 },
   },
   {
@@ -97,7 +97,7 @@ const OUTCOMES: readonly Outcome[] = [
     config: () => ({ clusters: { c: { load_assignment: { cluster_name: 'c' } } } }),
     status: 503,
     body: 'no healthy upstream',
-    log: '503 UH no_healthy_upstream',
+    log: '503 UH no_healthy_upstream{cluster:c|hosts:0|healthy:0}',
     stats: {
       'cluster.c.upstream_rq_503': 1,
       'cluster.c.upstream_cx_none_healthy': 1,

@@ -148,7 +148,7 @@ describe('how retries end', () => {
     answer503(rig.last);
     change(rig);
     rig.backOff();
-    expect(rig.outcome).toBe('503 UH no_healthy_upstream');
+    expect(rig.outcome).toBe('503 UH no_healthy_upstream{cluster:c|hosts:0|healthy:0}');
     expect(rig.retriesUnderWay).toBe(0);
   });
 

@@ -21,6 +21,7 @@ export * from './priority-shares.ts';
 export * from './proper-case.ts';
 export * from './rate-limit.ts';
 export * from './regex/index.ts';
+export * from './response-details.ts';
 export * from './retry.ts';
 export * from './route.ts';
 export * from './runtime.ts';

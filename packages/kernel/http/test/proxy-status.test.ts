@@ -86,6 +86,12 @@ describe('proxy-status: its parts', () => {
 
   test.each<[string, JsonObject, Scene, string | undefined]>([
     ['everything', {}, full, `${base}; details="route_not_found; ended; NR"`],
+    [
+      'nothing of what came nearest',
+      {},
+      { details: 'route_not_found{virtual_host:secret|no_route}' },
+      `${base}; details="route_not_found; NR"`,
+    ],
     ['no termination', {}, { details: 'route_not_found' }, `${base}; details="route_not_found; NR"`],
     ['no details', {}, { termination: 'ended' }, base],
     ['remove_details', { remove_details: true }, full, base],

@@ -24,6 +24,10 @@ const CONNECTION_LIMIT_REACHED = error('connection_limit_reached', 503);
 const HTTP_RESPONSE_TIMEOUT = error('http_response_timeout', 504);
 const HTTP_REQUEST_ERROR = error('http_request_error', 0);
 
+const NEAR_MISS = ResponseFlag.NoRouteFound | ResponseFlag.NoClusterFound | ResponseFlag.NoHealthyUpstream;
+
+const plain = (details: string) => details.replace(/\{.*/, '');
+
 /** In Envoy's order: the first flag that is set names the error. Other flags name none. */
 const ERRORS: readonly (readonly [flag: number, error: ProxyStatusError])[] = [
   [ResponseFlag.FailedLocalHealthCheck, DESTINATION_UNAVAILABLE],
@@ -69,7 +73,9 @@ export function compileProxyStatus(
 
   function details(info: StreamInfo): string {
     if (removeDetails || info.responseCodeDetails === '') return '';
-    const parts = [info.responseCodeDetails];
+    // What came nearest to an upstream is of the configuration: not for strangers.
+    const own = info.hasResponseFlag(NEAR_MISS) ? plain(info.responseCodeDetails) : info.responseCodeDetails;
+    const parts = [own];
     if (!removeConnectionTerminationDetails && info.connectionTerminationDetails !== '')
       parts.push(info.connectionTerminationDetails);
     if (!removeResponseFlags && info.responseFlags !== 0) parts.push(responseFlagsShort(info.responseFlags));

@@ -1,4 +1,4 @@
-import type { RequestHeaders, RouteMiss, StreamInfo } from '@dragoman/core';
+import { detailsWord, type RequestHeaders, type RouteMiss, type StreamInfo } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
 import { pathEnd } from '../path/normalize.ts';
 import { isConnect, type PathCondition } from './path-condition.ts';
@@ -7,18 +7,13 @@ import type { RouteEntry } from './route-list.ts';
 /** A virtual host may have thousands of routes, and a stranger may ask for what is not there all day: only so many are looked at. */
 const LOOKED_AT = 256;
 
-/** Names of a configuration as they may stand in response code details: no spaces, nothing that would have to be escaped. */
-function plain(name: string): string {
-  return name.slice(0, 64).replaceAll(/[^\w.:/-]/g, '_');
-}
-
 export function noVirtualHost(): RouteMiss {
   return { details: 'no_virtual_host', text: 'no virtual host has a domain for the authority' };
 }
 
 export function noRoute(virtualHost: string): RouteMiss {
   return {
-    details: `virtual_host:${plain(virtualHost)}|no_route`,
+    details: `virtual_host:${detailsWord(virtualHost)}|no_route`,
     text: `no route of the virtual host "${virtualHost}" is near`,
   };
 }
@@ -58,7 +53,7 @@ export function nearestMiss(
 function miss(virtualHost: string, { name }: RouteEntry, index: number, field: string): RouteMiss {
   const place = `routes[${index}]`;
   return {
-    details: `virtual_host:${plain(virtualHost)}|nearest:${name === '' ? place : plain(name)}|failed:${field}`,
+    details: `virtual_host:${detailsWord(virtualHost)}|nearest:${name === '' ? place : detailsWord(name)}|failed:${field}`,
     text: `nearest in the virtual host "${virtualHost}" is ${place}${name === '' ? '' : ` "${name}"`}, but for its ${field}`,
   };
 }
