@@ -1,11 +1,14 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bootstrap, type LoadedConfig, loadConfig } from '@dragoman/api';
+import { runCheckRoutes } from '@dragoman/route-check';
 import { validateBootstrap } from '@dragoman/server';
 import { extensions } from 'dragoman';
 import { describe, expect, test } from 'vitest';
 
-const files = globSync('*.yaml', { cwd: import.meta.dirname });
+const here = (file: string) => join(import.meta.dirname, file);
+/** Tests of routes are no configs. */
+const files = globSync('*.yaml', { cwd: import.meta.dirname }).filter((file) => !file.includes('.tests.'));
 
 describe('every example config', () => {
   test('is looked at', () => {
@@ -13,13 +16,26 @@ describe('every example config', () => {
       'access-log-json.yaml',
       'front-proxy.yaml',
       'quickstart.yaml',
+      'routes.yaml',
       'tcp-proxy.yaml',
     ]);
   });
 
   test.each(files)('%s is valid and raises no warning', async (file) => {
-    const loaded = loadConfig({ file: join(import.meta.dirname, file) }) as LoadedConfig<Bootstrap>;
+    const loaded = loadConfig({ file: here(file) }) as LoadedConfig<Bootstrap>;
     expect(loaded.warnings).toEqual([]);
     await validateBootstrap({ bootstrap: loaded, extensions });
   });
+});
+
+test('the routes go where their tests say', () => {
+  let printed = '';
+  const print = (text: string) => {
+    printed += text;
+  };
+  const argv = ['-c', here('routes.yaml'), '-t', here('routes.tests.yaml'), '--fail-under', '100'];
+  expect([runCheckRoutes(argv, { out: print, err: print, extensions }), printed]).toEqual([
+    0,
+    'Current route coverage: 100%\n',
+  ]);
 });
