@@ -54,6 +54,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   readonly info: StreamInfo;
   /** The request's headers; an empty map while (or if) there are none. */
   requestHeaders: RequestHeaders = NO_REQUEST;
+  private hasRequest = false;
   requestTrailers: Trailers | undefined = undefined;
   responseHeaders: ResponseHeaders | undefined = undefined;
   responseTrailers: Trailers | undefined = undefined;
@@ -82,6 +83,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   private limit: number;
   private cachedRoute: Route | undefined = undefined;
   private routeKnown = false;
+  /** A filter has had the route looked for anew. */
+  private routeChanges = false;
   /** Response headers have gone to the codec. */
   private headersEncoded = false;
   replying = false;
@@ -120,7 +123,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   // --- LogContext --------------------------------------------------------------------------------------------------
 
   get request(): RequestHeaders | undefined {
-    return this.requestHeaders === NO_REQUEST ? undefined : this.requestHeaders;
+    return this.hasRequest ? this.requestHeaders : undefined;
   }
 
   get response(): ResponseHeaders | undefined {
@@ -131,6 +134,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   onHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.requestHeaders = headers;
+    this.hasRequest = true;
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     this.owner.onRequestHeaders(headers);
@@ -265,11 +269,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
   // --- HttpStream: for filters -----------------------------------------------------------------------------------
 
   get route(): Route | undefined {
-    if (!this.routeKnown) {
-      this.routeKnown = true;
-      this.cachedRoute = this.config.routes.match(this.requestHeaders, this.info, this.config.random.next());
-      this.info.route = this.cachedRoute;
-    }
+    if (!this.routeKnown) this.lookUpRoute();
     return this.cachedRoute;
   }
 
@@ -280,6 +280,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   clearRouteCache(): void {
     this.routeKnown = false;
+    this.routeChanges = true;
     this.cachedRoute = undefined;
   }
 
@@ -375,6 +376,7 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     if (reply.status === 400 && !this.config.keepAfterBadRequest) this.endsConnection = true;
     // A response that filters hold is dropped: this one takes its place, and no filter sees headers twice.
     const direct = this.responseStarted;
+    if (direct) this.dropHeldTrailers();
     this.replying = true;
     this.responseStarted = true;
     if (!direct) this.prepareReply();
@@ -388,15 +390,23 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
 
   /** As Envoy does: a request that is refused early has a route too, and the response hooks of all filters run. */
   private prepareReply(): void {
-    const { chain } = this.config;
+    const { chain } = this;
     this.timers.request.disable();
+    // Filters may write to it.
+    if (!this.hasRequest) this.requestHeaders = new RequestHeaders();
     try {
       // Looked for now, so that no response hook finds another.
-      if (this.request !== undefined) this.info.route = this.route;
-      if (chain.filters.length > 0 && this.handles === NO_FILTERS) this.createFilters();
+      this.info.route = this.route;
+      if (chain.filters.length > 0 && this.terminal === undefined) this.createFilters();
     } catch (error) {
       this.onBug(chain.terminal.name, error);
     }
+  }
+
+  /** Trailers of the response whose place a reply takes. */
+  private dropHeldTrailers(): void {
+    this.responseTrailers = undefined;
+    if (this.addedTrailers === 'response') this.addedTrailers = undefined;
   }
 
   private buildReply(reply: LocalReply): BuiltReply {
@@ -543,6 +553,18 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     return true;
   }
 
+  private lookUpRoute(): void {
+    const { config, info, requestHeaders } = this;
+    this.routeKnown = true;
+    const route = this.hasRequest
+      ? config.routes.match(requestHeaders, info, config.random.next())
+      : undefined;
+    this.cachedRoute = route;
+    info.route = route;
+    if (this.routeChanges && route?.action.kind === 'forward' && !this.finished)
+      this.adoptRoute(route.action);
+  }
+
   /** A route may have timeouts of its own, and keep more of a body. */
   private adoptRoute(action: ForwardAction): void {
     const { timers, config } = this;
@@ -554,7 +576,8 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
       if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
       else timers.idle.disable();
     }
-    if (maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
+    // Without a word on it the timer runs as the connection manager says, unless another route had its say.
+    if (!this.routeChanges && maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
     const ms = streamDuration(this.requestHeaders, action, config.maxStreamDurationMs);
     if (ms === undefined) timers.maxDuration.disable();
     else timers.maxDuration.enable(Math.max(0, ms - (config.clock.now() - this.info.start)));
@@ -578,7 +601,10 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     for (const { name, disabled, create } of chain.filters) {
       if (this.isDisabled(name, disabled)) continue;
       try {
-        handles.push(new FilterHandle(this, name, create));
+        const handle = new FilterHandle(this, name, create);
+        handles.push(handle);
+        // Its factory has ended the stream: the filters before it know.
+        if (this.finished) this.completeFilter(handle);
       } catch (error) {
         this.onBug(name, error);
       }
@@ -737,16 +763,14 @@ export class ActiveStream implements RequestDecoder, TerminalHttpStream, LogCont
     } catch (error) {
       this.onBug(this.chain.terminal.name, error);
     }
-    this.complete(this.handles);
+    for (const handle of this.handles) this.completeFilter(handle);
   }
 
-  private complete(handles: readonly FilterHandle[]): void {
-    for (const handle of handles) {
-      try {
-        handle.filter.onComplete?.();
-      } catch (error) {
-        this.onBug(handle.name, error);
-      }
+  private completeFilter({ filter, name }: FilterHandle): void {
+    try {
+      filter.onComplete?.();
+    } catch (error) {
+      this.onBug(name, error);
     }
   }
 }
