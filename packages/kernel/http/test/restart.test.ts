@@ -17,7 +17,7 @@ describe('a stream that begins anew', () => {
   test('is one request more of its connection', async () => {
     const rig = new ManagerRig({
       manager: { common_http_protocol_options: { max_requests_per_connection: 2 } },
-      upstream: { headers: follow },
+      upstream: { headers: (stream, headers) => follow(stream, headers) },
     });
     await rig.request();
     expect(rig.response.header('connection')).toBe('close');

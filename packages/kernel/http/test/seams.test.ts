@@ -1,8 +1,9 @@
 import { type HttpFilter, type HttpStream, type TerminalHttpStream, Trailers } from '@dragoman/core';
+import type { JsonObject } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, respond } from './manager-rig.ts';
 
-const websocket = (filters: readonly object[]) => ({
+const websocket = (filters: readonly JsonObject[]) => ({
   upgrade_configs: [{ upgrade_type: 'websocket', filters }],
 });
 
