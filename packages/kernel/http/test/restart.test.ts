@@ -23,6 +23,7 @@ describe('a stream that begins anew', () => {
     expect(rig.response.header('connection')).toBe('close');
     expect(rig.stat('downstream_cx_max_requests_reached')).toBe(1);
     expect([rig.stat('downstream_rq_total'), rig.stat('downstream_rq_active')]).toEqual([2, 0]);
+    expect([rig.stat('downstream_rq_completed'), rig.stat('downstream_rq_3xx')]).toEqual([1, 0]);
   });
 
   test('takes what is known of the connection along', async () => {

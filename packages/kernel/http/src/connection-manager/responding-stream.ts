@@ -247,7 +247,7 @@ export abstract class RespondingStream extends FilteredStream {
     this.finish(true);
   }
 
-  /** The response switches protocols: what follows is no HTTP. */
+  /** As Envoy judges it for logs: a refusal which names the protocol that it would take (426) counts too. */
   private isTunnel(headers: ResponseHeaders): boolean {
     if (this.requestHeaders.method === 'CONNECT') return headers.status >= 200 && headers.status < 300;
     return isUpgrade(headers);
