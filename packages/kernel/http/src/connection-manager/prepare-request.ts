@@ -9,7 +9,7 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { BAD_CONNECTION } from '../headers/index.ts';
-import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
+import { keepConnectPort, PATH_NORMALIZATION_FAILED } from '../path/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { REPLY } from './replies.ts';
 import { chargeResponse } from './stream-completion.ts';
@@ -44,7 +44,8 @@ export function prepareRequest(
     const verdict = config.checkPath(headers);
     if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   }
-  config.rewriteHost?.(headers, localPort);
+  const connectPort = config.rewriteHost?.(headers, localPort);
+  if (connectPort !== undefined) keepConnectPort(info, connectPort);
   if (restarted) return undefined;
   const { routes } = config;
   const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
