@@ -196,3 +196,50 @@ test.each([
   await rig.request('GET / HTTP/1.1', `content-type: ${type}`);
   expect(rig.response.status).toBe(status);
 });
+
+test('a terminal filter that fails at its end, when its response is too large, fails its stream alone', async () => {
+  let ends = 0;
+  const rig = new ManagerRig({
+    context: { perConnectionBufferLimitBytes: 4 },
+    filters: {
+      collects: { onResponseHeaders: () => 'collect', onResponseBody: () => 'collect' },
+    },
+    upstream: {
+      headers(stream) {
+        stream.sendHeaders(respond(200), false);
+        expect(() => stream.sendBody(Buffer.from('too much'), false, true)).not.toThrow();
+      },
+      complete: () => {
+        ends++;
+        throw new Error('bug');
+      },
+    },
+  });
+  await rig.request();
+  expect([rig.response.status, ends]).toEqual([500, 1]);
+  expect(rig.logged).toEqual(['500 filter_chain_error -']);
+});
+
+test('an interim response of an upstream goes nowhere once a filter has answered', async () => {
+  let resume = () => {};
+  const rig = new ManagerRig({
+    manager: { proxy_100_continue: true },
+    filters: {
+      holds: (stream: HttpStream): HttpFilter => ({
+        onRequestBody: () => stream.reply({ status: 403, details: 'judged' }),
+        onResponseHeaders: () => {
+          resume = () => stream.resumeResponse();
+          return 'pause';
+        },
+      }),
+    },
+    upstream: { headers() {} },
+  });
+  await rig.request('POST / HTTP/1.1', 'content-length: 9');
+  await rig.send('body');
+  rig.streams[0]?.informational(respond(103));
+  resume();
+  await rig.run();
+  expect(rig.client.text).toMatch(/^HTTP\/1.1 403 /);
+  expect(rig.logged).toEqual(['403 judged -']);
+});

@@ -119,8 +119,13 @@ export abstract class FilteredStream extends RoutedStream implements TerminalHtt
   }
 
   dropTerminal(): void {
-    this.terminal?.onComplete();
+    const { terminal } = this;
     this.terminal = undefined;
+    try {
+      terminal?.onComplete();
+    } catch (error) {
+      this.onBug(this.chain.terminal.name, error);
+    }
   }
 
   protected createFilters(): StreamFilters {
@@ -162,11 +167,7 @@ export abstract class FilteredStream extends RoutedStream implements TerminalHtt
   }
 
   protected completeFilters(): void {
-    try {
-      this.terminal?.onComplete();
-    } catch (error) {
-      this.onBug(this.chain.terminal.name, error);
-    }
+    this.dropTerminal();
     for (const handle of this.handles) this.completeFilter(handle);
   }
 

@@ -39,7 +39,7 @@ export abstract class RespondingStream extends FilteredStream {
   // --- From the terminal filter --------------------------------------------------------------------------------------
 
   informational(headers: ResponseHeaders): void {
-    if (this.finished || this.headersEncoded) return;
+    if (this.finished || this.headersEncoded || this.replying) return;
     // The connection manager has answered Expect itself: the upstream's 100 would be a second one.
     if (!this.config.proxy100Continue) return;
     this.touch();
