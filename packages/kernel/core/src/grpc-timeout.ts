@@ -4,7 +4,7 @@ const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_GRPC_TIMEOUT = wellKnownId('grpc-timeout');
 const GRPC = 'application/grpc';
 
-/** As Envoy judges routes and timeouts: `application/grpc`, alone or with `+proto` and the like behind it. */
+/** As Envoy judges routes, timeouts and local replies: `application/grpc`, alone or with `+proto` and the like behind it. */
 export function isGrpcContentType(headers: RequestHeaders): boolean {
   const type = headers.getKnown(ID_CONTENT_TYPE);
   return type?.startsWith(GRPC) === true && (type.length === GRPC.length || type.charAt(GRPC.length) === '+');

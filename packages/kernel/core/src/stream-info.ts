@@ -342,6 +342,8 @@ export class StreamInfo implements StreamTimings {
     info.lastDownstreamRxByteReceived = this.lastDownstreamRxByteReceived;
     info.downstreamHandshakeComplete = this.downstreamHandshakeComplete;
     info.remoteAddress = this.remoteAddress;
+    info.bytesReceived = this.bytesReceived;
+    info.schemeMatchUpstream = this.schemeMatchUpstream;
     info.requestId = this.requestId;
     if (this.state !== undefined)
       for (const [name, object] of this.state)

@@ -287,7 +287,10 @@ describe('a factory that answers the request itself', () => {
       });
       expect([rig.response.status, rig.response.body.toString()]).toEqual([418, body]);
       expect(rig.logged).toEqual(['418 test -']);
-      expect([made, completed]).toEqual([['first', 'answers'], ['first']]);
+      expect([made, completed]).toEqual([
+        ['first', 'answers'],
+        ['first', 'answers'],
+      ]);
       expect(rig.requests).toEqual([]);
     },
   );

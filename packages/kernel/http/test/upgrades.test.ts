@@ -81,9 +81,43 @@ describe('an upgrade', () => {
       upstream: { headers: (stream) => stream.sendHeaders(respond(200, {}), false) },
     });
     await rig.send('CONNECT db.test:5432 HTTP/1.1\r\nhost: db.test:5432\r\n\r\n');
-    expect([rig.requests[0]?.authority, rig.requests[0]?.path]).toEqual(['db.test:5432', '']);
+    expect([rig.requests[0]?.authority, rig.requests[0]?.path]).toEqual(['db.test', '']);
     expect(rig.stat('downstream_cx_upgrades_total')).toBe(1);
     expect(rig.client.text).toMatch(/^HTTP\/1.1 200 OK\r\n(?!.*(transfer-encoding|content-length))/s);
+  });
+
+  test.each([
+    ['kept', {}, 'db.test:5432', 'db.test:5432', 'db.test:5432'],
+    [
+      'taken from routes, and given back',
+      { strip_any_host_port: true },
+      'db.test:5432',
+      'db.test',
+      'db.test:5432',
+    ],
+    ['of an IPv6 address', { strip_any_host_port: true }, '[::1]:443', '[::1]', '[::1]:443'],
+    [
+      'of another listener',
+      { strip_matching_host_port: true },
+      'db.test:5432',
+      'db.test:5432',
+      'db.test:5432',
+    ],
+  ])('CONNECT has its port upstream: %s', async (_, host, target, seen, sent) => {
+    const found: string[] = [];
+    const rig = new ManagerRig({
+      manager: { ...manager({ upgrade_type: 'CONNECT' }), ...host },
+      routes: [{ match: { connect_matcher: {} }, route: { cluster: 'c' } }],
+      upstream: {
+        headers: (stream, headers) => {
+          found.push(headers.authority);
+          stream.route?.finalizeRequestHeaders(headers, stream.info);
+          found.push(headers.authority);
+        },
+      },
+    });
+    await rig.send(`CONNECT ${target} HTTP/1.1\r\nhost: ${target}\r\n\r\n`);
+    expect(found).toEqual([seen, sent]);
   });
 
   it('is none without Connection: upgrade', async () => {

@@ -479,3 +479,39 @@ describe('upgrades and CONNECT', () => {
     expect(answer.body).toBe('');
   });
 });
+
+describe('a request that another receiver takes over', () => {
+  const takeOver = () => {
+    const rig = serverRig();
+    rig.feed(post(4) + 'body');
+    const heard: string[] = [];
+    const [exchange] = rig.exchanges;
+    exchange?.encoder.setDecoder({
+      onHeaders: () => heard.push('headers'),
+      onBody: () => heard.push('body') > 0,
+      onTrailers: () => heard.push('trailers'),
+      onReset: (reason) => heard.push(reason),
+      onWritable: () => heard.push('writable'),
+    });
+    return { rig, heard, exchange };
+  };
+
+  it('tells it, and not the first, of room and of the end of the connection', () => {
+    const { rig, heard, exchange } = takeOver();
+    rig.codec.onWritable();
+    rig.codec.onConnectionClosed('');
+    expect(heard).toEqual(['writable', 'connection-termination']);
+    expect([exchange?.writable, exchange?.reset]).toEqual([0, undefined]);
+  });
+
+  it('is over with its response: the next request has a receiver of its own', async () => {
+    const { rig, heard, exchange } = takeOver();
+    exchange?.encoder.headers(response(200), true);
+    exchange?.encoder.setDecoder({} as never);
+    rig.feed(GET);
+    await settled();
+    expect(rig.exchanges).toHaveLength(2);
+    expect(rig.exchanges[1]?.ended).toBe(true);
+    expect(heard).toEqual([]);
+  });
+});

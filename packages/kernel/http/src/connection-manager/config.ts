@@ -10,7 +10,7 @@ import type {
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
 import type { MutationResult, ResponseMutation } from '../headers/index.ts';
-import type { PathVerdict } from '../path/index.ts';
+import type { PathVerdict, RewriteHost } from '../path/index.ts';
 import type { AccessLogTimes } from './access-log-options.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
@@ -42,7 +42,7 @@ export interface ConnectionManagerConfig {
   /** `local_reply_config`; undefined: replies go out as they were made. */
   readonly localReplies: LocalReplyRewriter | undefined;
   readonly checkPath: (headers: RequestHeaders) => PathVerdict;
-  readonly rewriteHost: ((headers: RequestHeaders, localPort: number) => void) | undefined;
+  readonly rewriteHost: RewriteHost | undefined;
   /** `request_timeout`; default 0. */
   readonly requestTimeoutMs: number;
   /** `request_headers_timeout`; default 0. */

@@ -11,8 +11,8 @@ import type {
   StreamResetReason,
   Trailers,
 } from '@dragoman/core';
-import type { ActiveStream } from './active-stream.ts';
 import type { FilterPipeline } from './filter-pipeline.ts';
+import type { FilteredStream } from './filtered-stream.ts';
 
 /** A compiled filter chain: the factories of its filters, in the order of the config. */
 export interface CompiledFilterChain {
@@ -28,9 +28,9 @@ export interface CompiledFilterChain {
 export class FilterHandle implements HttpStream {
   readonly name: string;
   readonly filter: HttpFilter;
-  private readonly stream: ActiveStream;
+  private readonly stream: FilteredStream;
 
-  constructor(stream: ActiveStream, name: string, create: CreateHttpFilter) {
+  constructor(stream: FilteredStream, name: string, create: CreateHttpFilter) {
     this.stream = stream;
     this.name = name;
     this.filter = create(this);
@@ -61,11 +61,10 @@ export class FilterHandle implements HttpStream {
     this.stream.clearRouteCache();
   }
   perRouteConfig<T>(): T | undefined {
-    return this.stream.route?.perFilterConfigs(this.name)[0] as T | undefined;
+    return this.stream.perRouteConfigOf(this.name);
   }
   perRouteConfigs<T>(): readonly T[] {
-    const mostSpecificFirst = this.stream.route?.perFilterConfigs(this.name) ?? [];
-    return [...mostSpecificFirst].reverse() as T[];
+    return this.stream.perRouteConfigsOf(this.name);
   }
   reply(reply: LocalReply): void {
     this.stream.reply(reply);

@@ -65,6 +65,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private requests = 0;
   private rxCounted = 0;
   private txCounted = 0;
+  /** What the connection had moved when the stream in hand began. */
+  private rxBefore = 0;
+  private txBefore = 0;
   private txBuffered = 0;
   /** Set when the connection is to end with the response in hand. */
   private closing = false;
@@ -275,6 +278,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   restart(stream: ActiveStream, encoder: ResponseEncoder, protocol: Protocol): ActiveStream {
     this.idleTimer.disable();
+    this.requests++;
+    this.rxBefore -= stream.info.downstreamWireBytesReceived;
+    this.txBefore -= stream.info.downstreamWireBytesSent;
     const next = new ActiveStream(this, encoder, protocol, stream);
     this.streams.add(next);
     encoder.setDecoder(next);
@@ -367,8 +373,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   sampleBytes(info: StreamInfo): void {
-    info.downstreamWireBytesReceived = this.connection.bytesRead - this.rxCounted;
-    info.downstreamWireBytesSent = this.connection.bytesWritten - this.txCounted;
+    info.downstreamWireBytesReceived = this.connection.bytesRead - this.rxBefore;
+    info.downstreamWireBytesSent = this.connection.bytesWritten - this.txBefore;
   }
 
   countBytes(info?: StreamInfo): void {
@@ -378,6 +384,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.config.stats.cxTxBytes.add(bytesWritten - this.txCounted);
     this.rxCounted = bytesRead;
     this.txCounted = bytesWritten;
+    this.rxBefore = bytesRead;
+    this.txBefore = bytesWritten;
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  isGrpcContentType,
   type LocalReply,
   type RequestHeaders,
   ResponseHeaders,
@@ -28,14 +29,6 @@ const GRPC_STATUS: Readonly<Record<number, number>> = {
   504: 14,
 };
 const GRPC_UNKNOWN = 2;
-
-/** `application/grpc`, alone or with `+proto`, `;charset` and the like behind it. */
-export function isGrpcRequest(headers: RequestHeaders | undefined): boolean {
-  const type = headers?.getKnown(ID_CONTENT_TYPE);
-  if (type === undefined || !type.startsWith('application/grpc')) return false;
-  const next = type.charAt('application/grpc'.length);
-  return next === '' || next === '+' || next === ';';
-}
 
 /** What a reply answers, and by whose rules. */
 export interface ReplyScene {
@@ -94,7 +87,7 @@ export function buildLocalReply(
   rewriter?.rewrite(draft, request, info);
   const text = draft.text.length === 0 ? undefined : draft.text.toString('latin1');
   const isHead = request?.method === 'HEAD';
-  if (isGrpcRequest(request)) {
+  if (request !== undefined && isGrpcContentType(request)) {
     finishGrpc(reply, draft, isHead);
     return { headers, body: undefined, text };
   }

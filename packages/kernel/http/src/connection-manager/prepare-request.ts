@@ -1,21 +1,21 @@
 import {
+  isGrpcContentType,
   type LocalReply,
   type RequestHeaders,
   type ResponseEncoder,
+  ResponseFlag,
   ResponseHeaders,
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
-import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
+import { BAD_CONNECTION } from '../headers/index.ts';
+import { keepConnectPort, PATH_NORMALIZATION_FAILED } from '../path/index.ts';
 import type { ConnectionManagerConfig } from './config.ts';
-import { isGrpcRequest } from './local-reply.ts';
 import { REPLY } from './replies.ts';
 import { chargeResponse } from './stream-completion.ts';
 
 const ID_EXPECT = wellKnownId('expect');
-const ID_UPGRADE = wellKnownId('upgrade');
 const ID_LOCATION = wellKnownId('location');
-const ID_CONNECTION = wellKnownId('connection');
 
 const SLASH = 0x2f;
 
@@ -44,12 +44,13 @@ export function prepareRequest(
     const verdict = config.checkPath(headers);
     if (verdict !== 'continue') return refusePath(headers, verdict === 'reject', config);
   }
-  config.rewriteHost?.(headers, localPort);
+  const connectPort = config.rewriteHost?.(headers, localPort);
+  if (connectPort !== undefined) keepConnectPort(info, connectPort);
   if (restarted) return undefined;
-  if (headers.hasKnown(ID_UPGRADE)) ignoreH2cUpgrade(headers);
   const { routes } = config;
   const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
   const result = config.mutateRequest(headers, info, internalOnly);
+  if (result === BAD_CONNECTION) return refuseNomination(info, config, encoder);
   if (result.rejectStatus !== 0) {
     stats.rqRejectedViaIpDetection.inc();
     return { status: result.rejectStatus, details: result.details };
@@ -66,7 +67,7 @@ function refusePath(
   { stats }: ConnectionManagerConfig,
 ): LocalReply {
   // A gRPC client does not follow redirects.
-  if (reject || isGrpcRequest(headers)) {
+  if (reject || isGrpcContentType(headers)) {
     stats.rqFailedPathNormalization.inc();
     return REPLY.pathNormalization;
   }
@@ -79,12 +80,18 @@ function refusePath(
   };
 }
 
-/** An offer of cleartext HTTP/2 is not taken up, as in Envoy: the request is served as HTTP/1.1. */
-function ignoreH2cUpgrade(headers: RequestHeaders): void {
-  if (headers.getKnown(ID_UPGRADE)?.toLowerCase() !== 'h2c') return;
-  headers.removeKnown(ID_UPGRADE);
-  headers.removeKnown(ID_CONNECTION);
-  headers.remove('http2-settings');
+/** In Envoy the codec finds it, so it is an error of the protocol, after which the connection is of no more use. */
+function refuseNomination(
+  info: StreamInfo,
+  { stats }: ConnectionManagerConfig,
+  encoder: ResponseEncoder,
+): LocalReply {
+  const reply = REPLY.badConnection;
+  stats.cxProtocolError.inc();
+  info.setResponseFlag(ResponseFlag.DownstreamProtocolError);
+  info.connectionTerminationDetails = reply.details;
+  encoder.closeAfterResponse();
+  return reply;
 }
 
 /** Answers `Expect: 100-continue`, as Envoy does unless `proxy_100_continue` is set. */

@@ -1,9 +1,11 @@
 import type { CodecError, LocalReply } from '@dragoman/core';
+import { CONNECTION_HEADER_REJECTED } from '../headers/index.ts';
 import { PATH_NORMALIZATION_FAILED } from '../path/index.ts';
 
 /** Envoy's texts and details of the replies that the connection manager itself makes. */
 export const REPLY = {
   missingHost: { status: 400, details: 'missing_host_header' },
+  badConnection: { status: 400, body: 'Bad Request', details: CONNECTION_HEADER_REJECTED },
   missingPath: { status: 404, details: 'missing_path_rejected' },
   absolutePath: { status: 404, details: 'absolute_path_rejected' },
   pathNormalization: { status: 400, details: PATH_NORMALIZATION_FAILED },

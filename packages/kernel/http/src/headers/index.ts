@@ -8,6 +8,8 @@ export {
 } from './internal-address.ts';
 export { compileProxyStatus, type SetProxyStatus } from './proxy-status.ts';
 export {
+  BAD_CONNECTION,
+  CONNECTION_HEADER_REJECTED,
   compileRequestMutation,
   type MutationResult,
   RequestMutation,

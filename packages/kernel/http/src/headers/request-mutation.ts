@@ -65,9 +65,12 @@ export interface MutationResult {
 const INTERNAL: MutationResult = { rejectStatus: 0, details: '', internal: true, edge: false };
 const EDGE: MutationResult = { rejectStatus: 0, details: '', internal: false, edge: true };
 const EXTERNAL: MutationResult = { rejectStatus: 0, details: '', internal: false, edge: false };
-const BAD_CONNECTION: MutationResult = {
+/** Envoy's detail. */
+export const CONNECTION_HEADER_REJECTED = 'http1.connection_header_rejected';
+/** `connection` nominates what it may not, or too much. */
+export const BAD_CONNECTION: MutationResult = {
   rejectStatus: 400,
-  details: 'http1.connection_header_rejected',
+  details: CONNECTION_HEADER_REJECTED,
   internal: false,
   edge: false,
 };

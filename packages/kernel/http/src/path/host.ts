@@ -38,16 +38,19 @@ export interface HostPolicy {
   readonly stripTrailingDot: boolean;
 }
 
-/** Makes `:authority` what everything behind sees; undefined when there is nothing to do. The port of a CONNECT stays: it says where to. */
-export function compileHostPolicy(
-  policy: HostPolicy,
-): ((headers: RequestHeaders, localPort: number) => void) | undefined {
+/** Makes `:authority` what everything behind sees, and answers the port that a CONNECT has lost by it. */
+export type RewriteHost = (headers: RequestHeaders, localPort: number) => number | undefined;
+
+/** Undefined when there is nothing to do. */
+export function compileHostPolicy(policy: HostPolicy): RewriteHost | undefined {
   if (policy.stripPort === 'no' && !policy.stripTrailingDot) return undefined;
   return (headers, localPort) => {
     let host = headers.authority;
     if (policy.stripTrailingDot) host = stripTrailingDot(host);
-    if (policy.stripPort !== 'no' && headers.method !== 'CONNECT')
-      host = stripPort(host, policy.stripPort === 'matching' ? localPort : undefined);
     headers.authority = host;
+    if (policy.stripPort === 'no') return undefined;
+    const stripped = stripPort(host, policy.stripPort === 'matching' ? localPort : undefined);
+    headers.authority = stripped;
+    return headers.method === 'CONNECT' && stripped !== host ? portOf(host) : undefined;
   };
 }

@@ -12,6 +12,7 @@ import {
   type VirtualCluster,
 } from '@dragoman/core';
 import type { HeaderMutation } from '@dragoman/header-edits';
+import { restoreConnectPort } from '../path/index.ts';
 import type { PerFilterConfigs } from './per-filter.ts';
 import { applyPathRewrite, type HostRewrite, type PathRewrite } from './rewrite.ts';
 import type { VirtualClusters } from './virtual-clusters.ts';
@@ -97,6 +98,7 @@ export class CompiledRoute implements Route {
 
   finalizeRequestHeaders(headers: RequestHeaders, info: StreamInfo, suppressEnvoyHeaders = false): void {
     if (this.requestMutations.length > 0) applyAll(this.requestMutations, headers, info, headers, undefined);
+    if (headers.method === 'CONNECT') restoreConnectPort(headers, info);
     if (this.clusterHost !== '') headers.authority = this.clusterHost;
     if (this.hostRewrite !== undefined) {
       const host = this.hostRewrite(headers);

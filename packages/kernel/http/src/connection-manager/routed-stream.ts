@@ -1,0 +1,127 @@
+import type { ForwardAction, Protocol, RequestHeaders, Route, RouteMiss } from '@dragoman/core';
+import type { CompiledFilterChain } from './filter-chain.ts';
+import { streamDuration } from './stream-duration.ts';
+import type { StreamOwner } from './stream-owner.ts';
+import { StreamRecord } from './stream-record.ts';
+import type { StreamTimers, TimedStream } from './stream-timers.ts';
+import { upgradeChain } from './upgrades.ts';
+
+/** The route of a stream, and what follows from it: timeouts, limits, and the filters of an upgrade. */
+export abstract class RoutedStream extends StreamRecord implements TimedStream {
+  protected readonly timers: StreamTimers;
+  protected idleTimeoutMs: number;
+  chain: CompiledFilterChain;
+  /** An upgrade, or CONNECT, was let through. */
+  protected upgrading = false;
+  protected cachedRoute: Route | undefined = undefined;
+  private routeKnown = false;
+  /** A filter has had the route looked for anew. */
+  private routeChanges = false;
+
+  constructor(owner: StreamOwner, protocol: Protocol, previous: StreamRecord | undefined) {
+    super(owner, protocol, previous);
+    const { config } = owner;
+    this.chain = config.chain;
+    this.idleTimeoutMs = config.streamIdleTimeoutMs;
+    this.timers = owner.takeTimers(this);
+    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+    if (config.requestTimeoutMs > 0) this.timers.request.enable(config.requestTimeoutMs);
+    if (config.maxStreamDurationMs > 0) this.timers.maxDuration.enable(config.maxStreamDurationMs);
+    if (config.accessLogTimes.intervalMs > 0) this.timers.enableLogInterval(config.accessLogTimes.intervalMs);
+  }
+
+  /** Bytes of a body that filters may hold. */
+  abstract bufferLimit: number;
+  abstract onStreamIdle(): void;
+  abstract onRequestTimeout(): void;
+  abstract onMaxDuration(): void;
+
+  get route(): Route | undefined {
+    if (!this.routeKnown) this.lookUpRoute();
+    return this.cachedRoute;
+  }
+
+  routeMiss(): RouteMiss | undefined {
+    const { random, routes } = this.config;
+    return routes.miss?.(this.requestHeaders, this.info, random.next());
+  }
+
+  clearRouteCache(): void {
+    this.routeKnown = false;
+    this.routeChanges = true;
+    this.cachedRoute = undefined;
+  }
+
+  /** @param filterName whose configs they are */
+  perRouteConfigOf<T>(filterName: string): T | undefined {
+    return this.route?.perFilterConfigs(filterName)[0] as T | undefined;
+  }
+
+  /** The least specific first. */
+  perRouteConfigsOf<T>(filterName: string): readonly T[] {
+    return [...(this.route?.perFilterConfigs(filterName) ?? [])].reverse() as T[];
+  }
+
+  findRoute(headers: RequestHeaders): Route | undefined {
+    if (this.config.checkPath(headers) !== 'continue') return undefined;
+    this.config.rewriteHost?.(headers, this.owner.localPort);
+    return this.config.routes.match(headers, this.info, this.config.random.next());
+  }
+
+  onLogInterval(): void {
+    if (this.finished) return;
+    this.owner.sampleBytes(this.info);
+    this.writeLogs('DownstreamPeriodic');
+    this.timers.enableLogInterval(this.config.accessLogTimes.intervalMs);
+  }
+
+  protected touch(): void {
+    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+  }
+
+  private lookUpRoute(): void {
+    const { config, info, requestHeaders } = this;
+    this.routeKnown = true;
+    const route = this.hasRequest
+      ? config.routes.match(requestHeaders, info, config.random.next())
+      : undefined;
+    this.cachedRoute = route;
+    info.route = route;
+    if (this.routeChanges && route?.action.kind === 'forward' && !this.finished)
+      this.adoptRoute(route.action);
+  }
+
+  /** A route may have timeouts of its own, and keep more of a body. */
+  protected adoptRoute(action: ForwardAction): void {
+    const { timers, config } = this;
+    const { idleTimeoutMs, maxStreamDurationMs, policies } = action;
+    const keep = policies.requestBodyBufferLimitBytes;
+    if (keep !== undefined && keep > this.bufferLimit) this.bufferLimit = keep;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimeoutMs = idleTimeoutMs;
+      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
+      else timers.idle.disable();
+    }
+    // Without a word on it the timer runs as the connection manager says, unless another route had its say.
+    if (!this.routeChanges && maxStreamDurationMs === undefined && policies.grpcTimeout === undefined) return;
+    const ms = streamDuration(this.requestHeaders, action, config.maxStreamDurationMs);
+    if (ms === undefined) timers.maxDuration.disable();
+    else timers.maxDuration.enable(Math.max(0, ms - (config.clock.now() - this.info.start)));
+  }
+
+  /** Takes the filter chain of an upgrade. Without a route there is nothing to say about it: the request ends as others do. */
+  protected mayUpgrade(type: string): boolean {
+    const { config, route } = this;
+    const chain = upgradeChain(type, config.upgrades, route, config.chain);
+    if (chain === undefined) {
+      if (route === undefined) return true;
+      config.stats.rqWsOnNonWsRoute.inc();
+      return false;
+    }
+    this.chain = chain;
+    this.upgrading = true;
+    config.stats.cxUpgradesTotal.inc();
+    config.stats.cxUpgradesActive.inc();
+    return true;
+  }
+}
