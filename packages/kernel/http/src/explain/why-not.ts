@@ -1,8 +1,8 @@
 import { type JsonObject, type RouteMatch, toConfigJson } from '@dragoman/api';
 import type { FactoryContext, RequestHeaders, StreamInfo } from '@dragoman/core';
+import { queryParameter } from '@dragoman/matching';
 import { compilePathCondition } from '../routes/path-condition.ts';
 import { listConditions } from '../routes/conditions.ts';
-import { queryParameter } from '../routes/query.ts';
 import { matchesPath } from '../routes/route-list.ts';
 
 /** A request as a route is asked about it. */
