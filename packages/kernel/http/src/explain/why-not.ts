@@ -1,6 +1,6 @@
 import { type JsonObject, type RouteMatch, toConfigJson } from '@dragoman/api';
 import type { FactoryContext, RequestHeaders, StreamInfo } from '@dragoman/core';
-import { queryParameter } from '@dragoman/matching';
+import { cookieValue, queryParameter, utf8Bytes, utf8Text } from '@dragoman/matching';
 import { compilePathCondition } from '../routes/path-condition.ts';
 import { listConditions } from '../routes/conditions.ts';
 import { matchesPath } from '../routes/route-list.ts';
@@ -42,16 +42,19 @@ function conditionText(field: string, match: JsonObject, headers: RequestHeaders
   const of = (config as { readonly name?: string } | undefined)?.name;
   if (of === undefined) return asked;
   if (name === 'headers') return `${asked}: ${found(of, headers.getJoined(of.toLowerCase()))}`;
-  if (name === 'query_parameters') return `${asked}: ${found(of, queryParameter(headers.path, of))}`;
+  if (name === 'query_parameters')
+    return `${asked}: ${found(of, queryParameter(headers.path, utf8Bytes(of)))}`;
+  if (name === 'cookies') return `${asked}: ${found(`cookie ${of}`, cookieValue(headers, utf8Bytes(of)))}`;
   return asked;
 }
 
 const found = (name: string, value: string | undefined) =>
-  value === undefined ? `the request has no ${name}` : `${name} is ${JSON.stringify(value)}`;
+  value === undefined ? `the request has no ${name}` : `${name} is ${JSON.stringify(utf8Text(value))}`;
 
 function pathMismatch(match: RouteMatch, { path, method }: RequestHeaders): string {
   const specifier = match.pathSpecifier;
-  const what = path === '' ? `a ${method} request without a path` : `the path ${JSON.stringify(path)}`;
+  const what =
+    path === '' ? `a ${method} request without a path` : `the path ${JSON.stringify(utf8Text(path))}`;
   const anyCase = match.caseSensitive === false ? ', in whatever case' : '';
   switch (specifier.case) {
     case 'prefix':

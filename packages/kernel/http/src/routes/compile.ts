@@ -71,6 +71,8 @@ export interface RouteTableOptions {
    * cluster that an extension names, when it first does, besides once with an empty name.
    */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
+  /** Hears of every choice among weighted clusters. */
+  readonly onWeighted?: (routes: WeightedRoutes, config: WeightedCluster) => void;
   /** Hears of every table: with scoped routes there is one for each scope. */
   readonly onTable?: (table: CompiledRouteTable, config: RouteConfiguration) => void;
 }
@@ -238,6 +240,10 @@ class TableCompiler {
 
   made(route: Route, config: RouteConfig): void {
     this.options.onRoute?.(route, config);
+  }
+
+  chosenByWeight(routes: WeightedRoutes, config: WeightedCluster): void {
+    this.options.onWeighted?.(routes, config);
   }
 
   /** @throws ConfigError when the route configuration has no such plugin */
@@ -456,7 +462,9 @@ class VirtualHostCompiler {
         'weighted_clusters.total_weight',
         `is not used: the weights add up to ${total}, which counts`,
       );
-    return new WeightedRoutes(config, routes, settings.policies.hash, context.runtime);
+    const choice = new WeightedRoutes(config, routes, settings.policies.hash, context.runtime);
+    this.table.chosenByWeight(choice, config);
+    return choice;
   }
 
   private weightedCluster(

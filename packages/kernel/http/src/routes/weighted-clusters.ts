@@ -3,6 +3,7 @@ import {
   ConfigError,
   type HashPolicy,
   type RequestHeaders,
+  type Route,
   type Runtime,
   type StreamInfo,
 } from '@dragoman/core';
@@ -78,6 +79,11 @@ export class WeightedRoutes implements RouteChoice {
     }
     this.total = sum(weights);
     return this.total > 0 && this.total <= MAX_TOTAL_WEIGHT;
+  }
+
+  /** Which cluster a route of this choice is to; −1 for another's. */
+  indexOf(route: Route): number {
+    return this.routes.indexOf(route as CompiledRoute);
   }
 
   /** How the last {@link weigh} shares requests out, in the order of the clusters: for tools. */
