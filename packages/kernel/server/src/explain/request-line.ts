@@ -2,9 +2,14 @@ import { isIP } from 'node:net';
 import { Address, RequestHeaders } from '@dragoman/core';
 import { utf8Bytes } from '@dragoman/matching';
 import type { ExplainedRequest } from './explanation.ts';
+import { printable } from './printable.ts';
 
 /** A request line that cannot be read. The message says what was expected. */
-export class ExplainUsageError extends Error {}
+export class ExplainUsageError extends Error {
+  constructor(message: string) {
+    super(printable(message));
+  }
+}
 
 /** An {@link ExplainedRequest}, read. */
 export interface ParsedRequest {

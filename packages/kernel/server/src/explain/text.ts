@@ -1,5 +1,6 @@
 import type { HeaderChange, HttpExplanation, Passed, ReplyExplanation } from '@dragoman/http';
 import type { Explanation } from './explanation.ts';
+import { printable } from './printable.ts';
 
 /** An explanation for people: a line for each step, what belongs to it indented below. */
 export function explanationText(explanation: Explanation): string {
@@ -20,16 +21,6 @@ export function explanationText(explanation: Explanation): string {
 }
 
 type Line = (text: string, depth?: number) => void;
-
-/** Controls of terminals, line ends, and what turns the direction of writing: a request may hold anything. */
-const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => {
-    const code = character.charCodeAt(0).toString(16);
-    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
-  });
-}
 
 function httpText(http: HttpExplanation, line: Line): void {
   line(`connection manager ${quoted(http.statPrefix)}`);
