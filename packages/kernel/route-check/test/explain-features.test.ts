@@ -217,3 +217,72 @@ test('the text has a line for a reply and its body', async () => {
   expect(out).toContain('  with x-mapped: yes\n');
   expect(out).toContain('  body: 410: nothing at %REQ(:PATH)%\n');
 });
+
+test.each<[what: string, host: string, action: string, settings: [name: string, from: string][]]>([
+  [
+    'a retry policy of the route hides both of the virtual host',
+    'retry_policy: { retry_on: 5xx }',
+    'retry_policy: { retry_on: reset }',
+    [['retry_policy', 'route']],
+  ],
+  [
+    'rate limits of the route hide those of the virtual host',
+    'rate_limits: [{ actions: [{ source_cluster: {} }] }]',
+    'rate_limits: [{ actions: [{ remote_address: {} }] }]',
+    [['rate_limits', 'route']],
+  ],
+  [
+    'unless it includes them',
+    'rate_limits: [{ actions: [{ source_cluster: {} }] }]',
+    'include_vh_rate_limits: true, rate_limits: [{ actions: [{ remote_address: {} }] }]',
+    [
+      ['rate_limits', 'route'],
+      ['rate_limits', 'virtual host'],
+    ],
+  ],
+  [
+    'the newer limit of a body hides the older one of the route',
+    'request_body_buffer_limit: 10',
+    'timeout: 1s',
+    [['request_body_buffer_limit', 'virtual host']],
+  ],
+  [
+    'an idle timeout hides that of the streams',
+    'hedge_policy: {}',
+    'idle_timeout: 1s',
+    [
+      ['idle_timeout', 'route'],
+      ['hedge_policy', 'virtual host'],
+    ],
+  ],
+  [
+    'upgrades of both levels hold',
+    'include_is_timeout_retry_header: true',
+    'upgrade_configs: [{ upgrade_type: websocket }]',
+    [
+      ['upgrade_configs', 'route'],
+      ['upgrade_configs', 'connection manager'],
+      ['include_is_timeout_retry_header', 'virtual host'],
+    ],
+  ],
+])('%s', async (what, host, action, settings) => {
+  const routes = `{ virtual_hosts: [{ name: v, domains: ["*"], ${host}, routes: [{ match: { prefix: / }, route: { cluster: beta, ${action} } }] }] }`;
+  const more = `stream_idle_timeout: 9s
+            common_http_protocol_options: { max_stream_duration: 8s }
+            ${what.startsWith('upgrades') ? 'upgrade_configs: [{ upgrade_type: foo }]' : ''}`;
+  const config = file(
+    'levels.yaml',
+    `static_resources:\n  listeners:\n  - name: web\n    address: ${address(8087)}\n    filter_chains:${manager(routes, more)}\n${CLUSTERS}\n`,
+  );
+  const { out, err } = await run('-c', config, '--json', 'http://x:8087/');
+  expect(err).toBe('');
+  const { http }: Explanation = JSON.parse(out);
+  const idle = ['stream_idle_timeout', 'connection manager'];
+  expect(http?.settings.map(({ name, from }) => [name, from]).filter(([name]) => name !== 'timeout')).toEqual(
+    [
+      ...(action.startsWith('idle_timeout') ? settings.slice(0, 1) : [idle]),
+      ['max_stream_duration', 'connection manager'],
+      ...(action.startsWith('idle_timeout') ? settings.slice(1) : settings),
+    ],
+  );
+});
