@@ -17,7 +17,7 @@ import { utf8Text } from '@dragoman/matching';
 import { DomainTable } from '../routes/domains.ts';
 import type { WeightedRoutes } from '../routes/weighted-clusters.ts';
 import type { HttpExplanation, Passed } from './explanation.ts';
-import { type AskedRequest, whyNot } from './why-not.ts';
+import { type AskedRequest, compileWhyNot, type WhyNot } from './why-not.ts';
 
 /** A route of a request, with the messages around it. */
 export interface FoundRoute {
@@ -40,6 +40,7 @@ export class ExplainedRoutes {
   private readonly tables = new Map<RouteTable, RouteConfiguration>();
   private readonly routes = new Map<Route, RouteConfig>();
   private readonly weighted = new Map<WeightedCluster, WeightedRoutes>();
+  private readonly whyNot = new Map<RouteConfig, WhyNot>();
   /** By table: looked up again for each request, made once. */
   private readonly domains = new Map<RouteConfiguration, Domains>();
 
@@ -102,11 +103,20 @@ export class ExplainedRoutes {
     request: AskedRequest,
     { ignorePathParametersInPathMatching: ignoreParameters }: RouteConfiguration,
   ): Passed {
-    const why =
-      route.match === undefined ? undefined : whyNot(route.match, request, this.context, ignoreParameters);
-    return { path, name: route.name, why: why ?? 'it takes the request only with another draw' };
+    let whyNot = this.whyNot.get(route);
+    if (whyNot === undefined) {
+      whyNot =
+        route.match === undefined
+          ? () => undefined
+          : compileWhyNot(route.match, this.context, ignoreParameters);
+      this.whyNot.set(route, whyNot);
+    }
+    return { path, name: route.name, why: whyNot(request) ?? OTHERWISE };
   }
 }
+
+/** Every condition of the match holds: a cluster specifier or the runtime's weights turned the request away. */
+const OTHERWISE = 'it names no cluster for the request';
 
 type Domains = DomainTable<{ readonly index: number; readonly domain: string }>;
 

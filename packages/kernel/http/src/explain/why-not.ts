@@ -13,24 +13,23 @@ export interface AskedRequest {
   readonly random: number;
 }
 
+/** Why a match does not take a request; undefined: it does. */
+export type WhyNot = (request: AskedRequest) => string | undefined;
+
 /**
- * Why a match does not take a request: every condition that does not hold, or only the path, when that already does not fit.
+ * Compiles a match into a function that tells every condition which does not hold, or only the path, when that already does not fit.
  * @param ignoreParameters `ignore_path_parameters_in_path_matching`
- * @returns undefined: it does take it
  */
-export function whyNot(
-  match: RouteMatch,
-  request: AskedRequest,
-  context: FactoryContext,
-  ignoreParameters: boolean,
-): string | undefined {
-  const { headers, info, random } = request;
-  if (!matchesPath(compilePathCondition(match, context), headers, info, ignoreParameters))
-    return pathMismatch(match, headers);
-  const failed = listConditions(match, context.runtime).filter(({ holds }) => !holds(headers, info, random));
-  if (failed.length === 0) return undefined;
-  const config = toConfigJson(match) as JsonObject;
-  return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');
+export function compileWhyNot(match: RouteMatch, context: FactoryContext, ignoreParameters: boolean): WhyNot {
+  const path = compilePathCondition(match, context);
+  const conditions = listConditions(match, context.runtime);
+  return ({ headers, info, random }) => {
+    if (!matchesPath(path, headers, info, ignoreParameters)) return pathMismatch(match, headers);
+    const failed = conditions.filter(({ holds }) => !holds(headers, info, random));
+    if (failed.length === 0) return undefined;
+    const config = toConfigJson(match) as JsonObject;
+    return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');
+  };
 }
 
 /** What the condition at `field` of a match asks for, and what the request has. */
