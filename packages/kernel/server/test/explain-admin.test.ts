@@ -1,4 +1,11 @@
-import { HttpUpstream, httpBootstrap, startProxy, text } from '@dragoman/testing';
+import {
+  eventually,
+  HttpUpstream,
+  httpBootstrap,
+  type JsonObject,
+  startProxy,
+  text,
+} from '@dragoman/testing';
 import { silentLogger } from '@dragoman/core';
 import { expect, test } from 'vitest';
 import { silentServerLog } from '../src/index.ts';
@@ -67,4 +74,56 @@ test('/explain bears whatever it is asked, and the proxy knows nothing of it', a
   expect(await stats()).toBe(before);
   expect(logged.slice(logs)).toEqual([]);
   expect((await proxy.get('/')).body.toString()).toBe('x');
+});
+
+test('/explain and the proxy follow weights that the runtime shifts, without compiling anew', async () => {
+  await using old = await HttpUpstream.start(text('old'));
+  await using next = await HttpUpstream.start(text('next'));
+  const routes: JsonObject[] = [
+    {
+      match: { prefix: '/' },
+      route: {
+        weighted_clusters: {
+          runtime_key_prefix: 'w',
+          clusters: [
+            { name: 'old', weight: 1 },
+            { name: 'next', weight: 0 },
+          ],
+        },
+      },
+    },
+    {
+      name: 'rest',
+      match: { prefix: '/' },
+      direct_response: { status: 200, body: { inline_string: 'rest' } },
+    },
+  ];
+  const bootstrap = { layered_runtime: { layers: [{ name: 'admin', admin_layer: {} }] } };
+  await using proxy = await startProxy(
+    httpBootstrap({ clusters: { old: old.port, next: next.port }, routes, bootstrap }),
+    { extensions: EXTENSIONS },
+  );
+  const said = async () => {
+    const page = (await proxy.admin('/explain?request=http://x/&format=json')).body.toString();
+    return (JSON.parse(page) as { verdict: string }).verdict;
+  };
+  for (const [runtime, body, verdict] of [
+    [
+      '',
+      'old',
+      'goes to the cluster "old" with this draw (100 % of the requests), by virtual_hosts[0].routes[0]',
+    ],
+    [
+      'w.old=0&w.next=5',
+      'next',
+      'goes to the cluster "next" with this draw (100 % of the requests), by virtual_hosts[0].routes[0]',
+    ],
+    ['w.next=0', 'rest', '200 with a body of 4 bytes, by the route "rest"'],
+  ] as const) {
+    if (runtime !== '') await proxy.admin(`/runtime_modify?${runtime}`, 'POST');
+    await eventually(async () => (await proxy.get('/')).body.toString() === body);
+    expect(await said()).toBe(verdict);
+  }
+  const { body } = await proxy.admin('/explain?request=http://x/');
+  expect(body.toString()).toContain('routes[0]): it names no cluster for the request\n');
 });
