@@ -3,7 +3,6 @@ import {
   AccessLogType,
   type ComparisonFilter,
   ComparisonFilter_Op,
-  FractionalPercent_DenominatorType,
   GrpcStatusFilter_Status,
   type MetadataFilter,
   type ResponseFlagFilter,
@@ -20,7 +19,7 @@ import {
   type Runtime,
   responseFlagBit,
 } from '@dragoman/core';
-import { compileHeaderMatcher, compileMetadataMatcher } from '@dragoman/matching';
+import { compileHeaderMatcher, compileMetadataMatcher, fractionDenominator } from '@dragoman/matching';
 import { grpcStatus } from './operators/grpc.ts';
 
 /** What of a context filters use. */
@@ -129,12 +128,6 @@ function comparison(
 /** What a connection without requests has: a header that must be absent is. */
 const NO_HEADERS = new RequestHeaders();
 
-const DENOMINATORS = new Map<number, number>([
-  [FractionalPercent_DenominatorType.HUNDRED, 100],
-  [FractionalPercent_DenominatorType.TEN_THOUSAND, 10_000],
-  [FractionalPercent_DenominatorType.MILLION, 1_000_000],
-]);
-
 /**
  * Draws from the request id, so that every proxy on the way decides alike, or at random. A value of the runtime takes the
  * place of the numerator: the denominator stays.
@@ -142,8 +135,10 @@ const DENOMINATORS = new Map<number, number>([
 function runtimeFilter(config: RuntimeFilter, { runtime, random }: AccessLogFilterContext): AccessLogFilter {
   const { runtimeKey, useIndependentRandomness } = config;
   if (runtimeKey === '') throw ConfigError.at('runtime_key', 'is required');
-  const numerator = config.percentSampled?.numerator ?? 0;
-  const denominator = DENOMINATORS.get(config.percentSampled?.denominator ?? 0) ?? 100;
+  const { percentSampled: percent } = config;
+  const numerator = percent?.numerator ?? 0;
+  const denominator =
+    percent === undefined ? 100 : atPath('percent_sampled', () => fractionDenominator(percent));
   return ({ info }) => {
     const draw = useIndependentRandomness ? undefined : requestIdNumber(info.requestId);
     return (draw ?? random.next()) % denominator < runtime.getInteger(runtimeKey, numerator);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { request, streamInfo, tableOf } from './routes-support.ts';
 
 const MANY = Array.from({ length: 300 }, (_, i) => `{ match: { path: /many/${i} }, route: { cluster: a } }`);
@@ -11,6 +11,11 @@ virtual_hosts:
   - { match: { path: /Users, case_sensitive: false }, route: { cluster: a } }
   - { name: "the items", match: { path_separated_prefix: /items }, route: { cluster: a } }
   - { name: ids, match: { safe_regex: { regex: "/id/[0-9]+" }, grpc: {} }, route: { cluster: a } }
+- name: tunnel
+  domains: [tunnel.example]
+  routes:
+  - { match: { prefix: / }, route: { cluster: a } }
+  - { name: out, match: { connect_matcher: {}, headers: [{ name: x-out }] }, route: { cluster: a } }
 - { name: none, domains: [none.example] }
 - name: many
   domains: [many.example]
@@ -91,9 +96,60 @@ test.each<
     'virtual_host:many|no_route',
     'no route of the virtual host "many" is near',
   ],
+  [
+    'a CONNECT that asks for more than there is',
+    'tunnel.example',
+    '',
+    { ':method': 'CONNECT' },
+    'virtual_host:tunnel|nearest:out|failed:headers[0]',
+    'nearest in the virtual host "tunnel" is routes[1] "out", but for its headers[0]',
+  ],
+  [
+    'a CONNECT of which no route knows',
+    'shop.example',
+    '',
+    { ':method': 'CONNECT' },
+    'virtual_host:shop|no_route',
+    'no route of the virtual host "shop" is near',
+  ],
 ])('%s', (_, authority, path, fields, details, text) => {
-  const headers = request(path, fields);
+  const { ':method': method = 'GET', ...rest } = fields;
+  const headers = request(path, rest);
+  headers.method = method;
   headers.authority = authority;
   expect(TABLE.match(headers, streamInfo(), 0)).toBeUndefined();
   expect(TABLE.miss(headers, streamInfo(), 0)).toEqual({ details, text });
+});
+
+test('with vhost_header the header is what no virtual host has', () => {
+  const table = tableOf('{ vhost_header: X-Host, virtual_hosts: [{ name: a, domains: [a] }] }');
+  const missed = (value: string) => table.miss(request('/', { 'x-host': value }), streamInfo(), 0);
+  expect(missed('b').text).toBe('no virtual host has a domain for the value of x-host');
+  expect(missed('a').details).toBe('virtual_host:a|no_route');
+});
+
+test('a long path is folded once for all routes', () => {
+  const routes = Array.from(
+    { length: 256 },
+    (_, i) => `{ match: { path: /A${i}, case_sensitive: false }, route: { cluster: a } }`,
+  );
+  const table = tableOf(`virtual_hosts: [{ name: a, domains: ["*"], routes: [${routes.join(', ')}] }]`);
+  const headers = request(`/a\u00e9${'B'.repeat(60_000)}`);
+  const replace = vi.spyOn(String.prototype, 'replace');
+  const { details } = table.miss(headers, streamInfo(), 0);
+  const folds = replace.mock.contexts.filter((text) => String(text).length > 60_000).length;
+  replace.mockRestore();
+  expect([details, folds]).toEqual(['virtual_host:a|nearest:routes[0]|failed:path', 1]);
+});
+
+test('with a draw that every condition holds for, the draw of the lookup was another', () => {
+  const table = tableOf(`
+virtual_hosts:
+- name: a
+  domains: ["*"]
+  routes: [{ match: { prefix: /, runtime_fraction: { default_value: { numerator: 1 } } }, route: { cluster: a } }]`);
+  expect(table.match(request('/'), streamInfo(), 99)).toBeUndefined();
+  expect(table.miss(request('/'), streamInfo(), 0).details).toBe(
+    'virtual_host:a|nearest:routes[0]|failed:runtime_fraction',
+  );
 });

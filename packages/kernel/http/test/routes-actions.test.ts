@@ -126,7 +126,10 @@ describe('weighted clusters', () => {
     ['95', 'by-header'],
     ['18446744073709551615', 'a'],
     ['18446744073709551616', 'c'],
+    ['+95', 'by-header'],
+    ['000000000000000000000000000095', 'by-header'],
     ['-1', 'c'],
+    ['9.5', 'c'],
     ['x', 'c'],
   ])('draws with the header %s: %s', (value, cluster) => {
     // 2^64 - 1 leaves 15 of 100.
@@ -142,14 +145,64 @@ describe('weighted clusters', () => {
     };
     const table = tableOfRoutes(yaml('runtime_key_prefix: w'), { context: testContext({ runtime }) });
     expect(clusterFor(table, request('/'), 0)).toBe('c');
-    weights['w.c'] = 0;
-    expect(clusterFor(table, request('/'), 0)).toBe('a');
   });
 
-  it.each([
-    ['total_weight: 99', /total_weight: is 99, but the weights add up to 100/],
-    ['random_value_specifier: 1', /random_value_specifier/],
-  ])('refuses %s', (more, message) => {
+  describe('with weights of the runtime', () => {
+    const compiled = (weights: Record<string, number>) => {
+      const getInteger = (key: string, fallback: number) => weights[key] ?? fallback;
+      const context = testContext({ runtime: { ...emptyRuntime, getInteger } });
+      return tableOfRoutes(
+        `
+        - match: { prefix: / }
+          route:
+            weighted_clusters:
+              runtime_key_prefix: w
+              clusters: [{ name: a, weight: 1 }, { name: b, weight: 0 }]
+        - { match: { prefix: / }, route: { cluster: next } }`,
+        { context },
+      );
+    };
+
+    it.each<[what: string, weights: Record<string, number>, cluster: string]>([
+      ['as they are', {}, 'a'],
+      ['that shift everything', { 'w.a': 0, 'w.b': 7 }, 'b'],
+      ['that are all 0', { 'w.a': 0 }, 'next'],
+      ['of which one is no weight', { 'w.a': -5 }, 'a'],
+      ['that are more than 32 bits hold', { 'w.a': 2 ** 32 - 1, 'w.b': 1 }, 'next'],
+      ['that just fit', { 'w.a': 2 ** 32 - 2, 'w.b': 1 }, 'a'],
+    ])('%s the request goes to another', (_what, later, cluster) => {
+      const weights: Record<string, number> = {};
+      const table = compiled(weights);
+      Object.assign(weights, later);
+      expect(clusterFor(table, request('/'), 0)).toBe(cluster);
+    });
+
+    it('says what was missed when there are none', () => {
+      const weights: Record<string, number> = {};
+      const table = compiled(weights);
+      weights['w.a'] = 0;
+      expect(table.miss(request('/'), streamInfo(), 0).details).toBe(
+        'virtual_host:all|nearest:routes[0]|failed:route.weighted_clusters',
+      );
+    });
+
+    it('asks the runtime when it is compiled, as Envoy does', () => {
+      expect(() => compiled({ 'w.a': 0 })).toThrow(/the sum of the weights must be greater than 0/);
+      expect(clusterFor(compiled({ 'w.a': 0, 'w.b': 1 }), request('/'), 0)).toBe('b');
+    });
+  });
+
+  it('tells that total_weight counts for nothing', () => {
+    const warned: string[] = [];
+    const context = testContext({ warn: (path, message) => warned.push(`${path}: ${message}`) });
+    const table = tableOfRoutes(yaml('total_weight: 99'), { context });
+    expect(clusterFor(table, request('/', { 'x-cluster': 'h' }), 99)).toBe('h');
+    expect(warned).toEqual([
+      'weighted_clusters.total_weight: is not used: the weights add up to 100, which counts',
+    ]);
+  });
+
+  it.each([['random_value_specifier: 1', /random_value_specifier/]])('refuses %s', (more, message) => {
     expect(() => tableOfRoutes(yaml(more))).toThrow(message);
   });
 });

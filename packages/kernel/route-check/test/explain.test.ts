@@ -1,30 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { httpConnectionManager } from '@dragoman/http';
-import { router } from '@dragoman/http-filter-router';
-import { requestHeadersInput } from '@dragoman/matcher-http-inputs';
-import { uuidRequestId } from '@dragoman/request-id-uuid';
 import type { Explanation } from '@dragoman/server';
-import { afterAll, describe, expect, it, test } from 'vitest';
-import { runExplain } from '../src/index.ts';
-
-const folder = mkdtempSync(join(tmpdir(), 'dragoman-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const manager = (routes: string, more = '') => `
-      - filters:
-        - name: hcm
-          typed_config:
-            "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-            stat_prefix: web
-            normalize_path: true
-            use_remote_address: true
-            ${more}
-            route_config: ${routes}
-            http_filters:
-            - name: envoy.filters.http.router
-              typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }`;
+import { describe, expect, it, test } from 'vitest';
+import { address, CLUSTERS, file, hcm, manager, run } from './explain-support.ts';
 
 const ROUTES = `
               name: local
@@ -58,20 +34,6 @@ const ROUTES = `
                 require_tls: ALL
                 routes: [{ match: { prefix: / }, route: { cluster: beta } }]`;
 
-const address = (port: number) => `{ socket_address: { address: 0.0.0.0, port_value: ${port} } }`;
-const CLUSTERS = `
-  clusters:
-  - name: beta
-    type: STATIC
-    load_assignment: { cluster_name: beta, endpoints: [{ lb_endpoints: [{ endpoint: { address: ${address(1)} } }] }] }
-  - { name: users, type: STRICT_DNS, load_assignment: { cluster_name: users } }`;
-
-function file(name: string, text: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-}
-
 const CONFIG = file(
   'envoy.yaml',
   `
@@ -96,20 +58,6 @@ ${CLUSTERS}
 `,
 );
 
-async function run(...argv: string[]) {
-  let [out, err] = ['', ''];
-  const code = await runExplain(argv, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    extensions: [httpConnectionManager, router, uuidRequestId, requestHeadersInput],
-  });
-  return { code, out, err: err.replaceAll(`${folder}/`, '') };
-}
-
 async function explained(...argv: string[]): Promise<Explanation> {
   const { code, out, err } = await run('-c', CONFIG, '--json', ...argv);
   expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -118,10 +66,13 @@ async function explained(...argv: string[]): Promise<Explanation> {
 
 describe('the verdict', () => {
   it.each<[request: string, verdict: string, flags?: string[]]>([
-    ['http://shop.example/cart', 'goes to the cluster "beta", by the route "cart"'],
+    [
+      'http://shop.example/cart',
+      'goes to the cluster "beta" with this draw (25 % of the requests), by the route "cart"',
+    ],
     [
       'POST http://shop.example/cart?b',
-      'goes to the cluster "users", by the route "cart"',
+      'goes to the cluster "users" with this draw (75 % of the requests), by the route "cart"',
       ['--random', '1'],
     ],
     [
@@ -133,10 +84,10 @@ describe('the verdict', () => {
     ['http://shop.example/tea', '418 with a body of 5 bytes, by the route "tea"'],
     ['http://shop.example/users/7', 'goes to the cluster "users", by virtual_hosts[0].routes[1]'],
     ['http://shop.example/carts/../tea', '418 with a body of 5 bytes, by the route "tea"'],
-    ['http://shop.example/named', 'no cluster "" (response flag NC), by the route "by-header"'],
+    ['http://shop.example/named', '503, there is no cluster "" (response flag NC), by the route "by-header"'],
     [
       'http://shop.example/named',
-      'no cluster "ghost" (response flag NC), by the route "by-header"',
+      '503, there is no cluster "ghost" (response flag NC), by the route "by-header"',
       ['-H', 'x-cluster: ghost'],
     ],
     ['http://safe.example/x', '301 to https://safe.example/x, by require_tls of the virtual host "safe"'],
@@ -212,6 +163,8 @@ test('a request that goes upstream is explained step by step', async () => {
   expect(http?.action).toEqual({
     kind: 'forward',
     cluster: 'beta',
+    chosen: 0,
+    notFoundStatus: 503,
     clusters: [
       { name: 'beta', percent: 25, hosts: { total: 1, type: 'STATIC' } },
       { name: 'users', percent: 75, hosts: { total: 0, type: 'STRICT_DNS' } },
@@ -231,9 +184,6 @@ test('a request that goes upstream is explained step by step', async () => {
   expect(http?.filters).toEqual([{ name: 'envoy.filters.http.router', enabled: true, perRoute: false }]);
   expect(http?.responseChanges).toEqual([{ name: 'x-by', after: 'us' }]);
 });
-
-const hcm = (specifier: string) =>
-  manager('{}').replace(/route_config: .*/, specifier.replaceAll('\n', `\n${' '.repeat(12)}`));
 
 const OTHER = file(
   'other.yaml',
@@ -318,12 +268,13 @@ test('as text', async () => {
   const { out } = await run('-c', CONFIG, 'https://shop.example/cart', '--listener-name', 'web');
   expect(out.replace(/x-request-id: .*/, 'x-request-id: …')).toMatchInlineSnapshot(`
     "GET https://shop.example/cart from 127.0.0.1:0
-    => goes to the cluster "beta", by the route "cart"
+    => goes to the cluster "beta" with this draw (25 % of the requests), by the route "cart"
 
     note: the filter chain does not speak TLS: taken as if a proxy before this one had ended it
     listener "web" on 0.0.0.0:8080 (static_resources.listeners[1])
     filter chain (no name) (static_resources.listeners[1].filter_chains[0])
     connection manager "web"
+      sets :scheme: http
       sets x-forwarded-proto: http (was https)
       sets x-forwarded-for: 127.0.0.1
       sets x-envoy-internal: true
@@ -359,7 +310,14 @@ test.each<[name: string, argv: string[], err: string]>([
   [
     'a path',
     ['-c', CONFIG, '/x'],
-    `"/x" is no request; expected a method and a whole URL, as in 'GET https://example.com/path'`,
+    `"/x" is no request; expected a method and a whole URL, as in 'GET https://example.com/path' or 'CONNECT example.com:443'`,
+  ],
+  ['a user', ['-c', CONFIG, 'http://me@x/'], '"http://me@x/" is no request; '],
+  ['a CONNECT to a URL', ['-c', CONFIG, 'CONNECT http://x/y'], '"CONNECT http://x/y" is no request; '],
+  [
+    'a CONNECT',
+    ['-c', CONFIG, 'CONNECT x:443'],
+    'a CONNECT does not say which listener it comes to: name the listener',
   ],
   ['no port', ['-c', CONFIG, 'http://x:0/'], '"x:0": the port must be from 1 to 65535'],
   ['a header', ['-c', CONFIG, 'http://x/', '-H', 'x'], '"x" is no header; expected name: value'],

@@ -225,7 +225,7 @@ describe('filter-chain match', () => {
     [
       'a bad range',
       { filter_chains: [says('a', { prefix_ranges: [{ address_prefix: 'x', prefix_len: 1 }] })] },
-      'filter_chain_match.prefix_ranges[0]: "x/1" is not a network',
+      'filter_chain_match.prefix_ranges[0].address_prefix: "x" is not an IP address',
     ],
     [
       'a bad wildcard',

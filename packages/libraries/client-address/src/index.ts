@@ -1,3 +1,4 @@
+export { addRanges, CidrTable } from './cidr-table.ts';
 export {
   appendForwardedFor,
   type ForwardedClient,
@@ -5,5 +6,6 @@ export {
   lastUntrustedAddress,
 } from './forwarded-for.ts';
 export { IpRanges, maskedAddress } from './ip-ranges.ts';
-export { compileRanges, type Network } from './ranges.ts';
+export type { Network } from './network.ts';
+export { compileRanges } from './ranges.ts';
 export { readIp } from './read-ip.ts';

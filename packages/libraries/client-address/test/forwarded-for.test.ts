@@ -118,12 +118,12 @@ describe('readIp', () => {
 
 describe('compileRanges', () => {
   it.each([
-    [{ addressPrefix: 'x', prefixLen: 1 }, 'cidrs[0].address_prefix: "x" is not an IP address'],
     [
-      { addressPrefix: '10.0.0.0', prefixLen: 33 },
-      'cidrs[0].prefix_len: 33 bits are more than the address has',
+      { addressPrefix: 'x', prefixLen: 1 },
+      'cidrs[0].address_prefix: "x" is not an IP address; expected e.g. 10.0.0.0',
     ],
-    [{ addressPrefix: '::', prefixLen: 129 }, 'cidrs[0].prefix_len: 129 bits are more than the address has'],
+    [{ addressPrefix: '10.0.0.0', prefixLen: 33 }, 'cidrs[0].prefix_len: is 33, an IPv4 address has 32 bits'],
+    [{ addressPrefix: '::', prefixLen: 129 }, 'cidrs[0].prefix_len: is 129, an IPv6 address has 128 bits'],
   ])('refuses %o', (network, text) => {
     expect(() => compileRanges([network], 'cidrs')).toThrow(
       expect.objectContaining<Partial<ConfigError>>({ message: text }),
@@ -133,6 +133,14 @@ describe('compileRanges', () => {
   it('without a length is every address of the family', () => {
     const ranges = compileRanges([{ addressPrefix: '10.0.0.0' }], 'cidrs');
     expect([ranges.has(Address.ip('1.1.1.1', 0)), ranges.has(Address.ip('::1', 0))]).toEqual([true, false]);
+  });
+
+  it('of IPv6 holds no IPv4 address, also when it is written as one', () => {
+    const ranges = compileRanges([{ addressPrefix: '::ffff:10.0.0.0', prefixLen: 104 }], 'cidrs');
+    expect([ranges.has(Address.ip('10.1.2.3', 0)), ranges.has(Address.ip('11.1.2.3', 0))]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   it('holds no Unix socket', () => {

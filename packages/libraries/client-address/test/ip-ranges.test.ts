@@ -30,8 +30,7 @@ it("finds what Node's BlockList finds", () => {
         const ranges = new IpRanges();
         for (const [ip, bits] of networks) {
           const address = Address.ip(ip, 0);
-
-          ranges.add(address, bits);
+          ranges.add({ addressPrefix: ip, prefixLen: bits });
           if (address.family !== 'pipe') oracles[address.family].addSubnet(address.ip, bits, address.family);
         }
         for (const ip of ips) {

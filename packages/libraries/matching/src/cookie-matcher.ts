@@ -23,6 +23,8 @@ export function compileCookieMatcher(config: CookieMatcher): HeaderPredicate {
 
 /** The value of the first cookie of this name, without double quotes around it; undefined when there is none. */
 export function cookieValue(headers: HeaderMap, name: string): string | undefined {
+  // The first one ends a name: none has it.
+  if (name.includes('=')) return undefined;
   for (const line of headers.getAll('cookie')) {
     let at = 0;
     while (at < line.length) {

@@ -1,6 +1,6 @@
 import type { FilterStateMatcher } from '@dragoman/api';
+import { addRanges, CidrTable } from '@dragoman/client-address';
 import { Address, atPath, ConfigError, type FilterStateObject } from '@dragoman/core';
-import { addRanges, CidrTable } from './cidr-table.ts';
 import { compileStringMatcher } from './string-matcher.ts';
 
 /** Filter state by name, as streams carry it; undefined when nobody has set any. */

@@ -1,9 +1,15 @@
 export { asciiLower, utf8Bytes, utf8Text } from './bytes.ts';
-export { addRanges, type CidrConfig, CidrTable } from './cidr-table.ts';
 export { compileCookieMatcher, cookieValue } from './cookie-matcher.ts';
 export { compileFilterStateMatcher, type FilterState } from './filter-state-matcher.ts';
 export { compileHeaderMatcher, compileHeaderMatchers, type HeaderPredicate } from './header-matcher.ts';
-export { compileRuntimeFraction } from './runtime-fraction.ts';
+export {
+  compileQueryParameter,
+  compileQueryValue,
+  decodedQueryParameter,
+  queryParameter,
+  type QueryPredicate,
+} from './query-parameter.ts';
+export { compileRuntimeFraction, fractionDenominator } from './runtime-fraction.ts';
 export {
   compileRegexMatcher,
   compileStringMatcher,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { IpSchema } from '@dragoman/api';
 import { atPath, ConfigError, defineValueMatcher } from '@dragoman/core';
-import { addRanges, CidrTable } from '@dragoman/matching';
+import { addRanges, CidrTable } from '@dragoman/client-address';
 
 /** An IP address in one of some networks. A text that is no address is counted. */
 export const ipMatcher = defineValueMatcher({

@@ -9,7 +9,7 @@ import {
   type MatchTreeParts,
   NOT_AVAILABLE,
 } from '@dragoman/core';
-import { addRanges, CidrTable } from '@dragoman/matching';
+import { addRanges, CidrTable } from '@dragoman/client-address';
 
 /** What stands behind a network. */
 interface Network<D, A> {

@@ -93,7 +93,7 @@ it.each([
   ],
   [
     { xff_trusted_cidrs: { cidrs: [{ address_prefix: 'x' }] } },
-    'xff_trusted_cidrs.cidrs[0].address_prefix: "x" is not an IP address',
+    'xff_trusted_cidrs.cidrs[0].address_prefix: "x" is not an IP address; expected e.g. 10.0.0.0',
   ],
 ])('%o is refused', (config, text) => {
   expect(() => detection(config)).toThrow(expect.objectContaining<Partial<ConfigError>>({ message: text }));

@@ -12,7 +12,7 @@ import { allFilters } from './upgrades.ts';
 export function compileRoutes(
   config: HttpConnectionManager,
   context: HttpFilterContext,
-  listeners: Pick<RouteTableOptions, 'onRoute' | 'onTable'> = {},
+  listeners: Pick<RouteTableOptions, 'onRoute' | 'onTable' | 'onWeighted'> = {},
 ): RouteTable {
   const perFilterConfig = perFilterConfigResolver(allFilters(config), context);
   const options = { ...listeners, context, perFilterConfig };

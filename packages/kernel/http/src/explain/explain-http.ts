@@ -2,18 +2,22 @@ import type { HttpConnectionManager, WeightedCluster } from '@dragoman/api';
 import {
   type ListenerFactoryContext,
   type ForwardAction,
+  type LocalReply,
   type RequestHeaders,
   type ResponseEncoder,
+  ResponseFlag,
   ResponseHeaders,
   type Route,
-  type StreamInfo,
 } from '@dragoman/core';
+import { utf8Text } from '@dragoman/matching';
 import type { ConnectionManagerConfig } from '../connection-manager/config.ts';
 import { compileConnectionManager } from '../connection-manager/extension.ts';
 import type { CompiledFilterChain } from '../connection-manager/filter-chain.ts';
+import { buildLocalReply } from '../connection-manager/local-reply.ts';
 import { prepareRequest } from '../connection-manager/prepare-request.ts';
 import { REPLY } from '../connection-manager/replies.ts';
 import { upgradeChain, upgradeType } from '../connection-manager/upgrades.ts';
+import type { WeightedRoutes } from '../routes/weighted-clusters.ts';
 import { ExplainedRoutes, type FoundRoute } from './explained-routes.ts';
 import type {
   ActionExplanation,
@@ -21,6 +25,7 @@ import type {
   FilterExplanation,
   HttpExplanation,
   PossibleCluster,
+  ReplyExplanation,
 } from './explanation.ts';
 import { changesSince, snapshot } from './header-changes.ts';
 import { settingsOf } from './settings.ts';
@@ -31,7 +36,43 @@ export interface ExplainHttpOptions {
   readonly context: ListenerFactoryContext;
   /** What is known of a cluster; undefined: there is none of the name. */
   readonly clusterHosts: (name: string) => ClusterHosts | undefined;
+  /** Keeps what was compiled for the next request; default: nothing is kept. */
+  readonly managers?: ExplainedManagers | undefined;
 }
+
+interface ExplainedManager {
+  readonly manager: ConnectionManagerConfig;
+  readonly routes: ExplainedRoutes;
+}
+
+/** Compiled connection managers by their messages: a large route table takes a second to compile. */
+export class ExplainedManagers {
+  private readonly known = new WeakMap<HttpConnectionManager, ExplainedManager>();
+
+  /** @throws ConfigError with every problem of the configuration */
+  get(config: HttpConnectionManager, context: ListenerFactoryContext): ExplainedManager {
+    let made = this.known.get(config);
+    if (made === undefined) {
+      made = {
+        manager: compileConnectionManager(config, context),
+        routes: new ExplainedRoutes(config, context),
+      };
+      this.known.set(config, made);
+    }
+    return made;
+  }
+}
+
+const NOTHING = {
+  virtualHost: undefined,
+  passed: [],
+  route: undefined,
+  miss: '',
+  action: undefined,
+  settings: [],
+  filters: [],
+  responseChanges: [],
+} satisfies Partial<HttpExplanation>;
 
 /**
  * What a connection manager makes of a request, step by step, and why. The request's headers are changed on the way.
@@ -43,81 +84,131 @@ export function explainHttp(
   options: ExplainHttpOptions,
 ): HttpExplanation {
   const { headers, info } = request;
-  const manager = compileConnectionManager(config, options.context);
+  const { manager, routes } = (options.managers ?? new ExplainedManagers()).get(config, options.context);
   const before = snapshot(headers);
   const { port } = info.connection.localAddress;
   const refusal = prepareRequest(headers, info, manager, NO_ENCODER, port, false);
   const received = changesSince(before, headers);
-  const nothing = { virtualHost: undefined, passed: [], route: undefined, miss: '', action: undefined };
   const start = { statPrefix: config.statPrefix, received };
-  if (refusal !== undefined) {
-    return {
-      ...start,
-      ...nothing,
-      refused: { status: refusal.status, details: refusal.details },
-      routeConfig: '',
-      settings: [],
-      filters: [],
-      responseChanges: [],
-    };
-  }
-  const routes = new ExplainedRoutes(config, options.context);
+  if (refusal !== undefined)
+    return { ...start, ...refused(refusal, request, manager, undefined), routeConfig: '' };
   const found = routes.explain(request);
   const { route } = found;
-  const chain = chainFor(headers, manager, route);
-  if (chain === undefined) {
-    return {
-      ...start,
-      ...nothing,
-      refused: { status: REPLY.upgradeFailed.status, details: REPLY.upgradeFailed.details },
-      routeConfig: found.table?.name ?? '',
-      virtualHost: found.virtualHost,
-      passed: found.passed,
-      route: found.place,
-      settings: [],
-      filters: [],
-      responseChanges: [],
-    };
-  }
-  const response = new ResponseHeaders();
-  response.status = 200;
-  const filters = filtersOf(chain, route);
-  const action = route === undefined ? undefined : explainAction(route, found, request, options);
-  const plain = snapshot(response);
-  route?.finalizeResponseHeaders(response, info, headers);
-  return {
-    ...start,
-    refused: undefined,
+  const routed = {
     routeConfig: found.table?.name ?? '',
     virtualHost: found.virtualHost,
     passed: found.passed,
     route: found.place,
     miss: found.miss,
+  };
+  const chain = chainFor(headers, manager, route);
+  if (chain === undefined)
+    return { ...start, ...refused(REPLY.upgradeFailed, request, manager, route), ...routed };
+  const action = route === undefined ? undefined : explainAction(route, found, request, routes, options);
+  const response = new ResponseHeaders();
+  response.status = 200;
+  const plain = snapshot(response);
+  route?.finalizeResponseHeaders(response, info, headers);
+  const reply = ownReply(action, route, request);
+  return {
+    ...start,
+    ...routed,
+    refused: undefined,
     action,
+    reply: reply === undefined ? undefined : explainReply(reply, request, manager, route),
     settings: action?.kind === 'forward' ? settingsOf(config, found) : [],
-    filters,
+    filters: filtersOf(chain, route),
     responseChanges: changesSince(plain, response),
+  };
+}
+
+/** What the connection manager answers before any filter has a say. */
+function refused(
+  reply: LocalReply,
+  request: AskedRequest,
+  manager: ConnectionManagerConfig,
+  route: Route | undefined,
+) {
+  return {
+    ...NOTHING,
+    refused: { status: reply.status, details: reply.details },
+    reply: explainReply(reply, request, manager, route),
+  };
+}
+
+/** What the router answers by itself; undefined when the request goes upstream. */
+function ownReply(
+  explained: ActionExplanation | undefined,
+  route: Route | undefined,
+  { headers, info }: AskedRequest,
+): LocalReply | undefined {
+  if (route === undefined || explained === undefined) {
+    info.setResponseFlag(ResponseFlag.NoRouteFound);
+    return { status: 404, details: 'route_not_found' };
+  }
+  const { action } = route;
+  if (action.kind === 'forward') {
+    if (explained.kind !== 'forward' || explained.clusters[explained.chosen]?.hosts !== undefined)
+      return undefined;
+    info.setResponseFlag(ResponseFlag.NoClusterFound);
+    return { status: action.clusterNotFoundStatus, details: 'cluster_not_found' };
+  }
+  const body = action.kind === 'redirect' ? undefined : (action.format?.body(headers, info) ?? action.body);
+  const location = action.location?.(headers, headers.scheme === 'https');
+  const type = action.kind === 'redirect' ? undefined : action.format?.contentType;
+  return {
+    status: action.status,
+    ...(body === undefined ? {} : { body }),
+    details: 'direct_response',
+    modifyHeaders(response) {
+      if (location !== undefined) response.set('location', location);
+      if (type !== undefined) response.set('content-type', type);
+      route.finalizeResponseHeaders(response, info, headers);
+    },
+  };
+}
+
+function explainReply(
+  reply: LocalReply,
+  { headers, info }: AskedRequest,
+  { localReplies }: ConnectionManagerConfig,
+  route: Route | undefined,
+): ReplyExplanation {
+  info.responseCodeDetails = reply.details;
+  const built = buildLocalReply(reply, { request: headers, info, route, rewriter: localReplies });
+  const { status } = built.headers;
+  return {
+    status,
+    body: built.body === undefined ? '' : built.body.toString('utf8'),
+    headers: changesSince(new Map([[':status', String(status)]]), built.headers),
+    mappedFrom: status === reply.status ? undefined : reply.status,
   };
 }
 
 function explainAction(
   route: Route,
   found: FoundRoute,
-  { headers, info, random }: AskedRequest,
+  request: AskedRequest,
+  routes: ExplainedRoutes,
   options: ExplainHttpOptions,
 ): ActionExplanation {
   const { action } = route;
+  const { headers, info } = request;
   switch (action.kind) {
     case 'redirect':
       return {
         kind: 'redirect',
         status: action.status,
-        location: action.location(headers, headers.scheme === 'https'),
+        location: utf8Text(action.location(headers, headers.scheme === 'https')),
       };
     case 'direct-response':
-      return { kind: 'direct-response', status: action.status, bodyBytes: action.body?.length ?? 0 };
+      return {
+        kind: 'direct-response',
+        status: action.status,
+        bodyBytes: (action.format?.body(headers, info) ?? action.body)?.length ?? 0,
+      };
     case 'forward':
-      return explainForward(action, route, found, headers, info, random, options);
+      return explainForward(action, route, found, request, routes, options);
   }
 }
 
@@ -125,37 +216,40 @@ function explainForward(
   action: ForwardAction,
   route: Route,
   { config }: FoundRoute,
-  headers: RequestHeaders,
-  info: StreamInfo,
-  random: number,
+  { headers, info, random }: AskedRequest,
+  routes: ExplainedRoutes,
   { clusterHosts }: ExplainHttpOptions,
 ): ActionExplanation {
   const cluster = action.clusterName(headers, random);
   const specifier = config?.action.case === 'route' ? config.action.value.clusterSpecifier : undefined;
+  const weighted = specifier?.case === 'weightedClusters' ? routes.weights(specifier.value) : undefined;
   const shares =
-    specifier?.case === 'weightedClusters'
-      ? weightedShares(specifier.value, headers)
+    specifier?.case === 'weightedClusters' && weighted !== undefined
+      ? weightedShares(specifier.value, weighted, headers)
       : [{ name: cluster, percent: 100 }];
   const before = snapshot(headers);
   route.finalizeRequestHeaders(headers, info);
   return {
     kind: 'forward',
     clusters: shares.map(
-      ({ name, percent }): PossibleCluster => ({ name, percent, hosts: clusterHosts(name) }),
+      ({ name, percent }): PossibleCluster => ({ name: utf8Text(name), percent, hosts: clusterHosts(name) }),
     ),
-    cluster,
+    cluster: utf8Text(cluster),
+    chosen: Math.max(0, weighted?.indexOf(route) ?? 0),
+    notFoundStatus: action.clusterNotFoundStatus,
     requestChanges: changesSince(before, headers),
   };
 }
 
 function weightedShares(
   config: WeightedCluster,
+  weighted: WeightedRoutes,
   headers: RequestHeaders,
 ): { name: string; percent: number }[] {
-  const total = config.clusters.reduce((sum, { weight = 0 }) => sum + weight, 0);
-  return config.clusters.map(({ name, clusterHeader, weight = 0 }) => ({
+  const { shares } = weighted;
+  return config.clusters.map(({ name, clusterHeader }, i) => ({
     name: name !== '' ? name : (headers.get(clusterHeader.toLowerCase()) ?? ''),
-    percent: total === 0 ? 0 : (100 * weight) / total,
+    percent: 100 * (shares[i] as number),
   }));
 }
 

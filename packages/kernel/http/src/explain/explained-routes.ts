@@ -3,6 +3,7 @@ import type {
   Route as RouteConfig,
   RouteConfiguration,
   VirtualHost,
+  WeightedCluster,
 } from '@dragoman/api';
 import type {
   HttpFilterContext,
@@ -12,9 +13,11 @@ import type {
   RouteTable,
 } from '@dragoman/core';
 import { compileRoutes } from '../connection-manager/compile-routes.ts';
+import { utf8Text } from '@dragoman/matching';
 import { DomainTable } from '../routes/domains.ts';
+import type { WeightedRoutes } from '../routes/weighted-clusters.ts';
 import type { HttpExplanation, Passed } from './explanation.ts';
-import { type AskedRequest, whyNot } from './why-not.ts';
+import { type AskedRequest, compileWhyNot, type WhyNot } from './why-not.ts';
 
 /** A route of a request, with the messages around it. */
 export interface FoundRoute {
@@ -36,6 +39,10 @@ export class ExplainedRoutes {
   private readonly table: RouteTable;
   private readonly tables = new Map<RouteTable, RouteConfiguration>();
   private readonly routes = new Map<Route, RouteConfig>();
+  private readonly weighted = new Map<WeightedCluster, WeightedRoutes>();
+  private readonly whyNot = new Map<RouteConfig, WhyNot>();
+  /** By table: looked up again for each request, made once. */
+  private readonly domains = new Map<RouteConfiguration, Domains>();
 
   /** @throws ConfigError with paths below the connection manager */
   constructor(manager: HttpConnectionManager, context: ListenerFactoryContext) {
@@ -44,7 +51,13 @@ export class ExplainedRoutes {
     this.table = compileRoutes(manager, filterContext, {
       onRoute: (route, config) => this.routes.set(route, config),
       onTable: (table, config) => this.tables.set(table, config),
+      onWeighted: (routes, config) => this.weighted.set(config, routes),
     });
+  }
+
+  /** How a route's weighted clusters share requests out, since the lookup that {@link explain} did last. */
+  weights(config: WeightedCluster): WeightedRoutes | undefined {
+    return this.weighted.get(config);
   }
 
   explain(request: AskedRequest): FoundRoute {
@@ -53,7 +66,7 @@ export class ExplainedRoutes {
     const of = table === undefined ? undefined : this.tables.get(table);
     const missed = () => this.table.miss?.(headers, info, random).text ?? '';
     if (of === undefined) return { ...NOTHING, miss: missed() };
-    const found = hostOf(of, headers);
+    const found = this.hostOf(of, headers);
     if (found === undefined) return { ...NOTHING, table: of, miss: noVirtualHost(of, headers) };
     const host = of.virtualHosts[found.index] as VirtualHost;
     const at = `virtual_hosts[${found.index}]`;
@@ -75,43 +88,54 @@ export class ExplainedRoutes {
     return { table: of, virtualHost, passed, place, miss, route, host, config };
   }
 
+  /** Which virtual host takes a request, and by which of its domains. */
+  private hostOf(config: RouteConfiguration, headers: RequestHeaders) {
+    let domains = this.domains.get(config);
+    if (domains === undefined) this.domains.set(config, (domains = domainsOf(config)));
+    if (config.vhostHeader === '') return domains.find(headers.authority);
+    const value = headers.get(config.vhostHeader.toLowerCase());
+    return value === '' ? domains.rest : domains.find(value ?? '');
+  }
+
   private passed(
     route: RouteConfig,
     path: string,
     request: AskedRequest,
     { ignorePathParametersInPathMatching: ignoreParameters }: RouteConfiguration,
   ): Passed {
-    const why =
-      route.match === undefined ? undefined : whyNot(route.match, request, this.context, ignoreParameters);
-    return { path, name: route.name, why: why ?? 'it takes the request only with another draw' };
+    let whyNot = this.whyNot.get(route);
+    if (whyNot === undefined) {
+      whyNot =
+        route.match === undefined
+          ? () => undefined
+          : compileWhyNot(route.match, this.context, ignoreParameters);
+      this.whyNot.set(route, whyNot);
+    }
+    return { path, name: route.name, why: whyNot(request) ?? OTHERWISE };
   }
 }
 
-/** Which virtual host takes a request, and by which of its domains. */
-function hostOf(
-  config: RouteConfiguration,
-  headers: RequestHeaders,
-): { readonly index: number; readonly domain: string } | undefined {
-  const domains = new DomainTable<{ readonly index: number; readonly domain: string }>(
-    config.ignorePortInHostMatching,
-  );
+/** Every condition of the match holds: a cluster specifier or the runtime's weights turned the request away. */
+const OTHERWISE = 'it names no cluster for the request';
+
+type Domains = DomainTable<{ readonly index: number; readonly domain: string }>;
+
+function domainsOf(config: RouteConfiguration): Domains {
+  const domains: Domains = new DomainTable(config.ignorePortInHostMatching);
   config.virtualHosts.forEach((host, index) => {
     for (const domain of host.domains) domains.add(domain, { index, domain });
   });
-  const key = hostKey(config, headers);
-  return key === '' && config.vhostHeader !== '' ? domains.rest : domains.find(key);
-}
-
-/** What virtual hosts are found by. */
-function hostKey({ vhostHeader }: RouteConfiguration, headers: RequestHeaders): string {
-  return vhostHeader === '' ? headers.authority : (headers.get(vhostHeader.toLowerCase()) ?? '');
+  return domains;
 }
 
 function noVirtualHost(config: RouteConfiguration, headers: RequestHeaders): string {
   const domains = config.virtualHosts.flatMap((host) => host.domains);
   const some = domains.slice(0, 5).join(', ');
   const more = domains.length > 5 ? ` and ${domains.length - 5} more` : '';
-  return `no virtual host has a domain for "${hostKey(config, headers)}"; there are ${some}${more}`;
+  const { vhostHeader } = config;
+  const value = vhostHeader === '' ? headers.authority : headers.get(vhostHeader.toLowerCase());
+  const what = value === undefined ? `a request without ${vhostHeader}` : JSON.stringify(utf8Text(value));
+  return `no virtual host has a domain for ${what}; there are ${some}${more}`;
 }
 
 const NOTHING = {

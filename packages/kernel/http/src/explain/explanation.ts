@@ -51,6 +51,10 @@ export type ActionExplanation =
       readonly clusters: readonly PossibleCluster[];
       /** Which of them this request gets, with the given draw. */
       readonly cluster: string;
+      /** Its place among {@link clusters}. */
+      readonly chosen: number;
+      /** What the client is answered when there is no such cluster. */
+      readonly notFoundStatus: number;
       /** What the route changes before the request goes upstream. */
       readonly requestChanges: readonly HeaderChange[];
     }
@@ -73,11 +77,24 @@ export interface HttpExplanation {
   /** Why there is no route, or no virtual host; empty when there is one. */
   readonly miss: string;
   readonly action: ActionExplanation | undefined;
+  /** What the proxy answers itself; undefined when the request goes upstream. Bodies of a `body_format` are as of now. */
+  readonly reply: ReplyExplanation | undefined;
   readonly settings: readonly Setting[];
   /** The HTTP filters in order. */
   readonly filters: readonly FilterExplanation[];
   /** What the route changes in a plain `200` response. */
   readonly responseChanges: readonly HeaderChange[];
+}
+
+/** What a client gets of a request that goes to no upstream. */
+export interface ReplyExplanation {
+  /** After `local_reply_config`. */
+  readonly status: number;
+  /** Of a gRPC request it stands in `headers`. */
+  readonly body: string;
+  readonly headers: readonly HeaderChange[];
+  /** What `local_reply_config` made another of: the status before. Undefined: it changes no status. */
+  readonly mappedFrom: number | undefined;
 }
 
 export interface FilterExplanation {

@@ -1,12 +1,13 @@
 import type { HeaderMap } from '@dragoman/core';
+import { utf8Text } from '@dragoman/matching';
 import type { HeaderChange } from './explanation.ts';
 
-/** Every header of a message, pseudo-headers first; lines of a name joined with commas. */
+/** Every header of a message as text, pseudo-headers first; lines of a name joined with commas. */
 export function snapshot(headers: HeaderMap): ReadonlyMap<string, string> {
   const all = new Map<string, string>();
   headers.forEach((name, value) => {
-    const before = all.get(name);
-    all.set(name, before === undefined ? value : `${before},${value}`);
+    const [before, text] = [all.get(name), utf8Text(value)];
+    all.set(name, before === undefined ? text : `${before},${text}`);
   });
   return all;
 }

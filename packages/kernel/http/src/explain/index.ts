@@ -6,7 +6,8 @@ export type {
   HttpExplanation,
   Passed,
   PossibleCluster,
+  ReplyExplanation,
   Setting,
 } from './explanation.ts';
-export { explainHttp, type ExplainHttpOptions } from './explain-http.ts';
+export { ExplainedManagers, explainHttp, type ExplainHttpOptions } from './explain-http.ts';
 export type { AskedRequest } from './why-not.ts';

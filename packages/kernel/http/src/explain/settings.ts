@@ -10,60 +10,107 @@ import type { Setting } from './explanation.ts';
 
 type Level = 'route' | 'virtual host' | 'route configuration' | 'connection manager';
 
+/** A field, and the level that may have it. */
+type Place = readonly [name: string, level: Level];
+
 interface Known {
-  readonly name: string;
-  /** Most specific first: the first that has the field wins. */
-  readonly levels: readonly Level[];
-  /** Shown where no level has it. */
-  readonly fallback?: JsonValue;
-  /** Those of all levels hold together. */
-  readonly additive?: boolean;
+  /** The first that is there wins. */
+  readonly places: readonly Place[];
+  /** Shown where there is none. */
+  readonly fallback?: readonly [name: string, value: JsonValue];
+  /** All that are there hold together. */
+  readonly additive?: true;
 }
+
+const at = (name: string, ...levels: readonly Level[]): Known => ({
+  places: levels.map((level): Place => [name, level]),
+});
 
 /** What bounds, repeats, limits or copies a request that goes upstream. */
 const KNOWN: readonly Known[] = [
-  { name: 'timeout', levels: ['route'], fallback: '15s' },
-  { name: 'idle_timeout', levels: ['route'] },
-  { name: 'stream_idle_timeout', levels: ['connection manager'], fallback: '300s' },
-  { name: 'request_timeout', levels: ['connection manager'] },
-  { name: 'max_stream_duration', levels: ['route'] },
-  { name: 'retry_policy', levels: ['route', 'virtual host'] },
-  { name: 'retry_policy_typed_config', levels: ['route', 'virtual host'] },
-  { name: 'hedge_policy', levels: ['route', 'virtual host'] },
-  { name: 'rate_limits', levels: ['route', 'virtual host'], additive: true },
-  { name: 'request_mirror_policies', levels: ['route', 'virtual host', 'route configuration'] },
-  { name: 'internal_redirect_policy', levels: ['route'] },
-  { name: 'hash_policy', levels: ['route'] },
-  { name: 'upgrade_configs', levels: ['route', 'connection manager'] },
-  { name: 'metadata_match', levels: ['route'] },
-  { name: 'priority', levels: ['route'] },
-  { name: 'cluster_not_found_response_code', levels: ['route'] },
-  { name: 'auto_host_rewrite', levels: ['route'] },
-  { name: 'per_request_buffer_limit_bytes', levels: ['route', 'virtual host'] },
-  { name: 'include_request_attempt_count', levels: ['virtual host'] },
-  { name: 'include_attempt_count_in_response', levels: ['virtual host'] },
+  { ...at('timeout', 'route'), fallback: ['timeout', '15s'] },
+  // That of the route takes the place of the connection manager's.
+  {
+    places: [
+      ['idle_timeout', 'route'],
+      ['stream_idle_timeout', 'connection manager'],
+    ],
+    fallback: ['stream_idle_timeout', '300s'],
+  },
+  at('request_timeout', 'connection manager'),
+  at('max_stream_duration', 'route', 'connection manager'),
+  at('max_grpc_timeout', 'route'),
+  at('grpc_timeout_offset', 'route'),
+  {
+    places: [
+      ['retry_policy', 'route'],
+      ['retry_policy_typed_config', 'route'],
+      ['retry_policy', 'virtual host'],
+      ['retry_policy_typed_config', 'virtual host'],
+    ],
+  },
+  at('hedge_policy', 'route', 'virtual host'),
+  // Those of the virtual host only where `applying` leaves them.
+  { ...at('rate_limits', 'route', 'virtual host'), additive: true },
+  at('request_mirror_policies', 'route', 'virtual host', 'route configuration'),
+  at('internal_redirect_policy', 'route'),
+  at('hash_policy', 'route'),
+  // For each type of upgrade what the route says of it goes first.
+  { ...at('upgrade_configs', 'route', 'connection manager'), additive: true },
+  at('metadata_match', 'route'),
+  at('priority', 'route'),
+  at('cluster_not_found_response_code', 'route'),
+  at('auto_host_rewrite', 'route'),
+  {
+    places: [
+      ['request_body_buffer_limit', 'route'],
+      ['request_body_buffer_limit', 'virtual host'],
+      ['per_request_buffer_limit_bytes', 'route'],
+      ['per_request_buffer_limit_bytes', 'virtual host'],
+    ],
+  },
+  at('include_request_attempt_count', 'virtual host'),
+  at('include_attempt_count_in_response', 'virtual host'),
+  at('include_is_timeout_retry_header', 'virtual host'),
 ];
 
 /** The settings that hold for a route which forwards, with the level that each comes from. */
 export function settingsOf(manager: HttpConnectionManager, { table, host, config }: FoundRoute): Setting[] {
   const route = config === undefined ? {} : (toConfigJson(config) as JsonObject);
-  const levels: Record<Level, JsonObject> = {
+  const common = manager.commonHttpProtocolOptions;
+  const levels = applying({
     // A field of the route itself, or of its action.
     route: { ...route, ...(route.route as JsonObject | undefined) },
     // Without their routes: these may be many.
     'virtual host': host === undefined ? {} : without(host, { routes: [] }),
     'route configuration': table === undefined ? {} : without(table, { virtualHosts: [] }),
-    'connection manager': without(manager, { routeSpecifier: { case: undefined } }),
-  };
+    'connection manager': {
+      ...without(manager, { routeSpecifier: { case: undefined } }),
+      ...pick(common === undefined ? {} : (toConfigJson(common) as JsonObject), 'max_stream_duration'),
+    },
+  });
   const settings: Setting[] = [];
-  for (const { name, levels: order, fallback, additive = false } of KNOWN) {
-    const having = order.filter((level) => levels[level][name] !== undefined);
-    for (const level of additive ? having : having.slice(0, 1))
+  for (const { places, fallback, additive = false } of KNOWN) {
+    const having = places.filter(([name, level]) => levels[level][name] !== undefined);
+    for (const [name, level] of additive ? having : having.slice(0, 1))
       settings.push({ name, value: levels[level][name] as JsonValue, from: level });
     if (having.length === 0 && fallback !== undefined)
-      settings.push({ name, value: fallback, from: 'default' });
+      settings.push({ name: fallback[0], value: fallback[1], from: 'default' });
   }
   return settings;
+}
+
+/** Rate limits of a virtual host hold for a route without any, or with `include_vh_rate_limits`. */
+function applying(levels: Record<Level, JsonObject>): Record<Level, JsonObject> {
+  const { route, 'virtual host': host } = levels;
+  if (route.rate_limits === undefined || route.include_vh_rate_limits === true) return levels;
+  const { rate_limits: _, ...rest } = host;
+  return { ...levels, 'virtual host': rest };
+}
+
+function pick(from: JsonObject, name: string): JsonObject {
+  const value = from[name];
+  return value === undefined ? {} : { [name]: value };
 }
 
 function without<M extends Message>(message: M, parts: Partial<M>): JsonObject {

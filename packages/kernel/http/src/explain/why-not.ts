@@ -1,8 +1,8 @@
 import { type JsonObject, type RouteMatch, toConfigJson } from '@dragoman/api';
 import type { FactoryContext, RequestHeaders, StreamInfo } from '@dragoman/core';
+import { cookieValue, queryParameter, utf8Bytes, utf8Text } from '@dragoman/matching';
 import { compilePathCondition } from '../routes/path-condition.ts';
 import { listConditions } from '../routes/conditions.ts';
-import { queryParameter } from '../routes/query.ts';
 import { matchesPath } from '../routes/route-list.ts';
 
 /** A request as a route is asked about it. */
@@ -13,24 +13,23 @@ export interface AskedRequest {
   readonly random: number;
 }
 
+/** Why a match does not take a request; undefined: it does. */
+export type WhyNot = (request: AskedRequest) => string | undefined;
+
 /**
- * Why a match does not take a request: every condition that does not hold, or only the path, when that already does not fit.
+ * Compiles a match into a function that tells every condition which does not hold, or only the path, when that already does not fit.
  * @param ignoreParameters `ignore_path_parameters_in_path_matching`
- * @returns undefined: it does take it
  */
-export function whyNot(
-  match: RouteMatch,
-  request: AskedRequest,
-  context: FactoryContext,
-  ignoreParameters: boolean,
-): string | undefined {
-  const { headers, info, random } = request;
-  if (!matchesPath(compilePathCondition(match, context), headers, info, ignoreParameters))
-    return pathMismatch(match, headers);
-  const failed = listConditions(match, context.runtime).filter(({ holds }) => !holds(headers, info, random));
-  if (failed.length === 0) return undefined;
-  const config = toConfigJson(match) as JsonObject;
-  return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');
+export function compileWhyNot(match: RouteMatch, context: FactoryContext, ignoreParameters: boolean): WhyNot {
+  const path = compilePathCondition(match, context);
+  const conditions = listConditions(match, context.runtime);
+  return ({ headers, info, random }) => {
+    if (!matchesPath(path, headers, info, ignoreParameters)) return pathMismatch(match, headers);
+    const failed = conditions.filter(({ holds }) => !holds(headers, info, random));
+    if (failed.length === 0) return undefined;
+    const config = toConfigJson(match) as JsonObject;
+    return failed.map(({ field }) => conditionText(field, config, headers)).join('; ');
+  };
 }
 
 /** What the condition at `field` of a match asks for, and what the request has. */
@@ -42,16 +41,19 @@ function conditionText(field: string, match: JsonObject, headers: RequestHeaders
   const of = (config as { readonly name?: string } | undefined)?.name;
   if (of === undefined) return asked;
   if (name === 'headers') return `${asked}: ${found(of, headers.getJoined(of.toLowerCase()))}`;
-  if (name === 'query_parameters') return `${asked}: ${found(of, queryParameter(headers.path, of))}`;
+  if (name === 'query_parameters')
+    return `${asked}: ${found(of, queryParameter(headers.path, utf8Bytes(of)))}`;
+  if (name === 'cookies') return `${asked}: ${found(`cookie ${of}`, cookieValue(headers, utf8Bytes(of)))}`;
   return asked;
 }
 
 const found = (name: string, value: string | undefined) =>
-  value === undefined ? `the request has no ${name}` : `${name} is ${JSON.stringify(value)}`;
+  value === undefined ? `the request has no ${name}` : `${name} is ${JSON.stringify(utf8Text(value))}`;
 
 function pathMismatch(match: RouteMatch, { path, method }: RequestHeaders): string {
   const specifier = match.pathSpecifier;
-  const what = path === '' ? `a ${method} request without a path` : `the path ${JSON.stringify(path)}`;
+  const what =
+    path === '' ? `a ${method} request without a path` : `the path ${JSON.stringify(utf8Text(path))}`;
   const anyCase = match.caseSensitive === false ? ', in whatever case' : '';
   switch (specifier.case) {
     case 'prefix':

@@ -71,6 +71,8 @@ export interface RouteTableOptions {
    * cluster that an extension names, when it first does, besides once with an empty name.
    */
   readonly onRoute?: (route: Route, config: RouteConfig) => void;
+  /** Hears of every choice among weighted clusters. */
+  readonly onWeighted?: (routes: WeightedRoutes, config: WeightedCluster) => void;
   /** Hears of every table: with scoped routes there is one for each scope. */
   readonly onTable?: (table: CompiledRouteTable, config: RouteConfiguration) => void;
 }
@@ -240,6 +242,10 @@ class TableCompiler {
     this.options.onRoute?.(route, config);
   }
 
+  chosenByWeight(routes: WeightedRoutes, config: WeightedCluster): void {
+    this.options.onWeighted?.(routes, config);
+  }
+
   /** @throws ConfigError when the route configuration has no such plugin */
   specifier(name: string): ClusterSpecifier {
     const specifier = this.specifiers.get(name);
@@ -320,7 +326,8 @@ class VirtualHostCompiler {
     });
     const target = this.target(config, path);
     const listed = atPath('match', () => listConditions(match, this.table.context.runtime));
-    const conditions = target instanceof SpecifiedRoutes ? [...listed, choosing(target)] : listed;
+    const choice = choosing(target);
+    const conditions = choice === undefined ? listed : [...listed, choice];
     return { name: config.name, path, condition: allOf(conditions), conditions, target };
   }
 
@@ -448,7 +455,16 @@ class VirtualHostCompiler {
     const routes = config.clusters.map((cluster, i) =>
       atPath(`clusters[${i}]`, () => this.weightedCluster(cluster, settings, criteria, shell)),
     );
-    return new WeightedRoutes(config, routes, settings.policies.hash, this.table.context.runtime);
+    const { context } = this.table;
+    const total = config.clusters.reduce((all, { weight = 0 }) => all + weight, 0);
+    if ((config.totalWeight ?? total) !== total)
+      context.warn(
+        'weighted_clusters.total_weight',
+        `is not used: the weights add up to ${total}, which counts`,
+      );
+    const choice = new WeightedRoutes(config, routes, settings.policies.hash, context.runtime);
+    this.table.chosenByWeight(choice, config);
+    return choice;
   }
 
   private weightedCluster(
@@ -518,12 +534,16 @@ class VirtualHostCompiler {
   }
 }
 
-/** Comes last: whether the route's extension names a cluster. */
-function choosing(target: SpecifiedRoutes): ListedCondition {
-  return {
-    field: 'route.cluster_specifier_plugin',
-    holds: (headers, info, random) => target.choose(headers, info, random),
-  };
+/** Comes last: whether the route's extension names a cluster, or the runtime leaves any weight. Undefined when neither is asked. */
+function choosing(target: RouteTarget): ListedCondition | undefined {
+  if (target instanceof SpecifiedRoutes)
+    return {
+      field: 'route.cluster_specifier_plugin',
+      holds: (headers, info, random) => target.choose(headers, info, random),
+    };
+  if (target instanceof WeightedRoutes && target.byRuntime)
+    return { field: 'route.weighted_clusters', holds: () => target.weigh() };
+  return undefined;
 }
 
 /** A weighted cluster's edits come before all others. */

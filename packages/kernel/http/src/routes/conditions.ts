@@ -11,9 +11,9 @@ import {
   compileFilterStateMatcher,
   compileHeaderMatcher,
   compileMetadataMatcher,
+  compileQueryParameter,
   compileRuntimeFraction,
 } from '@dragoman/matching';
-import { compileQueryParameter } from './query.ts';
 
 /** What a route asks for besides the path. `random` feeds runtime fractions. */
 export type Condition = (headers: RequestHeaders, info: StreamInfo, random: number) => boolean;

@@ -10,10 +10,8 @@ import {
   type StreamInfo,
 } from '@dragoman/core';
 import { hashHex, rotateXor, xxHash64, xxHash64All } from '@dragoman/hashing';
-import { utf8Bytes } from '@dragoman/matching';
-import { cookieValue } from '../headers/request-cookies.ts';
+import { cookieValue, queryParameter, utf8Bytes } from '@dragoman/matching';
 import { isUnfitForWire } from '@dragoman/header-edits';
-import { queryParameter } from './query.ts';
 
 /** One entry of `hash_policy`. */
 type HashMethod = (
@@ -128,7 +126,8 @@ function hashCookie(config: RouteAction_HashPolicy_Cookie): HashMethod {
   const attributes = ttl === undefined ? '' : cookieAttributes(config, Number(ttl.seconds));
   return (headers, info, cookies) => {
     const given = cookieValue(headers, name);
-    if (given !== '') return xxHash64(given);
+    // One without a value is none, as in Envoy.
+    if (given !== undefined && given !== '') return xxHash64(given);
     if (ttl === undefined || cookies === undefined) return undefined;
     const { remoteAddress, localAddress } = info.connection;
     const made = hashHex(xxHash64(remoteAddress.text + localAddress.text));

@@ -7,8 +7,10 @@ import type { RouteEntry } from './route-list.ts';
 /** A virtual host may have thousands of routes, and a stranger may ask for what is not there all day: only so many are looked at. */
 const LOOKED_AT = 256;
 
-export function noVirtualHost(): RouteMiss {
-  return { details: 'no_virtual_host', text: 'no virtual host has a domain for the authority' };
+/** @param hostHeader `vhost_header`, or empty */
+export function noVirtualHost(hostHeader: string): RouteMiss {
+  const what = hostHeader === '' ? 'the authority' : `the value of ${hostHeader}`;
+  return { details: 'no_virtual_host', text: `no virtual host has a domain for ${what}` };
 }
 
 export function noRoute(virtualHost: string): RouteMiss {
@@ -30,7 +32,7 @@ export function nearestMiss(
   random: number,
   end: number,
 ): RouteMiss {
-  const path = headers.path.slice(0, end);
+  const path = new AskedPath(headers.path.slice(0, end));
   let nearest = -1;
   let inCommon = 0;
   const looked = Math.min(entries.length, LOOKED_AT);
@@ -38,7 +40,8 @@ export function nearestMiss(
     const entry = entries[i] as RouteEntry;
     if (holds(entry.path, path, headers)) {
       const failed = entry.conditions.find((condition) => !condition.holds(headers, info, random));
-      return miss(virtualHost, entry, i, failed?.field ?? '');
+      // All of them hold with this draw: the lookup had another one.
+      return miss(virtualHost, entry, i, failed?.field ?? 'runtime_fraction');
     }
     const length = commonLength(entry.path, path);
     if (length <= inCommon) continue;
@@ -58,35 +61,47 @@ function miss(virtualHost: string, { name }: RouteEntry, index: number, field: s
   };
 }
 
-function holds(condition: PathCondition, path: string, headers: RequestHeaders): boolean {
+/** A path, in lower case when a route asks for that: once for all of them, since it may be long. */
+class AskedPath {
+  readonly text: string;
+  private lower: string | undefined = undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  for({ ignoreCase }: { readonly ignoreCase: boolean }): string {
+    if (!ignoreCase) return this.text;
+    this.lower ??= asciiLower(this.text);
+    return this.lower;
+  }
+}
+
+function holds(condition: PathCondition, path: AskedPath, headers: RequestHeaders): boolean {
   if (condition.kind === 'connect') return isConnect(headers);
-  if (path === '') return false;
+  if (path.text === '') return false;
   switch (condition.kind) {
     case 'exact':
-      return folded(condition, path) === condition.path;
+      return path.for(condition) === condition.path;
     case 'prefix':
-      return folded(condition, path).startsWith(condition.path);
+      return path.for(condition).startsWith(condition.path);
     case 'separated': {
-      const text = folded(condition, path);
+      const text = path.for(condition);
       return text === condition.path || text.startsWith(`${condition.path}/`);
     }
     case 'regex':
-      return condition.regex.fullMatch(path);
+      return condition.regex.fullMatch(path.text);
     case 'policy':
       return condition.matcher.match(headers.path.slice(0, pathEnd(headers.path)));
   }
 }
 
 /** How many characters a path has in common with what a condition asks for; a single slash is nothing. */
-function commonLength(condition: PathCondition, path: string): number {
+function commonLength(condition: PathCondition, path: AskedPath): number {
   if (!('path' in condition)) return 0;
-  const text = folded(condition, path);
+  const text = path.for(condition);
   const limit = Math.min(text.length, condition.path.length);
   let same = 0;
   while (same < limit && text.charCodeAt(same) === condition.path.charCodeAt(same)) same++;
   return same > 1 ? same : 0;
-}
-
-function folded({ ignoreCase }: { readonly ignoreCase: boolean }, path: string): string {
-  return ignoreCase ? asciiLower(path) : path;
 }

@@ -20,9 +20,15 @@ import {
   type RateLimitUnit,
   type TextFormatter,
 } from '@dragoman/core';
-import { compileHeaderMatchers, metadataValue, utf8Bytes, utf8Text } from '@dragoman/matching';
+import {
+  compileHeaderMatchers,
+  compileQueryValue,
+  decodedQueryParameter,
+  metadataValue,
+  utf8Bytes,
+  utf8Text,
+} from '@dragoman/matching';
 import { maskedAddress } from '@dragoman/client-address';
-import { compileQueryValue, decodedQueryParameter } from './query.ts';
 
 const MAX_STAGE = 10;
 const MAX_HITS = 1_000_000_000;

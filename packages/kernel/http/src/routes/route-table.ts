@@ -36,7 +36,7 @@ export class CompiledRouteTable implements RouteTable {
   }
 
   miss(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
-    return this.host(headers)?.nearest(headers, info, random) ?? noVirtualHost();
+    return this.host(headers)?.nearest(headers, info, random) ?? noVirtualHost(this.hostHeader);
   }
 
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {

@@ -1,5 +1,6 @@
 import { type Endpoint, json, type Query, text } from '@dragoman/admin';
 import { ConfigError, formatProblem } from '@dragoman/core';
+import type { ExplainedManagers } from '@dragoman/http';
 import type { Assembly } from '../assemble.ts';
 import { runningHosts } from './cluster-hosts.ts';
 import { explain, type ExplainedListener, ExplainUsageError, type ExplainOptions } from './index.ts';
@@ -19,12 +20,15 @@ export function explainedProxy({
   workers,
   context,
 }: Pick<Assembly, 'listeners' | 'clusters' | 'workers' | 'context'>): ExplainedProxy {
+  let managers: ExplainedManagers | undefined;
   return {
     listeners: () =>
       listeners.listeners.map(({ name, path, message, addresses }) => ({ name, path, message, addresses })),
     async options() {
       const messages = clusters.clusters.map(({ message }) => message);
-      return { context, clusterHosts: runningHosts(messages, await workers.clusterReports()) };
+      const clusterHosts = runningHosts(messages, await workers.clusterReports());
+      managers ??= new (await import('@dragoman/http')).ExplainedManagers();
+      return { context, clusterHosts, managers };
     },
   };
 }

@@ -1,6 +1,7 @@
 import {
   type AddressSchema,
   type FilterChain,
+  anyTypeName,
   HttpConnectionManagerSchema,
   type Listener,
   type MessageShape,
@@ -8,8 +9,10 @@ import {
 } from '@dragoman/api';
 import { Address, atPath, type ConnectionInfo, type FactoryContext, StreamInfo } from '@dragoman/core';
 import { type AskedRequest, type ExplainHttpOptions, explainHttp, type Passed } from '@dragoman/http';
+import { utf8Text } from '@dragoman/matching';
 import { readBindTarget } from '../listener/addresses.ts';
 import { FilterChainMatcher } from '../listener/filter-chain-match.ts';
+import { FilterChainTree } from '../listener/filter-chain-tree.ts';
 import type { ExplainedRequest, Explanation } from './explanation.ts';
 import { explainContext } from './explain-context.ts';
 import { ExplainUsageError, type ParsedRequest, parseRequest } from './request-line.ts';
@@ -28,6 +31,8 @@ export interface ExplainedListener {
 export interface ExplainOptions {
   readonly context: FactoryContext;
   readonly clusterHosts: ExplainHttpOptions['clusterHosts'];
+  /** Keeps what was compiled for the next request; default: nothing is kept. */
+  readonly managers?: ExplainHttpOptions['managers'];
 }
 
 /**
@@ -45,9 +50,9 @@ export function explainRequest(
   const notes: string[] = [];
   const about = {
     method: headers.method,
-    scheme: headers.scheme,
-    authority: headers.authority,
-    path: headers.path,
+    scheme: secure ? 'https' : 'http',
+    authority: utf8Text(headers.authority),
+    path: utf8Text(headers.path),
     from: from.text,
     serverName,
   };
@@ -60,9 +65,11 @@ export function explainRequest(
   const { message } = chosen;
   const address = addressesOf(chosen)[0] as Address;
   const listener = { name: chosen.name, path: chosen.path, address: address.text };
-  const connection = connectionOf(parsed, localAddress(address));
-  const chains = chainsOf(message);
-  const { chain, passed: filterChainsPassed } = chooseChain(chains, message, connection);
+  const connection = connectionOf(parsed, localAddress(address), inspectsTls(message));
+  if (secure && connection.transportProtocol === 'raw_buffer' && choosesByTls(message))
+    notes.push('the listener has no tls_inspector: filter chains are chosen without looking at TLS');
+  const context = explainContext(options.context, message);
+  const { chain, passed: filterChainsPassed } = chooseChain(message, connection, context);
   const base = { request: about, listener, listenersPassed, filterChainsPassed };
   if (chain === undefined) {
     const partial = { ...base, ...nothing, filterChainsPassed };
@@ -88,8 +95,9 @@ export function explainRequest(
   asked.info.protocol = 'HTTP/1.1';
   const http = atPath(`${filterChain.path}.filters[${manager.index}].typed_config`, () =>
     explainHttp(manager.config, asked, {
-      context: explainContext(options.context, message),
+      context,
       clusterHosts: options.clusterHosts,
+      managers: options.managers,
     }),
   );
   const partial = { ...base, filterChain, http, notes };
@@ -128,9 +136,12 @@ function chooseListener(
   if (chosen !== undefined || portGiven) return { chosen, passed };
   const [only, ...others] = listeners;
   if (only !== undefined && others.length === 0) {
-    notes.push(`the URL names no port and nothing listens on ${port}: the only listener is taken`);
+    if (port !== undefined)
+      notes.push(`the URL names no port and nothing listens on ${port}: the only listener is taken`);
     return { chosen: only, passed: [] };
   }
+  if (port === undefined)
+    throw new ExplainUsageError('a CONNECT does not say which listener it comes to: name the listener');
   return { chosen: undefined, passed };
 }
 
@@ -150,15 +161,41 @@ function localAddress(address: Address): Address {
   return address;
 }
 
-function connectionOf({ from, serverName, secure }: ParsedRequest, local: Address): ConnectionInfo {
+/** Without it nobody knows of TLS when the filter chain is chosen. */
+function inspectsTls({ listenerFilters }: Listener): boolean {
+  return listenerFilters.some(
+    ({ configType }) =>
+      configType.case === 'typedConfig' && anyTypeName(configType.value).includes('.tls_inspector.'),
+  );
+}
+
+/** Whether what TLS says could decide between filter chains. */
+function choosesByTls({ filterChains, filterChainMatcher }: Listener): boolean {
+  return (
+    filterChainMatcher !== undefined ||
+    filterChains.some(({ filterChainMatch: match }) => {
+      if (match === undefined) return false;
+      const { serverNames, applicationProtocols, transportProtocol } = match;
+      return serverNames.length > 0 || applicationProtocols.length > 0 || transportProtocol !== '';
+    })
+  );
+}
+
+/** @param inspected the listener looks at TLS before it chooses the filter chain */
+function connectionOf(
+  { from, serverName, secure }: ParsedRequest,
+  local: Address,
+  inspected: boolean,
+): ConnectionInfo {
+  const tls = secure && inspected;
   return {
     id: 1,
     localAddress: local,
     directRemoteAddress: from,
     remoteAddress: from,
-    requestedServerName: serverName,
-    applicationProtocols: secure ? ['http/1.1'] : [],
-    transportProtocol: secure ? 'tls' : 'raw_buffer',
+    requestedServerName: tls ? serverName : '',
+    applicationProtocols: tls ? ['http/1.1'] : [],
+    transportProtocol: tls ? 'tls' : 'raw_buffer',
     tls: undefined,
     startTime: 0,
     transportFailureReason: '',
@@ -172,23 +209,36 @@ interface PlacedChain {
   readonly path: string;
 }
 
-function chainsOf({ filterChains }: Listener): PlacedChain[] {
-  return filterChains.map((config, i) => ({ config, path: `filter_chains[${i}]` }));
+interface ChosenChain {
+  /** Undefined: the connection is closed. */
+  readonly chain: PlacedChain | undefined;
+  readonly passed: readonly Passed[];
 }
 
 function chooseChain(
-  chains: readonly PlacedChain[],
-  { defaultFilterChain }: Listener,
+  { filterChains, filterChainMatcher, defaultFilterChain }: Listener,
   connection: ConnectionInfo,
-): { readonly chain: PlacedChain | undefined; readonly passed: readonly Passed[] } {
+  context: FactoryContext,
+): ChosenChain {
+  const chains = filterChains.map((config, i) => {
+    const path = `filter_chains[${i}]`;
+    return { name: config.name, match: config.filterChainMatch, path, chain: { config, path } };
+  });
   const fallback =
     defaultFilterChain === undefined
       ? undefined
       : { config: defaultFilterChain, path: 'default_filter_chain' };
-  const matcher = new FilterChainMatcher(
-    chains.map((chain) => ({ match: chain.config.filterChainMatch, path: chain.path, chain })),
-    fallback,
-  );
+  if (filterChainMatcher !== undefined) {
+    const chain = new FilterChainTree(filterChainMatcher, chains, fallback, context).find(
+      connection,
+      undefined,
+    );
+    const passed = chains
+      .filter((each) => each.chain !== chain)
+      .map(({ name, path }) => ({ path, name, why: 'the filter_chain_matcher comes to another' }));
+    return { chain, passed };
+  }
+  const matcher = new FilterChainMatcher<PlacedChain>(chains, fallback);
   const passed = matcher.passed(connection).map(({ chain, field, fits }) => ({
     path: chain.path,
     name: chain.config.name,

@@ -2,15 +2,21 @@ import { isIP } from 'node:net';
 import { Address, RequestHeaders } from '@dragoman/core';
 import { utf8Bytes } from '@dragoman/matching';
 import type { ExplainedRequest } from './explanation.ts';
+import { printable } from './printable.ts';
 
 /** A request line that cannot be read. The message says what was expected. */
-export class ExplainUsageError extends Error {}
+export class ExplainUsageError extends Error {
+  constructor(message: string) {
+    super(printable(message));
+  }
+}
 
 /** An {@link ExplainedRequest}, read. */
 export interface ParsedRequest {
   readonly headers: RequestHeaders;
   readonly secure: boolean;
-  readonly port: number;
+  /** Of the proxy; undefined for a CONNECT, whose target says nothing of it. */
+  readonly port: number | undefined;
   /** The URL names the port. */
   readonly portGiven: boolean;
   readonly from: Address;
@@ -18,14 +24,18 @@ export interface ParsedRequest {
 }
 
 // The path stays as it is written: what normalisation does to it is part of the explanation.
-const REQUEST = /^(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s+)?(https?):\/\/([^/?#\s]+)([^\s]*)$/;
+const REQUEST = /^(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s+)?(https?):\/\/([^/?#@\s]+)((?:[/?#][^\s]*)?)$/;
+/** What a CONNECT asks for is a host and a port; a scheme says how the proxy is spoken to. */
+const CONNECT = /^CONNECT\s+(?:(https?):\/\/)?([^/?#@\s]+:\d{1,5})\/?$/;
 
 /** @throws ExplainUsageError */
 export function parseRequest(request: ExplainedRequest): ParsedRequest {
-  const match = REQUEST.exec(request.request.trim());
-  if (match === null)
+  const line = request.request.trim();
+  const connect = CONNECT.exec(line);
+  const match = connect === null ? REQUEST.exec(line) : [line, 'CONNECT', connect[1] ?? 'http', connect[2]];
+  if (match === null || (connect === null && match[1] === 'CONNECT'))
     throw new ExplainUsageError(
-      `"${request.request}" is no request; expected a method and a whole URL, as in 'GET https://example.com/path'`,
+      `"${request.request}" is no request; expected a method and a whole URL, as in 'GET https://example.com/path' or 'CONNECT example.com:443'`,
     );
   const [, method = 'GET', scheme, authority = '', rest = ''] = match;
   const secure = scheme === 'https';
@@ -33,16 +43,18 @@ export function parseRequest(request: ExplainedRequest): ParsedRequest {
   const headers = new RequestHeaders();
   headers.method = method;
   headers.authority = utf8Bytes(authority);
-  headers.scheme = secure ? 'https' : 'http';
-  headers.path = utf8Bytes(rest.startsWith('/') ? rest : `/${rest}`);
+  // No scheme: a client that speaks to a server does not send it. A CONNECT has no path either.
+  headers.path = connect !== null ? '' : utf8Bytes(rest.startsWith('/') ? rest : `/${rest}`);
   for (const [name, value] of request.headers ?? []) addHeader(headers, name, value);
   return {
     headers,
     secure,
-    port: port ?? (secure ? 443 : 80),
-    portGiven: port !== undefined,
+    port: connect !== null ? undefined : (port ?? (secure ? 443 : 80)),
+    portGiven: connect === null && port !== undefined,
     from: readClient(request.from ?? '127.0.0.1'),
-    serverName: request.serverName ?? (secure && !/^[\d.]+$|^\[/.test(host) ? host.toLowerCase() : ''),
+    serverName:
+      request.serverName ??
+      (secure && connect === null && !/^[\d.]+$|^\[/.test(host) ? host.toLowerCase() : ''),
   };
 }
 

@@ -1,6 +1,6 @@
-import { BlockList } from 'node:net';
 import { type CidrRange, type FilterChainMatch, FilterChainMatchSchema } from '@dragoman/api';
-import { type Address, ConfigError, type ConnectionInfo, refuseUnsupported } from '@dragoman/core';
+import { CidrTable } from '@dragoman/client-address';
+import { type Address, atPath, ConfigError, type ConnectionInfo, refuseUnsupported } from '@dragoman/core';
 import type { FilterState } from '@dragoman/matching';
 
 /** Finds the filter chain of a connection. */
@@ -169,34 +169,12 @@ function ranges(
   address: (info: ConnectionInfo) => Address,
 ): Criterion {
   if (list.length === 0) return ANY;
-  const compiled = list.map((range, i) => compileRange(range, `${field}[${i}]`));
-  return (info) => {
-    const { ip, family } = address(info);
-    if (family === 'pipe') return -1;
-    let best = -1;
-    for (const { list: block, length } of compiled) {
-      // A /0 that is written down is more specific than nothing.
-      if (length + 1 > best && block.check(ip, family)) best = length + 1;
-    }
-    return best;
-  };
-}
-
-function compileRange(
-  { addressPrefix, prefixLen }: CidrRange,
-  path: string,
-): { list: BlockList; length: number } {
-  const list = new BlockList();
-  const length = prefixLen ?? 0;
-  try {
-    list.addSubnet(addressPrefix, length, addressPrefix.includes(':') ? 'ipv6' : 'ipv4');
-  } catch {
-    throw ConfigError.at(
-      path,
-      `"${addressPrefix}/${length}" is not a network; expected e.g. 10.0.0.0 with prefix_len 8`,
-    );
-  }
-  return { list, length };
+  const table = new CidrTable<number>();
+  list.forEach((range, i) => {
+    // A /0 that is written down is more specific than nothing.
+    atPath(`${field}[${i}]`, () => table.add(range, (range.prefixLen ?? 0) + 1));
+  });
+  return (info) => table.find(address(info).ip)?.[0] ?? -1;
 }
 
 /** An exact name beats a wildcard, a longer wildcard a shorter one. */

@@ -1,6 +1,7 @@
 import type { QueryParameterMatcher } from '@dragoman/api';
 import { atPath, ConfigError } from '@dragoman/core';
-import { compileStringMatcher, utf8Bytes } from '@dragoman/matching';
+import { utf8Bytes } from './bytes.ts';
+import { compileStringMatcher } from './string-matcher.ts';
 
 /** Whether the query of `path` (the whole `:path`) holds. */
 export type QueryPredicate = (path: string) => boolean;
@@ -10,7 +11,8 @@ const EQUALS = 0x3d;
 /** The first value of a query parameter as it stands, not decoded; empty without `=`; undefined when it is not there. */
 export function queryParameter(path: string, name: string): string | undefined {
   let at = path.indexOf('?');
-  if (at < 0) return undefined;
+  // The first "=" ends a name: none has it.
+  if (at < 0 || name.includes('=')) return undefined;
   at++;
   while (at <= path.length) {
     let end = path.indexOf('&', at);
