@@ -28,7 +28,7 @@ import {
 } from '@dragoman/core';
 import { chargeResponse, chargeResponseTime } from './charging.ts';
 import type { RouterConfig } from './config.ts';
-import { judgeEnd, judgeHeaders } from './host-outcome.ts';
+import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import {
   BODY_TOO_LARGE_TO_RETRY,
@@ -144,8 +144,8 @@ export class Forwarding
     return this.timeouts.globalMs;
   }
 
-  get dynamicStats(): boolean {
-    return this.config.dynamicStats;
+  get isCharged(): boolean {
+    return this.config.dynamicStats && !this.info.healthCheck;
   }
 
   get completedOnly(): boolean {
@@ -297,6 +297,8 @@ export class Forwarding
 
   private onRequestComplete(): void {
     this.requestCompleteAt = this.config.clock.now();
+    // The times of a WebSocket run from its handshake to the answer of that, and no longer.
+    if (this.webSocket) return;
     this.startTimer();
     this.upstream?.onRequestComplete();
   }
@@ -422,6 +424,7 @@ export class Forwarding
   // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
 
   onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void {
+    chargeResponse(this, headers.status, headers, upstream.host);
     this.settleOn(upstream);
     this.stream.informational(headers);
   }
@@ -539,7 +542,7 @@ export class Forwarding
       this.abort(upstream, failure, '', details);
       return;
     }
-    judgeEnd(upstream, undefined);
+    this.chargeBroken(upstream);
     this.forget(upstream);
     this.cut(failure.flag, failureDetails('upstream_reset_after_response_started', failure, details));
   }
@@ -587,7 +590,6 @@ export class Forwarding
     const { host } = upstream;
     host?.stats.rqTimeout.inc();
     if (upstream.awaitingHeaders) this.chargeTimeout(host);
-    else judgeEnd(upstream, undefined);
     upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
   }
 
@@ -628,7 +630,7 @@ export class Forwarding
     host?.stats.rqTimeout.inc();
     this.giveUp(upstream);
     if (this.retriesReset(upstream, 'local-reset', true)) return;
-    if (this.responding) judgeEnd(upstream, undefined);
+    if (this.responding) this.chargeBroken(upstream);
     else this.chargeTimeout(host);
     this.forget(upstream);
     this.failWithTimeout(details);
@@ -665,6 +667,8 @@ export class Forwarding
   private end(reply: LocalReply): void {
     this.timer?.disable();
     this.dropRetries();
+    // Filters may hold the reply: until it is out, nobody else's answer may come.
+    this.giveUpAll();
     if (!this.action.includeAttemptCountInResponse || this.latest === undefined) {
       this.stream.reply(reply);
       return;
@@ -683,8 +687,11 @@ export class Forwarding
     this.info.setResponseFlag(flag);
     this.info.responseCodeDetails = details;
     this.timer?.disable();
-    this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
     this.stream.reset('remote-reset');
+  }
+
+  private chargeBroken(upstream: UpstreamRequest): void {
+    if (judgeBroken(upstream)) this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
   }
 
   private tellAttempts(headers: ResponseHeaders): void {

@@ -174,7 +174,7 @@ describe('how retries end', () => {
     const rig = new Rig({ action: on('5xx,reset') }).request();
     const attempt = rig.last.ready();
     const hints = rig.stream.informationals;
-    attempt.decoder.onInformational({ status: 103 } as never);
+    attempt.inform(103);
     expect(hints).toEqual([103]);
     attempt.lose();
     expect(rig.outcome).toBe('503 UR upstream_reset_before_response_started{remote_reset}');
