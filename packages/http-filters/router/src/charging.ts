@@ -46,6 +46,14 @@ export function chargeResponseTime(
   request.routeStats?.chargeResponseTime(ms);
 }
 
+/** The time of the whole request is over, and this try with it. @param host undefined when it had no connection yet */
+export function chargeTimeout(request: Charged, host: Host | undefined): void {
+  request.clusterInfo.stats.upstreamRqTimeout.inc();
+  request.virtualCluster?.rqTimeout.inc();
+  request.routeStats?.rqTimeout.inc();
+  host?.stats.rqTimeout.inc();
+}
+
 function isCanary(headers: ResponseHeaders | undefined, host: Host | undefined): boolean {
   return headers?.getKnown(ID_CANARY) === 'true' || host?.canary === true;
 }
