@@ -228,7 +228,7 @@ export class Rig {
     this.hosts = options.hosts ?? testHosts(3);
     this.info = this.clusterInfo(options);
     const mirror: Cluster = {
-      info: this.info,
+      info: { ...this.info, name: 'm' },
       hostSets: [],
       chooseHost: () => this.hosts[0],
       httpPool: (host) => ({ newStream: (...ends) => newStream(this.mirrored, host, ...ends) }),
