@@ -1,7 +1,5 @@
 import {
-  type Cluster,
   type Counter,
-  type ForwardAction,
   type Host,
   type InternalRedirectPolicy,
   isGrpcContentType,
@@ -10,16 +8,11 @@ import {
   type RequestHeaders,
   ResponseFlag,
   type ResponseHeaders,
-  type Route,
   type StreamResetReason,
-  type TerminalHttpStream,
-  type Timer,
   type Trailers,
-  type VirtualCluster,
   wellKnownId,
 } from '@dragoman/core';
 import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
-import type { RouterConfig } from './config.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import {
@@ -40,7 +33,7 @@ import {
 } from './reset-texts.ts';
 import { RetryState } from './retry-state.ts';
 import { NO_CHUNKS, Retrying } from './retrying.ts';
-import { type Mirrored, type RunRouter, Shadows } from './shadow.ts';
+import { type Mirrored, Shadows } from './shadow.ts';
 import { strictHeaderProblem } from './strict-headers.ts';
 import { readTimeouts, removeRouterHeaders, tellTimeouts } from './timeouts.ts';
 import { isSwitch, isWebSocket, refusedHandshake } from './upgrade.ts';
@@ -54,24 +47,6 @@ const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
 
 /** A request on its way to a cluster: begins, has its time, and passes on what comes back, or says why nothing does. */
 export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirrored {
-  readonly run: RunRouter;
-  private webSocket = false;
-  private shadows: Shadows | undefined = undefined;
-  private timer: Timer | undefined = undefined;
-
-  constructor(
-    config: RouterConfig,
-    stream: TerminalHttpStream,
-    route: Route,
-    action: ForwardAction,
-    cluster: Cluster,
-    virtualCluster: VirtualCluster | undefined,
-    run: RunRouter,
-  ) {
-    super(config, stream, route, action, cluster, virtualCluster);
-    this.run = run;
-  }
-
   protected createTry(headers: RequestHeaders, endStream: boolean): UpstreamRequest {
     return new UpstreamRequest(this, this.config.clock, headers, endStream);
   }

@@ -1,21 +1,15 @@
 import {
   applyHostRewrite,
-  type ForwardAction,
-  type Cluster,
   type Host,
   type LocalReply,
   type RequestHeaders,
   ResponseFlag,
   type ResponseHeaders,
-  type Route,
   type StreamResetReason,
-  type TerminalHttpStream,
   type Trailers,
-  type VirtualCluster,
   wellKnownId,
 } from '@dragoman/core';
 import { chargeResponse } from './charging.ts';
-import type { RouterConfig } from './config.ts';
 import { noHostDetails } from './near-miss.ts';
 import { BODY_TOO_LARGE_TO_RETRY, NO_HEALTHY_UPSTREAM } from './replies.ts';
 import { RequestCopy } from './request-copy.ts';
@@ -34,32 +28,6 @@ export const NO_CHUNKS: readonly Buffer[] = [];
 
 /** Which tries of a request there are: the first, those that follow one which failed, and what all of them are sent. */
 export abstract class Retrying extends Tries implements RetryOwner {
-  /** A redirect may yet be followed, with the body so far. */
-  protected mayRestart: boolean;
-  protected retry: RetryState | undefined = undefined;
-  /** The body so far, while it may be needed again. */
-  protected copy: RequestCopy | undefined = undefined;
-  protected attemptCount = 1;
-  /** Something of a response has gone downstream: nothing is tried any more. */
-  protected responding = false;
-  private trailers: Trailers | undefined = undefined;
-  private retryWaits = false;
-  private retryAfterTimeout = false;
-  /** Some try has sent something. */
-  private requestStarted = false;
-
-  constructor(
-    config: RouterConfig,
-    stream: TerminalHttpStream,
-    route: Route,
-    action: ForwardAction,
-    cluster: Cluster,
-    virtualCluster: VirtualCluster | undefined,
-  ) {
-    super(config, stream, route, action, cluster, virtualCluster);
-    this.mayRestart = action.policies.internalRedirect !== undefined;
-  }
-
   protected abstract onRequestComplete(): void;
   /** Answers in place of the upstream. */
   protected abstract end(reply: LocalReply): void;
@@ -153,7 +121,6 @@ export abstract class Retrying extends Tries implements RetryOwner {
       return;
     }
     this.cluster = cluster;
-    this.clusterInfo = cluster.info;
     const headers = stream.requestHeaders;
     if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
     if (action.policies.tellTimeoutRetry) headers.setKnown(ID_TIMEOUT_RETRY, String(this.retryAfterTimeout));

@@ -3,13 +3,6 @@ import type { UpstreamRequest } from './upstream-request.ts';
 
 /** The tries of a request that are under way: one at a time, unless it is hedged. */
 export abstract class Tries extends ForwardedRequest {
-  /** The latest try that is under way; after the response has begun, the one that it comes from. */
-  protected upstream: UpstreamRequest | undefined = undefined;
-  /** Earlier tries that go on beside it: those which took too long, with hedging. */
-  private others: UpstreamRequest[] | undefined = undefined;
-  /** The latest try, also when it is over: its bytes are counted last. */
-  protected latest: UpstreamRequest | undefined = undefined;
-
   /** The request's body may flow (again). */
   abstract onUpstreamWritable(): void;
 
