@@ -25,7 +25,6 @@ import {
 } from './replies.ts';
 import {
   type FailureText,
-  failureDetails,
   resetReasonOf,
   textOfPoolFailure,
   textOfReset,
@@ -262,23 +261,18 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     this.clusterInfo.stats.upstreamRqRxReset.inc();
     upstream.log?.flag(failure.flag);
     if (this.retriesReset(upstream, reason, false)) return;
-    if (!this.stream.responseStarted) {
-      upstream.host?.stats.rqError.inc();
-      this.abort(upstream, failure, '', details);
-      return;
-    }
-    this.chargeBroken(upstream);
-    this.forget(upstream);
-    this.cut(failure.flag, failureDetails('upstream_reset_after_response_started', failure, details));
+    if (!this.responding) upstream.host?.stats.rqError.inc();
+    this.abort(upstream, failure, '', details);
   }
 
-  /** A try failed before its response, and none follows it. */
+  /** A try failed, and none follows it. */
   private abort(upstream: UpstreamRequest, failure: FailureText, transport: string, more: string): void {
     const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
-    chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
+    if (this.responding) this.chargeBroken(upstream);
+    else chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
     this.forget(upstream);
     if (this.othersMayAnswer) return;
-    const reply = resetReply(failure, transport, more, this.attemptCount > 1);
+    const reply = resetReply(failure, transport, more, this.attemptCount > 1, this.responding);
     if (overflow) this.failOverloaded(reply);
     else this.fail(failure.flag, reply);
   }
@@ -293,7 +287,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   private onTimeout(): void {
     this.giveUpAll((upstream) => {
       chargeTimeout(this, upstream.host);
-      if (upstream.awaitingHeaders) this.chargeUnanswered(upstream.host);
+      if (upstream.awaitingHeaders && !this.responding) this.chargeUnanswered(upstream.host);
       upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
     });
     this.failWithTimeout('response_timeout');
@@ -350,10 +344,6 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   }
 
   protected fail(flag: number, reply: LocalReply): void {
-    if (this.stream.responseStarted) {
-      this.cut(flag, reply.details);
-      return;
-    }
     this.info.setResponseFlag(flag);
     this.end(reply);
   }
@@ -374,14 +364,6 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
         this.tellAttempts(headers);
       },
     });
-  }
-
-  /** Ends a response that has begun. */
-  private cut(flag: number, details: string): void {
-    this.info.setResponseFlag(flag);
-    this.info.responseCodeDetails = details;
-    this.timer?.disable();
-    this.stream.reset('remote-reset');
   }
 
   private tellAttempts(headers: ResponseHeaders): void {

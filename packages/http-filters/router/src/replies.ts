@@ -40,18 +40,20 @@ export function maxDurationReply(complete: boolean): LocalReply {
 }
 
 /**
- * A try failed before its response.
+ * A try failed.
  *
  * @param transport why the transport did; empty when nothing is known of it
  * @param more for the details, without `transport`
+ * @param responding something of the response has gone downstream, if only a 1xx
  */
 export function resetReply(
   failure: FailureText,
   transport: string,
   more: string,
   retried: boolean,
+  responding: boolean,
 ): LocalReply {
-  const name = 'upstream_reset_before_response_started';
+  const name = `upstream_reset_${responding ? 'after' : 'before'}_response_started`;
   return {
     status: failure.status,
     body: failureBody(failure, transport, retried),

@@ -29,9 +29,8 @@ export const NO_CHUNKS: readonly Buffer[] = [];
 /** Which tries of a request there are: the first, those that follow one which failed, and what all of them are sent. */
 export abstract class Retrying extends Tries implements RetryOwner {
   protected abstract onRequestComplete(): void;
-  /** Answers in place of the upstream. */
+  /** Answers in place of the upstream; a response whose headers are out is cut. */
   protected abstract end(reply: LocalReply): void;
-  /** The same; a response that has begun is cut. */
   protected abstract fail(flag: number, reply: LocalReply): void;
   protected abstract createTry(headers: RequestHeaders, endStream: boolean): UpstreamRequest;
 

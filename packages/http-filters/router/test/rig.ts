@@ -170,6 +170,16 @@ class RigStream extends TestHttpStream implements TerminalHttpStream {
     return true;
   }
 
+  /** As the connection manager does: what is out already can only be cut. */
+  override reply(reply: LocalReply): void {
+    if (!this.responseStarted) {
+      super.reply(reply);
+      return;
+    }
+    this.info.responseCodeDetails = reply.details;
+    this.reset('local-reset');
+  }
+
   informational(headers: ResponseHeaders): void {
     this.informationals.push(headers.status);
   }

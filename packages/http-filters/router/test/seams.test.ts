@@ -152,7 +152,7 @@ describe('what is counted of an answer', () => {
     const rig = new Rig({ headers, action: { timeout: '10s', ...more } }).request();
     rig.last.ready().respond({}, false);
     end(rig);
-    expect(rig.stream.calls).toEqual(['reset:remote-reset']);
+    expect(rig.stream.calls).toEqual(['reset:local-reset']);
     const { stats } = rig.last.host;
     expect([rig.stat('http.test.rq_reset_after_downstream_response_started'), stats.rqError.value()]).toEqual(
       [resets, errors],
