@@ -110,7 +110,6 @@ export abstract class Retrying extends Tries implements RetryOwner {
     if (retry === undefined) return;
     this.retryWaits = false;
     this.attemptCount++;
-    info.startNextUpstreamAttempt();
     info.upstreamRequestAttemptCount = this.attemptCount;
     // The cluster may be another one by now, or gone.
     const cluster = config.clusters.get(this.clusterInfo.name);
@@ -120,6 +119,7 @@ export abstract class Retrying extends Tries implements RetryOwner {
       return;
     }
     this.cluster = cluster;
+    info.startNextUpstreamAttempt();
     const headers = stream.requestHeaders;
     if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
     if (action.policies.tellTimeoutRetry) headers.setKnown(ID_TIMEOUT_RETRY, String(this.retryAfterTimeout));

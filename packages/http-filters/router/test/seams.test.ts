@@ -1,3 +1,4 @@
+import type { TlsInfo } from '@dragoman/core';
 import type { JsonObject } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { Rig, type RigOptions } from './rig.ts';
@@ -107,6 +108,40 @@ describe('a WebSocket handshake whose request comes to its end', () => {
     rig.clock.advance(60_000);
     expect([rig.outcome, rig.stream.calls]).toEqual(['101 - via_upstream', []]);
   });
+});
+
+describe('a redirect is followed only to the scheme that the client came by', () => {
+  test.each<[scheme: string, tls: boolean, location: string, followed: boolean]>([
+    ['http', false, 'http://other/', true],
+    ['http', false, 'https://other/', false],
+    ['https', true, 'https://other/', true],
+    ['https', true, 'http://other/', false],
+    // As x-forwarded-proto has it: the client's own connection is what counts.
+    ['https', false, 'https://other/', false],
+    ['https', false, 'http://other/', true],
+    ['http', true, 'http://other/', true],
+  ])('%s, by TLS: %s, to %s: %s', (scheme, tls, location, followed) => {
+    const rig = new Rig({
+      headers: { ':scheme': scheme },
+      action: { internal_redirect_policy: {} },
+      restarts: true,
+    });
+    if (tls) rig.stream.info.connection.tls = {} as TlsInfo;
+    rig.request().last.ready().respond({ ':status': '302', location });
+    expect(rig.stream.restarted).toEqual(followed ? [''] : []);
+    expect(rig.stat('http.test.passthrough_internal_redirect_unsafe_scheme')).toBe(followed ? 0 : 1);
+  });
+});
+
+test('a retry that finds no host leaves the last one as the upstream of the request', () => {
+  const rig = new Rig({ action: { retry_policy: { retry_on: '5xx' } } }).request();
+  rig.last.ready().respond({ ':status': '500' });
+  rig.hasHost = false;
+  rig.backOff();
+  const { info } = rig.stream;
+  expect(rig.outcome).toMatch(/^503 UH no_healthy_upstream/);
+  expect([info.upstreamHost, info.earlierUpstreamHosts]).toEqual([rig.hosts[0], undefined]);
+  expect(info.upstreamRequestAttemptCount).toBe(2);
 });
 
 describe('what is counted of an answer', () => {
