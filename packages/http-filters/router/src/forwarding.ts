@@ -149,6 +149,8 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
 
   onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void {
+    // As in Envoy the first alone is passed on, and counts.
+    if (this.responding) return;
     chargeResponse(this, headers.status, headers, upstream.host);
     this.settleOn(upstream);
     this.stream.informational(headers);

@@ -145,12 +145,14 @@ test('a retry that finds no host leaves the last one as the upstream of the requ
 });
 
 describe('what is counted of an answer', () => {
-  test('a 1xx counts as an answer of its own', () => {
+  test('the first 1xx counts as an answer of its own, and is the only one passed on', () => {
     const rig = new Rig().request();
     rig.last.ready().inform(103);
+    rig.last.inform(103);
+    rig.last.inform(100);
     expect(rig.counts('upstream_rq_103', 'upstream_rq_200')).toEqual([1, 0]);
     rig.last.respond();
-    expect(rig.counts('upstream_rq_103', 'upstream_rq_200')).toEqual([1, 1]);
+    expect(rig.counts('upstream_rq_103', 'upstream_rq_100', 'upstream_rq_200')).toEqual([1, 0, 1]);
     expect(rig.stream.informationals).toEqual([103]);
   });
 
