@@ -128,7 +128,7 @@ export abstract class Retrying extends Tries implements RetryOwner {
     const { copy, trailers, requestComplete } = this;
     const bodiless = copy === undefined && trailers === undefined;
     const next = this.createTry(headers, requestComplete && bodiless);
-    if (!bodiless) next.replay(copy?.chunks ?? NO_CHUNKS, copy?.bytes ?? 0, requestComplete, trailers);
+    if (!bodiless) next.replay(copy?.chunks ?? NO_CHUNKS, requestComplete, trailers);
     this.send(next, host, headers);
   }
 
