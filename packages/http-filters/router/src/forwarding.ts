@@ -160,9 +160,11 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const { config, info, stream, route } = this;
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
-    if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
+    const retried = this.retry === undefined ? 'no' : this.retriesAnswer(this.retry, upstream, headers);
+    if (retried === 'yes') return;
     const redirects = this.action.policies.internalRedirect;
     if (redirects?.statuses.has(headers.status) && this.follows(redirects, headers)) return;
+    if (retried === 'bad' && this.yieldsToOthers(upstream)) return;
     this.settleOn(upstream);
     judgeHeaders(upstream, headers, endStream, this.isGrpc);
     chargeResponse(this, headers.status, headers, upstream.host);

@@ -155,28 +155,32 @@ export abstract class Retrying extends Tries implements RetryOwner {
     if (this.accept(retry.onHedgedTimeout(), true)) upstream.retried = true;
   }
 
-  /** Whether an answer is dropped, since another try is made, or others may still do better. */
-  protected retriesAnswer(retry: RetryState, upstream: UpstreamRequest, headers: ResponseHeaders): boolean {
+  /** Whether another try follows an answer, which is dropped then; `bad`: it would, but may not. */
+  protected retriesAnswer(
+    retry: RetryState,
+    upstream: UpstreamRequest,
+    headers: ResponseHeaders,
+  ): 'yes' | 'no' | 'bad' {
     const request = this.stream.requestHeaders;
-    const { host } = upstream;
-    if (upstream.retried) {
-      if (!retry.wouldRetryHeaders(headers, request)) return false;
-    } else {
-      const verdict = retry.onHeaders(headers, request);
-      if (this.accept(verdict, false)) {
-        this.clusterInfo.chargeRetriedResponse(this.completedOnly ? 0 : headers.status);
-        host?.stats.rqError.inc();
-        this.giveUp(upstream);
-        this.forget(upstream);
-        return true;
-      }
-      if (verdict === 'no') return false;
-    }
+    if (upstream.retried) return retry.wouldRetryHeaders(headers, request) ? 'bad' : 'no';
+    const verdict = retry.onHeaders(headers, request);
+    if (!this.accept(verdict, false)) return verdict === 'no' ? 'no' : 'bad';
+    this.clusterInfo.chargeRetriedResponse(this.completedOnly ? 0 : headers.status);
+    this.drop(upstream);
+    return 'yes';
+  }
+
+  /** Whether a bad answer is dropped, since others may still do better. */
+  protected yieldsToOthers(upstream: UpstreamRequest): boolean {
     if (!this.othersMayAnswer) return false;
-    host?.stats.rqError.inc();
+    this.drop(upstream);
+    return true;
+  }
+
+  private drop(upstream: UpstreamRequest): void {
+    upstream.host?.stats.rqError.inc();
     this.giveUp(upstream);
     this.forget(upstream);
-    return true;
   }
 
   /** Notes what became of the wish for another try: true when there will be one. */

@@ -133,6 +133,28 @@ describe('a redirect is followed only to the scheme that the client came by', ()
   });
 });
 
+test('a redirect that may not be retried is followed, though another try goes on', () => {
+  const rig = new Rig({
+    action: {
+      ...HEDGED,
+      retry_policy: {
+        retry_on: 'retriable-status-codes',
+        retriable_status_codes: [302],
+        per_try_timeout: '1s',
+      },
+      internal_redirect_policy: {},
+    },
+    restarts: true,
+  }).request();
+  const first = rig.last.ready();
+  rig.clock.advance(1024);
+  rig.last.ready();
+  first.respond({ ':status': '302', location: 'http://other/' });
+  expect([rig.stream.restarted, rig.tries.length]).toEqual([[''], 2]);
+  expect(rig.tries[1].events).toEqual(['headers end', 'reset:local-reset']);
+  expect([rig.retriesUnderWay, rig.clock.pendingTimers]).toEqual([0, 0]);
+});
+
 test('a retry that finds no host leaves the last one as the upstream of the request', () => {
   const rig = new Rig({ action: { retry_policy: { retry_on: '5xx' } } }).request();
   rig.last.ready().respond({ ':status': '500' });
