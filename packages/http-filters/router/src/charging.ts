@@ -5,8 +5,8 @@ const ID_CANARY = wellKnownId('x-envoy-upstream-canary');
 
 /** A request, as far as its answers are counted. */
 export interface Charged {
-  /** `dynamic_stats` of the router. */
-  readonly dynamicStats: boolean;
+  /** `dynamic_stats` of the router, and this is no health check: its answers count at all. */
+  readonly isCharged: boolean;
   /** `suppress_grpc_request_failure_code_stats` of the router, and this is a gRPC request: statuses are not counted one by one. */
   readonly completedOnly: boolean;
   readonly clusterInfo: ClusterInfo;
@@ -25,7 +25,7 @@ export function chargeResponse(
   headers: ResponseHeaders | undefined,
   host: Host | undefined,
 ): void {
-  if (!request.dynamicStats) return;
+  if (!request.isCharged) return;
   const { clusterInfo, internal, altStatName } = request;
   const counted = request.completedOnly ? 0 : status;
   clusterInfo.chargeResponse(counted, internal, isCanary(headers, host), host, altStatName);
@@ -39,11 +39,19 @@ export function chargeResponseTime(
   headers: ResponseHeaders | undefined,
   host: Host | undefined,
 ): void {
-  if (!request.dynamicStats) return;
+  if (!request.isCharged) return;
   const { clusterInfo, internal, altStatName } = request;
   clusterInfo.chargeResponseTime(ms, internal, isCanary(headers, host), host, altStatName);
   request.virtualCluster?.chargeResponseTime(ms);
   request.routeStats?.chargeResponseTime(ms);
+}
+
+/** The time of the whole request is over, and this try with it. @param host undefined when it had no connection yet */
+export function chargeTimeout(request: Charged, host: Host | undefined): void {
+  request.clusterInfo.stats.upstreamRqTimeout.inc();
+  request.virtualCluster?.rqTimeout.inc();
+  request.routeStats?.rqTimeout.inc();
+  host?.stats.rqTimeout.inc();
 }
 
 function isCanary(headers: ResponseHeaders | undefined, host: Host | undefined): boolean {

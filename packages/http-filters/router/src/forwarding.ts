@@ -1,184 +1,57 @@
 import {
-  applyHostRewrite,
-  type Cluster,
-  type ClusterInfo,
-  type ConnectionInfo,
   type Counter,
-  type ForwardAction,
-  type HashValue,
   type Host,
   type InternalRedirectPolicy,
   isGrpcContentType,
-  type LoadBalancerContext,
   type LocalReply,
-  type MetadataValue,
   type PoolFailureReason,
   type RequestHeaders,
-  type RequestStats,
   ResponseFlag,
   type ResponseHeaders,
-  type Route,
-  type StreamInfo,
   type StreamResetReason,
-  type TerminalHttpStream,
-  type Timer,
   type Trailers,
-  type VirtualCluster,
   wellKnownId,
 } from '@dragoman/core';
-import { chargeResponse, chargeResponseTime } from './charging.ts';
-import type { RouterConfig } from './config.ts';
-import { judgeEnd, judgeHeaders } from './host-outcome.ts';
+import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
+import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import {
-  BODY_TOO_LARGE_TO_RETRY,
   MAINTENANCE_MODE,
   maxDurationReply,
-  NO_HEALTHY_UPSTREAM,
+  overloaded,
+  resetReply,
   timeoutReply,
   timeoutStatus,
 } from './replies.ts';
-import { noHostDetails } from './near-miss.ts';
-import { RequestCopy } from './request-copy.ts';
-import { RequestHash } from './request-hash.ts';
-import { RetryChoice } from './retry-choice.ts';
-import { type RetryOwner, RetryState, type RetryVerdict } from './retry-state.ts';
-import { strictHeaderProblem } from './strict-headers.ts';
-import { Tries } from './tries.ts';
-import { TryLog } from './try-log.ts';
 import {
   type FailureText,
-  failureBody,
-  failureDetails,
   resetReasonOf,
   textOfPoolFailure,
   textOfReset,
   transportFailure,
 } from './reset-texts.ts';
-import { type Mirrored, type RunRouter, Shadows } from './shadow.ts';
-import { readTimeouts, removeRouterHeaders, tellTimeouts, type Timeouts } from './timeouts.ts';
-import { isSwitch, isWebSocket, poolsFor, refusedHandshake } from './upgrade.ts';
+import { RetryState } from './retry-state.ts';
+import { NO_CHUNKS, Retrying } from './retrying.ts';
+import { type Mirrored, Shadows } from './shadow.ts';
+import { strictHeaderProblem } from './strict-headers.ts';
+import { readTimeouts, removeRouterHeaders, tellTimeouts } from './timeouts.ts';
+import { isSwitch, isWebSocket, refusedHandshake } from './upgrade.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 const ID_SERVICE_TIME = wellKnownId('x-envoy-upstream-service-time');
 const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
-const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
 const ID_INTERNAL = wellKnownId('x-envoy-internal');
 const ID_ALT_STAT_NAME = wellKnownId('x-envoy-upstream-alt-stat-name');
-const ID_TIMEOUT_RETRY = wellKnownId('x-envoy-is-timeout-retry');
 const ID_TIMEOUT_ALT = wellKnownId('x-envoy-upstream-rq-timeout-alt-response');
 
-const NO_CHUNKS: readonly Buffer[] = [];
-const NO_TIMEOUTS: Timeouts = { globalMs: 0, perTryMs: 0, perTryIdleMs: 0, hedge: false, tellGrpc: false };
-
-/** A request on its way to a cluster: its tries, its times, and what comes back. */
-export class Forwarding
-  extends Tries
-  implements UpstreamRequestOwner, LoadBalancerContext, RetryOwner, Mirrored
-{
-  readonly info: StreamInfo;
-  readonly bufferLimit: number;
-  readonly virtualCluster: VirtualCluster | undefined;
-  readonly routeStats: RequestStats | undefined;
-  clusterInfo: ClusterInfo;
-  internal = false;
-  altStatName: string | undefined = undefined;
-  timeouts: Timeouts = NO_TIMEOUTS;
-  readonly config: RouterConfig;
-  readonly run: RunRouter;
-  private readonly stream: TerminalHttpStream;
-  private readonly route: Route;
-  private readonly action: ForwardAction;
-  private cluster: Cluster;
-  private isGrpc = false;
-  private webSocket = false;
-  private shadows: Shadows | undefined = undefined;
-  /** A redirect may yet be followed, with the body so far. */
-  private mayRestart: boolean;
-  private retry: RetryState | undefined = undefined;
-  private retryWaits = false;
-  private retryAfterTimeout = false;
-  /** The body so far, while it may be needed again. */
-  private copy: RequestCopy | undefined = undefined;
-  private trailers: Trailers | undefined = undefined;
-  private attemptCount = 1;
-  /** Something of a response has gone downstream: nothing is tried any more. */
-  private responding = false;
-  /** Some try has sent something. */
-  private requestStarted = false;
-  private timer: Timer | undefined = undefined;
-  private requestCompleteAt = 0;
-  private timeoutAltResponse = false;
-  /** Made when a balancer asks for the hash. */
-  private requestHash: RequestHash | undefined = undefined;
-
-  constructor(
-    config: RouterConfig,
-    stream: TerminalHttpStream,
-    route: Route,
-    action: ForwardAction,
-    cluster: Cluster,
-    virtualCluster: VirtualCluster | undefined,
-    run: RunRouter,
-  ) {
-    super();
-    this.run = run;
-    this.mayRestart = action.policies.internalRedirect !== undefined;
-    this.config = config;
-    this.stream = stream;
-    this.info = stream.info;
-    this.bufferLimit = stream.bufferLimit;
-    this.route = route;
-    this.action = action;
-    this.cluster = cluster;
-    this.clusterInfo = cluster.info;
-    this.virtualCluster = virtualCluster;
-    this.routeStats = route.stats;
-  }
-
-  get connection(): ConnectionInfo {
-    return this.info.connection;
-  }
-
-  get timeoutMs(): number {
-    return this.timeouts.globalMs;
-  }
-
-  get dynamicStats(): boolean {
-    return this.config.dynamicStats;
-  }
-
-  get completedOnly(): boolean {
-    return this.isGrpc && this.config.suppressGrpcCodes;
-  }
-
-  get requestComplete(): boolean {
-    return this.requestCompleteAt > 0;
+/** A request on its way to a cluster: begins, has its time, and passes on what comes back, or says why nothing does. */
+export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirrored {
+  protected createTry(headers: RequestHeaders, endStream: boolean): UpstreamRequest {
+    return new UpstreamRequest(this, this.config.clock, headers, endStream);
   }
 
   get awaitsAnswer(): boolean {
     return this.requestComplete || this.webSocket;
-  }
-
-  get maxTryDurationMs(): number {
-    return this.clusterInfo.maxStreamDurationMs;
-  }
-
-  // --- LoadBalancerContext -------------------------------------------------------------------------------------------
-
-  get hash(): HashValue | undefined {
-    const policy = this.action.policies.hash;
-    if (policy === undefined) return undefined;
-    this.requestHash ??= new RequestHash(policy);
-    return this.requestHash.get(this.stream.requestHeaders, this.info);
-  }
-
-  get requestHeaders(): RequestHeaders {
-    return this.stream.requestHeaders;
-  }
-
-  get metadataMatch(): Readonly<Record<string, MetadataValue>> | undefined {
-    return this.action.metadataMatch;
   }
 
   // --- The request -----------------------------------------------------------------------------------------------------
@@ -198,7 +71,7 @@ export class Forwarding
     if (cluster.info.maintenanceMode) {
       cluster.info.stats.upstreamRqMaintenanceMode.inc();
       chargeResponse(this, 503, undefined, undefined);
-      this.fail(ResponseFlag.UpstreamOverflow, this.overloaded(MAINTENANCE_MODE));
+      this.failOverloaded(MAINTENANCE_MODE);
       return;
     }
     this.prepareHeaders(headers);
@@ -214,7 +87,7 @@ export class Forwarding
     }
     const { mirrors } = this.action.policies;
     if (mirrors !== undefined) this.shadows = Shadows.select(mirrors, headers, this.info, this);
-    this.send(new UpstreamRequest(this, config.clock, headers, endStream), host, headers);
+    this.startFirst(host, headers, endStream);
     this.shadows?.start(endStream);
   }
 
@@ -233,70 +106,20 @@ export class Forwarding
     removeRouterHeaders(headers);
   }
 
-  private send(upstream: UpstreamRequest, host: Host, headers: RequestHeaders): void {
-    const { config, cluster, action } = this;
-    if (action.autoHostRewrite && host.hostname !== '')
-      applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
-    if (this.info.schemeMatchUpstream) headers.scheme = cluster.info.secure ? 'https' : 'http';
-    this.info.upstreamRequestStart = config.clock.now();
-    if (config.upstreamLogs !== undefined)
-      upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
-    this.addTry(upstream);
-    upstream.start(poolsFor(cluster, action, headers, config.clock), host, action.priority);
-  }
-
   onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
     if (this.shadows !== undefined) this.shadows.body(chunk, endStream);
     return this.takeBody(chunk, endStream, holdable);
   }
 
-  private takeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
-    if (this.retry?.enabled || this.mayRestart) return this.keepBody(chunk, endStream);
-    const { upstream } = this;
-    if (upstream === undefined) return true;
-    if (endStream) this.onRequestComplete();
-    return this.passBody(upstream, chunk, endStream, holdable, false);
-  }
-
-  private passBody(
-    upstream: UpstreamRequest,
-    chunk: Buffer,
-    endStream: boolean,
-    holdable: boolean,
-    owned: boolean,
-  ): boolean {
-    const mayGoOn = upstream.body(chunk, endStream, holdable, owned);
-    if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlBackedUpTotal.inc();
-    return mayGoOn;
-  }
-
-  /** Body that a further try may need. */
-  private keepBody(chunk: Buffer, endStream: boolean): boolean {
-    this.copy ??= new RequestCopy(this.action.policies, this.bufferLimit);
-    if (!this.copy.hasRoomFor(chunk)) {
-      this.clusterInfo.stats.retryOrShadowAbandoned.inc();
-      this.dropRetries();
-      this.mayRestart = false;
-      if (this.upstream !== undefined) return this.takeBody(chunk, endStream, false);
-      // The try that had the body so far is over, and no other can be given all of it.
-      this.end(BODY_TOO_LARGE_TO_RETRY);
-      return true;
-    }
-    const kept = this.copy.add(chunk);
-    if (endStream) this.onRequestComplete();
-    return this.upstream === undefined || this.passBody(this.upstream, kept, endStream, true, true);
-  }
-
   onRequestTrailers(trailers: Trailers): void {
     this.shadows?.trailers(trailers);
-    this.trailers = trailers;
-    if (this.upstream === undefined && this.retry === undefined) return;
-    this.onRequestComplete();
-    this.upstream?.trailers(trailers);
+    this.takeTrailers(trailers);
   }
 
-  private onRequestComplete(): void {
+  protected onRequestComplete(): void {
     this.requestCompleteAt = this.config.clock.now();
+    // The times of a WebSocket run from its handshake to the answer of that, and no longer.
+    if (this.webSocket) return;
     this.startTimer();
     this.upstream?.onRequestComplete();
   }
@@ -323,105 +146,12 @@ export class Forwarding
     this.giveUpAll();
   }
 
-  // --- Tries -----------------------------------------------------------------------------------------------------------
-
-  onUpstreamReady(_upstream: UpstreamRequest, host: Host): void {
-    this.requestStarted = true;
-    this.retry?.onHostAttempted(host);
-    this.virtualCluster?.rqTotal.inc();
-    this.routeStats?.rqTotal.inc();
-  }
-
-  /** RetryOwner: the next try. */
-  onRetryDue(): void {
-    const { config, info, stream, action, retry } = this;
-    if (retry === undefined) return;
-    this.retryWaits = false;
-    this.attemptCount++;
-    info.startNextUpstreamAttempt();
-    info.upstreamRequestAttemptCount = this.attemptCount;
-    // The cluster may be another one by now, or gone.
-    const cluster = config.clusters.get(this.clusterInfo.name);
-    const host = cluster?.chooseHost(retry.choosesHosts ? new RetryChoice(this, retry) : this);
-    if (cluster === undefined || host === undefined) {
-      this.failWithoutHost();
-      return;
-    }
-    this.cluster = cluster;
-    this.clusterInfo = cluster.info;
-    const headers = stream.requestHeaders;
-    if (action.includeAttemptCountInRequest) headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
-    if (action.policies.tellTimeoutRetry) headers.setKnown(ID_TIMEOUT_RETRY, String(this.retryAfterTimeout));
-    const elapsed = this.requestComplete ? Math.floor(config.clock.now() - this.requestCompleteAt) : 0;
-    tellTimeouts(headers, this.timeouts, elapsed, config.suppressEnvoyHeaders);
-    const { copy, trailers, requestComplete } = this;
-    const next = new UpstreamRequest(
-      this,
-      config.clock,
-      headers,
-      requestComplete && copy === undefined && trailers === undefined,
-    );
-    if (copy !== undefined || trailers !== undefined)
-      next.replay(copy?.chunks ?? NO_CHUNKS, copy?.bytes ?? 0, requestComplete, trailers);
-    this.send(next, host, headers);
-  }
-
-  /** Whether another try follows one that was reset, or took too long. */
-  private retriesReset(upstream: UpstreamRequest, reason: StreamResetReason, timedOut: boolean): boolean {
-    const { retry } = this;
-    if (this.responding || retry === undefined || upstream.retried) return false;
-    if (!this.accept(retry.onReset(reason, this.requestStarted), timedOut)) return false;
-    upstream.host?.stats.rqError.inc();
-    this.forget(upstream);
-    return true;
-  }
-
-  /** Notes what became of the wish for another try: true when there will be one. */
-  private accept(verdict: RetryVerdict, timedOut: boolean): boolean {
-    if (verdict === 'yes') {
-      this.retryWaits = true;
-      this.retryAfterTimeout = timedOut;
-      return true;
-    }
-    if (verdict === 'overflow') this.info.setResponseFlag(ResponseFlag.UpstreamOverflow);
-    else if (verdict === 'limit-exceeded') this.info.setResponseFlag(ResponseFlag.UpstreamRetryLimitExceeded);
-    return false;
-  }
-
-  /** Whether a better answer may still come than the one in hand. */
-  private get othersMayAnswer(): boolean {
-    return this.retryWaits || this.anyAwaitsHeaders;
-  }
-
-  private dropRetries(): void {
-    this.retry?.close();
-    this.retry = undefined;
-    this.retryWaits = false;
-    this.copy = undefined;
-  }
-
-  private follows(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
-    const { stats } = this.clusterInfo;
-    const body = this.requestComplete && this.mayRestart ? (this.copy?.chunks ?? NO_CHUNKS) : undefined;
-    const followed = followRedirect(policy, this.stream, headers, body, this.config.stats);
-    (followed
-      ? stats.upstreamInternalRedirectSucceededTotal
-      : stats.upstreamInternalRedirectFailedTotal
-    ).inc();
-    return followed;
-  }
-
-  /** From here on the response is this try's. */
-  private settleOn(upstream: UpstreamRequest): void {
-    this.responding = true;
-    this.mayRestart = false;
-    this.dropRetries();
-    if (this.attemptCount > 1) this.keepOnly(upstream);
-  }
-
   // --- UpstreamRequestOwner: the response --------------------------------------------------------------------------------
 
   onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void {
+    // As in Envoy the first alone is passed on, and counts.
+    if (this.responding) return;
+    chargeResponse(this, headers.status, headers, upstream.host);
     this.settleOn(upstream);
     this.stream.informational(headers);
   }
@@ -430,9 +160,11 @@ export class Forwarding
     const { config, info, stream, route } = this;
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
-    if (this.retry !== undefined && this.retriesAnswer(this.retry, upstream, headers)) return;
+    const retried = this.retry === undefined ? 'no' : this.retriesAnswer(this.retry, upstream, headers);
+    if (retried === 'yes') return;
     const redirects = this.action.policies.internalRedirect;
     if (redirects?.statuses.has(headers.status) && this.follows(redirects, headers)) return;
+    if (retried === 'bad' && this.yieldsToOthers(upstream)) return;
     this.settleOn(upstream);
     judgeHeaders(upstream, headers, endStream, this.isGrpc);
     chargeResponse(this, headers.status, headers, upstream.host);
@@ -461,28 +193,15 @@ export class Forwarding
     return false;
   }
 
-  /** Whether an answer is dropped, since another try is made, or others may still do better. */
-  private retriesAnswer(retry: RetryState, upstream: UpstreamRequest, headers: ResponseHeaders): boolean {
-    const request = this.stream.requestHeaders;
-    const { host } = upstream;
-    if (upstream.retried) {
-      if (!retry.wouldRetryHeaders(headers, request)) return false;
-    } else {
-      const verdict = retry.onHeaders(headers, request);
-      if (this.accept(verdict, false)) {
-        this.clusterInfo.chargeRetriedResponse(this.completedOnly ? 0 : headers.status);
-        host?.stats.rqError.inc();
-        this.giveUp(upstream);
-        this.forget(upstream);
-        return true;
-      }
-      if (verdict === 'no') return false;
-    }
-    if (!this.othersMayAnswer) return false;
-    host?.stats.rqError.inc();
-    this.giveUp(upstream);
-    this.forget(upstream);
-    return true;
+  private follows(policy: InternalRedirectPolicy, headers: ResponseHeaders): boolean {
+    const { stats } = this.clusterInfo;
+    const body = this.requestComplete && this.mayRestart ? (this.copy?.chunks ?? NO_CHUNKS) : undefined;
+    const followed = followRedirect(policy, this.stream, headers, body, this.config.stats);
+    (followed
+      ? stats.upstreamInternalRedirectSucceededTotal
+      : stats.upstreamInternalRedirectFailedTotal
+    ).inc();
+    return followed;
   }
 
   onUpstreamBody(upstream: UpstreamRequest, chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
@@ -508,6 +227,18 @@ export class Forwarding
     this.stream.resumeRequestBody();
   }
 
+  private onResponseComplete(upstream: UpstreamRequest, headers: ResponseHeaders | undefined): void {
+    this.timer?.disable();
+    // How long a slow reader takes for the rest of it is not the upstream's affair.
+    upstream.stopTimers();
+    if (!this.requestComplete) return;
+    upstream.log?.end(upstream);
+    const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
+    chargeResponseTime(this, ms, headers, upstream.host);
+  }
+
+  // --- UpstreamRequestOwner: failures ------------------------------------------------------------------------------------
+
   onUpstreamPoolFailure(
     upstream: UpstreamRequest,
     reason: PoolFailureReason,
@@ -524,7 +255,7 @@ export class Forwarding
     this.info.upstreamTransportFailureReason = transport;
     if (this.retriesReset(upstream, resetReasonOf(reason), false)) return;
     if (reason !== 'overflow') host?.stats.rqError.inc();
-    this.abort(upstream, failure, transport);
+    this.abort(upstream, failure, transport, '');
   }
 
   onUpstreamReset(upstream: UpstreamRequest, reason: StreamResetReason, socketDetails: string): void {
@@ -534,64 +265,39 @@ export class Forwarding
     this.clusterInfo.stats.upstreamRqRxReset.inc();
     upstream.log?.flag(failure.flag);
     if (this.retriesReset(upstream, reason, false)) return;
-    if (!this.stream.responseStarted) {
-      upstream.host?.stats.rqError.inc();
-      this.abort(upstream, failure, '', details);
-      return;
-    }
-    judgeEnd(upstream, undefined);
-    this.forget(upstream);
-    this.cut(failure.flag, failureDetails('upstream_reset_after_response_started', failure, details));
+    if (!this.responding) upstream.host?.stats.rqError.inc();
+    this.abort(upstream, failure, '', details);
   }
 
-  private onResponseComplete(upstream: UpstreamRequest, headers: ResponseHeaders | undefined): void {
-    this.timer?.disable();
-    // How long a slow reader takes for the rest of it is not the upstream's affair.
-    upstream.stopTimers();
-    if (!this.requestComplete) return;
-    upstream.log?.end(upstream);
-    const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
-    chargeResponseTime(this, ms, headers, upstream.host);
-  }
-
-  // --- Failure -------------------------------------------------------------------------------------------------------------
-
-  /** A try failed before its response, and none follows it. */
-  private abort(upstream: UpstreamRequest, failure: FailureText, transport: string, more = ''): void {
+  /** A try failed, and none follows it. */
+  private abort(upstream: UpstreamRequest, failure: FailureText, transport: string, more: string): void {
     const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
-    chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
+    if (this.responding) this.chargeBroken(upstream);
+    else chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
     this.forget(upstream);
     if (this.othersMayAnswer) return;
-    const reply: LocalReply = {
-      status: failure.status,
-      body: failureBody(failure, transport, this.attemptCount > 1),
-      details: failureDetails(
-        'upstream_reset_before_response_started',
-        failure,
-        transport === '' ? more : transport,
-      ),
-    };
-    this.fail(failure.flag, overflow ? this.overloaded(reply) : reply);
+    const reply = resetReply(failure, transport, more, this.attemptCount > 1, this.responding);
+    if (overflow) this.failOverloaded(reply);
+    else this.fail(failure.flag, reply);
   }
+
+  private chargeBroken(upstream: UpstreamRequest): void {
+    if (judgeBroken(upstream)) this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
+  }
+
+  // --- UpstreamRequestOwner: times ---------------------------------------------------------------------------------------
 
   /** The time of the whole request is over, whatever is under way. */
   private onTimeout(): void {
-    this.giveUpAll((upstream) => this.expire(upstream));
+    this.giveUpAll((upstream) => {
+      chargeTimeout(this, upstream.host);
+      if (upstream.awaitingHeaders && !this.responding) this.chargeUnanswered(upstream.host);
+      upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
+    });
     this.failWithTimeout('response_timeout');
   }
 
-  private expire(upstream: UpstreamRequest): void {
-    this.clusterInfo.stats.upstreamRqTimeout.inc();
-    this.virtualCluster?.rqTimeout.inc();
-    this.routeStats?.rqTimeout.inc();
-    const { host } = upstream;
-    host?.stats.rqTimeout.inc();
-    if (upstream.awaitingHeaders) this.chargeTimeout(host);
-    else judgeEnd(upstream, undefined);
-    upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
-  }
-
-  private chargeTimeout(host: Host | undefined): void {
+  private chargeUnanswered(host: Host | undefined): void {
     host?.stats.rqError.inc();
     chargeResponse(this, timeoutStatus(this.timeoutAltResponse), undefined, host);
   }
@@ -606,20 +312,9 @@ export class Forwarding
 
   onPerTryIdleTimeout(upstream: UpstreamRequest): void {
     upstream.log?.flag(ResponseFlag.StreamIdleTimeout);
+    const { upstreamRqPerTryIdleTimeout } = this.clusterInfo.stats;
     if (this.timeouts.hedge) this.hedge(upstream);
-    else
-      this.endTry(
-        upstream,
-        this.clusterInfo.stats.upstreamRqPerTryIdleTimeout,
-        'upstream_per_try_idle_timeout',
-      );
-  }
-
-  /** The try goes on; so does another, when there may be one. */
-  private hedge(upstream: UpstreamRequest): void {
-    const { retry } = this;
-    if (this.responding || retry === undefined || upstream.retried) return;
-    if (this.accept(retry.onHedgedTimeout(), true)) upstream.retried = true;
+    else this.endTry(upstream, upstreamRqPerTryIdleTimeout, 'upstream_per_try_idle_timeout');
   }
 
   private endTry(upstream: UpstreamRequest, counter: Counter, details: string): void {
@@ -628,8 +323,8 @@ export class Forwarding
     host?.stats.rqTimeout.inc();
     this.giveUp(upstream);
     if (this.retriesReset(upstream, 'local-reset', true)) return;
-    if (this.responding) judgeEnd(upstream, undefined);
-    else this.chargeTimeout(host);
+    if (this.responding) this.chargeBroken(upstream);
+    else this.chargeUnanswered(host);
     this.forget(upstream);
     this.failWithTimeout(details);
   }
@@ -642,29 +337,26 @@ export class Forwarding
     this.fail(ResponseFlag.UpstreamMaxStreamDurationReached, maxDurationReply(this.stream.requestComplete));
   }
 
+  // --- Answers of the router itself --------------------------------------------------------------------------------------
+
   private failWithTimeout(details: string): void {
     this.fail(ResponseFlag.UpstreamRequestTimeout, timeoutReply(details, this.timeoutAltResponse));
   }
 
-  private failWithoutHost(): void {
-    chargeResponse(this, 503, undefined, undefined);
-    const details = noHostDetails(this.cluster);
-    this.fail(ResponseFlag.NoHealthyUpstream, { ...NO_HEALTHY_UPSTREAM, details });
+  private failOverloaded(reply: LocalReply): void {
+    this.fail(ResponseFlag.UpstreamOverflow, this.config.suppressEnvoyHeaders ? reply : overloaded(reply));
   }
 
-  private fail(flag: number, reply: LocalReply): void {
-    if (this.stream.responseStarted) {
-      this.cut(flag, reply.details);
-      return;
-    }
+  protected fail(flag: number, reply: LocalReply): void {
     this.info.setResponseFlag(flag);
     this.end(reply);
   }
 
-  /** Answers in place of the upstream. */
-  private end(reply: LocalReply): void {
+  protected end(reply: LocalReply): void {
     this.timer?.disable();
     this.dropRetries();
+    // Filters may hold the reply: until it is out, nobody else's answer may come.
+    this.giveUpAll();
     if (!this.action.includeAttemptCountInResponse || this.latest === undefined) {
       this.stream.reply(reply);
       return;
@@ -678,23 +370,8 @@ export class Forwarding
     });
   }
 
-  /** Ends a response that has begun. */
-  private cut(flag: number, details: string): void {
-    this.info.setResponseFlag(flag);
-    this.info.responseCodeDetails = details;
-    this.timer?.disable();
-    this.config.stats.rqResetAfterDownstreamResponseStarted.inc();
-    this.stream.reset('remote-reset');
-  }
-
   private tellAttempts(headers: ResponseHeaders): void {
     if (this.action.includeAttemptCountInResponse)
       headers.setKnown(ID_ATTEMPT_COUNT, String(this.attemptCount));
-  }
-
-  /** Tells the caller that it is not its host's fault. */
-  private overloaded(reply: LocalReply): LocalReply {
-    if (this.config.suppressEnvoyHeaders) return reply;
-    return { ...reply, modifyHeaders: (headers) => headers.setKnown(ID_OVERLOADED, 'true') };
   }
 }

@@ -20,11 +20,18 @@ export function judgeHeaders(
   else count(upstream, headers.status < 500 && (!isGrpc || succeeded(headers)));
 }
 
-/** The end of an answer. @param trailers undefined when there are none, or it is broken off */
+/** The end of an answer. @param trailers undefined when there are none */
 export function judgeEnd(upstream: UpstreamRequest, trailers: Trailers | undefined): void {
   if (!upstream.grpcOutcomeOpen) return;
   upstream.grpcOutcomeOpen = false;
   count(upstream, trailers !== undefined && succeeded(trailers));
+}
+
+/** An answer is broken off. Whether the host is to blame: as in Envoy only when it had yet to tell how it went. */
+export function judgeBroken(upstream: UpstreamRequest): boolean {
+  const { grpcOutcomeOpen } = upstream;
+  judgeEnd(upstream, undefined);
+  return grpcOutcomeOpen;
 }
 
 function count({ host }: UpstreamRequest, success: boolean): void {

@@ -79,7 +79,8 @@ function targetRequest(
   const { info, requestHeaders } = stream;
   const target = parse(location);
   if (target === undefined) return 'badLocation';
-  const isHttps = requestHeaders.scheme !== 'http';
+  // Whatever a proxy before this one has said of the client.
+  const isHttps = requestHeaders.scheme !== 'http' && info.connection.tls !== undefined;
   const targetIsHttps = target.scheme !== 'http';
   if (!policy.allowCrossScheme && isHttps !== targetIsHttps) return 'unsafeScheme';
   if (redirectCount(info).value >= policy.maxRedirects) return 'tooManyRedirects';

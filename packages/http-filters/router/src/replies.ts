@@ -1,4 +1,7 @@
-import type { LocalReply } from '@dragoman/core';
+import { type LocalReply, wellKnownId } from '@dragoman/core';
+import { failureBody, failureDetails, type FailureText } from './reset-texts.ts';
+
+const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
 
 /** Envoy's answers of the router itself; those of failed tries are made by `reset-texts.ts`. */
 export const NO_HEALTHY_UPSTREAM = { status: 503, body: 'no healthy upstream' } as const;
@@ -34,4 +37,31 @@ export function maxDurationReply(complete: boolean): LocalReply {
     body: 'upstream max stream duration reached',
     details: 'upstream_max_stream_duration_reached',
   };
+}
+
+/**
+ * A try failed.
+ *
+ * @param transport why the transport did; empty when nothing is known of it
+ * @param more for the details, without `transport`
+ * @param responding something of the response has gone downstream, if only a 1xx
+ */
+export function resetReply(
+  failure: FailureText,
+  transport: string,
+  more: string,
+  retried: boolean,
+  responding: boolean,
+): LocalReply {
+  const name = `upstream_reset_${responding ? 'after' : 'before'}_response_started`;
+  return {
+    status: failure.status,
+    body: failureBody(failure, transport, retried),
+    details: failureDetails(name, failure, transport === '' ? more : transport),
+  };
+}
+
+/** The same, telling the caller that it is not its host's fault. */
+export function overloaded(reply: LocalReply): LocalReply {
+  return { ...reply, modifyHeaders: (headers) => headers.setKnown(ID_OVERLOADED, 'true') };
 }

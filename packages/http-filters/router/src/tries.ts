@@ -1,17 +1,8 @@
-import type { ClusterInfo, StreamInfo } from '@dragoman/core';
+import { ForwardedRequest } from './forwarded-request.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** The tries of a request that are under way: one at a time, unless it is hedged. */
-export abstract class Tries {
-  abstract readonly info: StreamInfo;
-  abstract readonly clusterInfo: ClusterInfo;
-  /** The latest try that is under way; after the response has begun, the one that it comes from. */
-  protected upstream: UpstreamRequest | undefined = undefined;
-  /** Earlier tries that go on beside it: those which took too long, with hedging. */
-  private others: UpstreamRequest[] | undefined = undefined;
-  /** The latest try, also when it is over: its bytes are counted last. */
-  protected latest: UpstreamRequest | undefined = undefined;
-
+export abstract class Tries extends ForwardedRequest {
   /** The request's body may flow (again). */
   abstract onUpstreamWritable(): void;
 

@@ -15,6 +15,7 @@ import type {
   Trailers,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
+import { BodyPieces } from './body-pieces.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { TryLog } from './try-log.ts';
 import type { Pools } from './upgrade.ts';
@@ -50,6 +51,7 @@ export interface UpstreamRequestOwner {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_CHUNKS: readonly Buffer[] = [];
 
 /** One try of a request at one host: waits for a connection, sends, and passes on what comes back. */
 export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
@@ -62,8 +64,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   private encoder: RequestEncoder | undefined = undefined;
   private waiting: Cancellable | undefined = undefined;
   /** Body that waits for a connection, copied: what was borrowed is gone by then. */
-  private pending: Buffer[] | undefined = undefined;
-  private pendingBytes = 0;
+  private pending: BodyPieces | undefined = undefined;
   private pendingEnd = false;
   private pendingTrailers: Trailers | undefined = undefined;
   /** The body was stopped and `onUpstreamWritable` is due. */
@@ -107,12 +108,12 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   // --- The request -----------------------------------------------------------------------------------------------------
 
   /** Before {@link start}: body that an earlier try was sent too. */
-  replay(chunks: readonly Buffer[], bytes: number, end: boolean, trailers: Trailers | undefined): void {
-    this.pending = [...chunks];
-    this.pendingBytes = bytes;
+  replay(chunks: readonly Buffer[], end: boolean, trailers: Trailers | undefined): void {
+    this.pending = new BodyPieces();
+    for (const chunk of chunks) this.pending.addOwned(chunk);
     this.pendingEnd = end && trailers === undefined;
     this.pendingTrailers = trailers;
-    this.stopped = !end && bytes > this.owner.bufferLimit;
+    this.stopped = !end && this.pending.bytes > this.owner.bufferLimit;
   }
 
   /** @param owned `chunk` is nobody else's to change, and may be kept in any case */
@@ -120,11 +121,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     if (this.over) return true;
     const { encoder } = this;
     if (encoder === undefined) {
-      this.pending ??= [];
-      if (chunk.length > 0) this.pending.push(owned ? chunk : Buffer.from(chunk));
-      this.pendingBytes += chunk.length;
+      this.pending ??= new BodyPieces();
+      if (owned) this.pending.addOwned(chunk);
+      else this.pending.add(chunk);
       this.pendingEnd ||= endStream;
-      this.stopped = this.pendingBytes > this.owner.bufferLimit;
+      this.stopped = this.pending.bytes > this.owner.bufferLimit;
       return !this.stopped;
     }
     if (endStream) this.markSent();
@@ -238,7 +239,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     info.upstreamPoolReady = now;
     info.firstUpstreamTxByteSent = now;
     const { pending, pendingEnd, pendingTrailers } = this;
-    const headersEnd = this.headersEnd || (pendingEnd && this.pendingBytes === 0);
+    const headersEnd = this.headersEnd || (pendingEnd && (pending === undefined || pending.bytes === 0));
     const { bytesRead, bytesWritten } = connection;
     this.readBefore = bytesRead;
     this.writtenBefore = bytesWritten;
@@ -246,7 +247,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     encoder.headers(this.headers, headersEnd);
     info.upstreamHeaderBytesSent = connection.bytesWritten - bytesWritten;
     if (pending === undefined && pendingTrailers === undefined) return;
-    this.sendPending(encoder, headersEnd ? [] : (pending ?? []), pendingEnd);
+    this.sendPending(encoder, headersEnd ? NO_CHUNKS : (pending?.chunks ?? NO_CHUNKS), pendingEnd);
     if (pendingTrailers !== undefined && !this.over) this.trailers(pendingTrailers);
   }
 

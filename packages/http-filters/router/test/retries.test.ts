@@ -166,7 +166,7 @@ describe('how retries end', () => {
     rig.last.ready().respond({}, false);
     rig.last.lose('connection-termination');
     expect(rig.outcome).toBe('200 UC upstream_reset_after_response_started{connection_termination}');
-    expect(rig.stream.calls).toEqual(['reset:remote-reset']);
+    expect(rig.stream.calls).toEqual(['reset:local-reset']);
     expect(rig.counts('upstream_rq_retry')).toEqual([0]);
   });
 
@@ -174,10 +174,13 @@ describe('how retries end', () => {
     const rig = new Rig({ action: on('5xx,reset') }).request();
     const attempt = rig.last.ready();
     const hints = rig.stream.informationals;
-    attempt.decoder.onInformational({ status: 103 } as never);
+    attempt.inform(103);
     expect(hints).toEqual([103]);
     attempt.lose();
-    expect(rig.outcome).toBe('503 UR upstream_reset_before_response_started{remote_reset}');
+    expect(rig.outcome).toBe('503 UR upstream_reset_after_response_started{remote_reset}');
+    // The 103 was the host's answer, as far as it is counted.
+    expect(rig.counts('upstream_rq_103', 'upstream_rq_503')).toEqual([1, 0]);
+    expect(attempt.host.stats.rqError.value()).toBe(0);
   });
 
   test('reset-before-request holds for no try once one has sent something', () => {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
-import { Rig, type RigOptions } from './rig.ts';
+import { Rig, type RigOptions, type Try } from './rig.ts';
 
 const POLICY: RigOptions['action'] = { retry_policy: { retry_on: '5xx,connect-failure', num_retries: 3 } };
 
@@ -94,6 +94,36 @@ describe('the body of a request that is tried again', () => {
     expect(
       rig.counts('upstream_flow_control_backed_up_total', 'upstream_flow_control_drained_total'),
     ).toEqual([1, 1]);
+  });
+});
+
+describe('a body that comes byte by byte', () => {
+  const text = Array.from({ length: 50_000 }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
+  const pieces = ({ events }: Try): string[] =>
+    events.filter((event) => event.startsWith('body:')).map((event) => event.slice(5));
+
+  test.each<[name: string, action: JsonObject]>([
+    ['that waits for a connection', {}],
+    ['that waits, and may be sent again', { retry_policy: { retry_on: '5xx' } }],
+  ])('%s, is kept in few pieces', (_name, action) => {
+    const rig = new Rig({ action }).request(false);
+    for (const letter of text) rig.body(letter);
+    rig.last.ready();
+    expect(pieces(rig.last).join('')).toBe(text);
+    expect(pieces(rig.last).length).toBeLessThan(40);
+  });
+
+  test('is sent again in few pieces', () => {
+    const rig = new Rig({ action: { retry_policy: { retry_on: '5xx' } } }).request(false);
+    rig.last.ready();
+    for (const letter of text) rig.body(letter);
+    rig.last.respond({ ':status': '503' });
+    rig.backOff();
+    for (const letter of text) rig.body(letter);
+    rig.last.ready();
+    expect(pieces(rig.last).join('')).toBe(text + text);
+    expect(pieces(rig.last).length).toBeLessThan(45);
+    expect(pieces(rig.tries[0]).join('')).toBe(text);
   });
 });
 

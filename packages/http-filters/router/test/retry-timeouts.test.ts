@@ -99,7 +99,7 @@ describe('the idle time of a try', () => {
     rig.clock.advance(1);
     expect(rig.counts('upstream_rq_per_try_idle_timeout')).toEqual([1]);
     expect(rig.outcome).toBe('200 UT upstream_per_try_idle_timeout');
-    expect(rig.stream.calls).toEqual(['reset:remote-reset']);
+    expect(rig.stream.calls).toEqual(['reset:local-reset']);
   });
 
   test('is retried while nothing has come', () => {

@@ -57,6 +57,8 @@ export interface RigOptions {
   /** Default: three, in turn. */
   readonly hosts?: readonly Host[];
   readonly extensions?: readonly Extension[];
+  /** Whether the connection manager begins anew when a redirect is followed. Default: no. */
+  readonly restarts?: boolean;
 }
 
 /** The longest of every delay: `draw % n` is `n - 1` for every n that is used. */
@@ -108,9 +110,12 @@ export class Try implements RequestEncoder, UpstreamConnectionInfo {
   }
 
   respond(fields: Readonly<Record<string, string>> = {}, endStream = true): void {
-    const headers = new ResponseHeaders();
-    for (const [name, value] of Object.entries({ ':status': '200', ...fields })) headers.append(name, value);
-    this.decoder.onHeaders(headers, endStream);
+    this.decoder.onHeaders(responseHeaders({ ':status': '200', ...fields }), endStream);
+  }
+
+  /** A 1xx. */
+  inform(status: number): void {
+    this.decoder.onInformational(responseHeaders({ ':status': String(status) }));
   }
 
   lose(reason: StreamResetReason = 'remote-reset'): void {
@@ -148,11 +153,31 @@ class RigStream extends TestHttpStream implements TerminalHttpStream {
   readonly informationals: number[] = [];
   trailersSent: Trailers | undefined = undefined;
   ended = false;
+  /** Given {@link RigOptions.restarts}. */
+  restarts: (() => void) | undefined = undefined;
+  /** The body that went along with each restart. */
+  readonly restarted: string[] = [];
 
   routeMiss(): undefined {}
-  findRoute(): undefined {}
-  restart(): boolean {
-    return false;
+  findRoute(): Route | undefined {
+    return this.restarts === undefined ? undefined : this.route;
+  }
+
+  restart(_request: RequestHeaders, _redirect: ResponseHeaders, body: readonly Buffer[]): boolean {
+    if (this.restarts === undefined) return false;
+    this.restarted.push(Buffer.concat(body).toString());
+    this.restarts();
+    return true;
+  }
+
+  /** As the connection manager does: what is out already can only be cut. */
+  override reply(reply: LocalReply): void {
+    if (!this.responseStarted) {
+      super.reply(reply);
+      return;
+    }
+    this.info.responseCodeDetails = reply.details;
+    this.reset('local-reset');
   }
 
   informational(headers: ResponseHeaders): void {
@@ -192,6 +217,8 @@ export class Rig {
   readonly stream: RigStream;
   readonly filter: TerminalHttpFilter;
   readonly tries: Try[] = [];
+  /** Those of copies, which go to the cluster `m`. */
+  readonly mirrored: Try[] = [];
   readonly warnings: readonly string[];
   readonly logged: TestContext['logged'];
   /** What each try was chosen by. */
@@ -210,6 +237,13 @@ export class Rig {
     const runtime = runtimeOf(options.runtime ?? {});
     this.hosts = options.hosts ?? testHosts(3);
     this.info = this.clusterInfo(options);
+    const mirror: Cluster = {
+      info: { ...this.info, name: 'm' },
+      hostSets: [],
+      chooseHost: () => this.hosts[0],
+      httpPool: (host) => ({ newStream: (...ends) => newStream(this.mirrored, host, ...ends) }),
+      newTcpConnection: () => undefined,
+    };
     const cluster: Cluster = {
       info: this.info,
       hostSets: [],
@@ -217,7 +251,7 @@ export class Rig {
         this.choices.push(context as LoadBalancerContext);
         return this.hasHost ? this.hosts[this.tries.length % this.hosts.length] : undefined;
       },
-      httpPool: (host) => ({ newStream: (decoder, callbacks) => this.newStream(host, decoder, callbacks) }),
+      httpPool: (host) => ({ newStream: (...ends) => newStream(this.tries, host, ...ends) }),
       newTcpConnection: () => undefined,
     };
     const context = testContext({
@@ -226,7 +260,10 @@ export class Rig {
       runtime,
       random: options.random ?? LONGEST_DELAYS,
       extensions: new ExtensionRegistry(options.extensions ?? []),
-      clusters: { get: () => (this.hasCluster ? cluster : undefined), clusterNames: ['c'] },
+      clusters: {
+        get: (name: string) => (name === 'm' ? mirror : this.hasCluster ? cluster : undefined),
+        clusterNames: ['c'],
+      },
     });
     this.warnings = context.warnings;
     this.logged = context.logged;
@@ -235,6 +272,7 @@ export class Rig {
       route: routeOf(options, context),
     });
     this.stream.bufferLimit = options.bufferLimit ?? 1024 * 1024;
+    if (options.restarts) this.stream.restarts = () => this.complete();
     const create = router.create(readLoose(RouterSchema, options.router ?? {}) as never, context);
     this.filter = create(this.stream) as TerminalHttpFilter;
   }
@@ -306,12 +344,6 @@ export class Rig {
     this.filter.onComplete();
   }
 
-  private newStream(host: Host, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable {
-    const attempt = new Try(host, this.tries.length + 1, decoder, callbacks);
-    this.tries.push(attempt);
-    return { cancel: () => void attempt.events.push('cancelled') };
-  }
-
   private clusterInfo(options: RigOptions): ClusterInfo {
     const scope = this.stats.scope('cluster.c');
     const rig = this;
@@ -348,6 +380,23 @@ export class Rig {
         scope.counter(`retry.upstream_rq_${status === 0 ? 'completed' : status}`).inc(),
     };
   }
+}
+
+function newStream(
+  tries: Try[],
+  host: Host,
+  decoder: ResponseDecoder,
+  callbacks: HttpPoolCallbacks,
+): Cancellable {
+  const attempt = new Try(host, tries.length + 1, decoder, callbacks);
+  tries.push(attempt);
+  return { cancel: () => void attempt.events.push('cancelled') };
+}
+
+function responseHeaders(fields: Readonly<Record<string, string>>): ResponseHeaders {
+  const headers = new ResponseHeaders();
+  for (const [name, value] of Object.entries(fields)) headers.append(name, value);
+  return headers;
 }
 
 function routeOf(options: RigOptions, context: TestContext): Route {
