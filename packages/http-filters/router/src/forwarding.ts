@@ -211,7 +211,8 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
       this.onResponseComplete(upstream, this.stream.responseHeaders);
     }
     const mayGoOn = this.stream.sendBody(chunk, endStream, holdable);
-    if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlPausedReadingTotal.inc();
+    // Behind the last chunk there is nothing to stop, and nothing will be resumed.
+    if (!mayGoOn && !endStream) this.clusterInfo.stats.upstreamFlowControlPausedReadingTotal.inc();
     return mayGoOn;
   }
 

@@ -68,7 +68,7 @@ export abstract class Retrying extends Tries implements RetryOwner {
     owned: boolean,
   ): boolean {
     const mayGoOn = upstream.body(chunk, endStream, holdable, owned);
-    if (!mayGoOn) this.clusterInfo.stats.upstreamFlowControlBackedUpTotal.inc();
+    if (!mayGoOn && !endStream) this.clusterInfo.stats.upstreamFlowControlBackedUpTotal.inc();
     return mayGoOn;
   }
 
