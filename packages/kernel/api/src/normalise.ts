@@ -175,7 +175,7 @@ export class Normaliser extends WellKnownReader {
     for (const key of Object.keys(value)) {
       this.count();
       this.path.push({ key });
-      if (field.mapKey !== ScalarType.STRING && this.scalar(field.mapKey, key) === undefined) {
+      if (this.scalar(field.mapKey, key) === undefined) {
         this.path.pop();
         continue;
       }

@@ -133,10 +133,16 @@ export class ScalarReader {
     return true;
   }
 
+  /** Half of a pair of surrogates (`"\\ud800"`) stands for no character: UTF-8, and so protobuf, cannot carry it. */
+  wellFormed(text: string): string | undefined {
+    if (text.isWellFormed()) return text;
+    return this.fail(`${describe(text)} is not valid Unicode: it has half of a surrogate pair`);
+  }
+
   scalar(type: ScalarType, value: unknown): JsonValue | undefined {
     switch (type) {
       case ScalarType.STRING:
-        if (typeof value === 'string') return value;
+        if (typeof value === 'string') return this.wellFormed(value);
         return this.fail(
           `expected a string, got ${describe(value)}${typeof value === 'object' ? '' : '; put it in quotes'}`,
         );

@@ -91,6 +91,7 @@ export class WellKnownReader extends ScalarReader {
     this.count();
     if (typeof value === 'number' && !Number.isFinite(value))
       return this.fail(`${value} has no place in JSON`);
+    if (typeof value === 'string') return this.wellFormed(value);
     if (typeof value !== 'object' || value === null) return value as JsonValue;
     if (!this.enter()) return undefined;
     let out: JsonValue;
@@ -98,7 +99,8 @@ export class WellKnownReader extends ScalarReader {
       out = value.map((item) => this.free(item) ?? null);
     } else {
       const map = Object.create(null) as { [key: string]: JsonValue };
-      for (const key of Object.keys(value)) map[key] = this.free((value as Plain)[key]) ?? null;
+      for (const key of Object.keys(value))
+        if (this.wellFormed(key) !== undefined) map[key] = this.free((value as Plain)[key]) ?? null;
       out = map;
     }
     this.depth--;

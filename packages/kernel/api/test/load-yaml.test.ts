@@ -337,6 +337,22 @@ describe('errors and their places', () => {
     ]);
   });
 
+  it.each([
+    ['a field', '{"node": {"id": "\\ud800"}}', 'node.id'],
+    ['a list', '{"node": {"client_features": ["a", "\\udc00x"]}}', 'node.client_features[1]'],
+    ['a Struct', '{"node": {"metadata": {"a": ["\\ud800"]}}}', 'node.metadata'],
+    ['a key of a Struct', '{"node": {"metadata": {"\\ud800": 1}}}', 'node.metadata'],
+    [
+      'a key of a map',
+      '{"node": {"dynamic_parameters": {"\\ud800": {}}}}',
+      'node.dynamic_parameters["\\ud800"]',
+    ],
+  ])('places half of a surrogate pair, which is no text: %s', (_, text, path) => {
+    const [line = ''] = errors(text, 'x.json');
+    expect(line).toContain(`: ${path}: `);
+    expect(line).toMatch(/half of a surrogate pair/);
+  });
+
   it('names a file that is not there', () => {
     expect(() => loadConfig({ file: '/nowhere/envoy.yaml' })).toThrow(
       /^\/nowhere\/envoy\.yaml: cannot be read: ENOENT/,
