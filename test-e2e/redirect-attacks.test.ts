@@ -216,9 +216,10 @@ describe('schemes', () => {
     ['http to https', https, {}, get('/'), false],
     ['http to https, allowed', https, { allow_cross_scheme_redirect: true }, get('/'), true],
     ['http to https, the safe way only', https, { allow_cross_scheme_redirect: true, predicates: [SAFE_CROSS_SCHEME] }, get('/'), false],
-    ['https to http', 'http://target.example/', {}, forwarded, false],
-    ['https to http, the safe way', 'http://target.example/', { allow_cross_scheme_redirect: true, predicates: [SAFE_CROSS_SCHEME] }, forwarded, true],
-    ['https to https', https, {}, forwarded, true],
+    // Who says so has no TLS all the same: nothing of https may come back to it.
+    ['what calls itself https to http', 'http://target.example/', {}, forwarded, true],
+    ['what calls itself https to https', https, {}, forwarded, false],
+    ['what calls itself https to https, the safe way only', https, { allow_cross_scheme_redirect: true, predicates: [SAFE_CROSS_SCHEME] }, forwarded, false],
   ])('%s', async (_, location, policy, request, followed) => {
     const { status, requests } = await redirect(location, policy, request);
     expect([status, requests.length]).toEqual(followed ? [200, 1] : [302, 0]);
