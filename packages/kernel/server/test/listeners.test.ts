@@ -474,17 +474,23 @@ describe('listener filters', () => {
   });
 
   test('a connection counts once it has a filter chain', async () => {
-    await using proxy = await start(listener(), extensions);
+    const clock = new FakeClock();
+    await using proxy = await startProxy(listener(), { extensions, clock });
     await using client = await proxy.connect();
     await proxy.untilStat('listener.one.downstream_pre_cx_active', 1);
     const counted = ['downstream_cx_total', 'downstream_cx_active', 'worker_0.downstream_cx_active'];
     expect(counted.map((name) => proxy.stat(`listener.one.${name}`))).toEqual([0, 0, 0]);
+    clock.advance(5000);
     await client.write('MAGIC');
     await proxy.untilStat('listener.one.downstream_pre_cx_active', 0);
     expect(counted.map((name) => proxy.stat(`listener.one.${name}`))).toEqual([1, 1, 1]);
+    clock.advance(300);
     client.end();
     await proxy.untilStat('listener.one.downstream_cx_destroy', 1);
     expect(proxy.stat('listener.one.downstream_cx_active')).toBe(0);
+    proxy.proxy.stats.flush();
+    const lengths = proxy.proxy.stats.histograms.get('listener.one.downstream_cx_length_ms')?.cumulative;
+    expect([lengths?.sampleCount, Math.round((lengths?.sampleSum ?? 0) / 100)]).toEqual([1, 3]);
   });
 
   test('have as many bytes as they want, and those that follow are for the next one', async () => {

@@ -240,6 +240,8 @@ export class ActiveListener implements AcceptHandler {
 class AcceptedConnection implements ConnectionHandler, InfoSource {
   readonly connection: SocketConnection;
   readonly start0: number;
+  /** When it got its filter chain. */
+  private counted0: number;
   private readonly listener: CompiledListener;
   private readonly stats: ListenerStats;
   private readonly network: NetworkContext;
@@ -266,6 +268,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     this.filterLogger = filterLogger;
     this.onClosed = onClosed;
     this.start0 = network.clock.now();
+    this.counted0 = this.start0;
   }
 
   start(): void {
@@ -379,6 +382,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
   /** A connection counts once it has a filter chain, as in Envoy; limits count it from the start. */
   private countBegin(): void {
     const { stats } = this;
+    if (this.listener.listenerFilters.length > 0) this.counted0 = this.network.clock.now();
     stats.cxTotal.inc();
     stats.cxActive.inc();
     stats.workerCxTotal.inc();
@@ -390,7 +394,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     stats.cxActive.dec();
     stats.workerCxActive.dec();
     stats.cxDestroy.inc();
-    stats.cxLengthMs.record(Math.round(this.network.clock.now() - this.start0));
+    stats.cxLengthMs.record(Math.round(this.network.clock.now() - this.counted0));
   }
 
   private log(): void {
