@@ -17,6 +17,7 @@ describe('every example config', () => {
       'front-proxy.yaml',
       'quickstart.yaml',
       'routes.yaml',
+      'sni-passthrough.yaml',
       'tcp-proxy.yaml',
     ]);
   });

@@ -16,6 +16,9 @@ import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
 import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
+import { httpInspector } from '@dragoman/listener-filter-http-inspector';
+import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
+import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
 import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
@@ -65,6 +68,9 @@ export const extensions: readonly Extension[] = [
   tcpProxy,
   directResponse,
   echo,
+  tlsInspector,
+  httpInspector,
+  proxyProtocol,
   rawBuffer,
   roundRobin,
   staticDiscovery,

@@ -96,6 +96,8 @@ export function fullContext(): LogContext {
   const info = new StreamInfo(
     connection({
       requestedServerName: 'sni.example',
+      ja3Hash: '71d1f47d1125ac53c3c6a4863c087cfe',
+      ja4Hash: 't12i0107en_f06271c2b022_0f3b2bcde21d',
       startTime: START_WALL - 250,
       filterChain: {
         name: 'edge',

@@ -217,7 +217,10 @@ const table: [format: string, full: string, empty: string, typed?: unknown][] = 
   ['%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%', '10.0.0.1:10000', '10.0.0.1:10000'],
   ['%DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(0)%', '0.0.0.0/0', '0.0.0.0/0'],
   ['%DOWNSTREAM_DIRECT_LOCAL_PORT%', '10000', '10000', 10_000],
-  ['%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', 'tls_failed', '-'],
+  // Of the connection; a request's log has none.
+  ['%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', '-', '-', null],
+  ['%TLS_JA3_FINGERPRINT%', '71d1f47d1125ac53c3c6a4863c087cfe', '-'],
+  ['%TLS_JA4_FINGERPRINT%', 't12i0107en_f06271c2b022_0f3b2bcde21d', '-'],
   ['%REQUESTED_SERVER_NAME%', 'sni.example', '-'],
   ['%REQUESTED_SERVER_NAME(SNI_ONLY)%', 'sni.example', '-'],
   ['%REQUESTED_SERVER_NAME(SNI_FIRST)%', 'sni.example', '-'],
@@ -274,6 +277,14 @@ describe('operators', () => {
 
   it('knows every operator that Envoy documents', () => {
     expect(ENVOY_OPERATORS.filter((name) => !OPERATOR_NAMES.includes(name))).toEqual([]);
+  });
+
+  it('prints why the transport failed for a connection, not for a request on it', () => {
+    const context = emptyContext();
+    context.info.connection.transportFailureReason = 'tls failed';
+    expect(print('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', context)).toBe('tls_failed');
+    context.info.protocol = 'HTTP/1.1';
+    expect(print('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', context)).toBe('-');
   });
 
   it('has a row in a table for every operator that may have a value', () => {

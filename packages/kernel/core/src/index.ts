@@ -19,6 +19,7 @@ export * from './matching.ts';
 export * from './network.ts';
 export * from './priority-shares.ts';
 export * from './proper-case.ts';
+export * from './proxy-protocol.ts';
 export * from './rate-limit.ts';
 export * from './regex/index.ts';
 export * from './response-details.ts';

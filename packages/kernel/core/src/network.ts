@@ -128,14 +128,20 @@ export interface NetworkFilterConnection {
 
 /** Bytes seen before the filter chain is chosen. */
 export interface ListenerFilterSocket {
+  /** What filters learn is written here; its `filterState` reaches every stream of the connection. */
   readonly info: ConnectionInfo;
-  /** Everything peeked so far. */
+  /** Of the connection, made when it is asked for. Its dynamic metadata is not that of the requests on the connection, as in Envoy. */
+  readonly streamInfo: StreamInfo;
+  /** What has arrived, up to {@link ListenerFilter.maxReadBytes}. Valid until the hook returns. */
   readonly peeked: Buffer;
 }
 
 /** Looks at the first bytes of an accepted socket, or at its addresses, before the filter chain is chosen. */
 export interface ListenerFilter {
-  /** The most bytes this filter wants to see; 0 means it needs none. */
+  /**
+   * The most bytes this filter wants to see; 0 means it needs none. It may grow when `onData` says `wait`; a filter that has seen all it
+   * wanted, and waits nevertheless, costs the connection.
+   */
   readonly maxReadBytes: number;
   /** The socket was accepted. */
   onAccept(socket: ListenerFilterSocket): 'continue' | 'wait' | 'close';

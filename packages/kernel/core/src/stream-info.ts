@@ -159,6 +159,12 @@ export interface ConnectionInfo {
   terminationDetails: string;
   /** Of a downstream connection, once its filter chain was found. */
   filterChain?: FilterChainInfo | undefined;
+  /** JA3 fingerprint of the peer's ClientHello, where somebody made it. */
+  ja3Hash?: string | undefined;
+  /** JA4 fingerprint of the peer's ClientHello, where somebody made it. */
+  ja4Hash?: string | undefined;
+  /** Filter state of the connection's life span: every stream on it has these objects. Made by who puts the first one in. */
+  filterState?: Map<string, FilterStateObject> | undefined;
 }
 
 /** What logs know of a filter chain and its listener; made once when they are compiled. */
@@ -369,13 +375,13 @@ export class StreamInfo implements StreamTimings {
     return this.metadata !== undefined;
   }
 
-  /** Made on first use. */
+  /** Made on first use, with what the connection has; what is put in later is this stream's own. */
   get filterState(): Map<string, FilterStateObject> {
-    this.state ??= new Map();
+    this.state ??= new Map(this.connection.filterState);
     return this.state;
   }
 
   get hasFilterState(): boolean {
-    return this.state !== undefined;
+    return this.state !== undefined || this.connection.filterState !== undefined;
   }
 }

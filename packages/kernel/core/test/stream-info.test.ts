@@ -82,6 +82,22 @@ describe('stream info', () => {
     expect(one.filterState.get('key')?.toText?.()).toBe('text');
     expect([two.hasDynamicMetadata, two.hasFilterState]).toEqual([false, false]);
   });
+
+  it('begin with the filter state of their connection, and keep theirs to themselves', () => {
+    const shared = { toText: () => 'shared' };
+    const state = new Map([['key', shared]]);
+    const [one, other] = [0, 1].map(() => new StreamInfo({ ...connection, filterState: state }, 0, 0)) as [
+      StreamInfo,
+      StreamInfo,
+    ];
+    expect(one.hasFilterState).toBe(true);
+    one.filterState.set('own', {});
+    expect([...one.filterState.keys()]).toEqual(['key', 'own']);
+    expect([...other.filterState.keys()]).toEqual(['key']);
+    expect([...state.keys()]).toEqual(['key']);
+    expect(one.afterRedirect().filterState.get('key')).toBe(shared);
+    expect(new StreamInfo(connection, 0, 0).hasFilterState).toBe(false);
+  });
   it('keeps the hosts and connections of earlier attempts', () => {
     const info = new StreamInfo(connection, 0, 0);
     info.startNextUpstreamAttempt();

@@ -1,4 +1,4 @@
-import type { Address, ConnectionInfo, FilterChainInfo, TlsInfo } from '@dragoman/core';
+import type { Address, ConnectionInfo, FilterChainInfo, FilterStateObject, TlsInfo } from '@dragoman/core';
 
 let lastId = 0;
 
@@ -21,6 +21,9 @@ export class SocketConnectionInfo implements ConnectionInfo {
   transportFailureReason = '';
   terminationDetails = '';
   filterChain: FilterChainInfo | undefined = undefined;
+  ja3Hash: string | undefined = undefined;
+  ja4Hash: string | undefined = undefined;
+  filterState: Map<string, FilterStateObject> | undefined = undefined;
 
   constructor(localAddress: Address, remoteAddress: Address, startTime: number) {
     this.localAddress = localAddress;

@@ -18,6 +18,9 @@ import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { httpConnectionManager } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
+import { httpInspector } from '@dragoman/listener-filter-http-inspector';
+import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
+import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
@@ -33,6 +36,9 @@ export const EXTENSIONS: readonly Extension[] = [
   tcpProxy,
   directResponse,
   echo,
+  tlsInspector,
+  httpInspector,
+  proxyProtocol,
   rawBuffer,
   roundRobin,
   staticDiscovery,

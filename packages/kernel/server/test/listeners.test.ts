@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '@dragoman/api';
-import type { ListenerFilterExtension, LogContext } from '@dragoman/core';
+import { Address, type ListenerFilterExtension, type LogContext } from '@dragoman/core';
 import {
   eventually,
   exchange,
@@ -447,11 +447,153 @@ describe('listener filters', () => {
     }
   });
 
-  test('a peer that ends its side is counted', async () => {
-    await using proxy = await start(listener(), extensions);
+  test('a peer that ends its side is counted, and gone: nobody would read the rest', async () => {
+    const logged: LogContext[] = [];
+    await using proxy = await start(listener({ access_log: [{ name: 'capture' }] }), [
+      ...extensions,
+      captureLogger(logged),
+    ]);
     await using client = await proxy.connect();
+    await client.write('MAG');
     client.end();
     await proxy.untilStat('listener.one.downstream_listener_filter_remote_close', 1);
+    expect(await client.readUntilClose()).toBe('');
+    await proxy.untilStat('listener.one.downstream_pre_cx_active', 0);
+    expect(proxy.stat('listener.one.downstream_cx_total')).toBe(0);
+    expect(logged).toHaveLength(1);
+  });
+
+  test('a peer that resets the connection is counted as an error', async () => {
+    await using proxy = await start(listener(), extensions);
+    await using client = await proxy.connect();
+    await client.write('MAG');
+    await proxy.untilStat('listener.one.downstream_pre_cx_active', 1);
+    client.reset();
+    await proxy.untilStat('listener.one.downstream_listener_filter_error', 1);
+    await proxy.untilStat('listener.one.downstream_pre_cx_active', 0);
+  });
+
+  test('a connection counts once it has a filter chain', async () => {
+    const clock = new FakeClock();
+    await using proxy = await startProxy(listener(), { extensions, clock });
+    await using client = await proxy.connect();
+    await proxy.untilStat('listener.one.downstream_pre_cx_active', 1);
+    const counted = ['downstream_cx_total', 'downstream_cx_active', 'worker_0.downstream_cx_active'];
+    expect(counted.map((name) => proxy.stat(`listener.one.${name}`))).toEqual([0, 0, 0]);
+    clock.advance(5000);
+    await client.write('MAGIC');
+    await proxy.untilStat('listener.one.downstream_pre_cx_active', 0);
+    expect(counted.map((name) => proxy.stat(`listener.one.${name}`))).toEqual([1, 1, 1]);
+    clock.advance(300);
+    client.end();
+    await proxy.untilStat('listener.one.downstream_cx_destroy', 1);
+    expect(proxy.stat('listener.one.downstream_cx_active')).toBe(0);
+    proxy.proxy.stats.flush();
+    const lengths = proxy.proxy.stats.histograms.get('listener.one.downstream_cx_length_ms')?.cumulative;
+    expect([lengths?.sampleCount, Math.round((lengths?.sampleSum ?? 0) / 100)]).toEqual([1, 3]);
+  });
+
+  test('have as many bytes as they want, and those that follow are for the next one', async () => {
+    const seen: number[] = [];
+    const greedy = (name: string, want: number, growTo = want): ListenerFilterExtension => ({
+      category: 'listener-filters',
+      name,
+      create: () => () => {
+        const filter = {
+          maxReadBytes: want,
+          consumed: growTo,
+          onAccept: () => 'wait' as const,
+          onData: ({ peeked }: { readonly peeked: Buffer }) => {
+            seen.push(peeked.length);
+            if (peeked.length === growTo) return 'continue' as const;
+            filter.maxReadBytes = growTo;
+            return 'wait' as const;
+          },
+        };
+        return filter;
+      },
+    });
+    await using proxy = await start(listener({ listener_filters: [{ name: 'first' }, { name: 'second' }] }), [
+      ...EXTENSIONS,
+      greedy('first', 2, 4),
+      greedy('second', 3),
+    ]);
+    await using client = await proxy.connect();
+    await client.write('1234567rest');
+    expect((await client.read(4)).toString()).toBe('rest');
+    expect(seen).toEqual([2, 4, 3]);
+  });
+
+  test('one that has what it wanted, and waits, costs the connection', async () => {
+    const insatiable: ListenerFilterExtension = {
+      category: 'listener-filters',
+      name: 'peeks',
+      create: () => () => ({ maxReadBytes: 3, onAccept: () => 'wait', onData: () => 'wait' }),
+    };
+    await using proxy = await start(listener(), [...EXTENSIONS, insatiable]);
+    await using client = await proxy.connect();
+    await client.write('ab', 'c');
+    expect(await client.readUntilClose()).toBe('');
+  });
+
+  test.each<[string, JsonObject, boolean]>([
+    ['any_match', { any_match: true }, true],
+    ['not_match', { not_match: { any_match: true } }, false],
+    ['a range with the port', { destination_port_range: { start: 1, end: 65_535 } }, true],
+    ['a range without it', { destination_port_range: { start: 1, end: 2 } }, false],
+    [
+      'or_match',
+      { or_match: { rules: [{ destination_port_range: { start: 1, end: 2 } }, { any_match: true }] } },
+      true,
+    ],
+    [
+      'and_match',
+      { and_match: { rules: [{ destination_port_range: { start: 1, end: 2 } }, { any_match: true }] } },
+      false,
+    ],
+  ])('are left out by filter_disabled: %s', async (_, predicate, disabled) => {
+    await using proxy = await start(
+      listener({ listener_filters: [{ name: 'peeks', filter_disabled: predicate }] }),
+      extensions,
+    );
+    await using client = await proxy.connect();
+    await client.write('MAGIC', 'rest');
+    expect((await client.read(4)).toString()).toBe(disabled ? 'MAGI' : 'rest');
+  });
+
+  test('filter_disabled looks at the port that a filter before has set', async () => {
+    const moves: ListenerFilterExtension = {
+      category: 'listener-filters',
+      name: 'moves',
+      create: () => () => ({
+        maxReadBytes: 0,
+        onAccept({ info }) {
+          info.localAddress = Address.ip('192.0.2.1', 7);
+          return 'continue';
+        },
+      }),
+    };
+    const filterDisabled = { destination_port_range: { start: 7, end: 8 } };
+    await using proxy = await start(
+      listener({
+        listener_filters: [{ name: 'moves' }, { name: 'peeks', filter_disabled: filterDisabled }],
+      }),
+      [...extensions, moves],
+    );
+    await using client = await proxy.connect();
+    await client.write('echo');
+    expect((await client.read(4)).toString()).toBe('echo');
+  });
+
+  test.each([
+    ['no rule', {}, 'filter_disabled: one of or_match'],
+    ['any_match: false', { any_match: false }, 'filter_disabled.any_match'],
+    ['one rule', { or_match: { rules: [{ any_match: true }] } }, 'filter_disabled.or_match.rules'],
+    ['no rule below', { not_match: {} }, 'filter_disabled.not_match'],
+  ])('filter_disabled with %s: refused', async (_, predicate, text) => {
+    await expect(
+      start(listener({ listener_filters: [{ name: 'peeks', filter_disabled: predicate }] }), extensions),
+    ).rejects.toThrow(text);
   });
 });
 

@@ -499,6 +499,30 @@ describe('stats', () => {
           {
             name: 'tcp',
             address: localAddress(),
+            listener_filters: [
+              {
+                name: 'envoy.filters.listener.proxy_protocol',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
+                  allow_requests_without_proxy_protocol: true,
+                },
+              },
+              {
+                name: 'envoy.filters.listener.tls_inspector',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+                },
+              },
+              {
+                name: 'envoy.filters.listener.http_inspector',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
+                },
+              },
+            ],
             filter_chains: [
               {
                 filters: [

@@ -55,7 +55,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'tls-envoy-http-https.yaml': [TLS],
   'tls-envoy-https-passthrough.yaml': [],
   'tls-sni-envoy-client.yaml': [TLS],
-  'tls-sni-envoy.yaml': [TLS, '@dragoman/listener-filter-tls-inspector would provide it'],
+  'tls-sni-envoy.yaml': [TLS],
   'wasm-cc-envoy.yaml': [
     'auto_sni) are not built yet',
     'http_filters: filters on the upstream side are not built yet',

@@ -19,7 +19,7 @@ export interface EnvoyStatTree {
 
 function tree(
   prefix: string,
-  names: { counters?: string; gauges?: string; milliseconds?: string; unspecified?: string },
+  names: { counters?: string; gauges?: string; milliseconds?: string; bytes?: string; unspecified?: string },
   condition?: EnvoyStatTree['condition'],
 ): EnvoyStatTree {
   const list = (text: string | undefined): string[] =>
@@ -35,6 +35,7 @@ function tree(
         kind: 'histogram' as const,
         unit: 'milliseconds' as const,
       })),
+      ...list(names.bytes).map((name) => ({ name, kind: 'histogram' as const, unit: 'bytes' as const })),
       ...list(names.unspecified).map((name) => ({
         name,
         kind: 'histogram' as const,
@@ -134,6 +135,17 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
       downstream_flow_control_resumed_reading_total early_data_received_count_total idle_timeout
       max_downstream_connection_duration upstream_flush_total`,
     gauges: 'downstream_cx_rx_bytes_buffered downstream_cx_tx_bytes_buffered upstream_flush_active',
+  }),
+  tree('tls_inspector.', {
+    counters: `alpn_found alpn_not_found client_hello_too_large sni_found sni_not_found tls_found tls_not_found`,
+    bytes: 'bytes_processed',
+  }),
+  tree('http_inspector.', {
+    counters: 'http10_found http11_found http2_found http_not_found read_error',
+  }),
+  tree('proxy_proto.', {
+    counters: `not_found_allowed not_found_disallowed versions.v1.disallowed versions.v1.error versions.v1.found
+      versions.v2.disallowed versions.v2.error versions.v2.found`,
   }),
   tree('cluster_manager.', {
     counters: `cluster_added cluster_modified cluster_removed cluster_updated cluster_updated_via_merge

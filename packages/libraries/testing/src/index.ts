@@ -11,6 +11,7 @@ export {
   loadAssignment,
   localAddress,
 } from './bootstraps.ts';
+export { realClientHello } from './client-hello.ts';
 export { FakeClock } from './clock.ts';
 export { DiscoveryScene, FakeDns } from './discovery-scene.ts';
 export { Gate } from './gate.ts';

@@ -172,9 +172,12 @@ export const streamOperators: OperatorTable = {
   UPSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
     info.upstreamTransportFailureReason.replaceAll(' ', '_'),
   ),
+  // Of the connection, never of the requests on it.
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
-    info.connection.transportFailureReason.replaceAll(' ', '_'),
+    info.protocol === undefined ? info.connection.transportFailureReason.replaceAll(' ', '_') : undefined,
   ),
+  TLS_JA3_FINGERPRINT: text(({ info }) => info.connection.ja3Hash),
+  TLS_JA4_FINGERPRINT: text(({ info }) => info.connection.ja4Hash),
   REQUESTED_SERVER_NAME: requestedServerName,
   FILTER_CHAIN_NAME: text(({ info }) => info.connection.filterChain?.name),
   ROUTE_NAME: text(({ info }) => info.route?.routeName),

@@ -2,7 +2,6 @@ import {
   Address,
   type ConnectionCloseKind,
   type ConnectionHandler,
-  type ListenerFilter,
   type Logger,
   type LogContext,
   ResponseFlag,
@@ -24,6 +23,7 @@ import type { ConnectionCount } from '../worker/connection-count.ts';
 import type { SocketOrder } from '../worker/orders.ts';
 import { type BindTarget, keptTargets } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
+import { type ListenerFilterOutcome, ListenerFilterRun } from './listener-filter-run.ts';
 import { createListenerStats, type ListenerStats } from './listener-stats.ts';
 
 /** What the connection limits look at. */
@@ -34,9 +34,6 @@ export interface ListenerCounts {
 
 /** Until a connection manager says otherwise. */
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
-
-/** Bytes that listener filters may look at. */
-const MAX_PEEK_BYTES = 64 * 1024;
 
 /** One listener on one worker: its sockets and the connections they have accepted. */
 export class ActiveListener implements AcceptHandler {
@@ -192,10 +189,6 @@ export class ActiveListener implements AcceptHandler {
     const { runtime } = this.compiled.context;
     if (this.overLimit(runtime)) return undefined;
     this.stats.acceptedPerEvent.record(1);
-    this.stats.cxTotal.inc();
-    this.stats.cxActive.inc();
-    this.stats.workerCxTotal.inc();
-    this.stats.workerCxActive.inc();
     this.counts.listener.inc();
     this.counts.proxy.inc();
     const accepted = new AcceptedConnection(
@@ -237,10 +230,6 @@ export class ActiveListener implements AcceptHandler {
     this.connections.delete(accepted);
     this.counts.listener.dec();
     this.counts.proxy.dec();
-    this.stats.cxActive.dec();
-    this.stats.workerCxActive.dec();
-    this.stats.cxDestroy.inc();
-    this.stats.cxLengthMs.record(Math.round(this.network.clock.now() - accepted.start0));
     if (this.connections.size > 0) return;
     this.emptied?.resolve();
     this.emptied = undefined;
@@ -251,6 +240,8 @@ export class ActiveListener implements AcceptHandler {
 class AcceptedConnection implements ConnectionHandler, InfoSource {
   readonly connection: SocketConnection;
   readonly start0: number;
+  /** When it got its filter chain. */
+  private counted0: number;
   private readonly listener: CompiledListener;
   private readonly stats: ListenerStats;
   private readonly network: NetworkContext;
@@ -258,10 +249,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
   private readonly onClosed: (accepted: AcceptedConnection) => void;
   private chain: NetworkFilterChain | undefined = undefined;
   private streamInfo: StreamInfo | undefined = undefined;
-  /** Listener filters that have not had their say, while there are any. */
-  private filters: ListenerFilter[] | undefined = undefined;
-  private peeked: Buffer = EMPTY;
-  private ended = false;
+  /** The listener filters, until all of them have had their say. */
+  private filters: ListenerFilterRun | undefined = undefined;
   private timer: Timer | undefined = undefined;
 
   constructor(
@@ -279,6 +268,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     this.filterLogger = filterLogger;
     this.onClosed = onClosed;
     this.start0 = network.clock.now();
+    this.counted0 = this.start0;
   }
 
   start(): void {
@@ -287,13 +277,13 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       return;
     }
     this.stats.preCxActive.inc();
-    this.filters = this.listener.listenerFilters.map((make) => make());
+    this.filters = new ListenerFilterRun(this.listener.listenerFilters, this.connection.info, this);
     const { listenerFiltersTimeoutMs: ms } = this.listener;
     if (ms > 0) {
       this.timer = this.network.clock.timer(() => this.onTimeout());
       this.timer.enable(ms);
     }
-    this.runFilters(true);
+    this.afterFilters(this.filters.start());
   }
 
   onData(data: Buffer): void {
@@ -301,9 +291,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       this.chain?.onData(data);
       return;
     }
-    this.peeked = Buffer.concat([this.peeked, data]);
-    if (this.peeked.length > MAX_PEEK_BYTES) this.connection.close('now', 'listener_filter_buffer_limit');
-    else this.runFilters(false);
+    this.afterFilters(this.filters.add(data));
   }
 
   onEnd(): void {
@@ -311,9 +299,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       this.chain?.onEnd();
       return;
     }
-    this.ended = true;
     this.stats.filterRemoteClose.inc();
-    this.finishFilters();
+    this.connection.close('now');
   }
 
   onWritable(): void {
@@ -322,12 +309,11 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
 
   onClose(kind: ConnectionCloseKind, reason: string): void {
     if (this.filters !== undefined) {
-      if (reason !== '') this.stats.filterError.inc();
-      this.filters = undefined;
-      this.timer?.disable();
-      this.stats.preCxActive.dec();
+      if (kind === 'remote' && reason !== '') this.stats.filterError.inc();
+      this.endFilters();
     }
     this.chain?.onClose(kind, reason);
+    if (this.connection.info.filterChain !== undefined) this.countEnd();
     this.log();
     this.onClosed(this);
   }
@@ -338,37 +324,34 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     return this.streamInfo;
   }
 
-  private runFilters(accepted: boolean): void {
-    const socket = { info: this.connection.info, peeked: this.peeked };
-    let fresh = accepted;
-    while (this.filters !== undefined && this.filters.length > 0) {
-      const filter = this.filters[0] as ListenerFilter;
-      let verdict = fresh ? filter.onAccept(socket) : (filter.onData?.(socket) ?? 'continue');
-      if (fresh && verdict === 'wait' && this.peeked.length > 0)
-        verdict = filter.onData?.(socket) ?? 'continue';
-      if (verdict === 'close') {
+  private afterFilters(outcome: ListenerFilterOutcome): void {
+    switch (outcome) {
+      case 'done':
+        this.finishFilters();
+        break;
+      case 'refused':
         this.connection.close('now', 'listener_filter_closed');
-        return;
-      }
-      if (verdict === 'wait') return;
-      this.peeked = this.peeked.subarray(filter.consumed ?? 0);
-      socket.peeked = this.peeked;
-      this.filters.shift();
-      fresh = true;
+        break;
+      case 'overflow':
+        this.connection.close('now', 'listener_filter_buffer_limit');
+        break;
+      case 'wait':
     }
-    this.finishFilters();
   }
 
   private finishFilters(): void {
-    if (this.filters === undefined) return;
+    if (this.filters === undefined || !this.connection.open) return;
+    const { rest } = this.filters;
+    this.endFilters();
+    if (this.streamInfo !== undefined) this.streamInfo.remoteAddress = this.connection.info.remoteAddress;
+    this.chooseChain();
+    if (rest.length > 0 && this.connection.open) this.chain?.onData(rest);
+  }
+
+  private endFilters(): void {
     this.filters = undefined;
     this.timer?.disable();
     this.stats.preCxActive.dec();
-    this.chooseChain();
-    const { peeked } = this;
-    this.peeked = EMPTY;
-    if (peeked.length > 0 && this.connection.open) this.chain?.onData(peeked);
-    if (this.ended && this.connection.open) this.chain?.onEnd();
   }
 
   private onTimeout(): void {
@@ -380,8 +363,10 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
   private chooseChain(): void {
     const { connection } = this;
     if (connection.info.transportProtocol === '') connection.info.transportProtocol = 'raw_buffer';
-    const state = this.streamInfo?.hasFilterState === true ? this.streamInfo.filterState : undefined;
-    const compiled: CompiledChain | undefined = this.listener.chains.find(connection.info, state);
+    const compiled: CompiledChain | undefined = this.listener.chains.find(
+      connection.info,
+      connection.info.filterState,
+    );
     if (compiled === undefined) {
       this.stats.noFilterChainMatch.inc();
       this.info.setResponseFlag(ResponseFlag.NoRouteFound);
@@ -390,7 +375,26 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       return;
     }
     connection.info.filterChain = compiled.info;
+    this.countBegin();
     this.chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
+  }
+
+  /** A connection counts once it has a filter chain, as in Envoy; limits count it from the start. */
+  private countBegin(): void {
+    const { stats } = this;
+    if (this.listener.listenerFilters.length > 0) this.counted0 = this.network.clock.now();
+    stats.cxTotal.inc();
+    stats.cxActive.inc();
+    stats.workerCxTotal.inc();
+    stats.workerCxActive.inc();
+  }
+
+  private countEnd(): void {
+    const { stats } = this;
+    stats.cxActive.dec();
+    stats.workerCxActive.dec();
+    stats.cxDestroy.inc();
+    stats.cxLengthMs.record(Math.round(this.network.clock.now() - this.counted0));
   }
 
   private log(): void {
@@ -421,5 +425,3 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     }
   }
 }
-
-const EMPTY = Buffer.alloc(0);

@@ -3,7 +3,6 @@ import {
   atPath,
   ConfigError,
   type ListenerFactoryContext,
-  type ListenerFilter,
   ProblemCollector,
   refuseUnsupported,
   type WorkerContext,
@@ -12,6 +11,8 @@ import { type BindTarget, readBindTarget } from './addresses.ts';
 import { type CompiledChain, compileChain, readMetadata } from './filter-chain.ts';
 import { FilterChainMatcher, type FilterChains } from './filter-chain-match.ts';
 import { FilterChainTree, type NamedChain } from './filter-chain-tree.ts';
+import { compileFilterDisabled } from './filter-disabled.ts';
+import type { CompiledListenerFilter } from './listener-filter-run.ts';
 import { readSocketTuning, type SocketTuning } from './socket-options.ts';
 
 const SUPPORTED = new Set([
@@ -67,7 +68,7 @@ export interface CompiledListener {
   readonly ignoreGlobalLimit: boolean;
   readonly context: ListenerFactoryContext;
   readonly chains: FilterChains<CompiledChain>;
-  readonly listenerFilters: readonly (() => ListenerFilter)[];
+  readonly listenerFilters: readonly CompiledListenerFilter[];
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnFiltersTimeout: boolean;
   readonly accessLogs: ReturnType<WorkerContext['accessLoggers']>;
@@ -149,7 +150,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
       tree === undefined
         ? new FilterChainMatcher(compiledChains, fallback)
         : new FilterChainTree(tree, compiledChains, fallback, listenerContext),
-    listenerFilters: listenerFilters as (() => ListenerFilter)[],
+    listenerFilters: listenerFilters as CompiledListenerFilter[],
     listenerFiltersTimeoutMs:
       config.listenerFiltersTimeout === undefined
         ? DEFAULT_FILTERS_TIMEOUT_MS
@@ -162,9 +163,8 @@ export function compileListener(config: Listener, name: string, context: WorkerC
 function compileListenerFilter(
   filter: Listener['listenerFilters'][number],
   context: ListenerFactoryContext,
-): () => ListenerFilter {
-  if (filter.filterDisabled !== undefined)
-    throw ConfigError.at('filter_disabled', 'is not supported yet; remove it');
+): CompiledListenerFilter {
+  const { filterDisabled } = filter;
   if (filter.configType.case === 'configDiscovery') {
     throw ConfigError.at(
       'config_discovery',
@@ -173,5 +173,11 @@ function compileListenerFilter(
   }
   const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
   const { extension, message } = resolveExtension(context.extensions, 'listener-filters', filter.name, any);
-  return atPath('typed_config', () => extension.create(message, context));
+  return {
+    disabled:
+      filterDisabled === undefined
+        ? undefined
+        : atPath('filter_disabled', () => compileFilterDisabled(filterDisabled)),
+    create: atPath('typed_config', () => extension.create(message, context)),
+  };
 }

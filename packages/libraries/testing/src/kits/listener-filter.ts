@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
-import type { ConnectionInfo, ListenerFilter, ListenerFilterExtension } from '@dragoman/core';
+import {
+  type ConnectionInfo,
+  type ListenerFilter,
+  type ListenerFilterExtension,
+  StreamInfo,
+} from '@dragoman/core';
 import { connectionInfo } from '../memory-connection.ts';
 import { SeededRandom } from '../random.ts';
 import { type TestContext, testContext } from '../test-context.ts';
@@ -30,28 +35,30 @@ interface Outcome {
   readonly verdict: 'continue' | 'wait' | 'close';
   readonly consumed: number;
   readonly info: ConnectionInfo;
+  readonly streamInfo: StreamInfo;
 }
 
 /** Gives a filter the bytes in steps of `step`, as they might arrive, until it decides or has seen all it wants. */
 export function peekThrough(filter: ListenerFilter, bytes: Buffer, step: number): Outcome {
   const info = connectionInfo({ transportProtocol: '' });
+  const streamInfo = new StreamInfo(info, 0, 0);
   assert.ok(
     Number.isInteger(filter.maxReadBytes) && filter.maxReadBytes >= 0,
     'maxReadBytes is a whole number of 0 or more',
   );
   let seen = 0;
-  let verdict = filter.onAccept({ info, peeked: Buffer.alloc(0) });
+  let verdict = filter.onAccept({ info, streamInfo, peeked: Buffer.alloc(0) });
   while (verdict === 'wait' && seen < Math.min(bytes.length, filter.maxReadBytes)) {
     assert.notEqual(filter.onData, undefined, 'a filter that waits has onData');
     seen = Math.min(seen + step, bytes.length, filter.maxReadBytes);
-    verdict = filter.onData?.({ info, peeked: bytes.subarray(0, seen) }) ?? 'continue';
+    verdict = filter.onData?.({ info, streamInfo, peeked: bytes.subarray(0, seen) }) ?? 'continue';
   }
   assert.ok(verdict === 'continue' || verdict === 'wait' || verdict === 'close');
   if (seen >= filter.maxReadBytes)
     assert.notEqual(verdict, 'wait', 'with all the bytes it wants a filter has to decide');
   const consumed = filter.consumed ?? 0;
   assert.ok(consumed >= 0 && consumed <= seen, 'only what was seen can be taken away');
-  return { verdict, consumed, info };
+  return { verdict, consumed, info, streamInfo };
 }
 
 /**
@@ -99,8 +106,10 @@ export function listenerFilterConformance(runner: ConformanceRunner, subject: Li
       const create = factory();
       for (const { bytes, verdict } of subject.samples ?? []) {
         const other = create();
-        other.onAccept({ info: connectionInfo({ transportProtocol: '' }), peeked: Buffer.alloc(0) });
-        other.onData?.({ info: connectionInfo({ transportProtocol: '' }), peeked: Buffer.from([0xff]) });
+        const info = connectionInfo({ transportProtocol: '' });
+        const streamInfo = new StreamInfo(info, 0, 0);
+        other.onAccept({ info, streamInfo, peeked: Buffer.alloc(0) });
+        other.onData?.({ info, streamInfo, peeked: Buffer.from([0xff]) });
         assert.equal(peekThrough(create(), bytes, bytes.length).verdict, verdict);
       }
     });

@@ -1,0 +1,1 @@
+export { httpInspector } from './http-inspector.ts';

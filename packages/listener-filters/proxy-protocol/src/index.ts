@@ -1,0 +1,1 @@
+export { proxyProtocol } from './proxy-protocol.ts';

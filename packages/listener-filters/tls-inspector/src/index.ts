@@ -1,0 +1,1 @@
+export { tlsInspector } from './tls-inspector.ts';
