@@ -37,16 +37,8 @@ import { compileMirrors } from './mirrors.ts';
 import { compilePathCondition, type PathCondition } from './path-condition.ts';
 import { checkOneLimit, compileHostPolicies, compilePolicies, type HostPolicies } from './policies.ts';
 import { CompiledRedirect, tlsRedirect } from './redirect.ts';
-import {
-  type HostRewrite,
-  hostFromHeader,
-  hostFromPath,
-  literalHost,
-  compilePolicyRewrite,
-  type PathRewrite,
-  PrefixRewrite,
-  RegexRewrite,
-} from './rewrite.ts';
+import type { HostRewrite, PathRewrite } from './rewrite.ts';
+import { hostRewrite, matchedLength, pathRewrite } from './compile-rewrites.ts';
 import type { RouteEntry, RouteList } from './route-list.ts';
 import { CompiledRouteTable } from './route-table.ts';
 import { compileRouteTree } from './route-tree.ts';
@@ -552,47 +544,6 @@ function withFirst(
   rest: readonly HeaderMutation[],
 ): readonly HeaderMutation[] {
   return first === undefined ? rest : [first, ...rest];
-}
-
-/** How much of the path `prefix_rewrite` replaces: what a prefix or a path matched, −1 for all of it. */
-function matchedLength(path: PathCondition): number {
-  return 'path' in path ? path.path.length : -1;
-}
-
-function pathRewrite(
-  action: RouteActionConfig,
-  path: PathCondition,
-  context: FactoryContext,
-): PathRewrite | undefined {
-  const { prefixRewrite: prefix, regexRewrite: regex, pathRewritePolicy: policy } = action;
-  if (Number(prefix !== '') + Number(regex !== undefined) + Number(policy !== undefined) > 1)
-    throw ConfigError.at('', 'only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be set');
-  if (prefix !== '') {
-    if (path.kind === 'policy')
-      throw ConfigError.at(
-        'prefix_rewrite',
-        'cannot be used with path_match_policy, which matches no prefix',
-      );
-    return new PrefixRewrite(prefix, matchedLength(path));
-  }
-  if (regex !== undefined) return atPath('regex_rewrite', () => new RegexRewrite(regex));
-  if (policy === undefined) return undefined;
-  const matcher = path.kind === 'policy' ? path.matcher : undefined;
-  return atPath('path_rewrite_policy', () => compilePolicyRewrite(policy, matcher, context));
-}
-
-function hostRewrite(action: RouteActionConfig): HostRewrite | undefined {
-  const specifier = action.hostRewriteSpecifier;
-  switch (specifier.case) {
-    case 'hostRewriteLiteral':
-      return specifier.value === '' ? undefined : literalHost(specifier.value);
-    case 'hostRewriteHeader':
-      return specifier.value === '' ? undefined : hostFromHeader(specifier.value);
-    case 'hostRewritePathRegex':
-      return atPath('host_rewrite_path_regex', () => hostFromPath(specifier.value));
-    default:
-      return undefined;
-  }
 }
 
 function readMetadata(metadata: Metadata | undefined, context: FactoryContext): RouteMetadata {
