@@ -1,7 +1,5 @@
 /** What Envoy takes for a request line: the rules of its HTTP/1 parser, any method allowed. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** A method, and nothing else so far. */
-const METHOD_SO_FAR = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/;
 /** Empty: HTTP/0.9. */
 const VERSION = /^(HTTP\/\d\.\d)?$/;
 const PATH_AND_QUERY = /^[\t\f!-~]*$/;
@@ -34,8 +32,9 @@ const isBlank = (line: string, at: number): boolean => line.charCodeAt(at) <= 0x
 
 /** Whether a line whose end has not come may become a request line; only its method is looked at. */
 export function mayBegin(line: string): boolean {
-  const space = line.search(/[ \t]/);
-  return METHOD_SO_FAR.test(space < 0 ? line : line.slice(0, space)) && space !== 0;
+  let end = 0;
+  while (end < line.length && !isBlank(line, end)) end++;
+  return line === '' || TOKEN.test(line.slice(0, end));
 }
 
 function isTarget(target: string, connect: boolean): boolean {
