@@ -2,6 +2,8 @@
 const FEW = 32;
 const BLOCK_BYTES = 16 * 1024;
 
+export const NO_CHUNKS: readonly Buffer[] = [];
+
 /**
  * Body that is kept in order. A client that sends a byte at a time must not make it cost an object a byte: past the first
  * few, small chunks are put together.

@@ -12,6 +12,7 @@ import {
   type Trailers,
   wellKnownId,
 } from '@dragoman/core';
+import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
@@ -31,7 +32,7 @@ import {
   transportFailure,
 } from './reset-texts.ts';
 import { RetryState } from './retry-state.ts';
-import { NO_CHUNKS, Retrying } from './retrying.ts';
+import { Retrying } from './retrying.ts';
 import { type Mirrored, Shadows } from './shadow.ts';
 import { strictHeaderProblem } from './strict-headers.ts';
 import { readTimeouts, removeRouterHeaders, tellTimeouts } from './timeouts.ts';
@@ -184,7 +185,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   private mayPass(upstream: UpstreamRequest, headers: ResponseHeaders): boolean {
     if (isSwitch(headers)) {
       this.timer?.disable();
-      upstream.onSwitch();
+      upstream.stopTryTimers();
       return true;
     }
     const reply = refusedHandshake(headers);

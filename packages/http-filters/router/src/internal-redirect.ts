@@ -7,6 +7,7 @@ import {
   type TerminalHttpStream,
   wellKnownId,
 } from '@dragoman/core';
+import { NO_CHUNKS } from './body-pieces.ts';
 import type { RedirectRefusal, RouterStats } from './config.ts';
 
 const ID_LOCATION = wellKnownId('location');
@@ -15,8 +16,6 @@ const ORIGINAL_URL = 'x-envoy-original-url';
 const SEE_OTHER = 303;
 /** Envoy's name of the count of redirects that were followed. */
 const COUNT = 'num_internal_redirects';
-
-const NO_BODY: readonly Buffer[] = [];
 
 /**
  * A whole URL: scheme, authority, path with query, fragment. The location is the upstream's word: what may not stand in a
@@ -62,7 +61,7 @@ export function followRedirect(
   }
   const count = redirectCount(stream.info);
   count.value++;
-  const kept = seesOther(request, redirect) ? NO_BODY : body;
+  const kept = seesOther(request, redirect) ? NO_CHUNKS : body;
   if (kept !== body) becomeGet(request);
   if (stream.restart(request, redirect, kept)) return true;
   count.value--;

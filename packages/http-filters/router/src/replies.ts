@@ -3,7 +3,6 @@ import { failureBody, failureDetails, type FailureText } from './reset-texts.ts'
 
 const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
 
-/** Envoy's answers of the router itself; those of failed tries are made by `reset-texts.ts`. */
 export const NO_HEALTHY_UPSTREAM = { status: 503, body: 'no healthy upstream' } as const;
 
 export const MAINTENANCE_MODE: LocalReply = {

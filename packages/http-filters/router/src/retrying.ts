@@ -9,6 +9,7 @@ import {
   type Trailers,
   wellKnownId,
 } from '@dragoman/core';
+import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeResponse } from './charging.ts';
 import { noHostDetails } from './near-miss.ts';
 import { BODY_TOO_LARGE_TO_RETRY, NO_HEALTHY_UPSTREAM } from './replies.ts';
@@ -23,8 +24,6 @@ import type { UpstreamRequest } from './upstream-request.ts';
 
 const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
 const ID_TIMEOUT_RETRY = wellKnownId('x-envoy-is-timeout-retry');
-
-export const NO_CHUNKS: readonly Buffer[] = [];
 
 /** Which tries of a request there are: the first, those that follow one which failed, and what all of them are sent. */
 export abstract class Retrying extends Tries implements RetryOwner {

@@ -1,3 +1,4 @@
+import { appendForwardedIp } from '@dragoman/client-address';
 import {
   type Cluster,
   type ConnectionInfo,
@@ -16,7 +17,6 @@ import {
 import type { RouterConfig } from './config.ts';
 
 const ID_INTERNAL = wellKnownId('x-envoy-internal');
-const ID_XFF = wellKnownId('x-forwarded-for');
 const ID_UPGRADE = wellKnownId('upgrade');
 const NOTHING: readonly never[] = [];
 
@@ -120,7 +120,7 @@ class ShadowStream implements TerminalHttpStream {
     this.route = plainRoute(cluster.info.name, timeoutMs);
     this.bufferLimit = bufferLimit;
     headers.setKnown(ID_INTERNAL, 'true');
-    appendForwardedFor(headers, config.localAddress);
+    if (config.localAddress !== '') appendForwardedIp(headers, config.localAddress);
     this.router = run(this);
   }
 
@@ -256,10 +256,4 @@ function plainRoute(cluster: string, timeoutMs: number): Route {
     finalizeRequestHeaders: () => {},
     finalizeResponseHeaders: () => {},
   };
-}
-
-function appendForwardedFor(headers: RequestHeaders, address: string): void {
-  if (address === '') return;
-  const before = headers.getJoined('x-forwarded-for');
-  headers.setKnown(ID_XFF, before === undefined || before === '' ? address : `${before},${address}`);
 }

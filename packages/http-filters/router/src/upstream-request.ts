@@ -15,7 +15,7 @@ import type {
   Trailers,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
-import { BodyPieces } from './body-pieces.ts';
+import { BodyPieces, NO_CHUNKS } from './body-pieces.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { TryLog } from './try-log.ts';
 import type { Pools } from './upgrade.ts';
@@ -51,7 +51,6 @@ export interface UpstreamRequestOwner {
 }
 
 const EMPTY = Buffer.alloc(0);
-const NO_CHUNKS: readonly Buffer[] = [];
 
 /** One try of a request at one host: waits for a connection, sends, and passes on what comes back. */
 export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
@@ -98,11 +97,6 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     const waiting = pools.httpPool(host, priority).newStream(this, this);
     // A callback may have come already; then there is nothing to wait for.
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
-  }
-
-  /** Whether anything has gone upstream. */
-  get started(): boolean {
-    return this.connection !== undefined;
   }
 
   // --- The request -----------------------------------------------------------------------------------------------------
@@ -198,14 +192,12 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
 
   /** The response is complete, or the try over: it can no longer take too long. */
   stopTimers(): void {
-    this.perTryTimer?.disable();
-    this.idleTimer?.disable();
-    this.idleTimer = undefined;
+    this.stopTryTimers();
     this.durationTimer?.disable();
   }
 
   /** The answer to a handshake has come: what follows may take as long as it likes. */
-  onSwitch(): void {
+  stopTryTimers(): void {
     this.perTryTimer?.disable();
     this.idleTimer?.disable();
     this.idleTimer = undefined;

@@ -53,11 +53,15 @@ export function lastUntrustedAddress(
 
 /** Appends an address to x-forwarded-for, joining what stands there into one line. A Unix socket has none to give. */
 export function appendForwardedFor(headers: RequestHeaders, address: Address): void {
-  if (address.family === 'pipe') return;
+  if (address.family !== 'pipe') appendForwardedIp(headers, address.ip);
+}
+
+/** {@link appendForwardedFor} of an address that is there as text, such as a node's own. */
+export function appendForwardedIp(headers: RequestHeaders, ip: string): void {
   if (!headers.hasKnown(ID_XFF)) {
-    headers.appendKnown(ID_XFF, address.ip);
+    headers.appendKnown(ID_XFF, ip);
     return;
   }
   const before = headers.getJoined('x-forwarded-for');
-  headers.setKnown(ID_XFF, before === '' ? address.ip : `${before},${address.ip}`);
+  headers.setKnown(ID_XFF, before === '' ? ip : `${before},${ip}`);
 }

@@ -1,6 +1,7 @@
 export { addRanges, CidrTable } from './cidr-table.ts';
 export {
   appendForwardedFor,
+  appendForwardedIp,
   type ForwardedClient,
   lastForwardedAddress,
   lastUntrustedAddress,
