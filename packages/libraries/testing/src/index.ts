@@ -40,6 +40,7 @@ export {
   MemoryConnection,
 } from './memory-connection.ts';
 export { MemoryStats } from './memory-stats.ts';
+export * from './pki.ts';
 export { ScriptedRandom, SeededRandom } from './random.ts';
 export { exchange, type RawTarget, rawClient } from './raw-client.ts';
 export { RawConnection } from './raw-connection.ts';
