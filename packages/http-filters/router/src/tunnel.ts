@@ -17,6 +17,7 @@ import {
   type RoutingPriority,
   type TcpPoolCallbacks,
   type UpstreamConnectionInfo,
+  type TlsInfo,
 } from '@dragoman/core';
 
 const EMPTY = Buffer.alloc(0);
@@ -76,6 +77,10 @@ class Tunnel implements TcpPoolCallbacks, RequestEncoder, ConnectionHandler, Ups
   }
 
   // --- UpstreamConnectionInfo ------------------------------------------------------------------------------------------
+
+  get tls(): TlsInfo | undefined {
+    return this.connection.info.tls;
+  }
 
   get id(): number {
     return this.connection.info.id;

@@ -72,6 +72,7 @@ const LCM = 360_360_000_000;
 
 /** One try, as its pool sees it. */
 export class Try implements RequestEncoder, UpstreamConnectionInfo {
+  readonly tls = undefined;
   readonly host: Host;
   readonly id: number;
   readonly decoder: ResponseDecoder;
@@ -373,6 +374,7 @@ export class Rig {
       statsScope: scope,
       maintenanceMode: false,
       secure: false,
+      usesDownstreamProtocol: false,
       resources: () => ({ retries }) as never,
       chargeResponse: (status) => scope.counter(`upstream_rq_${status === 0 ? 'completed' : status}`).inc(),
       chargeResponseTime: (ms) => scope.histogram('upstream_rq_time').record(ms),

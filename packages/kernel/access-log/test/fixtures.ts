@@ -33,6 +33,8 @@ export function connection(changes: Partial<ConnectionInfo> = {}): ConnectionInf
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: START_WALL,
     transportFailureReason: '',
     terminationDetails: '',

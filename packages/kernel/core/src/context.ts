@@ -4,6 +4,7 @@ import type { DnsResolver } from './dns.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
 import type { LoggerFactory } from './log.ts';
 import type { Runtime } from './runtime.ts';
+import type { CertificateBook, SecretSource } from './secrets.ts';
 import type { StatsScope } from './stats.ts';
 import type { ClusterManager } from './upstream.ts';
 
@@ -28,6 +29,8 @@ export interface FactoryContext {
   readonly formatters: FormatterFactory;
   /** Every extension of this assembly, for those that hold others (a connection manager its filters). */
   readonly extensions: ExtensionRegistry;
+  readonly secrets: SecretSource;
+  readonly certificates: CertificateBook;
   /** Warns about a field that is accepted without acting, or is deprecated; once for each text. */
   warn(path: string, message: string): void;
 }

@@ -12,16 +12,11 @@ import type {
   MatchTreeParts,
   ValueMatcher,
 } from './matching.ts';
-import type {
-  DownstreamTransportSocket,
-  ListenerFilter,
-  NetworkFilter,
-  NetworkFilterConnection,
-  UpstreamTransportSocket,
-} from './network.ts';
+import type { ListenerFilter, NetworkFilter, NetworkFilterConnection } from './network.ts';
 import type { RetryHostPredicate, RetryPriority } from './retry.ts';
 import type { InternalRedirectPredicate } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
+import type { DownstreamTransportSocket, UpstreamTransportSocket } from './transport.ts';
 import type {
   ClusterManager,
   Discovery,
@@ -151,7 +146,16 @@ export interface TransportSocketExtension extends ExtensionBase {
     | ((config: never, context: ListenerFactoryContext) => DownstreamTransportSocket)
     | undefined;
   /** Absent: cannot be used upstream. */
-  readonly createUpstream?: ((config: never, context: FactoryContext) => UpstreamTransportSocket) | undefined;
+  readonly createUpstream?:
+    | ((config: never, context: UpstreamTransportContext) => UpstreamTransportSocket)
+    | undefined;
+}
+
+/** What the transport socket of a cluster may use besides. */
+export interface UpstreamTransportContext extends FactoryContext {
+  readonly clusterName: string;
+  /** `cluster.<name>.` */
+  readonly clusterScope: import('./stats.ts').StatsScope;
 }
 
 /** `downstream` and `upstream` have messages of their own in some transport sockets: define one extension for each side then. */
@@ -159,7 +163,7 @@ export function defineTransportSocket<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
   createDownstream?(config: MessageShape<C>, context: ListenerFactoryContext): DownstreamTransportSocket;
-  createUpstream?(config: MessageShape<C>, context: FactoryContext): UpstreamTransportSocket;
+  createUpstream?(config: MessageShape<C>, context: UpstreamTransportContext): UpstreamTransportSocket;
 }): TransportSocketExtension {
   return { category: 'transport-sockets', ...definition };
 }

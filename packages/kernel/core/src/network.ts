@@ -1,4 +1,3 @@
-import type { Address } from './address.ts';
 import type { ConnectionInfo, StreamInfo } from './stream-info.ts';
 
 /** How a connection ended. */
@@ -89,6 +88,22 @@ export interface Connection {
   /** Totals since the connection opened. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
+
+  /**
+   * Gives Node's socket to a library that speaks a protocol on it (HTTP/2). Of its handler's calls only `onClose` comes after that, and of
+   * the connection `info`, {@link close}, {@link sampleBytes} and the totals go on working. Absent where there is no socket, or it is
+   * wanted by others too.
+   * @param unread bytes that were delivered already and belong to the protocol: the socket delivers them again
+   */
+  takeSocket?(unread: Buffer | undefined): unknown;
+  /** Brings the totals up to date after {@link takeSocket}. */
+  sampleBytes?(): void;
+  /**
+   * Begins the secure transport of a connection that started plain (`starttls`), once what is written has gone. The handler is told
+   * nothing: bytes that it writes from now on wait for the handshake.
+   * @returns false when the connection's transport has none, or has begun it
+   */
+  startSecureTransport?(): boolean;
 }
 
 // --- Network filters -------------------------------------------------------------------------------------------
@@ -120,6 +135,8 @@ export interface NetworkFilter {
 /** What a network filter sees of its connection. */
 export interface NetworkFilterConnection {
   readonly connection: Connection;
+  /** No other filter wants the connection's bytes, so that this one may {@link Connection.takeSocket}. */
+  readonly sole: boolean;
   /** One for the connection as a whole (TCP); an HTTP connection manager makes one more for each request. */
   readonly info: StreamInfo;
   /** Goes on after `pause`. */
@@ -149,41 +166,4 @@ export interface ListenerFilter {
   onData?(socket: ListenerFilterSocket): 'continue' | 'wait' | 'close';
   /** Bytes to drop from the front once it continues; absent means none. */
   readonly consumed?: number;
-}
-
-// --- Transport sockets -----------------------------------------------------------------------------------------
-
-/** The socket options which the platform can set after or while a socket is made. */
-export interface SocketSettings {
-  readonly keepAlive?: { readonly enabled: boolean; readonly initialDelayMs: number };
-  readonly noDelay?: boolean;
-}
-
-/** What a transport socket needs to open an upstream connection. */
-export interface UpstreamTransportOptions {
-  readonly address: Address;
-  readonly bindAddress?: Address;
-  /** Server name the cluster or request asks for (TLS). */
-  readonly serverName?: string;
-  readonly applicationProtocols?: readonly string[];
-  readonly settings: SocketSettings;
-}
-
-/**
- * Makes the byte stream of a connection secure, or leaves it plain. The socket is Node's (`node:net` or `node:tls`);
- * it is typed as unknown here because floor 0 knows no sockets: the network package gives it meaning.
- */
-export interface DownstreamTransportSocket {
-  readonly name: string;
-  /** True when bytes are encrypted (sets `ssl` on listeners and the scheme of requests). */
-  readonly secure: boolean;
-  /** Undefined: the raw socket is used as it is. Otherwise wraps it. */
-  readonly wrap?: (socket: unknown, info: ConnectionInfo) => unknown;
-}
-
-export interface UpstreamTransportSocket {
-  readonly name: string;
-  readonly secure: boolean;
-  /** Undefined: plain `net.connect`. Otherwise opens the connection; the returned socket emits `secureConnect`. */
-  readonly connect?: (options: UpstreamTransportOptions) => unknown;
 }

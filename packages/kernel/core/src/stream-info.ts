@@ -132,6 +132,8 @@ export interface TlsInfo {
   readonly group?: string;
   /** The server name that was sent, of an upstream connection. */
   readonly serverName?: string;
+  /** PEM of every certificate that the peer sent, its own first, for `x-forwarded-client-cert`. */
+  readonly peerChainPem?: string;
 }
 
 /** What is known of a connection, filled while listener filters and transport sockets learn it. */
@@ -151,6 +153,10 @@ export interface ConnectionInfo {
   /** `raw_buffer`, `tls`, or empty while it is not known. */
   transportProtocol: string;
   tls: TlsInfo | undefined;
+  /** What ALPN has chosen, such as `h2`; empty for none. */
+  negotiatedProtocol: string;
+  /** {@link Clock.now} when the transport's handshake was through; 0 before, and without one. */
+  handshakeComplete: number;
   /** Wall time in ms when the connection was accepted or opened. */
   readonly startTime: number;
   /** Why the transport failed, for `%DOWNSTREAM_TRANSPORT_FAILURE_REASON%`. */

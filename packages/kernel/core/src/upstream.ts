@@ -2,11 +2,12 @@ import type { Address } from './address.ts';
 import type { HashValue } from './hash.ts';
 import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
 import type { RequestHeaders } from './header-map.ts';
-import type { Connection, ConnectionHandler, UpstreamTransportSocket } from './network.ts';
+import type { Connection, ConnectionHandler } from './network.ts';
 import type { PriorityShares } from './retry.ts';
 import type { RoutingPriority } from './route.ts';
 import type { Counter, Gauge, Histogram, StatsScope } from './stats.ts';
-import type { MetadataValue, Protocol, StreamInfo } from './stream-info.ts';
+import type { MetadataValue, Protocol, StreamInfo, TlsInfo } from './stream-info.ts';
+import type { TransportOptions, UpstreamTransportSocket } from './transport.ts';
 
 /** Region, zone and sub-zone of an endpoint. */
 export interface Locality {
@@ -226,6 +227,16 @@ export interface ClusterInfo {
   chargeRetriedResponse(status: number): void;
   /** Its connections are encrypted: its transport socket says so. */
   readonly secure: boolean;
+  /** The protocol upstream follows that of the request (`use_downstream_protocol_config`). */
+  readonly usesDownstreamProtocol: boolean;
+  /**
+   * What a stream asks of its connection's transport: SNI from its host (`auto_sni`), the client's addresses (PROXY protocol). Absent where no
+   * stream of this cluster asks for anything.
+   * @param headers of the request as it goes upstream; undefined for TCP
+   */
+  readonly transportOptions?:
+    | ((headers: RequestHeaders | undefined, info: StreamInfo) => TransportOptions | undefined)
+    | undefined;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
 }
@@ -285,6 +296,7 @@ export interface UpstreamConnectionInfo {
   readonly protocol: Protocol | undefined;
   readonly localAddress: Address | undefined;
   readonly remoteAddress: Address;
+  readonly tls: TlsInfo | undefined;
   /** {@link Clock.now}; 0 when not measured for this stream (a connection used again). */
   readonly connectStart: number;
   readonly connectComplete: number;
@@ -298,6 +310,14 @@ export interface UpstreamConnectionInfo {
 export interface Cancellable {
   /** Gives up; no callback comes any more. */
   cancel(): void;
+}
+
+/** What a stream asks of the connection that will carry it. */
+export interface PoolWishes {
+  /** The protocol of the request downstream (`use_downstream_protocol_config`). */
+  readonly downstreamProtocol?: Protocol | undefined;
+  /** Of {@link ClusterInfo.transportOptions}. */
+  readonly transport?: TransportOptions | undefined;
 }
 
 /** HTTP connections to one host. */
@@ -317,12 +337,14 @@ export interface Cluster {
   readonly info: ClusterInfo;
   /** The host for one request; undefined when none is healthy enough (`UH`). */
   chooseHost(context: LoadBalancerContext | undefined): Host | undefined;
-  httpPool(host: Host, priority: RoutingPriority): HttpPool;
+  /** `wishes` absent: the stream has none. */
+  httpPool(host: Host, priority: RoutingPriority, wishes?: PoolWishes): HttpPool;
   /** A new TCP connection to `host`; cancel gives it up. */
   newTcpConnection(
     host: Host,
     priority: RoutingPriority,
     callbacks: TcpPoolCallbacks,
+    transport?: TransportOptions,
   ): Cancellable | undefined;
   readonly hostSets: readonly HostSet[];
 }
@@ -343,7 +365,8 @@ export interface ConnectOptions {
   readonly address: Address;
   readonly bindAddress?: Address;
   readonly transportSocket?: UpstreamTransportSocket;
-  readonly serverName?: string;
+  /** What the stream that the connection is for asks of its transport. */
+  readonly transport?: TransportOptions | undefined;
   readonly bufferLimitBytes: number;
   readonly keepAlive?: { readonly enabled: boolean; readonly initialDelayMs: number };
   /** Counted while bytes flow (`upstream_cx_rx_bytes_total`, `upstream_cx_tx_bytes_total`). */

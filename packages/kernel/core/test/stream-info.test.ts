@@ -21,6 +21,8 @@ const connection: ConnectionInfo = {
   applicationProtocols: [],
   transportProtocol: '',
   tls: undefined,
+  negotiatedProtocol: '',
+  handshakeComplete: 0,
   startTime: 0,
   transportFailureReason: '',
   terminationDetails: '',

@@ -28,6 +28,8 @@ const connection = {
   applicationProtocols: [],
   transportProtocol: 'raw_buffer',
   tls: undefined,
+  negotiatedProtocol: '',
+  handshakeComplete: 0,
   startTime: 0,
   transportFailureReason: '',
   terminationDetails: '',

@@ -19,6 +19,8 @@ const info = new StreamInfo(
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: 0,
     transportFailureReason: '',
     terminationDetails: '',

@@ -42,6 +42,8 @@ function context(): LogContext {
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: 0,
     transportFailureReason: '',
     terminationDetails: '',

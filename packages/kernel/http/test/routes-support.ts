@@ -99,6 +99,8 @@ export function streamInfo(parts: Partial<ConnectionInfo> = {}): StreamInfo {
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: 0,
     transportFailureReason: '',
     terminationDetails: '',

@@ -17,6 +17,8 @@ export class SocketConnectionInfo implements ConnectionInfo {
   applicationProtocols: readonly string[] = [];
   transportProtocol = '';
   tls: TlsInfo | undefined = undefined;
+  negotiatedProtocol = '';
+  handshakeComplete = 0;
   readonly startTime: number;
   transportFailureReason = '';
   terminationDetails = '';

@@ -30,21 +30,30 @@ export class SocketConnector implements Connector {
       { bufferLimitBytes: options.bufferLimitBytes, stats: options.stats, delayedCloseMs: 1000 },
       handler,
     );
-    const wrap = options.transportSocket?.connect;
-    if (wrap === undefined) {
-      const socket = this.openPlain(options, connection);
-      socket.once('connect', () => this.onConnected(socket, info, connection, handler));
-      connection.attach(socket, true);
-    } else {
-      const socket = wrap({
-        address: options.address,
-        bindAddress: options.bindAddress,
-        serverName: options.serverName,
-        settings: { keepAlive: options.keepAlive, noDelay: true },
-      }) as Socket;
-      socket.once('secureConnect', () => this.onConnected(socket, info, connection, handler));
-      connection.attach(socket, false);
-    }
+    const transport = options.transportSocket;
+    const socket = this.openPlain(options, connection);
+    connection.attach(socket, true);
+    socket.once('connect', () => {
+      if (socket.localAddress !== undefined)
+        info.localAddress = Address.ip(socket.localAddress, socket.localPort ?? 0);
+      const preamble = transport?.preamble?.(info, options.transport);
+      if (preamble !== undefined) socket.write(preamble);
+      const { wrap, wrapLater } = transport ?? {};
+      if (wrapLater !== undefined)
+        connection.secureLater = () =>
+          connection.startTransport(
+            (plain, events) => wrapLater(plain, info, options.transport, events),
+            undefined,
+            () => {},
+          );
+      if (wrap === undefined) connection.run(() => handler.onConnected());
+      else
+        connection.startTransport(
+          (plain, events) => wrap(plain, info, options.transport, events),
+          undefined,
+          () => handler.onConnected(),
+        );
+    });
     return connection;
   }
 
@@ -69,17 +78,6 @@ export class SocketConnector implements Connector {
           };
     // The types know `onread.buffer` as an array only; a function is documented.
     return connect({ ...common, ...target } as unknown as NetConnectOpts);
-  }
-
-  private onConnected(
-    socket: Socket,
-    info: SocketConnectionInfo,
-    connection: SocketConnection,
-    handler: ConnectHandler,
-  ): void {
-    if (socket.localAddress !== undefined)
-      info.localAddress = Address.ip(socket.localAddress, socket.localPort ?? 0);
-    connection.run(() => handler.onConnected());
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Logger,
   latin1Slice,
   type Timer,
+  type TransportEvents,
 } from '@dragoman/core';
 import type { Dispatcher } from './dispatcher.ts';
 import { type ReadBuffers, SHARED_READ_BYTES } from './read-buffers.ts';
@@ -46,6 +47,8 @@ const GATHER_LIMIT = 64 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
+function ignoreError(): void {}
+
 /** The reason that `onClose` gets when a peer neither read what was pending nor ended its side in time. */
 export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
 
@@ -61,6 +64,10 @@ export class SocketConnection implements Connection, SocketUser {
   /** What a socket that reads into our buffers takes as its `onread`. */
   readonly link: SocketLink = new SocketLink(this);
   private socket!: Socket;
+  /** Begins the secure transport of a connection that started plain; set by who knows it. */
+  secureLater: (() => void) | undefined = undefined;
+  /** Another library has the socket. */
+  private taken = false;
   /** No layer of another protocol between us and the kernel, which has all that was written once Node has none of it. */
   private plain = false;
   private handler: ConnectionHandler;
@@ -132,14 +139,85 @@ export class SocketConnection implements Connection, SocketUser {
   attach(socket: Socket, usesOnRead: boolean): void {
     this.socket = socket;
     this.plain = usesOnRead;
-    if (!usesOnRead) {
-      socket.on('data', (chunk: Buffer) => {
-        if (this.closing) return;
-        this.holdable = true;
-        this.deliver(chunk);
-      });
-    }
+    if (!usesOnRead) socket.on('data', this.onSocketData);
     this.link.tie(socket);
+  }
+
+  private readonly onSocketData = (chunk: Buffer): void => {
+    if (this.closing) return;
+    this.holdable = true;
+    this.deliver(chunk);
+  };
+
+  /**
+   * Puts a transport between the socket and the handler. The handler hears nothing until the transport is ready; what it writes
+   * meanwhile waits, or goes through the transport, which keeps it.
+   *
+   * @param wrap makes the transport's socket of the plain one
+   * @param unread bytes that were delivered and belong to the transport
+   * @param onReady the handshake is through, as one event of this connection
+   */
+  startTransport(
+    wrap: (socket: Socket, events: TransportEvents) => unknown,
+    unread: Buffer | undefined,
+    onReady: () => void,
+  ): void {
+    const { socket, info } = this;
+    socket.pause();
+    this.link.untie(socket);
+    // Whoever wraps it deals with its errors; until then, and where nobody does, they are no reason to end the thread.
+    socket.on('error', ignoreError);
+    socket.removeListener('data', this.onSocketData);
+    if (unread !== undefined && unread.length > 0) socket.unshift(Buffer.from(unread));
+    const secure = wrap(socket, {
+      onReady: () => {
+        if (this.closing) return;
+        info.handshakeComplete = this.context.clock.now();
+        this.run(onReady);
+      },
+      onFailed: (reason) => {
+        if (this.closed) return;
+        info.transportFailureReason = reason;
+        if (!this.closing) {
+          this.closing = true;
+          this.closeReason = reason;
+        }
+        this.socket.destroy();
+      },
+    }) as Socket;
+    // What the transport reads is its own; only plain bytes are counted.
+    this.bytesRead -= unread?.length ?? 0;
+    this.attach(secure, false);
+    if (this.pauses > 0) secure.pause();
+  }
+
+  takeSocket(unread: Buffer | undefined): Socket {
+    const { socket } = this;
+    this.taken = true;
+    this.link.untieEnd(socket);
+    socket.removeListener('data', this.onSocketData);
+    if (unread !== undefined && unread.length > 0) socket.unshift(Buffer.from(unread));
+    this.bulk = undefined;
+    return socket;
+  }
+
+  startSecureTransport(): boolean {
+    const begin = this.secureLater;
+    if (begin === undefined || this.closing) return false;
+    this.secureLater = undefined;
+    this.flush();
+    begin();
+    return true;
+  }
+
+  sampleBytes(): void {
+    if (!this.taken) return;
+    const { socket, options } = this;
+    const { bytesRead, bytesWritten } = socket;
+    options.stats?.rxBytes.add(bytesRead - this.bytesRead);
+    options.stats?.txBytes.add(bytesWritten - this.bytesWritten);
+    this.bytesRead = bytesRead;
+    this.bytesWritten = bytesWritten;
   }
 
   get open(): boolean {
@@ -343,12 +421,12 @@ export class SocketConnection implements Connection, SocketUser {
   // --- Reading ---------------------------------------------------------------------------------------------------
 
   pauseReading(): void {
-    if (++this.pauses === 1 && !this.inRead) this.socket.pause();
+    if (++this.pauses === 1 && !this.inRead && !this.taken) this.socket.pause();
   }
 
   resumeReading(): void {
     if (this.pauses === 0 || --this.pauses > 0) return;
-    if (!this.inRead && !this.closing) this.socket.resume();
+    if (!this.inRead && !this.closing && !this.taken) this.socket.resume();
   }
 
   setBulk(on: boolean): void {
@@ -399,7 +477,7 @@ export class SocketConnection implements Connection, SocketUser {
     }
     dispatcher.leave();
     this.inRead = false;
-    if (this.pauses > 0 && !this.closed) this.socket.pause();
+    if (this.pauses > 0 && !this.closed && !this.taken) this.socket.pause();
   }
 
   // --- Events ----------------------------------------------------------------------------------------------------
@@ -422,6 +500,7 @@ export class SocketConnection implements Connection, SocketUser {
     if (this.closed) return;
     this.closed = true;
     this.closing = true;
+    this.sampleBytes();
     this.text = '';
     this.delayedClose?.disable();
     this.idleTimer?.disable();

@@ -37,6 +37,18 @@ export class SocketLink {
     socket.on('close', onClose);
   }
 
+  /** Listens no more: another socket takes its place. */
+  untie(socket: Socket): void {
+    socket.removeListener('end', onEnd);
+    socket.removeListener('error', onError);
+    socket.removeListener('close', onClose);
+  }
+
+  /** Listens no more to what a reader wants to know. */
+  untieEnd(socket: Socket): void {
+    socket.removeListener('end', onEnd);
+  }
+
   end(): void {
     this.user?.onSocketEnd();
   }

@@ -18,6 +18,8 @@ export function offlineContext(extensions: readonly Extension[], runtime: Runtim
     runtime,
     localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
     stats: new StatsStore().createThread(),
+    secrets: { find: () => undefined, names: [] },
+    certificates: { register: () => () => undefined },
     warn: () => undefined,
     extensions,
     disabledExtensions: [],

@@ -141,6 +141,8 @@ function infoOf({ metadata = [], ssl = false }: RouteRequest): StreamInfo {
       applicationProtocols: [],
       transportProtocol: ssl ? 'tls' : 'raw_buffer',
       tls: undefined,
+      negotiatedProtocol: '',
+      handshakeComplete: 0,
       startTime: 0,
       transportFailureReason: '',
       terminationDetails: '',

@@ -109,6 +109,8 @@ function logRequest(
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: clock.wallTime() - entry.durationMs,
     transportFailureReason: '',
     terminationDetails: '',

@@ -32,6 +32,7 @@ import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
+import { secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
 import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
@@ -121,6 +122,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     problems.try('layered_runtime', () => new RuntimeLayers(bootstrap.layeredRuntime, rootScope)) ??
     new RuntimeLayers(undefined, rootScope);
   const watchdogs = problems.try('', () => readWatchdogs(bootstrap, random)) ?? NO_WATCHDOGS;
+  const secrets = bootstrap.staticResources?.secrets ?? [];
+  const certificates = new ThreadCertificates();
   const context = createFactoryContext({
     clock,
     random,
@@ -128,6 +131,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     runtime,
     localInfo: readLocalInfo(bootstrap.node, flags),
     stats: rootScope,
+    secrets: new StaticSecrets(secrets),
+    certificates,
     extensions: options.extensions,
     disabledExtensions: flags.disabledExtensions,
     warn: warnOnce(log),
@@ -149,7 +154,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
-  const inline = new InlineWorker({ context, logFiles, drain });
+  const inline = new InlineWorker({ context, logFiles, drain, certificates });
   const workers =
     threads === 'inline' || ledger === undefined
       ? new Workers([inline], () => clock.now())
@@ -165,6 +170,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           serverStats,
           ledger,
           relay: new LogRelayServer({ files: logFiles }),
+          secrets: secretsToWire(secrets),
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
   const sources = problems.try('', () =>

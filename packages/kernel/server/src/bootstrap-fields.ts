@@ -1,5 +1,6 @@
 import { type Bootstrap, Bootstrap_StaticResourcesSchema, BootstrapSchema, AdminSchema } from '@dragoman/api';
 import { ProblemCollector, refuseUnsupported } from '@dragoman/core';
+import { StaticSecrets } from './secrets.ts';
 
 const SUPPORTED = new Set([
   'node',
@@ -27,8 +28,7 @@ const REASONS = {
   stats_sinks: 'stats sinks are not supported yet; scrape /stats/prometheus instead',
 };
 
-const STATIC_SUPPORTED = new Set(['listeners', 'clusters']);
-const STATIC_REASONS = { secrets: 'static secrets need TLS, which is not supported yet' };
+const STATIC_SUPPORTED = new Set(['listeners', 'clusters', 'secrets']);
 const ADMIN_SUPPORTED = new Set([
   'access_log',
   'access_log_path',
@@ -47,14 +47,9 @@ export function checkBootstrapFields(bootstrap: Bootstrap): void {
   const { staticResources, admin } = bootstrap;
   if (staticResources !== undefined) {
     problems.try('static_resources', () =>
-      refuseUnsupported(
-        staticResources,
-        Bootstrap_StaticResourcesSchema,
-        STATIC_SUPPORTED,
-        '',
-        STATIC_REASONS,
-      ),
+      refuseUnsupported(staticResources, Bootstrap_StaticResourcesSchema, STATIC_SUPPORTED),
     );
+    StaticSecrets.check(staticResources.secrets, problems);
   }
   if (admin !== undefined)
     problems.try('admin', () => refuseUnsupported(admin, AdminSchema, ADMIN_SUPPORTED));

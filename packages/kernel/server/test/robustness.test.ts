@@ -1,5 +1,3 @@
-import { UpstreamTlsContextSchema } from '@dragoman/api';
-import { defineTransportSocket } from '@dragoman/core';
 import { type JsonObject, localAddress, startProxy } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { EXTENSIONS, networkFilter, says } from './extensions.ts';
@@ -66,25 +64,6 @@ describe('a listener', () => {
       extensions: EXTENSIONS,
     });
     expect(proxy.proxy.listeners[0]?.name).toMatch(/^[0-9a-f-]{36}$/);
-  });
-
-  test('refuses a transport socket that would have to wrap the bytes', async () => {
-    const wrapping = defineTransportSocket({
-      name: 'envoy.transport_sockets.wrapping',
-      config: UpstreamTlsContextSchema,
-      createDownstream: () => ({ name: 'wrapping', secure: true, wrap: (socket) => socket }),
-    });
-    const chain = {
-      ...(says('x') as object),
-      transport_socket: { name: 'envoy.transport_sockets.wrapping' },
-    };
-    await expect(
-      startProxy(bootstrap({ name: 'one', filter_chains: [chain] as never }), {
-        extensions: [...EXTENSIONS, wrapping],
-      }),
-    ).rejects.toThrow(
-      /filter_chains\[0\]\.transport_socket.*wraps connections, which listeners do not support yet/,
-    );
   });
 
   test.each([

@@ -28,6 +28,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly metadata: MetadataMap;
   readonly maxStreamDurationMs: number;
   readonly secure: boolean;
+  readonly usesDownstreamProtocol: boolean = false;
   readonly stats: ClusterStats;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;

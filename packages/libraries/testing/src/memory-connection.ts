@@ -49,6 +49,8 @@ export function connectionInfo(over: Partial<ConnectionInfo> = {}): ConnectionIn
     applicationProtocols: [],
     transportProtocol: 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: 0,
     transportFailureReason: '',
     terminationDetails: '',

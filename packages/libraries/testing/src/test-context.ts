@@ -9,13 +9,14 @@ import {
   type Logger,
   type LoggerFactory,
   type LogLevel,
+  type UpstreamTransportContext,
 } from '@dragoman/core';
 import { FakeClock } from './clock.ts';
 import { MemoryStats } from './memory-stats.ts';
 import { SeededRandom } from './random.ts';
 
 /** A context for factories of extensions, with everything a test may want to look at. */
-export interface TestContext extends HttpFilterContext {
+export interface TestContext extends HttpFilterContext, UpstreamTransportContext {
   readonly clock: FakeClock;
   readonly random: SeededRandom;
   readonly stats: MemoryStats;
@@ -63,6 +64,8 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
       },
     },
     clusters: NO_CLUSTERS,
+    secrets: { find: () => undefined, names: [] },
+    certificates: { register: () => () => {} },
     logFiles: {
       open: (path) => {
         const entries = files.get(path) ?? [];
@@ -73,6 +76,8 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
     accessLoggers: (configs) => configs.map(() => logger),
     drain: new TestDrain(),
     listenerScope: stats.scope('listener.test'),
+    clusterName: 'test',
+    clusterScope: stats.scope('cluster.test'),
     perConnectionBufferLimitBytes: 1024 * 1024,
     listenerName: 'test',
     trafficDirection: 'UNSPECIFIED',

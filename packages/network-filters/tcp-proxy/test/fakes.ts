@@ -129,6 +129,7 @@ export class Session {
     this.filter = createFilter({
       connection: this.down.server,
       info: this.info,
+      sole: true,
       resume: () => {
         this.resumed++;
       },

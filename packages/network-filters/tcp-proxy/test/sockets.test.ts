@@ -112,7 +112,7 @@ async function startProxy(ports: readonly number[], config: ProxyConfig = {}) {
       onAccept: (connection) => {
         downstreams.push(connection);
         const info = new StreamInfo(connection.info, 0, systemClock.now());
-        const filter = createFilter({ connection, info, resume: () => {} });
+        const filter = createFilter({ connection, info, sole: true, resume: () => {} });
         filter.onNewConnection?.();
         return handlerOf(filter);
       },

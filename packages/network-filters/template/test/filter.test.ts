@@ -23,6 +23,7 @@ describe('the filter', () => {
     const filter = createFilter({
       connection: server,
       info: new StreamInfo(server.info, 0, 0),
+      sole: true,
       resume: () => {},
     });
     expect(filter.onData?.(Buffer.from('ab'))).toBeUndefined();

@@ -197,6 +197,8 @@ function connectionOf(
     applicationProtocols: tls ? ['http/1.1'] : [],
     transportProtocol: tls ? 'tls' : 'raw_buffer',
     tls: undefined,
+    negotiatedProtocol: '',
+    handshakeComplete: 0,
     startTime: 0,
     transportFailureReason: '',
     terminationDetails: '',

@@ -2,12 +2,14 @@ import {
   Address,
   type ConnectionCloseKind,
   type ConnectionHandler,
+  type ConnectionInfo,
   type Logger,
   type LogContext,
   ResponseFlag,
   type Runtime,
   StreamInfo,
   type Timer,
+  type TransportAccept,
 } from '@dragoman/core';
 import {
   type AcceptHandler,
@@ -21,6 +23,7 @@ import { type CompiledChain, type InfoSource, NetworkFilterChain } from './filte
 import { dup } from '@dragoman/posix';
 import type { ConnectionCount } from '../worker/connection-count.ts';
 import type { SocketOrder } from '../worker/orders.ts';
+import { TRANSPORT_TIMEOUT, type TransportOwner, TransportStart } from './transport-start.ts';
 import { type BindTarget, keptTargets } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { type ListenerFilterOutcome, ListenerFilterRun } from './listener-filter-run.ts';
@@ -237,7 +240,7 @@ export class ActiveListener implements AcceptHandler {
 }
 
 /** An accepted connection: peeked at by listener filters, then handed to its filter chain. */
-class AcceptedConnection implements ConnectionHandler, InfoSource {
+class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwner {
   readonly connection: SocketConnection;
   readonly start0: number;
   /** When it got its filter chain. */
@@ -252,6 +255,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
   /** The listener filters, until all of them have had their say. */
   private filters: ListenerFilterRun | undefined = undefined;
   private timer: Timer | undefined = undefined;
+  /** Until the transport's handshake is through. */
+  private transport: TransportStart | undefined = undefined;
 
   constructor(
     connection: SocketConnection,
@@ -288,7 +293,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
 
   onData(data: Buffer): void {
     if (this.filters === undefined) {
-      this.chain?.onData(data);
+      if (this.transport === undefined) this.chain?.onData(data);
+      else this.transport.onData(data);
       return;
     }
     this.afterFilters(this.filters.add(data));
@@ -296,7 +302,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
 
   onEnd(): void {
     if (this.filters === undefined) {
-      this.chain?.onEnd();
+      if (this.transport === undefined) this.chain?.onEnd();
+      else this.connection.close('now');
       return;
     }
     this.stats.filterRemoteClose.inc();
@@ -312,6 +319,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
       if (kind === 'remote' && reason !== '') this.stats.filterError.inc();
       this.endFilters();
     }
+    this.endTransport();
     this.chain?.onClose(kind, reason);
     if (this.connection.info.filterChain !== undefined) this.countEnd();
     this.log();
@@ -345,7 +353,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     this.endFilters();
     if (this.streamInfo !== undefined) this.streamInfo.remoteAddress = this.connection.info.remoteAddress;
     this.chooseChain();
-    if (rest.length > 0 && this.connection.open) this.chain?.onData(rest);
+    if (rest.length > 0 && this.connection.open) this.onData(rest);
   }
 
   private endFilters(): void {
@@ -376,7 +384,48 @@ class AcceptedConnection implements ConnectionHandler, InfoSource {
     }
     connection.info.filterChain = compiled.info;
     this.countBegin();
-    this.chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
+    const chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
+    this.chain = chain;
+    const { transportSocket, transportTimeoutMs } = compiled;
+    if (transportSocket?.acceptLater !== undefined) this.offerSecureTransport(transportSocket.acceptLater);
+    if (transportSocket?.accept === undefined) chain.open();
+    else
+      this.transport = new TransportStart(
+        transportSocket.accept(connection.info),
+        connection,
+        this,
+        this.network,
+        transportTimeoutMs,
+      );
+  }
+
+  onTransportReady(): void {
+    this.endTransport();
+    this.chain?.open();
+  }
+
+  onTransportTimeout(): void {
+    this.stats.transportTimeout.inc();
+    this.connection.close('now', TRANSPORT_TIMEOUT);
+  }
+
+  private endTransport(): void {
+    this.transport?.stop();
+    this.transport = undefined;
+  }
+
+  /** `starttls`: a filter decides when the secure transport begins. */
+  private offerSecureTransport(acceptLater: (info: ConnectionInfo) => TransportAccept): void {
+    const { connection } = this;
+    connection.secureLater = () => {
+      this.transport = new TransportStart(
+        acceptLater(connection.info),
+        connection,
+        { onTransportReady: () => this.endTransport(), onTransportTimeout: () => {} },
+        this.network,
+        0,
+      );
+    };
   }
 
   /** A connection counts once it has a filter chain, as in Envoy; limits count it from the start. */

@@ -1,4 +1,5 @@
 import {
+  durationMs,
   type Filter,
   type FilterChain,
   FilterChainSchema,
@@ -40,6 +41,8 @@ export interface CompiledChain {
   readonly info: FilterChainInfo;
   readonly name: string;
   readonly transportSocket: DownstreamTransportSocket | undefined;
+  /** `transport_socket_connect_timeout`, ms; 0: none. */
+  readonly transportTimeoutMs: number;
   readonly filters: readonly { readonly name: string; readonly create: CreateNetworkFilter }[];
 }
 
@@ -70,6 +73,7 @@ export function compileChain(
     name: config.name,
     info: { name: config.name, metadata: readMetadata(config.metadata), listenerMetadata },
     transportSocket,
+    transportTimeoutMs: durationMs(config.transportSocketConnectTimeout) ?? 0,
     filters: filters as CompiledChain['filters'],
   };
 }
@@ -133,15 +137,7 @@ function compileTransportSocket(
   if (extension.createDownstream === undefined) {
     throw ConfigError.at('typed_config', `${extension.name} cannot be used on a listener`);
   }
-  const socket = atPath('typed_config', () => extension.createDownstream?.(message, context));
-  if (socket?.wrap !== undefined) {
-    // Bytes would go out as they are, although somebody counts on their being wrapped.
-    throw ConfigError.at(
-      'typed_config',
-      `${extension.name} wraps connections, which listeners do not support yet; use envoy.transport_sockets.raw_buffer`,
-    );
-  }
-  return socket;
+  return atPath('typed_config', () => extension.createDownstream?.(message, context));
 }
 
 /** Has a connection's stream info, which is made only when somebody asks for it. */
@@ -160,11 +156,19 @@ export class NetworkFilterChain implements ConnectionHandler {
     );
     this.logger = logger;
     this.connection = connection;
+  }
+
+  /** The connection is there: the filters hear of it, and then get its bytes. */
+  open(): void {
     this.openFrom(0);
   }
 
   private readonly logger: Logger;
   private readonly connection: Connection;
+
+  get length(): number {
+    return this.slots.length;
+  }
 
   onData(data: Buffer): void {
     // One filter is the rule (an HTTP connection manager, a TCP proxy): no walk.
@@ -288,6 +292,10 @@ class FilterSlot implements NetworkFilterConnection {
 
   get info(): StreamInfo {
     return this.source.info;
+  }
+
+  get sole(): boolean {
+    return this.chain.length === 1;
   }
 
   resume(): void {

@@ -17,6 +17,7 @@ export interface ListenerStats {
   readonly preCxActive: Gauge;
   readonly globalCxOverflow: Counter;
   readonly noFilterChainMatch: Counter;
+  readonly transportTimeout: Counter;
   readonly workerCxTotal: Counter;
   readonly workerCxActive: Gauge;
 }
@@ -24,9 +25,8 @@ export interface ListenerStats {
 /** @param workerName `worker_0`, `worker_1`, … */
 export function createListenerStats(scope: StatsScope, workerName: string): ListenerStats {
   const perWorker = scope.scope(workerName);
-  // Documented, and counted once TLS and the overload manager exist.
+  // Documented, and counted once the overload manager exists.
   scope.counter('downstream_cx_overload_reject');
-  scope.counter('downstream_cx_transport_socket_connect_timeout');
   // Documented, and counted once filter configs can be discovered.
   scope.counter('extension_config_missing');
   scope.counter('network_extension_config_missing');
@@ -43,6 +43,7 @@ export function createListenerStats(scope: StatsScope, workerName: string): List
     preCxActive: scope.gauge('downstream_pre_cx_active'),
     globalCxOverflow: scope.counter('downstream_global_cx_overflow'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
+    transportTimeout: scope.counter('downstream_cx_transport_socket_connect_timeout'),
     workerCxTotal: perWorker.counter('downstream_cx_total'),
     workerCxActive: perWorker.gauge('downstream_cx_active'),
   };

@@ -1,5 +1,6 @@
 import { createLogFiles, type LogFilesImpl, LogRelayClient } from '@dragoman/access-log';
 import {
+  type CertificateGroup,
   ConfigError,
   type Extension,
   type FactoryContext,
@@ -12,6 +13,7 @@ import { type HostListMessage, HostListReceiver } from '@dragoman/upstream';
 import { DrainManager, type DrainStart } from '../drain-manager.ts';
 import { writeOnExit } from '../exit-files.ts';
 import { describeThrown } from '../log/describe-thrown.ts';
+import { StaticSecrets, ThreadCertificates } from '../secrets.ts';
 import { RuntimeValues } from '../runtime-values.ts';
 import { GuardDog, Heart, HeartbeatPage } from '../watchdog/index.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
@@ -43,6 +45,7 @@ export class ThreadEndpoint implements ThreadCommands {
   private readonly heart: Heart;
   private readonly guard: GuardDog | undefined;
   private readonly hosts = new Map<string, HostListReceiver>();
+  private readonly certificates: ThreadCertificates = new ThreadCertificates();
   private worker: Worker | undefined = undefined;
 
   private constructor(
@@ -66,6 +69,8 @@ export class ThreadEndpoint implements ThreadCommands {
       runtime: this.runtime,
       localInfo: data.localInfo,
       stats,
+      secrets: StaticSecrets.fromWire(data.secrets),
+      certificates: this.certificates,
       extensions,
       disabledExtensions: data.disabledExtensions,
       warn: (path, message) => post({ kind: 'warn', path, message }),
@@ -203,6 +208,10 @@ export class ThreadEndpoint implements ThreadCommands {
       return;
     }
     this.running.updateHosts(clusterName, list);
+  }
+
+  certificateGroups(): readonly CertificateGroup[] {
+    return this.certificates.read();
   }
 
   clusterReports(): readonly ClusterReport[] {

@@ -1,5 +1,5 @@
 import type { LogRelayAnswer, LogRelayMessage } from '@dragoman/access-log';
-import type { ConfigProblem, LocalInfo, LogLevel } from '@dragoman/core';
+import type { CertificateGroup, ConfigProblem, LocalInfo, LogLevel } from '@dragoman/core';
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
@@ -23,6 +23,8 @@ export interface ThreadData {
   readonly disabledExtensions: readonly string[];
   readonly localInfo: LocalInfo;
   readonly runtime: ReadonlyMap<string, string>;
+  /** `static_resources.secrets`, serialised. */
+  readonly secrets: readonly Uint8Array[];
   readonly logLevels: LogLevels;
   readonly statsMatcher: StatsMatcher | undefined;
   readonly fileFlushIntervalMs: number;
@@ -54,6 +56,8 @@ export interface ThreadCommands {
   addOrUpdateCluster(order: Wire<ClusterOrder>, hosts: HostListMessage | undefined): void;
   removeCluster(name: string): void;
   updateHosts(clusterName: string, message: HostListMessage): void;
+  /** What the TLS contexts of this worker hold. */
+  certificateGroups(): readonly CertificateGroup[];
   clusterReports(): readonly ClusterReport[];
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(levels: LogLevels): void;

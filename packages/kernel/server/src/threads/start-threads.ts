@@ -24,6 +24,8 @@ export interface StartThreadsOptions {
   readonly serverStats: ServerStats;
   readonly ledger: Ledger;
   readonly relay: LogRelayServer;
+  /** `static_resources.secrets`, serialised. */
+  readonly secrets: readonly Uint8Array[];
 }
 
 /** The workers of a proxy on threads, watched by a guard on main; main is watched by the first of them. */
@@ -69,6 +71,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
       disabledExtensions: flags.disabledExtensions,
       localInfo: context.localInfo,
       runtime: context.runtime.values,
+      secrets: options.secrets,
       logLevels: logLevels(log),
       statsMatcher: options.statsMatcher,
       fileFlushIntervalMs: flags.fileFlushIntervalMs,

@@ -1,5 +1,5 @@
 import { Worker as Thread } from 'node:worker_threads';
-import { type Clock, ConfigError, type HostListUpdate } from '@dragoman/core';
+import { type CertificateGroup, type Clock, ConfigError, type HostListUpdate } from '@dragoman/core';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
 import { describeThrown } from '../log/describe-thrown.ts';
@@ -171,6 +171,10 @@ export class ThreadWorker implements WorkerHandle {
 
   sendHosts(clusterName: string, message: HostListMessage): void {
     this.tell('updateHosts', clusterName, message);
+  }
+
+  async certificateGroups(): Promise<readonly CertificateGroup[]> {
+    return (await this.patiently(this.ask('certificateGroups'))) ?? [];
   }
 
   async clusterReports(): Promise<readonly ClusterReport[]> {

@@ -1,5 +1,6 @@
-import type { HostListUpdate } from '@dragoman/core';
+import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
 import type { DrainStart } from '../drain-manager.ts';
+import type { ThreadCertificates } from '../secrets.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import { Worker, type WorkerOptions } from '../worker/worker.ts';
@@ -11,7 +12,9 @@ import type { WorkerHandle } from './worker-handle.ts';
  */
 export class InlineWorker implements WorkerHandle {
   readonly index = 0;
-  private readonly options: Omit<WorkerOptions, 'index' | 'clusters' | 'listeners' | 'connections'>;
+  private readonly options: Omit<WorkerOptions, 'index' | 'clusters' | 'listeners' | 'connections'> & {
+    readonly certificates: ThreadCertificates;
+  };
   private started: Worker | undefined = undefined;
 
   constructor(options: InlineWorker['options']) {
@@ -64,6 +67,10 @@ export class InlineWorker implements WorkerHandle {
 
   updateHosts(clusterName: string, update: HostListUpdate): void {
     this.started?.updateHosts(clusterName, update);
+  }
+
+  async certificateGroups(): Promise<readonly CertificateGroup[]> {
+    return this.options.certificates.read();
   }
 
   async clusterReports(): Promise<readonly ClusterReport[]> {

@@ -1,4 +1,4 @@
-import type { HostListUpdate } from '@dragoman/core';
+import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
 import type { DrainStart } from '../drain-manager.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
@@ -30,6 +30,8 @@ export interface WorkerHandle {
   addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void>;
   removeCluster(name: string): void;
   updateHosts(clusterName: string, update: HostListUpdate): void;
+  /** What the TLS contexts of the worker hold. */
+  certificateGroups(): Promise<readonly CertificateGroup[]>;
   clusterReports(): Promise<readonly ClusterReport[]>;
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(): void;

@@ -1,4 +1,4 @@
-import type { HostListUpdate } from '@dragoman/core';
+import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
 import type { ClusterSink } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
 import { type ClusterReport, mergeReports } from '../worker/cluster-report.ts';
@@ -87,6 +87,12 @@ export class Workers implements ClusterSink {
 
   updateHosts(clusterName: string, update: HostListUpdate): void {
     for (const worker of this.handles) worker.updateHosts(clusterName, update);
+  }
+
+  /** Every worker holds the same: those of the first that answers. */
+  async certificateGroups(): Promise<readonly CertificateGroup[]> {
+    const groups = await Promise.all(this.handles.map((worker) => worker.certificateGroups()));
+    return groups.find((group) => group.length > 0) ?? [];
   }
 
   /** All workers together. */

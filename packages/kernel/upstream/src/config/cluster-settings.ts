@@ -176,7 +176,12 @@ function readTransportSocket(
   const { extension, message } = resolveExtension(registry, 'transport-sockets', socket.name, any, '');
   if (extension.createUpstream === undefined)
     throw ConfigError.at('', `${extension.name} cannot be used upstream`);
-  return atPath('typed_config', () => extension.createUpstream?.(message, context));
+  const transportContext = {
+    ...context,
+    clusterName: cluster.name,
+    clusterScope: context.stats.scope(`cluster.${cluster.altStatName || cluster.name}`),
+  };
+  return atPath('typed_config', () => extension.createUpstream?.(message, transportContext));
 }
 
 function checkPreconnect(cluster: Cluster): void {

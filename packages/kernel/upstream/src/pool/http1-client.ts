@@ -9,6 +9,7 @@ import type {
   Protocol,
   ResponseDecoder,
   Timer,
+  TlsInfo,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
 import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
@@ -33,6 +34,10 @@ class ConnectionFacts implements UpstreamConnectionInfo {
 
   constructor(remoteAddress: Address) {
     this.remoteAddress = remoteAddress;
+  }
+
+  get tls(): TlsInfo | undefined {
+    return this.connection.info.tls;
   }
 
   get bytesRead(): number {
@@ -101,7 +106,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     this.state = IDLE;
     const now = clock.now();
     facts.connectComplete = now;
-    if (this.connection.info.tls !== undefined) facts.handshakeComplete = now;
+    facts.handshakeComplete = this.connection.info.handshakeComplete;
     facts.localAddress = this.connection.info.localAddress;
     stats.upstreamCxConnectMs.record(now - this.openedAt);
     if (http.maxConnectionDurationMs > 0) {

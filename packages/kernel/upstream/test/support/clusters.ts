@@ -96,6 +96,8 @@ export function testContext(
     stats,
     formatters: {} as FactoryContext['formatters'],
     extensions: new Registry([]),
+    secrets: { find: () => undefined, names: [] },
+    certificates: { register: () => () => {} },
     warn: (path, message) => warnings.push(`${path}: ${message}`),
   };
   return { context, warnings };

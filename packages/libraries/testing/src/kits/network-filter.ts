@@ -63,7 +63,7 @@ export function filteredPair(create: CreateNetworkFilter, options: FilteredPairO
   const events: string[] = [];
   const chunks: Buffer[] = [];
   let closed: ConnectionCloseKind | undefined;
-  const filter = create({ connection: server, info, resume: () => {} });
+  const filter = create({ connection: server, info, sole: true, resume: () => {} });
   server.setHandler({
     onData: (data) => checkVerdict(filter.onData?.(options.ownChunks === true ? Buffer.from(data) : data)),
     onEnd: () => {
