@@ -7,6 +7,7 @@ export * from './context.ts';
 export * from './dns.ts';
 export * from './extension.ts';
 export * from './extension-registry.ts';
+export * from './grpc-client.ts';
 export * from './grpc-timeout.ts';
 export * from './hash.ts';
 export * from './header-map.ts';
