@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ClientHello, EXTENSION, extensionData } from './client-hello.ts';
-import { uint16List } from './cursor.ts';
-import { isGrease } from './grease.ts';
+import { type ClientHello, EXTENSION, extensionData, isGrease, uint16List } from '@dragoman/client-hello';
 
 /** The text that JA3 is the MD5 of: version, cipher suites, extensions, groups and point formats, as decimal numbers. */
 export function ja3Text(hello: ClientHello): string {

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
-import { type ClientHello, EXTENSION, extensionData } from './client-hello.ts';
-import { Cursor, uint16List } from './cursor.ts';
-import { isGrease } from './grease.ts';
+import {
+  type ClientHello,
+  Cursor,
+  EXTENSION,
+  extensionData,
+  isGrease,
+  uint16List,
+} from '@dragoman/client-hello';
 
 const HASH_DIGITS = 12;
 const NO_HASH = '0'.repeat(HASH_DIGITS);

@@ -1,4 +1,5 @@
 import { TlsInspectorSchema } from '@dragoman/api';
+import { type ClientHello, type HelloFailure, HelloReader, parseClientHello } from '@dragoman/client-hello';
 import {
   ConfigError,
   defineListenerFilter,
@@ -6,9 +7,7 @@ import {
   type ListenerFilterSocket,
 } from '@dragoman/core';
 import { asciiLower } from '@dragoman/matching';
-import { type ClientHello, parseClientHello } from './client-hello.ts';
-import { type Failure, failureReason } from './failures.ts';
-import { HelloReader } from './hello-reader.ts';
+import { failureReason } from './failure-reason.ts';
 import { ja3, ja3Available } from './ja3.ts';
 import { ja4 } from './ja4.ts';
 import { createStats, type TlsInspectorStats } from './stats.ts';
@@ -103,7 +102,7 @@ class TlsInspectorFilter implements ListenerFilter {
   }
 
   /** Plaintext, as a rule; a ClientHello that is none cannot be told from it. */
-  private failed(socket: ListenerFilterSocket, failure: Failure): 'continue' | 'close' {
+  private failed(socket: ListenerFilterSocket, failure: HelloFailure): 'continue' | 'close' {
     const { closeOnFailure, maxBytes, stats } = this.settings;
     socket.info.transportFailureReason = failureReason(failure);
     if (closeOnFailure && socket.peeked.length >= maxBytes) {

@@ -1,21 +1,26 @@
 import { create, TlsInspectorSchema } from '@dragoman/api';
+import {
+  alpnExtension,
+  encodeClientHello,
+  serverNameExtension,
+  uint16s,
+  vector16,
+  vector8,
+} from '@dragoman/client-hello';
 import { peekThrough, testContext } from '@dragoman/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseClientHello } from '../src/client-hello.ts';
-import { HelloReader } from '../src/hello-reader.ts';
 import { tlsInspector } from '../src/index.ts';
-import { alpn, clientHello, helloBody, sni, u16s, vector16, vector8 } from './client-hello.ts';
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
-const whole = clientHello({
+const whole = encodeClientHello({
   extensions: [
-    sni('fuzz.example'),
-    alpn('h2'),
-    [10, vector16(u16s([29, 23]))],
+    serverNameExtension('fuzz.example'),
+    alpnExtension('h2'),
+    [10, vector16(uint16s([29, 23]))],
     [11, vector8(Buffer.from([0]))],
-    [13, vector16(u16s([0x0403]))],
-    [43, vector8(u16s([0x0304]))],
+    [13, vector16(uint16s([0x0403]))],
+    [43, vector8(uint16s([0x0304]))],
   ],
 });
 /** A ClientHello with a few bytes changed, or cut. */
@@ -50,41 +55,10 @@ describe('hostile bytes', () => {
       { numRuns: 600 },
     );
   });
-
-  it('never keep the reader from going on, and it never reads beyond what there is', () => {
-    fc.assert(
-      fc.property(fc.oneof(bytes(400), damaged), (input) => {
-        const reader = new HelloReader();
-        for (let length = 0; length <= input.length; length++) {
-          const progress = reader.read(input.subarray(0, length));
-          expect(reader.consumed).toBeLessThanOrEqual(length);
-          if (progress !== 'more') return;
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it('never make the parser throw', () => {
-    const body = helloBody({ extensions: [sni('a'), alpn('b')] });
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          bytes(200),
-          fc.nat(body.length).map((length) => body.subarray(0, length)),
-        ),
-        (input) => {
-          const hello = parseClientHello(input);
-          if (typeof hello !== 'string') expect(hello.serverName.length).toBeLessThanOrEqual(255);
-        },
-      ),
-      { numRuns: 1000 },
-    );
-  });
 });
 
 it('16 KiB in records of one byte, one byte at a time, are read in linear time', () => {
-  const bytes = clientHello({ extensions: [[21, Buffer.alloc(3000)]] }, 1).subarray(0, 16_384);
+  const bytes = encodeClientHello({ extensions: [[21, Buffer.alloc(3000)]] }, 1).subarray(0, 16_384);
   const started = process.cpuUsage().user;
   expect(peekThrough(create_(), bytes, 1).verdict).toBe('close');
   // A quadratic reader takes seconds.

@@ -1,5 +1,15 @@
 import { create, type TlsInspector, TlsInspectorSchema } from '@dragoman/api';
 import {
+  alpnExtension,
+  encodeClientHello,
+  encodeClientHelloBody,
+  encodeHandshake,
+  encodeRecords,
+  serverNameExtension,
+  uint16,
+  vector16,
+} from '@dragoman/client-hello';
+import {
   listenerFilterConformance,
   peekThrough,
   realClientHello,
@@ -8,7 +18,6 @@ import {
 } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { tlsInspector } from '../src/index.ts';
-import { alpn, clientHello, handshake, helloBody, records, sni, u16, vector16 } from './client-hello.ts';
 
 const configOf = (fields: Partial<TlsInspector> = {}) =>
   create(TlsInspectorSchema, fields as object) as never;
@@ -29,7 +38,9 @@ function inspect(bytes: Buffer, fields: Partial<TlsInspector> = {}, step = bytes
   };
 }
 
-const hello = clientHello({ extensions: [sni('Shop.Example.com'), alpn('h2', 'http/1.1')] });
+const hello = encodeClientHello({
+  extensions: [serverNameExtension('Shop.Example.com'), alpnExtension('h2', 'http/1.1')],
+});
 const TLS = {
   transportProtocol: 'tls',
   requestedServerName: 'shop.example.com',
@@ -65,43 +76,43 @@ describe('a ClientHello', () => {
     ['with name and protocols', hello, TLS, { sni_found: 1, alpn_found: 1, tls_found: 1 }],
     [
       'without extensions',
-      clientHello({}),
+      encodeClientHello({}),
       { requestedServerName: '', applicationProtocols: [] },
       { sni_not_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'with only a name',
-      clientHello({ extensions: [sni('a.b')] }),
+      encodeClientHello({ extensions: [serverNameExtension('a.b')] }),
       { requestedServerName: 'a.b', applicationProtocols: [] },
       { sni_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'with an ALPN list that is none',
-      clientHello({ extensions: [[16, Buffer.from([0, 3, 9, 104, 50])]] }),
+      encodeClientHello({ extensions: [[16, Buffer.from([0, 3, 9, 104, 50])]] }),
       { applicationProtocols: [] },
       { sni_not_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'with an empty protocol',
-      clientHello({ extensions: [[16, vector16(Buffer.from([0, 1, 97]))]] }),
+      encodeClientHello({ extensions: [[16, vector16(Buffer.from([0, 1, 97]))]] }),
       { applicationProtocols: [] },
       { sni_not_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'of SSL 3.0, which the TLS stack has to refuse',
-      clientHello({ version: 0x0300, extensions: [sni('old')] }),
+      encodeClientHello({ version: 0x0300, extensions: [serverNameExtension('old')] }),
       { requestedServerName: 'old' },
       { sni_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'whose first of two names counts',
-      clientHello({ extensions: [sni('first'), sni('second')] }),
+      encodeClientHello({ extensions: [serverNameExtension('first'), serverNameExtension('second')] }),
       { requestedServerName: 'first' },
       { sni_found: 1, alpn_not_found: 1, tls_found: 1 },
     ],
     [
       'with bytes of another record behind it',
-      Buffer.concat([hello, records(Buffer.from('early data'), 100, 23)]),
+      Buffer.concat([hello, encodeRecords(Buffer.from('early data'), 100, 23)]),
       TLS,
       { sni_found: 1, alpn_found: 1, tls_found: 1 },
     ],
@@ -118,7 +129,10 @@ describe('a ClientHello', () => {
   });
 
   it.each([1, 2, 3, 5, 7, 100, 16_384])('in records of %i bytes, byte by byte', (size) => {
-    const bytes = clientHello({ extensions: [sni('shop.example.com'), alpn('h2', 'http/1.1')] }, size);
+    const bytes = encodeClientHello(
+      { extensions: [serverNameExtension('shop.example.com'), alpnExtension('h2', 'http/1.1')] },
+      size,
+    );
     for (const step of [1, 3, bytes.length]) {
       const { verdict, info, processed } = inspect(bytes, {}, step);
       expect(verdict).toBe('continue');
@@ -146,8 +160,8 @@ describe('a ClientHello', () => {
   });
 });
 
-const body = helloBody({ extensions: [sni('a')] });
-const withSni = (data: Buffer) => clientHello({ extensions: [[0, data]] });
+const body = encodeClientHelloBody({ extensions: [serverNameExtension('a')] });
+const withSni = (data: Buffer) => encodeClientHello({ extensions: [[0, data]] });
 const name = (text: string) => Buffer.concat([Buffer.from([0]), vector16(Buffer.from(text, 'latin1'))]);
 const reason = (code: string, text: string) =>
   `TLS_error|error:${code}:SSL routines:OPENSSL_internal:${text}:TLS_error_end`;
@@ -172,12 +186,12 @@ describe('what is none', () => {
       reason('10000092', 'ENCRYPTED_LENGTH_TOO_LONG'),
       5,
     ],
-    ['an alert', records(Buffer.from([1, 0]), 10, 21), reason('100000e1', 'UNEXPECTED_RECORD'), 7],
-    ['application data', records(Buffer.from('x'), 10, 23), reason('100000e1', 'UNEXPECTED_RECORD'), 6],
-    ['a ServerHello', records(handshake(2, body)), reason('100000df', 'UNEXPECTED_MESSAGE')],
+    ['an alert', encodeRecords(Buffer.from([1, 0]), 10, 21), reason('100000e1', 'UNEXPECTED_RECORD'), 7],
+    ['application data', encodeRecords(Buffer.from('x'), 10, 23), reason('100000e1', 'UNEXPECTED_RECORD'), 6],
+    ['a ServerHello', encodeRecords(encodeHandshake(2, body)), reason('100000df', 'UNEXPECTED_MESSAGE')],
     [
       'a message of 16 MiB',
-      records(Buffer.from([1, 255, 255, 255])),
+      encodeRecords(Buffer.from([1, 255, 255, 255])),
       reason('10000096', 'EXCESSIVE_MESSAGE_SIZE'),
     ],
     [
@@ -187,29 +201,35 @@ describe('what is none', () => {
     ],
     [
       'an empty message',
-      records(handshake(1, Buffer.alloc(0))),
+      encodeRecords(encodeHandshake(1, Buffer.alloc(0))),
       reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
     ],
-    ['no cipher suites', clientHello({ ciphers: [] }), reason('10000083', 'CLIENTHELLO_PARSE_FAILED')],
-    ['no compression', clientHello({ compressions: [] }), reason('10000083', 'CLIENTHELLO_PARSE_FAILED')],
+    ['no cipher suites', encodeClientHello({ ciphers: [] }), reason('10000083', 'CLIENTHELLO_PARSE_FAILED')],
+    [
+      'no compression',
+      encodeClientHello({ compressions: [] }),
+      reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
+    ],
     [
       'a session id of 33 bytes',
-      clientHello({ sessionId: Buffer.alloc(33) }),
+      encodeClientHello({ sessionId: Buffer.alloc(33) }),
       reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
     ],
     [
       'bytes after the extensions',
-      records(handshake(1, Buffer.concat([body, Buffer.from([0])]))),
+      encodeRecords(encodeHandshake(1, Buffer.concat([body, Buffer.from([0])]))),
       reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
     ],
     [
       'cut extensions',
-      records(handshake(1, Buffer.concat([helloBody({}), u16(9)]))),
+      encodeRecords(encodeHandshake(1, Buffer.concat([encodeClientHelloBody({}), uint16(9)]))),
       reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
     ],
     [
       'a cut extension',
-      records(handshake(1, Buffer.concat([helloBody({}), vector16(Buffer.from([0, 0, 0, 9]))]))),
+      encodeRecords(
+        encodeHandshake(1, Buffer.concat([encodeClientHelloBody({}), vector16(Buffer.from([0, 0, 0, 9]))])),
+      ),
       reason('10000083', 'CLIENTHELLO_PARSE_FAILED'),
     ],
     ['a name with NUL', withSni(vector16(name('a\0.b'))), reason('10000084', 'CLIENTHELLO_TLSEXT')],
@@ -258,7 +278,7 @@ describe('what is none', () => {
 });
 
 describe('what is too large', () => {
-  const large = clientHello({ extensions: [sni('a'), [21, Buffer.alloc(2000)]] });
+  const large = encodeClientHello({ extensions: [serverNameExtension('a'), [21, Buffer.alloc(2000)]] });
 
   it('is closed at max_client_hello_size', () => {
     for (const step of [1, 300, large.length]) {

@@ -1,5 +1,5 @@
 /** Why bytes are no ClientHello: BoringSSL's reasons and their numbers, as Envoy logs them. */
-export const FAILURES = {
+export const HELLO_FAILURES = {
   WRONG_VERSION_NUMBER: 0xf7,
   HTTP_REQUEST: 0x9c,
   HTTPS_PROXY_REQUEST: 0x9b,
@@ -12,10 +12,4 @@ export const FAILURES = {
   CLIENTHELLO_TLSEXT: 0x84,
 } as const;
 
-export type Failure = keyof typeof FAILURES;
-
-/** For `%DOWNSTREAM_TRANSPORT_FAILURE_REASON%`. */
-export function failureReason(failure: Failure): string {
-  const code = (0x1000_0000 + FAILURES[failure]).toString(16);
-  return `TLS_error|error:${code}:SSL routines:OPENSSL_internal:${failure}:TLS_error_end`;
-}
+export type HelloFailure = keyof typeof HELLO_FAILURES;

@@ -1,13 +1,15 @@
 import { latin1Slice } from '@dragoman/core';
-import { Cursor } from './cursor.ts';
-import type { Failure } from './failures.ts';
+import { Cursor, uint16List } from './cursor.ts';
+import type { HelloFailure } from './failures.ts';
 
 export const EXTENSION = {
   serverName: 0,
+  statusRequest: 5,
   supportedGroups: 10,
   pointFormats: 11,
   signatureAlgorithms: 13,
   alpn: 16,
+  sessionTicket: 35,
   supportedVersions: 43,
 } as const;
 
@@ -22,6 +24,7 @@ export interface HelloExtension {
 export interface ClientHello {
   /** `legacy_version`. */
   readonly version: number;
+  readonly sessionId: Buffer;
   readonly cipherSuites: Buffer;
   readonly extensions: readonly HelloExtension[];
   /** Empty when there is none. */
@@ -35,8 +38,17 @@ export function extensionData({ extensions }: ClientHello, type: number): Buffer
   return extensions.find((extension) => extension.type === type)?.data;
 }
 
+/** The numbers of an extension that is a list of them after a length of two bytes (groups, signature algorithms); undefined without it. */
+export function extensionNumbers(hello: ClientHello, type: number): number[] | undefined {
+  const data = extensionData(hello, type);
+  if (data === undefined) return undefined;
+  const cursor = new Cursor(data);
+  const list = cursor.vector16();
+  return list === undefined || cursor.left > 0 ? [] : uint16List(list);
+}
+
 /** @param message of the handshake, without its header */
-export function parseClientHello(message: Buffer): ClientHello | Failure {
+export function parseClientHello(message: Buffer): ClientHello | HelloFailure {
   const cursor = new Cursor(message);
   const version = cursor.uint16();
   const random = cursor.take(32);
@@ -57,6 +69,7 @@ export function parseClientHello(message: Buffer): ClientHello | Failure {
   const alpn = find(EXTENSION.alpn);
   return {
     version,
+    sessionId,
     cipherSuites,
     extensions,
     serverName,

@@ -1,8 +1,8 @@
 import { latin1Slice } from '@dragoman/core';
-import type { Failure } from './failures.ts';
+import type { HelloFailure } from './failures.ts';
 
 /** `more`: what there is may be the beginning of a ClientHello. */
-export type HelloProgress = 'more' | 'message' | Failure;
+export type HelloProgress = 'more' | 'message' | HelloFailure;
 
 const RECORD_HEADER = 5;
 const MESSAGE_HEADER = 4;
@@ -17,7 +17,7 @@ const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 
 /** What a plaintext client may begin with, in the length of a record header. */
-const PLAINTEXT: ReadonlyMap<string, Failure> = new Map([
+const PLAINTEXT: ReadonlyMap<string, HelloFailure> = new Map([
   ['GET /', 'HTTP_REQUEST'],
   ['POST ', 'HTTP_REQUEST'],
   ['HEAD ', 'HTTP_REQUEST'],
@@ -57,7 +57,7 @@ export class HelloReader {
     }
   }
 
-  private checkHeader(bytes: Buffer, length: number): Failure | undefined {
+  private checkHeader(bytes: Buffer, length: number): HelloFailure | undefined {
     if (this.consumed === 0) {
       const first = latin1Slice(bytes, 0, RECORD_HEADER);
       const plaintext = PLAINTEXT.get(first) ?? (/^(GET|PUT) /.test(first) ? 'HTTP_REQUEST' : undefined);
