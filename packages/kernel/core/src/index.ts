@@ -32,5 +32,6 @@ export * from './stats.ts';
 export * from './stream-info.ts';
 export * from './transport.ts';
 export * from './unsupported-fields.ts';
+export * from './upgrade-translation.ts';
 export * from './upstream.ts';
 export * from './uuid.ts';
