@@ -1,0 +1,1 @@
+export { grpcStats } from './extension.ts';
