@@ -37,7 +37,10 @@ export class SocketConnector implements Connector {
       if (socket.localAddress !== undefined)
         info.localAddress = Address.ip(socket.localAddress, socket.localPort ?? 0);
       const preamble = transport?.preamble?.(info, options.transport);
-      if (preamble !== undefined) socket.write(preamble);
+      if (preamble !== undefined) {
+        connection.writeBody(preamble, false);
+        connection.flush();
+      }
       const { wrap, wrapLater } = transport ?? {};
       if (wrapLater !== undefined)
         connection.secureLater = () =>
