@@ -32,8 +32,17 @@ export interface RequestDecoder {
   onWritable(): void;
 }
 
+/** What one stream of many has moved, where a connection's totals do not tell. Bytes; of headers, before they were compressed. */
+export interface StreamMeter {
+  readonly headBytesSent: number;
+  readonly wireBytesReceived: number;
+  readonly wireBytesSent: number;
+}
+
 /** Sends one response. */
 export interface ResponseEncoder {
+  /** Undefined where the connection carries one stream at a time, whose figures are the connection's. */
+  readonly meter?: StreamMeter | undefined;
   /** Bytes of the request's head on the wire. */
   readonly requestHeadBytes: number;
   /** 100, 102, 103 …; any number before the final headers. */
@@ -73,13 +82,30 @@ export interface ServerCodecHandler {
   onCodecError(error: CodecError, encoder: ResponseEncoder, decoder: RequestDecoder | undefined): void;
   /** The last exchange is complete and the connection can not or must not be used again: close it. */
   onConnectionDone(): void;
-  /** An exchange is complete; another may begin on this connection. */
+  /** An exchange is complete; another may begin on this connection. With several at a time: the last one is. */
   onStreamComplete(): void;
+  /** The connection as a whole broke the protocol (HTTP/2). Its streams are reset after this, and the codec ends it. */
+  onConnectionError?(error: CodecError): void;
+  /** What was called failed with an error of its own; the codec closes the connection. */
+  onBug?(error: unknown): void;
 }
 
 /** The server side of a protocol on one connection. */
 export interface ServerCodec {
   readonly protocol: Protocol;
+  /** It carries several streams at a time. Default false. */
+  readonly concurrent?: boolean;
+  /** Part of a request's head has come, and not yet all of it (for `request_headers_timeout`). Never on HTTP/2. */
+  readonly headPending: boolean;
+  /** Gives up a head that is {@link headPending}: `onCodecError` is called with `error`, and nothing more is read. */
+  refuseHead(error: CodecError): void;
+  /** The response is complete and the rest of its request is being read and thrown away. */
+  readonly draining: boolean;
+  /**
+   * Set when the connection is done: the peer had announced its last request (`connection: close`, HTTP/1.0), and all of it has been
+   * read. Then nothing is on its way which could reset the connection before the peer has read the answer.
+   */
+  readonly peerDone: boolean;
   /** Bytes from the peer (borrowed). */
   dispatch(data: Buffer): void;
   onPeerEnd(): void;

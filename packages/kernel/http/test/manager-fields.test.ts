@@ -312,7 +312,6 @@ const FIELDS: Readonly<Record<string, Acts>> = {
 const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | RegExp]>> = {
   rds: [{ route_config_name: 'r', config_source: { ads: {} } }, 'write route_config'],
   tracing: [{}, 'tracing is not supported yet'],
-  http2_protocol_options: [{}, 'HTTP/2 is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
   represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not built, in Envoy neither'],
   path_normalization_options: [{}, 'use normalize_path and merge_slashes'],
@@ -547,8 +546,7 @@ describe('config errors', () => {
       },
       'http_filters[0].config_discovery: discovered filter configs are not supported yet',
     ],
-    ['HTTP/2', { codec_type: 'HTTP2' }, 'codec_type: HTTP2 is not supported yet; use AUTO or HTTP1'],
-    ['HTTP/3', { codec_type: 'HTTP3' }, 'codec_type: HTTP3 is not supported yet; use AUTO or HTTP1'],
+    ['HTTP/3', { codec_type: 'HTTP3' }, 'codec_type: HTTP3 is not supported; use AUTO, HTTP1 or HTTP2'],
     [
       'original_ip_detection_extensions with use_remote_address',
       { use_remote_address: true, original_ip_detection_extensions: [{ name: 'x', typed_config: CORS }] },
@@ -584,7 +582,7 @@ describe('config errors', () => {
 
   test('every problem is reported, not only the first', () => {
     const text = rejects({
-      codec_type: 'HTTP2',
+      codec_type: 'HTTP3',
       tracing: {},
       route_config: { virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' } }] }] },
       http_filters: [{ name: 'plain' }],

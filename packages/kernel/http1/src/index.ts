@@ -6,4 +6,4 @@ export type {
   Http1CommonOptions,
   Http1ServerOptions,
 } from './options.ts';
-export { createServerCodec, type Http1ServerCodec } from './server-codec.ts';
+export { createServerCodec } from './server-codec.ts';

@@ -15,27 +15,12 @@ import { type Http1ServerOptions, serverOptions } from './options.ts';
 import { RequestHead } from './request-head.ts';
 import { ServerStream } from './server-stream.ts';
 
-/** The server side of HTTP/1 with what its owner may want to know beyond the seam. */
-export interface Http1ServerCodec extends ServerCodec {
-  /** Part of a request's head has come, and not yet all of it (for `request_headers_timeout`). */
-  readonly headPending: boolean;
-  /** Gives up a head that is {@link headPending}: `onCodecError` is called with `error`, and nothing more is read. */
-  refuseHead(error: CodecError): void;
-  /** The response is complete and the rest of its request is being read and thrown away. */
-  readonly draining: boolean;
-  /**
-   * Set when the connection is done: the peer had announced its last request (`connection: close`, HTTP/1.0), and all of it has been
-   * read. Then nothing is on its way which could reset the connection before the peer has read the answer.
-   */
-  readonly peerDone: boolean;
-}
-
 /** RFC 9112 section 2.2: an empty line before a request is ignored. Two of them are. */
 const MAX_LEADING_BYTES = 4;
 
 const requestHead = new RequestHead();
 
-export class ServerConnection extends CodecBase implements Http1ServerCodec {
+export class ServerConnection extends CodecBase implements ServerCodec {
   readonly protocol: Protocol = 'HTTP/1.1';
   readonly options: Required<Http1ServerOptions>;
   private readonly handler: ServerCodecHandler;
@@ -354,6 +339,6 @@ export function createServerCodec(
   connection: Connection,
   handler: ServerCodecHandler,
   options: Http1ServerOptions,
-): Http1ServerCodec {
+): ServerCodec {
   return new ServerConnection(connection, handler, serverOptions(options));
 }

@@ -3,7 +3,6 @@ export const Http2Details = {
   remoteReset: 'http2.remote_reset',
   remoteRefuse: 'http2.remote_refuse',
   tooManyHeaders: 'http2.too_many_headers',
-  headersTooLarge: 'http2.headers_too_large',
   unexpectedUnderscore: 'http2.unexpected_underscore',
   invalidHeader: 'http2.invalid.header.field',
   messagingViolation: 'http2.violation.of.messaging.rule',

@@ -20,6 +20,8 @@ export interface Http2ServerOptions {
   readonly allowConnect: boolean;
   /** `headers_with_underscores_action`. */
   readonly headersWithUnderscores: 'allow' | 'reject' | 'drop';
+  /** `custom_settings_parameters`, by identifier. */
+  readonly customSettings: Readonly<Record<number, number>>;
   readonly keepAlive: KeepAliveSettings | undefined;
   /** Bytes of one response that may wait here before the upstream is stopped; default 1 MiB. */
   readonly bufferLimitBytes: number;

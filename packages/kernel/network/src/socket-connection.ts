@@ -66,6 +66,10 @@ export class SocketConnection implements Connection, SocketUser {
   private socket!: Socket;
   /** Begins the secure transport of a connection that started plain; set by who knows it. */
   secureLater: (() => void) | undefined = undefined;
+  /** Nothing may leave in the clear any more: what is written waits for the transport's socket. */
+  private securing = false;
+  /** {@link end} was called meanwhile. */
+  private endDue = false;
   /** Another library has the socket. */
   private taken = false;
   /** No layer of another protocol between us and the kernel, which has all that was written once Node has none of it. */
@@ -132,7 +136,7 @@ export class SocketConnection implements Connection, SocketUser {
     if (this.closing) return true;
     this.holdable = buffer !== this.context.buffers.shared;
     this.deliver((buffer as Buffer).subarray(0, size));
-    return this.pauses === 0;
+    return this.pauses === 0 && !this.taken;
   }
 
   /** Ties this connection to its socket. `usesOnRead` says whether the socket was made with {@link link}. */
@@ -163,7 +167,12 @@ export class SocketConnection implements Connection, SocketUser {
     onReady: () => void,
   ): void {
     const { socket, info } = this;
+    this.securing = true;
     socket.pause();
+    if (socket.writableLength > 0) {
+      this.startWhenSent(wrap, unread, onReady);
+      return;
+    }
     this.link.untie(socket);
     // Whoever wraps it deals with its errors; until then, and where nobody does, they are no reason to end the thread.
     socket.on('error', ignoreError);
@@ -189,15 +198,39 @@ export class SocketConnection implements Connection, SocketUser {
     this.bytesRead -= unread?.length ?? 0;
     this.attach(secure, false);
     if (this.pauses > 0) secure.pause();
+    this.releaseWrites();
+  }
+
+  /** What was written in the clear goes first; the transport would take the socket from under it. */
+  private startWhenSent(...[wrap, unread, onReady]: Parameters<SocketConnection['startTransport']>): void {
+    const kept = unread === undefined ? undefined : Buffer.from(unread);
+    this.pauses++;
+    this.socket.write(EMPTY, (error) => {
+      this.pauses--;
+      if (!this.closing && !error) this.startTransport(wrap, kept, onReady);
+    });
+  }
+
+  /** The transport keeps from now on what is written before its handshake is through. */
+  private releaseWrites(): void {
+    this.securing = false;
+    this.flush();
+    if (this.endDue) this.socket.end();
+    else if (this.writableDue) this.awaitFlush();
   }
 
   takeSocket(unread: Buffer | undefined): Socket {
     const { socket } = this;
     this.taken = true;
+    // A socket that flows would throw away what is put back.
+    socket.pause();
     this.link.untieEnd(socket);
     socket.removeListener('data', this.onSocketData);
     if (unread !== undefined && unread.length > 0) socket.unshift(Buffer.from(unread));
     this.bulk = undefined;
+    socket.once('end', () => socket.destroy());
+    // Once it flows again only its end comes this way: the bytes are read below it. The unread ones are fetched in the next tick.
+    setImmediate(() => socket.resume());
     return socket;
   }
 
@@ -206,6 +239,7 @@ export class SocketConnection implements Connection, SocketUser {
     if (begin === undefined || this.closing) return false;
     this.secureLater = undefined;
     this.flush();
+    this.securing = true;
     begin();
     return true;
   }
@@ -261,6 +295,11 @@ export class SocketConnection implements Connection, SocketUser {
   writeBody(data: Buffer, holdable: boolean): boolean {
     if (this.closing) return true;
     const size = data.length;
+    if (this.securing) {
+      this.writeText(latin1Slice(data, 0, size));
+      this.writableDue ||= this.aboveHighWatermark;
+      return !this.writableDue;
+    }
     if (size <= GATHER_BYTES) {
       // latin1 keeps every byte; copying a small body into the text is cheaper than a second write.
       this.writeText(latin1Slice(data, 0, size));
@@ -277,7 +316,7 @@ export class SocketConnection implements Connection, SocketUser {
   flush(): void {
     this.scheduled = false;
     const text = this.text;
-    if (text === '') return;
+    if (text === '' || this.securing) return;
     this.text = '';
     if (!this.closed) this.socket.write(text, 'latin1');
   }
@@ -318,19 +357,22 @@ export class SocketConnection implements Connection, SocketUser {
   private waitForRoom(limit: number): boolean {
     if (this.socket.writableLength <= limit) return true;
     this.writableDue = true;
-    if (!this.awaitingFlush) {
-      this.awaitingFlush = true;
-      // An empty write behind the others: its callback says that they are done. Only a connection that is behind
-      // pays for it; a callback on each write would cost every response a tick.
-      if (this.socket.writableEnded) this.socket.once('finish', () => this.onFlushed());
-      else this.socket.write(EMPTY, () => this.onFlushed());
-    }
+    this.awaitFlush();
     return false;
+  }
+
+  private awaitFlush(): void {
+    if (this.awaitingFlush) return;
+    this.awaitingFlush = true;
+    // An empty write behind the others: its callback says that they are done. Only a connection that is behind
+    // pays for it; a callback on each write would cost every response a tick.
+    if (this.socket.writableEnded) this.socket.once('finish', () => this.onFlushed());
+    else this.socket.write(EMPTY, () => this.onFlushed());
   }
 
   private onFlushed(): void {
     this.awaitingFlush = false;
-    if (this.closing || !this.writableDue) return;
+    if (this.closing || !this.writableDue || this.securing) return;
     // What was written behind that empty write may be a chunk whose owner waits for just this.
     if (!this.waitForRoom(0)) return;
     this.writableDue = false;
@@ -340,7 +382,8 @@ export class SocketConnection implements Connection, SocketUser {
   end(): void {
     if (this.closing) return;
     this.flush();
-    this.socket.end();
+    if (this.securing) this.endDue = true;
+    else this.socket.end();
   }
 
   close(mode: CloseMode, details = ''): void {

@@ -212,7 +212,7 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     countStream(config.stats, info, answered);
     if (this.upgrading) config.stats.cxUpgradesActive.dec();
     this.owner.giveTimers(this.timers);
-    this.owner.countBytes(info);
+    this.owner.countBytes(info, this.encoder.meter);
     this.completeFilters();
     this.writeLogs('DownstreamEnd');
     this.owner.onStreamFinished(this);

@@ -9,6 +9,7 @@ import type {
   StreamInfo,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
+import type { Http2ServerOptions } from '@dragoman/http2';
 import type { MutationResult, ResponseMutation } from '../headers/index.ts';
 import type { PathVerdict, RewriteHost } from '../path/index.ts';
 import type { AccessLogTimes } from './access-log-options.ts';
@@ -16,6 +17,9 @@ import type { CompiledFilterChain } from './filter-chain.ts';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
 import type { ConnectionManagerStats } from './stats.ts';
 import type { UpgradeTypes } from './upgrades.ts';
+
+/** `codec_type`. */
+export type CodecType = 'auto' | 'http1' | 'http2';
 
 /** An HTTP connection manager's config, compiled. Times in ms; 0 turns a limit off. */
 export interface ConnectionManagerConfig {
@@ -32,7 +36,11 @@ export interface ConnectionManagerConfig {
   readonly chain: CompiledFilterChain;
   /** `upgrade_configs`. */
   readonly upgrades: UpgradeTypes;
+  /** The listener's transport encrypts. */
+  readonly secure: boolean;
+  readonly codecType: CodecType;
   readonly http1: Http1ServerOptions;
+  readonly http2: Http2ServerOptions;
   readonly mutateRequest: (
     headers: RequestHeaders,
     info: StreamInfo,

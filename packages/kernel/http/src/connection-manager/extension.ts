@@ -19,6 +19,7 @@ import {
   refuseUnsupported,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
+import type { Http2ServerOptions } from '@dragoman/http2';
 import {
   compileProxyStatus,
   compileRequestMutation,
@@ -29,10 +30,11 @@ import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../p
 import { compileAccessLogTimes } from './access-log-options.ts';
 import { compileFilterChain } from './compile-filters.ts';
 import { compileRoutes } from './compile-routes.ts';
-import type { ConnectionManagerConfig } from './config.ts';
+import type { CodecType, ConnectionManagerConfig } from './config.ts';
 import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
+import { compileHttp2Options } from './http2-options.ts';
 import { createStats } from './stats.ts';
 import { compileUpgrades } from './upgrades.ts';
 
@@ -54,6 +56,7 @@ const SUPPORTED = new Set([
   'add_user_agent',
   'common_http_protocol_options',
   'http_protocol_options',
+  'http2_protocol_options',
   'server_name',
   'server_header_transformation',
   'scheme_header_transformation',
@@ -100,8 +103,6 @@ const SUPPORTED = new Set([
 
 const REASONS = {
   rds: 'routes from a management server are not supported yet; write route_config',
-  http2_protocol_options:
-    'HTTP/2 is not supported yet; remove http2_protocol_options (with codec_type AUTO, HTTP/1.1 is served)',
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
   tracing: 'tracing is not supported yet; remove tracing',
   typed_header_validation_config:
@@ -148,6 +149,7 @@ const HTTP1_SUPPORTED = new Set([
 
 /** Numbers of the API's enums, by their names there. */
 const CODEC_NAMES = ['AUTO', 'HTTP1', 'HTTP2', 'HTTP3'];
+const CODEC_TYPES: readonly CodecType[] = ['auto', 'http1', 'http2'];
 const SERVER_HEADER = ['overwrite', 'append-if-absent', 'pass-through'] as const;
 const UNDERSCORES = ['allow', 'reject', 'drop'] as const;
 
@@ -158,7 +160,7 @@ export const httpConnectionManager = defineNetworkFilter({
   terminal: true,
   create(config, context) {
     const compiled = compileConnectionManager(config, context);
-    return ({ connection }) => new HttpConnection(compiled, connection);
+    return ({ connection, sole }) => new HttpConnection(compiled, connection, sole);
   },
 });
 
@@ -166,8 +168,8 @@ export const httpConnectionManager = defineNetworkFilter({
 function checkFields(config: HttpConnectionManager, problems: ProblemCollector): void {
   problems.try('', () => refuseUnsupported(config, HttpConnectionManagerSchema, SUPPORTED, '', REASONS));
   checkTrust(config, problems);
-  if (config.codecType > 1)
-    problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported yet; use AUTO or HTTP1`);
+  if (config.codecType > 2)
+    problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported; use AUTO, HTTP1 or HTTP2`);
   if (config.addProxyProtocolConnectionState === false)
     problems.add('add_proxy_protocol_connection_state', NO_PROXY_STATE);
   const common = config.commonHttpProtocolOptions;
@@ -205,6 +207,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   );
   const proxyStatus = problems.try('proxy_status_config', () => createProxyStatus(config, context));
   const http1 = problems.try('', () => compileHttp1Options(config, context));
+  const http2 = problems.try('http2_protocol_options', () => compileHttp2Options(config, context));
   const requestIds = problems.try('', () => createRequestIds(config, context));
   const mutateRequest =
     requestIds === undefined
@@ -220,6 +223,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
     localReplies,
     proxyStatus,
     http1,
+    http2,
     requestIds,
     mutateRequest,
   } as {
@@ -231,6 +235,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
     readonly localReplies: ConnectionManagerConfig['localReplies'];
     readonly proxyStatus: SetProxyStatus | undefined;
     readonly http1: Http1ServerOptions;
+    readonly http2: Http2ServerOptions;
     readonly requestIds: RequestIds;
     readonly mutateRequest: ConnectionManagerConfig['mutateRequest'];
   };
@@ -258,7 +263,10 @@ export function compileConnectionManager(
     routes,
     chain,
     upgrades,
+    secure: context.secure,
+    codecType: CODEC_TYPES[config.codecType] ?? 'auto',
     http1,
+    http2: parts.http2,
     mutateRequest,
     mutateResponse: compileResponseMutation({
       serverName: serverNameOf(config),

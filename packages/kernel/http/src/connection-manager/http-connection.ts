@@ -7,13 +7,17 @@ import type {
   RequestDecoder,
   RequestHeaders,
   ResponseEncoder,
+  ServerCodec,
   ServerCodecHandler,
   StreamInfo,
+  StreamMeter,
   Timer,
 } from '@dragoman/core';
-import { createServerCodec, type Http1ServerCodec } from '@dragoman/http1';
+import { createServerCodec as createHttp1Codec } from '@dragoman/http1';
+import { createServerCodec as createHttp2Codec } from '@dragoman/http2';
 import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
+import { knownProtocol, protocolOf } from './codec-choice.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import { isRefusal } from './replies.ts';
 import type { StreamOwner } from './stream-owner.ts';
@@ -45,7 +49,12 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   readonly connectionInfo: Connection['info'];
   readonly localPort: number;
   private readonly connection: Connection;
-  private readonly codec: Http1ServerCodec;
+  /** Made once it is known which protocol the peer speaks. */
+  private codec: ServerCodec | undefined = undefined;
+  /** The first bytes, while they may be either protocol's. */
+  private early: Buffer | undefined = undefined;
+  private readonly mayTakeSocket: boolean;
+  private readonly secure: boolean;
   private readonly start: number;
   private readonly idleTimer: Timer;
   private readonly durationTimer: Timer | undefined;
@@ -83,7 +92,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private peerEnded = false;
   private cutRequests = false;
 
-  constructor(config: ConnectionManagerConfig, connection: Connection) {
+  /** @param mayTakeSocket no other filter wants the connection's bytes */
+  constructor(config: ConnectionManagerConfig, connection: Connection, mayTakeSocket = false) {
     this.config = config;
     this.connection = connection;
     this.connectionInfo = connection.info;
@@ -92,11 +102,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.start = clock.now();
     this.restingSince = this.start;
     connection.delayedCloseMs = config.delayedCloseMs;
-    this.codec = createServerCodec(connection, this, config.http1);
+    this.mayTakeSocket = mayTakeSocket;
+    this.secure = config.secure;
     stats.cxTotal.inc();
     stats.cxActive.inc();
-    stats.cxHttp1Total.inc();
-    stats.cxHttp1Active.inc();
+    if (this.secure) {
+      stats.cxSslTotal.inc();
+      stats.cxSslActive.inc();
+    }
     this.idleTimer = clock.timer(() => this.onIdle());
     if (config.idleTimeoutMs > 0) this.idleTimer.enable(config.idleTimeoutMs);
     if (config.maxConnectionDurationMs > 0) {
@@ -108,21 +121,63 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   // --- NetworkFilter -------------------------------------------------------------------------------------------------
 
+  onNewConnection(): undefined {
+    // The server speaks first.
+    if (knownProtocol(this.config.codecType, this.connectionInfo) === 'http2') this.startHttp2(undefined);
+  }
+
   onData(data: Buffer): undefined {
-    this.codec.dispatch(data);
-    if (this.headTimer !== undefined || this.codec.headPending) this.watchHead();
+    const { codec } = this;
+    if (codec === undefined) {
+      this.onFirstData(data);
+      return;
+    }
+    codec.dispatch(data);
+    if (this.headTimer !== undefined || codec.headPending) this.watchHead(codec);
+  }
+
+  private onFirstData(data: Buffer): void {
+    const { early, config } = this;
+    const bytes = early === undefined ? data : Buffer.concat([early, data]);
+    const protocol = knownProtocol(config.codecType, this.connectionInfo) ?? protocolOf(bytes);
+    if (protocol === undefined) {
+      this.early = Buffer.from(bytes);
+      return;
+    }
+    this.early = undefined;
+    if (protocol === 'http2') {
+      this.startHttp2(bytes);
+      return;
+    }
+    this.codec = createHttp1Codec(this.connection, this, config.http1);
+    config.stats.cxHttp1Total.inc();
+    config.stats.cxHttp1Active.inc();
+    this.onData(bytes);
+  }
+
+  private startHttp2(unread: Buffer | undefined): void {
+    const { config, connection, mayTakeSocket } = this;
+    config.stats.cxHttp2Total.inc();
+    config.stats.cxHttp2Active.inc();
+    const taken = mayTakeSocket && connection.takeSocket !== undefined;
+    this.codec = createHttp2Codec(connection, this, config.http2, {
+      unread: taken ? unread : undefined,
+      mayTakeSocket,
+    });
+    if (!taken && unread !== undefined) this.codec.dispatch(unread);
   }
 
   onEnd(): void {
     this.peerEnded = true;
     const requests = this.streams.size;
-    this.codec.onPeerEnd();
+    if (this.codec === undefined) this.connection.close('flush');
+    else this.codec.onPeerEnd();
     if (this.streams.size < requests) this.cutRequests = true;
   }
 
   onWritable(): void {
     this.sampleBuffered();
-    this.codec.onWritable();
+    this.codec?.onWritable();
   }
 
   onClose(kind: ConnectionCloseKind, reason: string): void {
@@ -130,7 +185,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     const local = kind === 'local' && !this.peerEnded;
     const active = this.streams.size > 0 || this.cutRequests;
     const details = local ? localDisconnect(this.connectionInfo.terminationDetails) : reason;
-    this.codec.onConnectionClosed(details);
+    this.codec?.onConnectionClosed(details);
     for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
     this.drainTimer?.disable();
@@ -141,7 +196,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.countBytes();
     stats.cxTxBytesBuffered.sub(this.txBuffered);
     stats.cxActive.dec();
-    stats.cxHttp1Active.dec();
+    if (this.codec !== undefined)
+      (this.codec.concurrent === true ? stats.cxHttp2Active : stats.cxHttp1Active).dec();
+    if (this.secure) stats.cxSslActive.dec();
     stats.cxDestroy.inc();
     if (reason === DELAYED_CLOSE_TIMEOUT) stats.cxDelayedCloseTimeout.inc();
     const lengthMs = Math.round(this.config.clock.now() - this.start);
@@ -174,7 +231,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     const stream =
       decoder instanceof ActiveStream
         ? decoder
-        : (this.onStream(encoder, this.codec.protocol) as ActiveStream);
+        : (this.onStream(encoder, this.codec?.protocol ?? 'HTTP/1.1') as ActiveStream);
     if (error.details === HEAD_TIMEOUT.details) {
       stream.onHeadTimeout(error);
     } else if (error.details === HEAD_IDLE.details) {
@@ -185,6 +242,18 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     }
   }
 
+  onConnectionError({ details }: CodecError): void {
+    this.config.stats.cxProtocolError.inc();
+    this.connectionInfo.terminationDetails = details;
+  }
+
+  onBug(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.config.logger.error(
+      `[C${this.connectionInfo.id}] closing the connection after an internal error: ${text}`,
+    );
+  }
+
   onStreamComplete(): void {
     // The response came first: the rest begins with the end of its request.
     if (this.streams.size === 0) this.restingSince = this.config.clock.now();
@@ -193,20 +262,22 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   /** Between two requests: what the codec and the stream each report last comes here. */
   private rest(): void {
-    if (this.streams.size > 0 || this.codec.activeStreams > 0) return;
-    if (this.closing) this.connection.close('flush-and-wait');
+    const { codec } = this;
+    if (codec === undefined || this.streams.size > 0 || codec.activeStreams > 0) return;
+    if (this.closing && codec.concurrent === true) codec.startDrain();
+    else if (this.closing) this.connection.close('flush-and-wait');
     else if (this.config.idleTimeoutMs > 0 && this.connection.open) {
       this.idleTimer.enable(this.config.idleTimeoutMs);
     }
     if (this.leaving) this.leave();
     // What the peer sent ahead is read later; it may be no more than the beginning of a head.
-    if (this.codec.headPending) this.watchHead();
+    if (codec.headPending) this.watchHead(codec);
   }
 
   /** `request_headers_timeout` limits the time of a whole head; without it a head may not rest for `stream_idle_timeout`. */
-  private watchHead(): void {
+  private watchHead(codec: ServerCodec): void {
     const { requestHeadersTimeoutMs, streamIdleTimeoutMs, clock } = this.config;
-    if (!this.codec.headPending || !this.connection.open) {
+    if (!codec.headPending || !this.connection.open) {
       this.headTimer?.disable();
       return;
     }
@@ -219,12 +290,12 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   }
 
   private onHeadTimeout(): void {
-    this.codec.refuseHead(this.config.requestHeadersTimeoutMs > 0 ? HEAD_TIMEOUT : HEAD_IDLE);
+    this.codec?.refuseHead(this.config.requestHeadersTimeoutMs > 0 ? HEAD_TIMEOUT : HEAD_IDLE);
   }
 
   onConnectionDone(): void {
     // As Envoy does: there is nothing to wait for when the peer has said and sent all.
-    this.connection.close(this.codec.peerDone ? 'flush' : 'flush-and-wait');
+    this.connection.close(this.codec?.peerDone === false ? 'flush-and-wait' : 'flush');
   }
 
   // --- StreamOwner -----------------------------------------------------------------------------------------------------
@@ -326,8 +397,11 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   private onExpired(reason: string): void {
     this.closing = true;
-    this.codec.startDrain();
-    if (this.streams.size === 0 && !this.codec.headPending) this.connection.close('flush-and-wait', reason);
+    const { codec } = this;
+    codec?.startDrain();
+    if (codec?.concurrent === true) return;
+    if (this.streams.size === 0 && codec?.headPending !== true)
+      this.connection.close('flush-and-wait', reason);
   }
 
   private onDrain(delayMs: number): void {
@@ -349,6 +423,13 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     let waitMs = this.leaveAt - now;
     if (waitMs <= 0) {
       this.leaving = true;
+      if (this.codec?.concurrent === true) {
+        // It takes no streams from now on, and ends with the last one it has.
+        stats.cxDrainClose.inc();
+        this.closing = true;
+        this.codec.startDrain();
+        return;
+      }
       if (!this.resting) return;
       // The peer cannot answer what it has not got.
       if (connection.bufferedBytes > 0) this.restingSince = now;
@@ -365,21 +446,32 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   private get resting(): boolean {
     const { codec } = this;
+    if (codec === undefined) return this.early === undefined;
     return this.streams.size === 0 && codec.activeStreams === 0 && !codec.headPending && !codec.draining;
+  }
+
+  get concurrent(): boolean {
+    return this.codec?.concurrent === true;
   }
 
   get bytesWritten(): number {
     return this.connection.bytesWritten;
   }
 
-  sampleBytes(info: StreamInfo): void {
+  sampleBytes(info: StreamInfo, meter: StreamMeter | undefined): void {
+    if (meter !== undefined) {
+      info.downstreamWireBytesReceived = meter.wireBytesReceived;
+      info.downstreamWireBytesSent = meter.wireBytesSent;
+      return;
+    }
     info.downstreamWireBytesReceived = this.connection.bytesRead - this.rxBefore;
     info.downstreamWireBytesSent = this.connection.bytesWritten - this.txBefore;
   }
 
-  countBytes(info?: StreamInfo): void {
+  countBytes(info?: StreamInfo, meter?: StreamMeter): void {
+    this.connection.sampleBytes?.();
     const { bytesRead, bytesWritten } = this.connection;
-    if (info !== undefined) this.sampleBytes(info);
+    if (info !== undefined) this.sampleBytes(info, meter);
     this.config.stats.cxRxBytes.add(bytesRead - this.rxCounted);
     this.config.stats.cxTxBytes.add(bytesWritten - this.txCounted);
     this.rxCounted = bytesRead;

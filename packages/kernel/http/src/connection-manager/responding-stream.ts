@@ -210,11 +210,12 @@ export abstract class RespondingStream extends FilteredStream {
     const { config, info } = this;
     this.responseHeaders = headers;
     config.mutateResponse.final(headers, this.request, info);
-    if (this.endsConnection || this.owner.shouldClose()) this.encoder.closeAfterResponse();
+    if ((this.endsConnection && !this.owner.concurrent) || this.owner.shouldClose())
+      this.encoder.closeAfterResponse();
     if (!this.requestComplete) config.stats.rqResponseBeforeComplete.inc();
     chargeResponse(config.stats, info, headers.status);
     if (config.accessLogTimes.onTunnel && this.isTunnel(headers)) {
-      this.owner.sampleBytes(info);
+      this.owner.sampleBytes(info, this.encoder.meter);
       this.writeLogs('DownstreamTunnelSuccessfullyEstablished');
     }
     info.firstDownstreamTxByteSent = config.clock.now();
@@ -222,7 +223,8 @@ export abstract class RespondingStream extends FilteredStream {
     const ends = endStream && this.responseTrailers === undefined;
     const writtenBefore = this.owner.bytesWritten;
     this.encoder.headers(headers, ends);
-    info.downstreamHeaderBytesSent = this.owner.bytesWritten - writtenBefore;
+    info.downstreamHeaderBytesSent =
+      this.encoder.meter?.headBytesSent ?? this.owner.bytesWritten - writtenBefore;
     if (ends) this.finish(true);
     else if (endStream) this.encodeTrailers(this.responseTrailers as Trailers);
   }

@@ -70,7 +70,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
 
   onLogInterval(): void {
     if (this.finished) return;
-    this.owner.sampleBytes(this.info);
+    this.owner.sampleBytes(this.info, this.encoder.meter);
     this.writeLogs('DownstreamPeriodic');
     this.timers.enableLogInterval(this.config.accessLogTimes.intervalMs);
   }

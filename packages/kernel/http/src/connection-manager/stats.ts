@@ -5,8 +5,12 @@ import { UserAgentStats } from './user-agent.ts';
 export interface ConnectionManagerStats {
   readonly cxTotal: Counter;
   readonly cxHttp1Total: Counter;
+  readonly cxHttp2Total: Counter;
+  readonly cxSslTotal: Counter;
   readonly cxActive: Gauge;
   readonly cxHttp1Active: Gauge;
+  readonly cxHttp2Active: Gauge;
+  readonly cxSslActive: Gauge;
   readonly cxDestroy: Counter;
   readonly cxDestroyLocal: Counter;
   readonly cxDestroyRemote: Counter;
@@ -30,6 +34,7 @@ export interface ConnectionManagerStats {
   readonly flowControlResumed: Counter;
   readonly rqTotal: Counter;
   readonly rqHttp1Total: Counter;
+  readonly rqHttp2Total: Counter;
   readonly rqActive: Gauge;
   readonly rqCompleted: Counter;
   /** By class: index 1 is 1xx … 5 is 5xx. */
@@ -63,11 +68,8 @@ export interface ConnectionManagerStats {
 
 /** Stats that Envoy documents for protocols and overload actions which do not exist here yet: they stand at 0. */
 const RESERVED_COUNTERS = [
-  'downstream_cx_http2_total',
   'downstream_cx_http3_total',
-  'downstream_cx_ssl_total',
   'downstream_cx_overload_disable_keepalive',
-  'downstream_rq_http2_total',
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
   'downstream_rq_too_many_premature_resets',
@@ -79,9 +81,7 @@ const RESERVED_COUNTERS = [
 const RESERVED_GAUGES = [
   // Nothing read is kept here: a codec stops reading instead.
   'downstream_cx_rx_bytes_buffered',
-  'downstream_cx_http2_active',
   'downstream_cx_http3_active',
-  'downstream_cx_ssl_active',
 ] as const;
 
 function byClass(scope: StatsScope, base: string): (Counter | undefined)[] {
@@ -103,8 +103,12 @@ export function createStats(
   return {
     cxTotal: scope.counter('downstream_cx_total'),
     cxHttp1Total: scope.counter('downstream_cx_http1_total'),
+    cxHttp2Total: scope.counter('downstream_cx_http2_total'),
+    cxSslTotal: scope.counter('downstream_cx_ssl_total'),
     cxActive: scope.gauge('downstream_cx_active'),
     cxHttp1Active: scope.gauge('downstream_cx_http1_active'),
+    cxHttp2Active: scope.gauge('downstream_cx_http2_active'),
+    cxSslActive: scope.gauge('downstream_cx_ssl_active'),
     cxDestroy: scope.counter('downstream_cx_destroy'),
     cxDestroyLocal: scope.counter('downstream_cx_destroy_local'),
     cxDestroyRemote: scope.counter('downstream_cx_destroy_remote'),
@@ -126,6 +130,7 @@ export function createStats(
     flowControlResumed: scope.counter('downstream_flow_control_resumed_reading_total'),
     rqTotal: scope.counter('downstream_rq_total'),
     rqHttp1Total: scope.counter('downstream_rq_http1_total'),
+    rqHttp2Total: scope.counter('downstream_rq_http2_total'),
     rqActive: scope.gauge('downstream_rq_active'),
     rqCompleted: scope.counter('downstream_rq_completed'),
     rqClass: byClass(scope, 'downstream_rq'),

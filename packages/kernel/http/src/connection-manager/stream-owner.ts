@@ -1,4 +1,4 @@
-import type { Protocol, RequestHeaders, ResponseEncoder, StreamInfo } from '@dragoman/core';
+import type { Protocol, RequestHeaders, ResponseEncoder, StreamInfo, StreamMeter } from '@dragoman/core';
 import type { ActiveStream } from './active-stream.ts';
 import type { ConnectionManagerConfig } from './config.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -8,6 +8,8 @@ export interface StreamOwner {
   readonly config: ConnectionManagerConfig;
   readonly connectionInfo: StreamInfo['connection'];
   readonly localPort: number;
+  /** The connection carries several streams at a time, and survives what ends one of them. */
+  readonly concurrent: boolean;
   takeTimers(stream: TimedStream): StreamTimers;
   giveTimers(timers: StreamTimers): void;
   /** Whether the response in hand should be the connection's last. */
@@ -16,10 +18,10 @@ export interface StreamOwner {
   sampleBuffered(): void;
   /** Of the connection, so far. */
   readonly bytesWritten: number;
-  /** Puts down what the connection has moved since the stream before this one. */
-  countBytes(info: StreamInfo): void;
+  /** Puts down what a stream that is over has moved, and what the connection has since it was last asked. */
+  countBytes(info: StreamInfo, meter: StreamMeter | undefined): void;
   /** Puts down the same of a stream that runs on. */
-  sampleBytes(info: StreamInfo): void;
+  sampleBytes(info: StreamInfo, meter: StreamMeter | undefined): void;
   /** The head of a request is there. */
   onRequestHeaders(headers: RequestHeaders): void;
   onStreamFinished(stream: ActiveStream): void;

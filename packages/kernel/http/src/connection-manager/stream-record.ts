@@ -4,6 +4,7 @@ import {
   type LogContext,
   type Protocol,
   RequestHeaders,
+  type ResponseEncoder,
   type ResponseHeaders,
   StreamInfo,
   type Trailers,
@@ -33,6 +34,7 @@ export abstract class StreamRecord implements LogContext {
   finished = false;
 
   protected readonly owner: StreamOwner;
+  protected abstract readonly encoder: ResponseEncoder;
   readonly config: ConnectionManagerConfig;
   /** It goes on for another stream, whose request was redirected. */
   protected readonly restarted: boolean;
@@ -47,7 +49,7 @@ export abstract class StreamRecord implements LogContext {
       new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
     this.info.protocol = protocol;
     config.stats.rqTotal.inc();
-    config.stats.rqHttp1Total.inc();
+    (protocol === 'HTTP/2' ? config.stats.rqHttp2Total : config.stats.rqHttp1Total).inc();
     config.stats.rqActive.inc();
   }
 
@@ -65,7 +67,7 @@ export abstract class StreamRecord implements LogContext {
 
   protected logNewRequest(): void {
     if (!this.config.accessLogTimes.onNewRequest) return;
-    this.owner.sampleBytes(this.info);
+    this.owner.sampleBytes(this.info, this.encoder.meter);
     this.writeLogs('DownstreamStart');
   }
 

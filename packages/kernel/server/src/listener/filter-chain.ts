@@ -151,11 +151,14 @@ export class NetworkFilterChain implements ConnectionHandler {
   private closed = false;
 
   constructor(connection: Connection, chain: CompiledChain, source: InfoSource, logger: Logger) {
-    this.slots = chain.filters.map(
-      ({ name, create: make }, index) => new FilterSlot(this, connection, name, index, source, make),
-    );
     this.logger = logger;
     this.connection = connection;
+    const { filters } = chain;
+    const sole = filters.length === 1;
+    this.slots = filters.map(
+      ({ name, create: make }, index) =>
+        new FilterSlot(this, connection, { name, index, sole }, source, make),
+    );
   }
 
   /** The connection is there: the filters hear of it, and then get its bytes. */
@@ -165,10 +168,6 @@ export class NetworkFilterChain implements ConnectionHandler {
 
   private readonly logger: Logger;
   private readonly connection: Connection;
-
-  get length(): number {
-    return this.slots.length;
-  }
 
   onData(data: Buffer): void {
     // One filter is the rule (an HTTP connection manager, a TCP proxy): no walk.
@@ -262,6 +261,7 @@ export class NetworkFilterChain implements ConnectionHandler {
 class FilterSlot implements NetworkFilterConnection {
   readonly name: string;
   readonly connection: Connection;
+  readonly sole: boolean;
   readonly filter: NetworkFilter;
   waiting = false;
   opening = false;
@@ -277,8 +277,7 @@ class FilterSlot implements NetworkFilterConnection {
   constructor(
     chain: NetworkFilterChain,
     connection: Connection,
-    name: string,
-    index: number,
+    { name, index, sole }: { readonly name: string; readonly index: number; readonly sole: boolean },
     source: InfoSource,
     make: CreateNetworkFilter,
   ) {
@@ -286,16 +285,13 @@ class FilterSlot implements NetworkFilterConnection {
     this.connection = connection;
     this.name = name;
     this.index = index;
+    this.sole = sole;
     this.source = source;
     this.filter = make(this);
   }
 
   get info(): StreamInfo {
     return this.source.info;
-  }
-
-  get sole(): boolean {
-    return this.chain.length === 1;
   }
 
   resume(): void {

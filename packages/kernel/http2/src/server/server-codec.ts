@@ -1,0 +1,331 @@
+import {
+  constants,
+  type Http2Session,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import {
+  type CodecError,
+  type Connection,
+  connectToUpgradeRequest,
+  isExtendedConnect,
+  type Protocol,
+  type RequestHeaders,
+  type ServerCodec,
+  type ServerCodecHandler,
+  type Trailers,
+} from '@dragoman/core';
+import { Http2Details } from '../details.ts';
+import { faultOf, FIELD_OVERHEAD, type RawFields, readRequest, readTrailers } from '../fields.ts';
+import { KeepAlive, PING_TIMEOUT } from '../keep-alive.ts';
+import type { Http2ServerOptions } from '../options.ts';
+import { ConnectionStream, socketOf } from '../socket-of.ts';
+import { ServerStream } from './server-stream.ts';
+
+/** Pseudo-headers of a request, which limits on lines leave out. */
+const PSEUDO_HEADERS = 5;
+/** Node closes a session that needs more; what a full connection window may hold comes on top. */
+const SESSION_MEMORY_BYTES = 10 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+const OWNER = Symbol('dragoman.stream');
+
+interface Owned extends ServerHttp2Stream {
+  [OWNER]: ServerStream | undefined;
+}
+
+/** How a session gets its bytes. */
+export interface Http2Transport {
+  /** What has been delivered already: the connection's preface, or its beginning. */
+  readonly unread: Buffer | undefined;
+  /** Nobody else wants the connection's bytes: Node reads and writes its socket itself. */
+  readonly mayTakeSocket: boolean;
+}
+
+/** The server side of HTTP/2 on one connection, on `node:http2`. */
+export class ServerSession implements ServerCodec {
+  readonly protocol: Protocol = 'HTTP/2';
+  readonly concurrent = true;
+  readonly headPending = false;
+  readonly draining = false;
+  readonly peerDone = false;
+  readonly options: Http2ServerOptions;
+  private readonly connection: Connection;
+  private readonly handler: ServerCodecHandler;
+  private readonly session: ServerHttp2Session;
+  private readonly wrapped: ConnectionStream | undefined;
+  private readonly keepAlive: KeepAlive | undefined;
+  private readonly streams = new Set<ServerStream>();
+  private restingSince: number;
+  private leaving = false;
+  private closed = false;
+
+  constructor(
+    connection: Connection,
+    handler: ServerCodecHandler,
+    options: Http2ServerOptions,
+    transport: Http2Transport,
+  ) {
+    this.connection = connection;
+    this.handler = handler;
+    this.options = options;
+    this.restingSince = options.clock.now();
+    const socket = socketOf(connection, transport.unread, transport.mayTakeSocket);
+    this.wrapped = socket instanceof ConnectionStream ? socket : undefined;
+    this.session = this.start(socket);
+    const { keepAlive, clock, random } = options;
+    if (keepAlive !== undefined)
+      this.keepAlive = new KeepAlive(this.session, keepAlive, clock, random, () => this.onPingTimeout());
+  }
+
+  private start(socket: Duplex): ServerHttp2Session {
+    const { options } = this;
+    const session = performServerHandshake(socket, {
+      settings: {
+        maxConcurrentStreams: options.maxConcurrentStreams,
+        initialWindowSize: options.initialStreamWindowSize,
+        headerTableSize: options.hpackTableSize,
+        // Envoy counts names and values only; what it lets through must not fail here.
+        maxHeaderListSize:
+          options.maxHeaderBytes + (options.maxHeaderCount + PSEUDO_HEADERS) * FIELD_OVERHEAD,
+        enableConnectProtocol: options.allowConnect,
+        customSettings: options.customSettings,
+      },
+      maxDeflateDynamicTableSize: options.hpackTableSize,
+      maxHeaderListPairs: options.maxHeaderCount + PSEUDO_HEADERS + 1,
+      maxSessionMemory: Math.ceil((SESSION_MEMORY_BYTES + options.initialConnectionWindowSize) / MIB),
+    });
+    session.on('stream', (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw?: RawFields) => {
+      this.guard(() => this.onStream(stream as Owned, flags, raw ?? []));
+    });
+    session.on('error', (error) => this.guard(() => this.onError(error)));
+    session.on('close', () => this.guard(() => this.onSessionClosed()));
+    // Before the first byte is read, so that a client sees it with our SETTINGS.
+    this.openWindow(session);
+    return session;
+  }
+
+  private openWindow(session: Http2Session): void {
+    const set = () => {
+      if (!session.destroyed) session.setLocalWindowSize(this.options.initialConnectionWindowSize);
+    };
+    set();
+  }
+
+  get activeStreams(): number {
+    return this.streams.size;
+  }
+
+  // --- From the connection -------------------------------------------------------------------------------------------
+
+  dispatch(data: Buffer): void {
+    this.wrapped?.onData(data);
+  }
+
+  onPeerEnd(): void {
+    this.wrapped?.onEnd();
+  }
+
+  onWritable(): void {
+    this.wrapped?.onWritable();
+  }
+
+  onConnectionClosed(reason: string): void {
+    this.closed = true;
+    this.keepAlive?.stop();
+    for (const stream of [...this.streams]) stream.onReset('connection-termination', reason);
+    this.wrapped?.onClose();
+    this.session.destroy();
+  }
+
+  refuseHead(_error: CodecError): void {}
+
+  /** One GOAWAY with the last stream that was taken; the connection ends with the last of them. */
+  startDrain(): void {
+    if (this.leaving || this.session.destroyed) return;
+    this.leaving = true;
+    this.options.stats.goawaySent.inc();
+    this.session.close();
+  }
+
+  // --- From the session ----------------------------------------------------------------------------------------------
+
+  /** A bug in what is called here costs the connection, never the thread. */
+  guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.handler.onBug?.(error);
+      this.connection.close('now', 'internal_error');
+    }
+  }
+
+  private onStream(stream: Owned, flags: number, raw: RawFields): void {
+    const { options, handler } = this;
+    const { stats } = options;
+    stream.on('error', ignoreError);
+    if (this.closed) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    const fault = faultOf(raw, options.maxHeaderBytes, options.maxHeaderCount);
+    if (fault !== undefined) {
+      if (fault === 'too-many' || fault === 'too-large') stats.headerOverflow.inc();
+      else stats.rxMessagingError.inc();
+      stats.txReset.inc();
+      stream.close(
+        fault === 'too-many' || fault === 'too-large'
+          ? constants.NGHTTP2_ENHANCE_YOUR_CALM
+          : constants.NGHTTP2_PROTOCOL_ERROR,
+      );
+      return;
+    }
+    const headers = readRequest(raw);
+    if (options.headersWithUnderscores !== 'allow' && !this.underscoresPass(headers)) {
+      stats.txReset.inc();
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    const now = options.clock.now();
+    if (this.streams.size === 0) this.keepAlive?.onNewStream(now - this.restingSince);
+    const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    const encoder = new ServerStream(this, stream);
+    this.streams.add(encoder);
+    stats.streamsActive.inc();
+    stream[OWNER] = encoder;
+    encoder.requestHeadBytes = sizeOf(raw);
+    encoder.wireBytesReceived = encoder.requestHeadBytes;
+    if (isExtendedConnect(headers)) {
+      encoder.isUpgrade = true;
+      connectToUpgradeRequest(headers);
+    }
+    stream.on('close', onClose);
+    stream.on('wantTrailers', onWantTrailers);
+    const decoder = handler.onStream(encoder, this.protocol);
+    encoder.begin(decoder, endStream);
+    decoder.onHeaders(headers, endStream);
+    if (!endStream) {
+      stream.on('trailers', onTrailers);
+      stream.on('end', onEnd);
+      stream.on('data', onData);
+    } else stream.resume();
+  }
+
+  private underscoresPass(headers: RequestHeaders): boolean {
+    const { headersWithUnderscores, stats } = this.options;
+    if (!headers.names.some((name) => name.includes('_'))) return true;
+    if (headersWithUnderscores === 'reject') {
+      stats.requestsRejectedWithUnderscores.inc();
+      return false;
+    }
+    const dropped = headers.removeWhere((name) => name.includes('_'));
+    for (let i = 0; i < dropped; i++) stats.droppedHeadersWithUnderscores.inc();
+    return true;
+  }
+
+  private onError(error: Error): void {
+    if (this.closed) return;
+    const details = describe(error);
+    this.handler.onConnectionError?.({ status: 400, details, message: error.message });
+    for (const stream of [...this.streams]) stream.onReset('protocol-error', details);
+  }
+
+  private onSessionClosed(): void {
+    this.keepAlive?.stop();
+    for (const stream of [...this.streams]) stream.onReset('connection-termination', '');
+    if (!this.closed) this.handler.onConnectionDone();
+  }
+
+  private onPingTimeout(): void {
+    this.options.stats.keepaliveTimeout.inc();
+    this.connection.close('now', PING_TIMEOUT);
+  }
+
+  // --- From its streams ----------------------------------------------------------------------------------------------
+
+  onStreamFinished(stream: ServerStream): void {
+    if (!this.streams.delete(stream)) return;
+    const { stats, clock } = this.options;
+    stats.streamsActive.dec();
+    if (this.streams.size > 0) return;
+    this.restingSince = clock.now();
+    if (!this.closed) this.handler.onStreamComplete();
+  }
+
+  /** A stream ended, and perhaps before its time. */
+  onStreamClosed(stream: ServerStream, code: number): void {
+    if (!this.streams.has(stream)) return;
+    this.options.stats.rxReset.inc();
+    stream.onReset(
+      'remote-reset',
+      code === constants.NGHTTP2_REFUSED_STREAM ? Http2Details.remoteRefuse : Http2Details.remoteReset,
+    );
+  }
+
+  readTrailers(raw: RawFields): Trailers | undefined {
+    const { maxHeaderBytes, maxHeaderCount, stats } = this.options;
+    const fault = faultOf(raw, maxHeaderBytes, maxHeaderCount);
+    if (fault === undefined) return readTrailers(raw);
+    stats.headerOverflow.inc();
+    return undefined;
+  }
+}
+
+// The same functions for all streams: an emitter calls them with the stream as `this`.
+
+function ignoreError(): void {}
+
+function onData(this: Owned, chunk: Buffer): void {
+  const owner = this[OWNER];
+  owner?.sessionOf.guard(() => owner.onBody(chunk));
+}
+
+function onEnd(this: Owned): void {
+  const owner = this[OWNER];
+  owner?.sessionOf.guard(() => owner.onEnd());
+}
+
+function onTrailers(this: Owned, _headers: unknown, _flags: number, raw?: RawFields): void {
+  const owner = this[OWNER];
+  owner?.sessionOf.guard(() => {
+    const trailers = owner.sessionOf.readTrailers(raw ?? []);
+    if (trailers !== undefined) owner.onTrailers(trailers);
+    else {
+      owner.onReset('protocol-error', Http2Details.tooManyHeaders);
+      this.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+  });
+}
+
+function onWantTrailers(this: Owned): void {
+  this[OWNER]?.onWantTrailers();
+}
+
+function onClose(this: Owned): void {
+  const owner = this[OWNER];
+  this[OWNER] = undefined;
+  owner?.sessionOf.guard(() => owner.sessionOf.onStreamClosed(owner, this.rstCode ?? 0));
+}
+
+/** Envoy prefixes what a codec finds wrong with a connection. */
+function describe(error: Error): string {
+  return `codec_error:${error.message.replaceAll(' ', '_')}`;
+}
+
+function sizeOf(raw: RawFields): number {
+  let size = 0;
+  for (const text of raw) size += text.length;
+  return size;
+}
+
+/** The server side of HTTP/2 on `connection`. */
+export function createServerCodec(
+  connection: Connection,
+  handler: ServerCodecHandler,
+  options: Http2ServerOptions,
+  transport: Http2Transport,
+): ServerCodec {
+  return new ServerSession(connection, handler, options, transport);
+}
