@@ -56,6 +56,8 @@ export interface NameConstraints {
 
 export interface CertificateContent {
   readonly subject: PkiName;
+  /** 3 when absent. Version 1 has no extensions: `null` and `keyIdentifiers: false` leave them out. */
+  readonly version?: 1 | 3;
   /** A random number of 16 bytes when absent. */
   readonly serial?: bigint;
   /** Wall time in ms. An hour ago when absent. */
@@ -96,7 +98,7 @@ export function encodeCertificate(content: CertificateContent, keys: KeyPair, is
   const algorithm = signatureAlgorithm(issuer.keys.privateKey, digest);
   const extensions = encodeExtensions(content, keys, issuer);
   const toBeSigned = sequence(
-    explicit(0, integer(2)),
+    ...(content.version === 1 ? [] : [explicit(0, integer(2))]),
     integer(content.serial ?? randomSerial()),
     algorithm,
     issuer.name,
