@@ -215,8 +215,8 @@ export class SocketConnection implements Connection, SocketUser {
   private releaseWrites(): void {
     this.securing = false;
     this.flush();
+    if (this.writableDue) this.awaitFlush();
     if (this.endDue) this.socket.end();
-    else if (this.writableDue) this.awaitFlush();
   }
 
   takeSocket(unread: Buffer | undefined): Socket {
