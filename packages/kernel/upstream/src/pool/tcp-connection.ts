@@ -218,4 +218,8 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
   setIdleTimeout(ms: number, onIdle: () => void): void {
     this.connection.setIdleTimeout(ms, onIdle);
   }
+
+  startSecureTransport(): boolean {
+    return this.connection.startSecureTransport?.() ?? false;
+  }
 }
