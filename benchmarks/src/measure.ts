@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BULK_BYTES, type Case } from './cases.ts';
+import { runH2load } from './load/h2load.ts';
 import { type LoadResult, runWrk } from './load/wrk.ts';
 import type { Peer } from './peers/peer.ts';
 import { cpuSeconds, mainThreadSeconds, rssBytes } from './proc.ts';
@@ -63,9 +64,10 @@ export async function measure(
   const target = { case: wanted, port, upstreamPort: upstream.port, workers, cores: proxy };
   const child = await peer.start(bench, target);
   try {
-    if (wanted.kind === 'tcp' || wanted.virtualHosts > 0) await untilServing(port, child);
+    if (wanted.kind === 'tcp' || wanted.virtualHosts > 0 || wanted.downstream === 'http2')
+      await untilServing(port, child);
     else await untilAnswering(port, child);
-    const load = wanted.kind === 'tcp' ? runBulk : runWrk;
+    const load = wanted.kind === 'tcp' ? runBulk : wanted.downstream === 'http2' ? runH2load : runWrk;
     if (times.warmup > 0) await load(bench, wanted, port, times.warmup, loadCores);
     const before = cpuSeconds(child.pid);
     const mainBefore = mainThreadSeconds(child.pid);

@@ -28,19 +28,44 @@ export async function startUpstream(
   cores: Cores = LOAD_CORE,
 ): Promise<Upstream> {
   const port = await freePort();
-  const nginx = wanted.method === 'POST' ? undefined : findCommand('nginx');
+  const nginx = wanted.method === 'POST' && !wanted.grpc ? undefined : findCommand('nginx');
   const child =
     nginx === undefined
       ? bench.start('upstream', cores, process.execPath, [
           join(import.meta.dirname, 'upstream-server.ts'),
           String(port),
         ])
-      : bench.start('upstream', cores, nginx, ['-c', nginxConfig(bench, port), '-e', 'stderr']);
+      : bench.start('upstream', cores, nginx, ['-c', nginxConfig(bench, port, wanted), '-e', 'stderr']);
   await untilServing(port, child);
   return { child, port, what: nginx === undefined ? 'node' : 'nginx' };
 }
 
-function nginxConfig(bench: Workbench, port: number): string {
+/** Of gRPC: one message, with the length before it. */
+function message(bytes: number): Buffer {
+  const frame = Buffer.alloc(5 + bytes, 'x');
+  frame[0] = 0;
+  frame.writeUInt32BE(bytes, 1);
+  return frame;
+}
+
+/** Files behind a trailer: nginx says it for POST as well once a 405 is told to be a 200. */
+function grpcLocations(root: string): string {
+  mkdirSync(join(root, 'bench.Echo'));
+  writeFileSync(join(root, 'bench.Echo', 'Unary'), message(64));
+  writeFileSync(
+    join(root, 'bench.Echo', 'Stream'),
+    Buffer.concat(Array.from({ length: 64 }, () => message(16 * 1024))),
+  );
+  return `location /bench.Echo/ {
+      root ${root};
+      types {}
+      default_type application/grpc;
+      add_trailer grpc-status 0 always;
+      error_page 405 =200 $uri;
+    }`;
+}
+
+function nginxConfig(bench: Workbench, port: number, wanted: Case): string {
   const root = bench.path('files');
   mkdirSync(root);
   writeFileSync(join(root, 'large'), Buffer.alloc(LARGE_BYTES, 'x'));
@@ -65,7 +90,9 @@ http {
   uwsgi_temp_path ${bench.path('uwsgi')};
   scgi_temp_path ${bench.path('scgi')};
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${wanted.upstream === 'http2' ? ' http2' : ''};
+    http2_max_concurrent_streams 1024;
+    ${wanted.grpc ? grpcLocations(root) : ''}
     location / { return 200 "Hello, world!"; }
     location = /large { root ${root}; }
     location = /bulk { root ${root}; sendfile_max_chunk 1m; }

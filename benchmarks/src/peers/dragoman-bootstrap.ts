@@ -19,7 +19,19 @@ export function bootstrap(
     admin: { address: address(adminPort) },
     static_resources: {
       listeners: [{ name: 'bench', address: address(target.port), filter_chains: [{ filters: [network] }] }],
-      clusters: [{ name: 'upstream', connect_timeout: '1s', ...hosts }],
+      clusters: [{ name: 'upstream', connect_timeout: '1s', ...protocol(target), ...hosts }],
+    },
+  };
+}
+
+function protocol({ case: wanted }: Target): object {
+  if (wanted.upstream === 'http1') return {};
+  return {
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': `${TYPE}.upstreams.http.v3.HttpProtocolOptions`,
+        explicit_http_config: { http2_protocol_options: {} },
+      },
     },
   };
 }

@@ -55,10 +55,10 @@ ${tuned ? '  option splice-auto' : ''}
   timeout client 600s
   timeout server 60s
 frontend bench
-  bind 127.0.0.1:${target.port}
+  bind 127.0.0.1:${target.port}${target.case.downstream === 'http2' ? ' proto h2' : ''}
 ${frontend(bench, target)}
 backend upstream
-  server one 127.0.0.1:${target.upstreamPort}
+  server one 127.0.0.1:${target.upstreamPort}${target.case.upstream === 'http2' ? ' proto h2' : ''}
 `;
 }
 

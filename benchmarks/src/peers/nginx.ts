@@ -16,6 +16,8 @@ export const nginx: Peer = {
     if (findCommand('nginx') === undefined) return 'not installed: apt-get install nginx';
     if (wanted.kind === 'tcp' && !existsSync(STREAM_MODULE))
       return 'no stream module: apt-get install libnginx-mod-stream';
+    if (wanted.upstream === 'http2' && !wanted.grpc)
+      return 'nginx speaks HTTP/2 to an upstream for gRPC only';
     return undefined;
   },
   start: async (bench, target) => {
@@ -79,9 +81,11 @@ ${servers(target)}
 function servers(target: Target): string {
   const address = `127.0.0.1:${target.port}`;
   // A socket for each worker, as Dragoman has: with one for all, most connections go to one of them. Said once an address.
-  const first = `listen ${address}${target.workers > 1 ? ' reuseport' : ''};`;
+  const first = `listen ${address}${target.workers > 1 ? ' reuseport' : ''}${target.case.downstream === 'http2' ? ' http2' : ''};`;
   const { virtualHosts } = target.case;
-  if (virtualHosts === 0) return `  server { ${first} location / { proxy_pass http://backend; } }`;
+  const pass = target.case.grpc ? 'grpc_pass grpc://backend' : 'proxy_pass http://backend';
+  if (virtualHosts === 0)
+    return `  server { ${first} http2_max_concurrent_streams 1024; location / { ${pass}; } }`;
   const locations = Array.from(
     { length: ROUTES_PER_HOST },
     (_, index) => `location ${routePrefix(index)} { proxy_pass http://backend; }`,

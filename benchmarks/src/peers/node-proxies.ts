@@ -13,6 +13,8 @@ function nodePeer(name: string, library: string, about: string): Peer {
     scales: false,
     missing: (wanted) => {
       if (wanted.kind === 'tcp') return 'it proxies HTTP only';
+      if (wanted.downstream === 'http2' || wanted.upstream === 'http2')
+        return 'it speaks HTTP/1.1 only';
       if (wanted.virtualHosts > 0) return 'it has no virtual hosts';
       try {
         require.resolve(library);
