@@ -1,0 +1,1 @@
+export { starttls } from './starttls.ts';

@@ -1,0 +1,1 @@
+export { upstreamProxyProtocol } from './proxy-protocol.ts';
