@@ -321,6 +321,7 @@ export class StreamInfo implements StreamTimings {
     this.startTime = startTime;
     this.start = start;
     this.remoteAddress = connection.remoteAddress;
+    this.downstreamHandshakeComplete = connection.handshakeComplete;
   }
 
   /** To be called before a second or further attempt: what the one before used is kept, for `%UPSTREAM_HOSTS_ATTEMPTED%` and its kin. */

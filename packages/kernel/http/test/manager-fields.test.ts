@@ -87,6 +87,12 @@ const FIELDS: Readonly<Record<string, Acts>> = {
     send: 'GET / HTTP/1.0\r\nhost: a\r\n\r\n',
     check: (rig) => expect(rig.response.status).toBe(200),
   },
+  http2_protocol_options: {
+    value: { max_concurrent_streams: 7 },
+    send: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0',
+    // SETTINGS_MAX_CONCURRENT_STREAMS (3), RFC 9113 section 6.5.1.
+    check: (rig) => expect(rig.client.text).toContain('\0\x03\0\0\0\x07'),
+  },
   server_name: { value: 'mine', check: (rig) => expect(rig.response.header('server')).toBe('mine') },
   server_header_transformation: {
     value: 'PASS_THROUGH',

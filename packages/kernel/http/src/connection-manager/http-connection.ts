@@ -43,6 +43,9 @@ const MAX_DURATION = 'max_connection_duration_reached';
  */
 const IDLE_GRACE_MS = 100;
 
+/** Sets of timers that a connection keeps for streams to come. */
+const MAX_SPARE_TIMERS = 16;
+
 /** The connection manager on one downstream connection. */
 export class HttpConnection implements NetworkFilter, ServerCodecHandler, StreamOwner {
   readonly config: ConnectionManagerConfig;
@@ -69,7 +72,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private restingSince: number;
   /** Runs while a head is incomplete; made for the first that is. */
   private headTimer: Timer | undefined = undefined;
-  private spareTimers: StreamTimers | undefined = undefined;
+  /** Of streams that are over: as many as there were at a time, up to a limit. */
+  private readonly spareTimers: StreamTimers[] = [];
   private readonly streams = new Set<ActiveStream>();
   private requests = 0;
   private rxCounted = 0;
@@ -301,15 +305,14 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   // --- StreamOwner -----------------------------------------------------------------------------------------------------
 
   takeTimers(stream: TimedStream): StreamTimers {
-    const timers = this.spareTimers ?? new StreamTimers(this.config.clock);
-    this.spareTimers = undefined;
+    const timers = this.spareTimers.pop() ?? new StreamTimers(this.config.clock);
     timers.stream = stream;
     return timers;
   }
 
   giveTimers(timers: StreamTimers): void {
     timers.disable();
-    this.spareTimers = timers;
+    if (this.spareTimers.length < MAX_SPARE_TIMERS) this.spareTimers.push(timers);
   }
 
   shouldClose(): boolean {

@@ -401,6 +401,8 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
 
   onTransportReady(): void {
     this.endTransport();
+    if (this.streamInfo !== undefined)
+      this.streamInfo.downstreamHandshakeComplete = this.connection.info.handshakeComplete;
     this.chain?.open();
   }
 
