@@ -96,6 +96,11 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
 
   onEnd(): void {
     if (this.requestEnded) return;
+    // Node ends the body of a stream that was reset, too: a request that was cut off must not pass for whole.
+    if (this.stream.closed && !this.over) {
+      this.sessionOf.onStreamClosed(this, this.stream.rstCode ?? 0);
+      return;
+    }
     this.requestEnded = true;
     const { decoder, requestTrailers } = this;
     if (requestTrailers !== undefined) decoder?.onTrailers(requestTrailers);
