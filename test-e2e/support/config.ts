@@ -67,6 +67,8 @@ export interface HttpListener {
   readonly filters?: readonly Message[];
   /** Fields of the connection manager. */
   readonly manager?: Message;
+  /** Fields of the filter chain. */
+  readonly chain?: Message;
   /** Fields of the listener. */
   readonly listener?: Message;
 }
@@ -93,6 +95,7 @@ export function httpListener(options: HttpListener): Message {
             },
           },
         ],
+        ...options.chain,
       },
     ],
     ...options.listener,

@@ -10,6 +10,7 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { writeLines } from '../fields.ts';
+import { resetStream } from '../reset-stream.ts';
 import type { ServerSession } from './server-codec.ts';
 
 const ID_CONTENT_LENGTH = wellKnownId('content-length');
@@ -210,7 +211,7 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
     if (this.over) return;
     this.finish();
     this.sessionOf.options.stats.txReset.inc();
-    this.stream.close(RESET_CODES[reason] ?? constants.NGHTTP2_INTERNAL_ERROR);
+    resetStream(this.stream, RESET_CODES[reason] ?? constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   closeAfterResponse(): void {
@@ -250,7 +251,7 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
       return true;
     } catch {
       this.onReset('local-reset', 'http2.invalid.header.field');
-      this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      resetStream(this.stream, constants.NGHTTP2_INTERNAL_ERROR);
       return false;
     }
   }
