@@ -174,7 +174,10 @@ export interface GrpcReconnectCallbacks<I extends DescMessage, O extends DescMes
 
 /** A stream for as long as somebody wants one. A received message sets the back-off to its beginning. */
 export interface GrpcReconnectingStream<I extends DescMessage> {
-  /** Undefined while it waits for its next try, and after `close`. */
+  /**
+   * Undefined while it waits for its next try, and after `close`. Its `cancel` gives up this one alone: the next is opened after the back-off,
+   * without `onEnd`.
+   */
   readonly stream: GrpcStream<I> | undefined;
   /** Ends it for good, without a callback. */
   close(): void;

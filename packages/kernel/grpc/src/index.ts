@@ -1,0 +1,1 @@
+export { createGrpcClientFactory, type GrpcClientFactoryOwner } from './factory.ts';
