@@ -8,4 +8,6 @@ export const Http2Details = {
   messagingViolation: 'http2.violation.of.messaging.rule',
   protocolError: 'http2.protocol_error',
   invalidResponse: 'http2.invalid_response_headers',
+  /** Not Envoy's: an upgrade for an upstream whose SETTINGS know no extended CONNECT. */
+  connectProtocol: 'http2.extended_connect_not_allowed',
 } as const;

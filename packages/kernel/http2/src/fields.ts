@@ -116,3 +116,26 @@ export function writeLines(target: string[], headers: HeaderMap): boolean {
   }
   return true;
 }
+
+/** {@link writeLines} as Node takes trailers and interim responses; undefined when a value would break the message. */
+export function toFieldObject(headers: HeaderMap): Record<string, string | string[]> | undefined {
+  const lines: string[] = [];
+  if (!writeLines(lines, headers)) return undefined;
+  const object: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string;
+    const value = lines[i + 1] as string;
+    const before = object[name];
+    if (before === undefined) object[name] = value;
+    else if (Array.isArray(before)) before.push(value);
+    else object[name] = [before, value];
+  }
+  return object;
+}
+
+/** Bytes of names and values. */
+export function bytesOf(raw: RawFields): number {
+  let bytes = 0;
+  for (let i = 0; i < raw.length; i++) bytes += (raw[i] as string).length;
+  return bytes;
+}

@@ -1,3 +1,10 @@
+export {
+  createClientCodec,
+  type Http2ClientCodec,
+  type Http2ClientHandler,
+} from './client/client-codec.ts';
+export { HTTP2_CLIENT_DEFAULTS, type Http2ClientOptions } from './client/options.ts';
+export { Http2Sessions } from './client/sessions.ts';
 export { Http2Details } from './details.ts';
 export {
   faultOf,
