@@ -2,6 +2,7 @@ import type { FormatterFactory, LogFiles, AccessLogger } from './access-log.ts';
 import type { Clock, RandomSource } from './clock.ts';
 import type { DnsResolver } from './dns.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
+import type { GrpcClientFactory } from './grpc-client.ts';
 import type { LoggerFactory } from './log.ts';
 import type { Runtime } from './runtime.ts';
 import type { CertificateBook, SecretSource } from './secrets.ts';
@@ -38,6 +39,8 @@ export interface FactoryContext {
 /** What a factory on a worker may use besides. */
 export interface WorkerContext extends FactoryContext {
   readonly clusters: ClusterManager;
+  /** Calls of the proxy's own, through {@link clusters}. */
+  readonly grpc: GrpcClientFactory;
   readonly logFiles: LogFiles;
   /** Builds the loggers of an `access_log` list (filters applied). Paths of errors begin at the list. */
   accessLoggers(configs: readonly unknown[]): readonly AccessLogger[];

@@ -20,6 +20,7 @@ import {
   type StatsScope,
   type WorkerContext,
 } from '@dragoman/core';
+import { createGrpcClientFactory } from '@dragoman/grpc';
 import { StatsStore } from '@dragoman/stats';
 import { type ClusterSources, createClusterSources } from '@dragoman/upstream';
 import { createAccessLoggers } from './access-loggers.ts';
@@ -246,6 +247,7 @@ function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: 
   const logContext: WorkerContext = {
     ...context,
     clusters: NO_CLUSTERS,
+    grpc: createGrpcClientFactory({ context, clusters: NO_CLUSTERS }),
     logFiles,
     drain,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], logContext),

@@ -45,6 +45,9 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
   const logged: LogContext[] = [];
   const files = new Map<string, string[]>();
   const logger: AccessLogger = { log: (context) => logged.push(context) };
+  const noGrpc = () => {
+    throw new Error('this test context makes no gRPC clients: give it `grpc`');
+  };
   const noFormat = () => {
     throw new Error('this test context compiles no formats: give it `formatters`');
   };
@@ -64,6 +67,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
       },
     },
     clusters: NO_CLUSTERS,
+    grpc: { create: noGrpc, compileRetryPolicy: noGrpc },
     secrets: { find: () => undefined, names: [] },
     certificates: { register: () => () => {} },
     logFiles: {

@@ -1,16 +1,19 @@
 import type { Listener } from '@dragoman/api';
 import { type FactoryContext, type ListenerFactoryContext, silentLogger } from '@dragoman/core';
+import { createGrpcClientFactory } from '@dragoman/grpc';
 import { StatsStore } from '@dragoman/stats';
 
 /** A context to compile with for looking only: it counts for itself, writes nothing, and reaches no cluster. */
 export function explainContext(context: FactoryContext, listener: Listener): ListenerFactoryContext {
   const stats = new StatsStore().createThread();
+  const clusters = { get: () => undefined, clusterNames: [] };
   return {
     ...context,
     stats,
     loggers: { logger: () => silentLogger },
     warn: () => undefined,
-    clusters: { get: () => undefined, clusterNames: [] },
+    clusters,
+    grpc: createGrpcClientFactory({ context: { ...context, stats }, clusters }),
     logFiles: { open: () => ({ write() {} }) },
     accessLoggers: () => [],
     drain: { drainClose: () => false, draining: false, onDrain: () => () => undefined },

@@ -8,6 +8,7 @@ import {
   ProblemCollector,
   type WorkerContext,
 } from '@dragoman/core';
+import { createGrpcClientFactory } from '@dragoman/grpc';
 import { createClientCodec } from '@dragoman/http1';
 import { Dispatcher, EventClock, type NetworkContext, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { SharedCounts, type SharedCountsHandle } from '@dragoman/stats';
@@ -238,6 +239,7 @@ function workerContext(
   const context: WorkerContext = {
     ...base,
     clusters,
+    grpc: createGrpcClientFactory({ context: base, clusters }),
     logFiles: options.logFiles,
     drain: options.drain,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], context),
