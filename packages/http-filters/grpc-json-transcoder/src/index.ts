@@ -1,0 +1,1 @@
+export { grpcJsonTranscoder } from './filter.ts';
