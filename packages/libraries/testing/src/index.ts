@@ -30,6 +30,29 @@ export {
   reset,
   text,
 } from './http-upstream.ts';
+export {
+  FrameClient,
+  type FrameClientOptions,
+  FrameConnection,
+  type FrameGoaway,
+  type FrameResponse,
+  requestBlock,
+} from './http2-client.ts';
+export {
+  FrameFlag,
+  type FrameOptions,
+  FrameReader,
+  FrameType,
+  frames,
+  HTTP2_PREFACE,
+  Http2Code,
+  type Http2Frame,
+  Http2Setting,
+  http2Frame,
+  type Priority,
+  unpadded,
+} from './http2-frames.ts';
+export { type FieldLines, FIRST_DYNAMIC_INDEX, HpackDecoder, hpack } from './http2-hpack.ts';
 export * from './kits/index.ts';
 export { expectNoLeaks, LeakTracker, trackLeaks } from './leaks.ts';
 export {
