@@ -58,16 +58,22 @@ function dump({ whole }: DerValue): string {
   return `#${whole.toString('hex').toUpperCase()}`;
 }
 
+/** A `#` that is all of a text is not escaped: OpenSSL and BoringSSL look at it as the last character only. */
 function escapeText(text: string): string {
   if (/^[A-Za-z0-9.*@/:_=-]*$/.test(text)) return text;
   const bytes = Buffer.from(text, 'utf8');
   let out = '';
   bytes.forEach((byte, i) => {
     const character = String.fromCharCode(byte);
-    const edge = i === 0 || i === bytes.length - 1;
+    const last = i === bytes.length - 1;
+    const edge = i === 0 || last;
     if (byte < 0x20 || byte >= 0x7f) {
       out += `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    } else if (',+"\\<>;'.includes(character) || (byte === 0x20 && edge) || (byte === 0x23 && i === 0)) {
+    } else if (
+      ',+"\\<>;'.includes(character) ||
+      (byte === 0x20 && edge) ||
+      (byte === 0x23 && i === 0 && !last)
+    ) {
       out += `\\${character}`;
     } else {
       out += character;
