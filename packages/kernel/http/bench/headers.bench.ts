@@ -9,7 +9,7 @@ import {
   StreamInfo,
   systemClock,
 } from '@dragoman/core';
-import { compileRequestMutation, compileResponseMutation } from '../src/headers/index.ts';
+import { ClientCertPolicy, compileRequestMutation, compileResponseMutation } from '../src/headers/index.ts';
 import { compilePathPolicy, normalizePath } from '../src/path/index.ts';
 
 /** Making ids has its own benchmark: here they cost nothing. */
@@ -48,7 +48,7 @@ function mutation(useRemoteAddress: boolean) {
     preserveExternalRequestId: false,
     schemeToOverwrite: undefined,
     schemeMatchUpstream: false,
-    forwardClientCert: 'sanitize',
+    clientCert: new ClientCertPolicy('sanitize'),
     earlyMutations: [],
     originalIpDetection: [],
     requestIds,

@@ -7,7 +7,11 @@ import {
   type RequestIds,
 } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { compileRequestMutation, type RequestMutationOptions } from '../src/headers/index.ts';
+import {
+  ClientCertPolicy,
+  compileRequestMutation,
+  type RequestMutationOptions,
+} from '../src/headers/index.ts';
 import { streamInfo } from './routes-support.ts';
 
 /** Ids `id-1`, `id-2`, …: enough to see who made one. */
@@ -43,7 +47,7 @@ const DEFAULTS: RequestMutationOptions = {
   preserveExternalRequestId: false,
   schemeToOverwrite: undefined,
   schemeMatchUpstream: false,
-  forwardClientCert: 'sanitize',
+  clientCert: new ClientCertPolicy('sanitize'),
   earlyMutations: [],
   originalIpDetection: [],
   requestIds: new CountingIds(),
@@ -299,7 +303,7 @@ describe('headers from outside', () => {
     ['always-forward-only', {}, 'sent'],
   ] as const)('x-forwarded-client-cert: %s, %o', (forwardClientCert, tls, expected) => {
     const { headers } = run(
-      { forwardClientCert },
+      { clientCert: new ClientCertPolicy(forwardClientCert) },
       { 'x-forwarded-client-cert': 'sent' },
       { tls: { version: '', cipher: '', ...tls } },
     );

@@ -1,6 +1,10 @@
 import { Address, RequestHeaders, type RequestIds } from '@dragoman/core';
 import { describe, expect, test } from 'vitest';
-import { compileRequestMutation, type RequestMutationOptions } from '../src/headers/index.ts';
+import {
+  ClientCertPolicy,
+  compileRequestMutation,
+  type RequestMutationOptions,
+} from '../src/headers/index.ts';
 import { streamInfo } from './routes-support.ts';
 
 const ids: RequestIds = {
@@ -27,7 +31,7 @@ const DEFAULTS: RequestMutationOptions = {
   preserveExternalRequestId: false,
   schemeToOverwrite: undefined,
   schemeMatchUpstream: false,
-  forwardClientCert: 'sanitize',
+  clientCert: new ClientCertPolicy('sanitize'),
   earlyMutations: [],
   originalIpDetection: [],
   requestIds: ids,
@@ -169,7 +173,10 @@ describe(`what becomes of a header: ${Object.keys(SITUATIONS).join('; ')}`, () =
     for (const situation of Object.values(SITUATIONS))
       for (const name of ['x-forwarded-client-cert', 'x_forwarded_client_cert'])
         expect(
-          after(name, 'theirs', { ...situation, options: { ...situation.options, forwardClientCert } }),
+          after(name, 'theirs', {
+            ...situation,
+            options: { ...situation.options, clientCert: new ClientCertPolicy(forwardClientCert) },
+          }),
         ).toBe(expected);
   });
 

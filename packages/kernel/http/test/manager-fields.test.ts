@@ -58,6 +58,14 @@ const early: HeaderMutationExtension = {
   }),
 };
 
+const mutualTls: RigOptions = {
+  connection: {
+    info: {
+      tls: { version: '', cipher: '', peerFingerprint256: 'abc', peerUriSans: ['spiffe://client'] },
+    },
+  },
+};
+
 const FIELDS: Readonly<Record<string, Acts>> = {
   codec_type: { value: 'HTTP1', check: (rig) => expect(rig.response.status).toBe(200) },
   stat_prefix: {
@@ -194,8 +202,25 @@ const FIELDS: Readonly<Record<string, Acts>> = {
   },
   set_current_client_cert_details: {
     value: { uri: true },
-    check: (rig) =>
-      expect(rig.context.warnings.join()).toContain('set_current_client_cert_details: has no effect'),
+    besides: { forward_client_cert_details: 'SANITIZE_SET' },
+    rig: mutualTls,
+    check: (rig) => expect(seen(rig, 'x-forwarded-client-cert')).toBe('Hash=abc;URI=spiffe://client'),
+  },
+  forward_client_cert_matcher: {
+    value: {
+      on_no_match: {
+        action: {
+          name: 'forward_client_cert',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertConfig',
+            forward_client_cert_details: 'SANITIZE_SET',
+          },
+        },
+      },
+    },
+    rig: mutualTls,
+    check: (rig) => expect(seen(rig, 'x-forwarded-client-cert')).toBe('Hash=abc'),
   },
   access_log: {
     value: [{ name: 'log' }, { name: 'log2' }],
@@ -327,7 +352,6 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
   ],
   append_local_overload: [true, 'the overload manager is not supported yet'],
   add_proxy_protocol_connection_state: [false, 'the PROXY protocol upstream'],
-  forward_client_cert_matcher: [{}, 'needs client certificates'],
   forward_proto_config: [{}, 'needs the destination port of the PROXY protocol'],
 };
 

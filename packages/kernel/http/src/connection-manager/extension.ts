@@ -28,6 +28,7 @@ import {
 } from '../headers/index.ts';
 import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
 import { compileAccessLogTimes } from './access-log-options.ts';
+import { compileClientCertRules } from './client-cert-config.ts';
 import { compileFilterChain } from './compile-filters.ts';
 import { compileRoutes } from './compile-routes.ts';
 import type { CodecType, ConnectionManagerConfig } from './config.ts';
@@ -81,6 +82,7 @@ const SUPPORTED = new Set([
   'always_set_request_id_in_response',
   'forward_client_cert_details',
   'set_current_client_cert_details',
+  'forward_client_cert_matcher',
   'proxy_100_continue',
   'normalize_path',
   'merge_slashes',
@@ -113,8 +115,6 @@ const REASONS = {
     'is not built, in Envoy neither; remove represent_ipv4_remote_address_as_ipv4_mapped_ipv6',
   path_normalization_options:
     'is not built, in Envoy neither: filters, routes and upstreams see one path here; use normalize_path and merge_slashes',
-  forward_client_cert_matcher:
-    'needs client certificates, and so TLS, which is not supported yet; use forward_client_cert_details',
   forward_proto_config:
     'needs the destination port of the PROXY protocol, whose listener filter is not supported yet; remove forward_proto_config',
 };
@@ -353,12 +353,6 @@ function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactor
       'has no effect here: set it on the cluster whose requests shall have it',
     );
   }
-  if (config.setCurrentClientCertDetails !== undefined) {
-    context.warn(
-      'http_connection_manager.set_current_client_cert_details',
-      'has no effect without TLS: x-forwarded-client-cert is removed from plaintext requests',
-    );
-  }
 }
 
 function createRequestIds(config: HttpConnectionManager, context: ListenerFactoryContext): RequestIds {
@@ -399,13 +393,7 @@ function compileMutation(
     schemeToOverwrite: scheme?.case === 'schemeToOverwrite' ? (scheme.value as 'http' | 'https') : undefined,
     schemeMatchUpstream:
       scheme?.case === undefined && config.schemeHeaderTransformation?.matchUpstream === true,
-    // Without TLS there is no client certificate to append or set: APPEND_FORWARD and SANITIZE_SET remove what came, as in Envoy.
-    forwardClientCert:
-      config.forwardClientCertDetails === 4
-        ? 'always-forward-only'
-        : config.forwardClientCertDetails === 1
-          ? 'forward-only'
-          : 'sanitize',
+    ...compileClientCertRules(config, context),
     earlyMutations: config.earlyHeaderMutationExtensions.map((extension, i) => {
       const path = `early_header_mutation_extensions[${i}].typed_config`;
       const found = resolveExtension(

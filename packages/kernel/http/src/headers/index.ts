@@ -1,3 +1,10 @@
+export {
+  type ChooseClientCertPolicy,
+  type ClientCertDetails,
+  ClientCertPolicy,
+  clientCertElement,
+  type ForwardClientCert,
+} from './client-certificate.ts';
 export { DateHeader } from './date-header.ts';
 export { isUpgrade, removeNominated, stripRequestHopByHop, stripResponseHopByHop } from './hop-by-hop.ts';
 export {

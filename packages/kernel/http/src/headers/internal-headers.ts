@@ -36,7 +36,8 @@ const LETTER_X = 0x78;
 export interface InternalHeadersOptions {
   /** The proxy writes `x-forwarded-*` itself. */
   readonly useRemoteAddress: boolean;
-  readonly forwardClientCert: 'sanitize' | 'forward-only' | 'always-forward-only';
+  /** `x-forwarded-client-cert` of anybody goes upstream as it came. */
+  readonly keepsClientCert: boolean;
 }
 
 /**
@@ -51,9 +52,9 @@ export class InternalHeaders {
   private readonly outside: ReadonlySet<string>;
   private readonly edge: ReadonlySet<string>;
 
-  constructor({ useRemoteAddress, forwardClientCert }: InternalHeadersOptions) {
+  constructor({ useRemoteAddress, keepsClientCert }: InternalHeadersOptions) {
     const inside = ['x-envoy-internal'];
-    if (forwardClientCert !== 'always-forward-only') inside.push('x-forwarded-client-cert');
+    if (!keepsClientCert) inside.push('x-forwarded-client-cert');
     if (useRemoteAddress) inside.push('x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto');
     const outside = [...inside, ...namesOf(NOT_FROM_OUTSIDE), ORIGINAL_URL];
     this.inside = new Set(inside);

@@ -9,6 +9,7 @@ import {
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
+import type { ChooseClientCertPolicy, ClientCertPolicy } from './client-certificate.ts';
 import { appendVia } from './via.ts';
 import { removeNominated, stripRequestHopByHop } from './hop-by-hop.ts';
 import { InternalHeaders } from './internal-headers.ts';
@@ -38,11 +39,10 @@ export interface RequestMutationOptions {
   readonly schemeToOverwrite: 'http' | 'https' | undefined;
   /** `scheme_header_transformation.match_upstream`, which the router acts on; default false. */
   readonly schemeMatchUpstream: boolean;
-  /**
-   * `forward_client_cert_details`: `sanitize` (default) takes x-forwarded-client-cert away; `forward-only` leaves it to
-   * connections that showed a client certificate; `always-forward-only` leaves it to all.
-   */
-  readonly forwardClientCert: 'sanitize' | 'forward-only' | 'always-forward-only';
+  /** `forward_client_cert_details` and `set_current_client_cert_details`; default `sanitize`. */
+  readonly clientCert: ClientCertPolicy;
+  /** `forward_client_cert_matcher`; undefined: {@link clientCert} holds for every request. */
+  readonly chooseClientCert?: ChooseClientCertPolicy | undefined;
   /** `early_header_mutation_extensions`, in order; empty: none. */
   readonly earlyMutations: readonly EarlyHeaderMutation[];
   /** `original_ip_detection_extensions`, asked in order when `use_remote_address` is off; empty: x-forwarded-for. */
@@ -78,7 +78,6 @@ export const BAD_CONNECTION: MutationResult = {
 const ID_XFF = wellKnownId('x-forwarded-for');
 const ID_XFP = wellKnownId('x-forwarded-proto');
 const ID_PORT = wellKnownId('x-forwarded-port');
-const ID_XFCC = wellKnownId('x-forwarded-client-cert');
 const ID_INTERNAL = wellKnownId('x-envoy-internal');
 const ID_EXTERNAL_ADDRESS = wellKnownId('x-envoy-external-address');
 const ID_SERVICE_CLUSTER = wellKnownId('x-envoy-downstream-service-cluster');
@@ -104,7 +103,11 @@ export class RequestMutation {
     this.options = options;
     this.isInternal = compileInternalAddresses(options.internalAddresses);
     this.useRemoteAddress = options.useRemoteAddress;
-    this.internalHeaders = new InternalHeaders(options);
+    this.internalHeaders = new InternalHeaders({
+      useRemoteAddress: options.useRemoteAddress,
+      keepsClientCert:
+        options.clientCert.forward === 'always-forward-only' && options.chooseClientCert === undefined,
+    });
   }
 
   /** @param internalOnlyHeaders `internal_only_headers` of the route configuration, in lower case */
@@ -172,7 +175,7 @@ export class RequestMutation {
     if (options.generateRequestId)
       options.requestIds.set(headers, edge && !options.preserveExternalRequestId, !edge);
     info.requestId = options.requestIds.get(headers);
-    this.sanitizeClientCert(headers, info);
+    (options.chooseClientCert?.(headers, info) ?? options.clientCert).apply(headers, info);
     return internal ? INTERNAL : edge ? EDGE : EXTERNAL;
   }
 
@@ -208,14 +211,6 @@ export class RequestMutation {
     const present = headers.getKnown(ID_USER_AGENT);
     if (present === undefined || present === '') headers.setKnown(ID_USER_AGENT, name);
     if (this.options.localInfo.node !== '') headers.setKnown(ID_SERVICE_NODE, this.options.localInfo.node);
-  }
-
-  private sanitizeClientCert(headers: RequestHeaders, info: StreamInfo): void {
-    const policy = this.options.forwardClientCert;
-    if (policy === 'always-forward-only' || !headers.hasKnown(ID_XFCC)) return;
-    const { tls } = info.connection;
-    const showedCertificate = tls?.peerFingerprint256 !== undefined && tls.peerFingerprint256 !== '';
-    if (policy === 'sanitize' || !showedCertificate) headers.removeKnown(ID_XFCC);
   }
 }
 
