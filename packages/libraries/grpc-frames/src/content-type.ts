@@ -23,11 +23,6 @@ export function isGrpcWebText(contentType: string | undefined): boolean {
   return contentType === 'application/grpc-web-text' || contentType === 'application/grpc-web-text+proto';
 }
 
-/** Connect's unary calls: a type of a codec alone, such as `application/json`; nothing that begins with `application/connect`. */
-export function isConnectUnary(contentType: string | undefined): boolean {
-  return contentType?.startsWith('application/') === true && !contentType.startsWith(CONNECT);
-}
-
 /** Connect's streaming calls: `application/connect+` and a codec. */
 export function isConnectStreaming(contentType: string | undefined): boolean {
   return contentType?.startsWith(CONNECT) === true && contentType.charAt(CONNECT.length) === '+';

@@ -17,7 +17,6 @@ export {
 } from './grpc-status.ts';
 export {
   isConnectStreaming,
-  isConnectUnary,
   isGrpc,
   isGrpcWeb,
   isGrpcWebText,

@@ -6,7 +6,6 @@ import {
   grpcStatusFromHttp,
   httpStatusFromGrpc,
   isConnectStreaming,
-  isConnectUnary,
   isGrpc,
   isGrpcWeb,
   isGrpcWebText,
@@ -111,28 +110,27 @@ describe('grpc-message', () => {
 
 describe('content types', () => {
   it.each([
-    // type, gRPC, gRPC-Web, text, Connect unary, Connect streaming
-    [undefined, '-----'],
-    ['', '-----'],
-    ['text/plain', '-----'],
-    ['application/grpc', 'G--u-'],
-    ['application/grpc+proto', 'G--u-'],
-    ['application/grpc;x=y', '---u-'],
-    ['application/grpc-web', '-W-u-'],
-    ['application/grpc-web+proto', '-W-u-'],
-    ['application/grpc-web+json', '---u-'],
-    ['application/grpc-web-text', '-WTu-'],
-    ['application/grpc-web-text+proto', '-WTu-'],
-    ['application/json', '---u-'],
-    ['application/connect', '-----'],
-    ['application/connect+json', '----s'],
+    // gRPC, gRPC-Web, text, a stream of Connect
+    [undefined, '----'],
+    ['', '----'],
+    ['text/plain', '----'],
+    ['application/grpc', 'G---'],
+    ['application/grpc+proto', 'G---'],
+    ['application/grpc;x=y', '----'],
+    ['application/grpc-web', '-W--'],
+    ['application/grpc-web+proto', '-W--'],
+    ['application/grpc-web+json', '----'],
+    ['application/grpc-web-text', '-WT-'],
+    ['application/grpc-web-text+proto', '-WT-'],
+    ['application/json', '----'],
+    ['application/connect', '----'],
+    ['application/connect+json', '---s'],
   ])('%j is %s', (type, kinds) => {
     const is = (letter: string, yes: boolean) => (yes ? letter : '-');
     expect(
       is('G', isGrpc(type)) +
         is('W', isGrpcWeb(type)) +
         is('T', isGrpcWebText(type)) +
-        is('u', isConnectUnary(type)) +
         is('s', isConnectStreaming(type)),
     ).toBe(kinds);
   });
