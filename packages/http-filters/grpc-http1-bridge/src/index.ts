@@ -1,0 +1,1 @@
+export { grpcHttp1Bridge } from './extension.ts';
