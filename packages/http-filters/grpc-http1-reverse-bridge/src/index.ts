@@ -1,0 +1,1 @@
+export { grpcHttp1ReverseBridge } from './extension.ts';
