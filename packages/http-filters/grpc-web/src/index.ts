@@ -1,0 +1,1 @@
+export { grpcWeb } from './extension.ts';
