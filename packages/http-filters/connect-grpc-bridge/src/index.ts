@@ -1,0 +1,1 @@
+export { connectGrpcBridge } from './extension.ts';
