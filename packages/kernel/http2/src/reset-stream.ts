@@ -5,6 +5,8 @@ interface StreamHandle {
   rstStream?: (code: number) => void;
 }
 
+function ignore(): void {}
+
 let handleKey: symbol | undefined;
 
 function handleOf(stream: Http2Stream): StreamHandle | undefined {
@@ -25,6 +27,8 @@ export function resetStream(stream: Http2Stream, code: number): void {
   const handle = handleOf(stream);
   if (typeof handle?.rstStream === 'function') {
     handle.rstStream(code);
+    // While Node reads, a reset waits, and the one that `destroy` asks for would change its code to NO_ERROR.
+    handle.rstStream = ignore;
     stream.destroy();
   } else stream.destroy(new Error('reset'));
 }

@@ -24,7 +24,7 @@ export interface Http2ClientHandler extends ClientCodecHandler {
   onPeerLimit(limit: number): void;
   /** The peer, or the end of all stream numbers, allows no further streams; those under way go on. */
   onGoAway(): void;
-  /** The peer has ended its side: no further streams. The codec closes the connection when what is complete has been delivered. */
+  /** The peer has ended the connection, which closes now: no further streams. */
   onPeerEnd(): void;
   /** What was called failed with an error of its own. The codec closes the connection. */
   onBug(error: unknown): void;
@@ -243,7 +243,6 @@ export class ClientSession implements Http2ClientCodec, SessionUser {
     this.onActivity();
     if (this.over) return;
     this.handler.onStreamComplete(!this.leaving);
-    if (this.peerEnded && this.streams.size === 0) this.connection.close('now');
   }
 
   // --- ClientCodec -----------------------------------------------------------------------------------------------------
@@ -265,12 +264,9 @@ export class ClientSession implements Http2ClientCodec, SessionUser {
     this.peerEnded = true;
     this.leaving = true;
     this.handler.onPeerEnd();
-    // A response that is complete is still delivered, to whoever is slow.
-    const waits = [...this.streams].some((stream) => stream.isComplete);
-    if (!waits) this.connection.close('now');
-    else
-      for (const stream of [...this.streams])
-        if (!stream.isComplete) stream.fail('connection-termination', '');
+    // The socket closes now, and takes with it what Node has of responses that are complete and have a slow reader.
+    for (const stream of [...this.streams]) if (stream.isComplete) stream.detach();
+    if (this.socket instanceof ConnectionStream) this.connection.close('now');
   }
 
   onConnectionClosed(_kind: 'remote' | 'local', reason: string): void {

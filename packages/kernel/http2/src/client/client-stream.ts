@@ -11,6 +11,7 @@ import {
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
 import { bytesOf, faultOf, readResponse, readTrailers, toFieldObject } from '../fields.ts';
+import { resetStream } from '../reset-stream.ts';
 import type { ClientSession } from './client-codec.ts';
 import { isComplete, type NativeUser, startData, tieStream, untieStream } from './native-stream.ts';
 import { type RequestFields, requestFields } from './request-fields.ts';
@@ -50,6 +51,8 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
   private responseTrailers: Trailers | undefined = undefined;
   private responseDone = false;
   private paused = false;
+  /** Of a response whose connection is gone. */
+  private rest: Buffer[] | undefined = undefined;
   private cut: Cut = 'unknown';
   private writtenAtCut = 0;
   /** Neither the decoder nor the session is told anything any more. */
@@ -134,7 +137,9 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
   resumeBody(): void {
     if (!this.paused) return;
     this.paused = false;
-    if (!this.over && this.responding) this.native?.resume();
+    if (this.over) return;
+    if (this.rest !== undefined) this.deliverRest();
+    else if (this.responding) this.native?.resume();
   }
 
   // --- Sending -----------------------------------------------------------------------------------------------------
@@ -276,6 +281,28 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
     return this.native !== undefined && isComplete(this.native);
   }
 
+  /** Takes what Node has of a complete response: the connection goes, and the receiver gets it in its own time. */
+  detach(): void {
+    const { native } = this;
+    if (this.over || native === undefined) return;
+    // Reading would tell the listeners too.
+    untieStream(native);
+    const rest: Buffer[] = [];
+    for (let chunk: Buffer | null = native.read(); chunk !== null; chunk = native.read()) rest.push(chunk);
+    this.rest = rest;
+    this.native = undefined;
+    this.showPending(0);
+    this.session.onStreamOver(this);
+    if (!this.paused) this.deliverRest();
+  }
+
+  private deliverRest(): void {
+    const { rest } = this;
+    if (rest === undefined) return;
+    while (rest.length > 0 && !this.over && !this.paused) this.onData(rest.shift() as Buffer);
+    if (rest.length === 0 && !this.paused) this.onEnd(true);
+  }
+
   /** Whether a list of fields keeps to the limits; the stream is given up when not. */
   private accepts(raw: readonly string[]): boolean {
     const { options } = this.session;
@@ -392,7 +419,7 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
     this.showPending(0);
     untieStream(native);
     this.session.stats.txReset.inc();
-    native.close(code);
+    resetStream(native, code);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { Duplex } from 'node:stream';
+import { resetStream } from '../reset-stream.ts';
 
 /** Who gets what happens on a stream of Node's. A call that throws is the session's to deal with. */
 export interface NativeUser {
@@ -133,7 +134,7 @@ function onWantTrailers(this: Native): void {
   const user = this[USER];
   if (user !== undefined) guard(user, () => user.onWantTrailers());
   // Node ends the stream by itself only where nobody listens.
-  else if (!this.destroyed && !this.closed) this.close(constants.NGHTTP2_CANCEL);
+  else resetStream(this, constants.NGHTTP2_CANCEL);
 }
 
 function onError(this: Native, error: NodeJS.ErrnoException): void {

@@ -10,17 +10,18 @@ import {
   type CodecError,
   type Connection,
   connectToUpgradeRequest,
+  type HeaderMap,
   isExtendedConnect,
   type Protocol,
   type RequestHeaders,
   type ServerCodec,
   type ServerCodecHandler,
-  type Trailers,
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
-import { faultOf, FIELD_OVERHEAD, type RawFields, readRequest, readTrailers } from '../fields.ts';
+import { FIELD_OVERHEAD, type FieldFault, faultOf, type RawFields, readRequest, readTrailers } from '../fields.ts';
 import { KeepAlive, PING_TIMEOUT } from '../keep-alive.ts';
 import type { Http2ServerOptions } from '../options.ts';
+import { resetStream } from '../reset-stream.ts';
 import { ConnectionStream, socketOf } from '../socket-of.ts';
 import { ServerStream } from './server-stream.ts';
 
@@ -29,6 +30,9 @@ const PSEUDO_HEADERS = 5;
 /** Node closes a session that needs more; what a full connection window may hold comes on top. */
 const SESSION_MEMORY_BYTES = 10 * 1024 * 1024;
 const MIB = 1024 * 1024;
+
+/** Errors of a session that the peer's frames have caused. */
+const PEER_BROKE_RULES: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
 
 const OWNER = Symbol('dragoman.stream');
 
@@ -61,6 +65,8 @@ export class ServerSession implements ServerCodec {
   private restingSince: number;
   private leaving = false;
   private closed = false;
+  /** The session ended with an error, which has been dealt with. */
+  private broken = false;
 
   constructor(
     connection: Connection,
@@ -95,6 +101,8 @@ export class ServerSession implements ServerCodec {
       },
       maxDeflateDynamicTableSize: options.hpackTableSize,
       maxHeaderListPairs: options.maxHeaderCount + PSEUDO_HEADERS + 1,
+      // What an upstream says twice is not for us to judge.
+      strictSingleValueFields: false,
       maxSessionMemory: Math.ceil((SESSION_MEMORY_BYTES + options.initialConnectionWindowSize) / MIB),
     });
     session.on('stream', (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw?: RawFields) => {
@@ -116,6 +124,11 @@ export class ServerSession implements ServerCodec {
 
   get activeStreams(): number {
     return this.streams.size;
+  }
+
+  /** The session is no more, for whatever reason. */
+  get isBroken(): boolean {
+    return this.session.destroyed;
   }
 
   // --- From the connection -------------------------------------------------------------------------------------------
@@ -164,28 +177,9 @@ export class ServerSession implements ServerCodec {
 
   private onStream(stream: Owned, flags: number, raw: RawFields): void {
     const { options, handler } = this;
-    const { stats } = options;
-    stream.on('error', ignoreError);
     if (this.closed) {
-      stream.close(constants.NGHTTP2_REFUSED_STREAM);
-      return;
-    }
-    const fault = faultOf(raw, options.maxHeaderBytes, options.maxHeaderCount);
-    if (fault !== undefined) {
-      if (fault === 'too-many' || fault === 'too-large') stats.headerOverflow.inc();
-      else stats.rxMessagingError.inc();
-      stats.txReset.inc();
-      stream.close(
-        fault === 'too-many' || fault === 'too-large'
-          ? constants.NGHTTP2_ENHANCE_YOUR_CALM
-          : constants.NGHTTP2_PROTOCOL_ERROR,
-      );
-      return;
-    }
-    const headers = readRequest(raw);
-    if (options.headersWithUnderscores !== 'allow' && !this.underscoresPass(headers)) {
-      stats.txReset.inc();
-      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      stream.on('error', ignoreError);
+      resetStream(stream, constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
     const now = options.clock.now();
@@ -193,18 +187,23 @@ export class ServerSession implements ServerCodec {
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const encoder = new ServerStream(this, stream);
     this.streams.add(encoder);
-    stats.streamsActive.inc();
+    options.stats.streamsActive.inc();
     stream[OWNER] = encoder;
     encoder.requestHeadBytes = sizeOf(raw);
     encoder.wireBytesReceived = encoder.requestHeadBytes;
-    if (isExtendedConnect(headers)) {
-      encoder.isUpgrade = true;
-      connectToUpgradeRequest(headers);
-    }
+    stream.on('error', onStreamError);
     stream.on('close', onClose);
     stream.on('wantTrailers', onWantTrailers);
     const decoder = handler.onStream(encoder, this.protocol);
     encoder.begin(decoder, endStream);
+    // Reset in the same breath as it was opened: what is on its way says so.
+    if (stream.destroyed) return;
+    const headers = this.accept(encoder, raw);
+    if (headers === undefined) return;
+    if (isExtendedConnect(headers)) {
+      encoder.isUpgrade = true;
+      connectToUpgradeRequest(headers);
+    }
     decoder.onHeaders(headers, endStream);
     if (!endStream) {
       stream.on('trailers', onTrailers);
@@ -213,9 +212,34 @@ export class ServerSession implements ServerCodec {
     } else stream.resume();
   }
 
-  private underscoresPass(headers: RequestHeaders): boolean {
+  /** Undefined: the request is refused, and its stream reset. */
+  private accept(encoder: ServerStream, raw: RawFields): RequestHeaders | undefined {
+    const { maxHeaderBytes, maxHeaderCount } = this.options;
+    const fault = faultOf(raw, maxHeaderBytes, maxHeaderCount);
+    if (fault !== undefined) {
+      this.refuse(encoder, fault);
+      return undefined;
+    }
+    const headers = readRequest(raw);
+    if (this.underscoresPass(headers)) return headers;
+    encoder.refuse(constants.NGHTTP2_INTERNAL_ERROR, Http2Details.unexpectedUnderscore);
+    return undefined;
+  }
+
+  private refuse(encoder: ServerStream, fault: FieldFault): void {
+    const { stats } = this.options;
+    if (fault === 'too-many' || fault === 'too-large') {
+      stats.headerOverflow.inc();
+      encoder.refuse(constants.NGHTTP2_ENHANCE_YOUR_CALM, Http2Details.tooManyHeaders);
+    } else {
+      stats.rxMessagingError.inc();
+      encoder.refuse(constants.NGHTTP2_PROTOCOL_ERROR, Http2Details.invalidHeader);
+    }
+  }
+
+  private underscoresPass(headers: HeaderMap): boolean {
     const { headersWithUnderscores, stats } = this.options;
-    if (!headers.names.some((name) => name.includes('_'))) return true;
+    if (headersWithUnderscores === 'allow' || !headers.names.some((name) => name.includes('_'))) return true;
     if (headersWithUnderscores === 'reject') {
       stats.requestsRejectedWithUnderscores.inc();
       return false;
@@ -225,8 +249,12 @@ export class ServerSession implements ServerCodec {
     return true;
   }
 
-  private onError(error: Error): void {
-    if (this.closed) return;
+  /** The session is broken. Its streams are told first, by Node. */
+  onError(error: NodeJS.ErrnoException): void {
+    if (this.closed || this.broken) return;
+    this.broken = true;
+    // The peer's socket, or its own GOAWAY with an error: it has gone.
+    if (error.code !== undefined && !PEER_BROKE_RULES.has(error.code)) return;
     const details = describe(error);
     this.handler.onConnectionError?.({ status: 400, details, message: error.message });
     for (const stream of [...this.streams]) stream.onReset('protocol-error', details);
@@ -257,25 +285,50 @@ export class ServerSession implements ServerCodec {
   /** A stream ended, and perhaps before its time. */
   onStreamClosed(stream: ServerStream, code: number): void {
     if (!this.streams.has(stream)) return;
-    this.options.stats.rxReset.inc();
-    stream.onReset(
-      'remote-reset',
-      code === constants.NGHTTP2_REFUSED_STREAM ? Http2Details.remoteRefuse : Http2Details.remoteReset,
-    );
+    if (this.session.destroyed) {
+      stream.onReset('connection-termination', '');
+      return;
+    }
+    const { stats } = this.options;
+    // Node does not say who has reset it. These two are hardly ever a client's.
+    if (code === constants.NGHTTP2_PROTOCOL_ERROR) {
+      stats.rxMessagingError.inc();
+      stats.txReset.inc();
+      stream.onReset('protocol-error', Http2Details.messagingViolation);
+    } else if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
+      stats.headerOverflow.inc();
+      stats.txReset.inc();
+      stream.onReset('protocol-error', Http2Details.tooManyHeaders);
+    } else {
+      stats.rxReset.inc();
+      const refused = code === constants.NGHTTP2_REFUSED_STREAM;
+      stream.onReset('remote-reset', refused ? Http2Details.remoteRefuse : Http2Details.remoteReset);
+    }
   }
 
-  readTrailers(raw: RawFields): Trailers | undefined {
+  onRequestTrailers(stream: ServerStream, raw: RawFields): void {
     const { maxHeaderBytes, maxHeaderCount, stats } = this.options;
+    stats.trailers.inc();
     const fault = faultOf(raw, maxHeaderBytes, maxHeaderCount);
-    if (fault === undefined) return readTrailers(raw);
-    stats.headerOverflow.inc();
-    return undefined;
+    if (fault !== undefined) {
+      this.refuse(stream, fault);
+      return;
+    }
+    const trailers = readTrailers(raw);
+    if (this.underscoresPass(trailers)) stream.onTrailers(trailers);
+    else stream.refuse(constants.NGHTTP2_INTERNAL_ERROR, Http2Details.unexpectedUnderscore);
   }
 }
 
 // The same functions for all streams: an emitter calls them with the stream as `this`.
 
 function ignoreError(): void {}
+
+function onStreamError(this: Owned, error: NodeJS.ErrnoException): void {
+  const session = this[OWNER]?.sessionOf;
+  // Streams hear first of what has broken their session.
+  if (session?.isBroken === true) session.guard(() => session.onError(error));
+}
 
 function onData(this: Owned, chunk: Buffer): void {
   const owner = this[OWNER];
@@ -289,14 +342,7 @@ function onEnd(this: Owned): void {
 
 function onTrailers(this: Owned, _headers: unknown, _flags: number, raw?: RawFields): void {
   const owner = this[OWNER];
-  owner?.sessionOf.guard(() => {
-    const trailers = owner.sessionOf.readTrailers(raw ?? []);
-    if (trailers !== undefined) owner.onTrailers(trailers);
-    else {
-      owner.onReset('protocol-error', Http2Details.tooManyHeaders);
-      this.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    }
-  });
+  owner?.sessionOf.guard(() => owner.sessionOf.onRequestTrailers(owner, raw ?? []));
 }
 
 function onWantTrailers(this: Owned): void {

@@ -17,6 +17,9 @@ const ID_CONTENT_LENGTH = wellKnownId('content-length');
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_TRAILER = wellKnownId('trailer');
 const EMPTY = Buffer.alloc(0);
+const OK = 200;
+/** Node sends no other. */
+const MAX_STATUS = 599;
 
 /** Chunks up to this size are copied, so that whoever brings them need not wait until they have gone. */
 const COPY_BYTES = 16 * 1024;
@@ -109,6 +112,14 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
     if (this.responseEnded) this.finish();
   }
 
+  /** The request is one that is not taken. */
+  refuse(code: number, details: string): void {
+    if (this.over) return;
+    this.sessionOf.options.stats.txReset.inc();
+    this.onReset('protocol-error', details);
+    resetStream(this.stream, code);
+  }
+
   /** The stream is gone. */
   onReset(reason: StreamResetReason, details: string): void {
     const { decoder } = this;
@@ -139,9 +150,10 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
   headers(headers: ResponseHeaders, endStream: boolean): void {
     if (this.over || this.started) return;
     const upgraded = this.isUpgrade && headers.status === 101;
-    const lines = [':status', upgraded ? '200' : String(headers.status)];
-    if (!writeLines(lines, headers)) {
-      this.refuse();
+    const status = upgraded ? OK : headers.status;
+    const lines = [':status', String(status)];
+    if (status < OK || status > MAX_STATUS || !writeLines(lines, headers)) {
+      this.failHead();
       return;
     }
     this.started = true;
@@ -193,7 +205,6 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
   trailers(trailers: Trailers): void {
     if (this.over || this.responseEnded || !this.started) return;
     this.responseTrailers = trailers;
-    this.sessionOf.options.stats.trailers.inc();
     if (!this.stream.writableEnded) this.stream.end();
     this.endResponse();
   }
@@ -226,21 +237,19 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
 
   private endResponse(): void {
     this.responseEnded = true;
-    if (this.requestEnded) {
-      this.finish();
-      return;
-    }
-    // The rest of the request is not wanted: RFC 9113 section 8.1 has NO_ERROR for that.
+    const unread = !this.requestEnded;
     this.finish();
+    if (!unread) return;
+    // The rest of the request is not wanted: RFC 9113 section 8.1 has NO_ERROR for that.
     this.stream.resume();
     this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   /** A head that must not be sent: nothing of it is. */
-  private refuse(): void {
+  private failHead(): void {
     const { decoder } = this;
-    this.finish();
-    this.attempt(() => this.stream.respond({ ':status': 500 }, { endStream: true }));
+    this.attempt(() => this.stream.respond({ ':status': 500 }, { endStream: true, sendDate: false } as never));
+    this.endResponse();
     decoder?.onReset('local-reset', 'http2.invalid.header.field');
   }
 

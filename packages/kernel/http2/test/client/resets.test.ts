@@ -216,6 +216,27 @@ describe('what goes to the peer', () => {
     expect([exchange.events, rig.told, rig.stat('tx_reset')]).toEqual([[], ['complete'], 1]);
   });
 
+  it.each([false, true])(
+    'nothing that would make a part of the request pass for all of it (window: %s)',
+    async (open) => {
+      await using server = await RawServer.start({
+        onConnection: (peer) => peer.settings(...(open ? [] : [4, 0])),
+      });
+      await using rig = await ClientRig.open(server.port);
+      const exchange = rig.send(requestOf({ ':method': 'POST' }), false);
+      exchange.encoder.body(Buffer.from('part'), false, true);
+      await rig.until(() => server.peer.of(open ? Frame.data : Frame.headers).length === 1);
+      exchange.encoder.body(Buffer.from('more'), false, true);
+      exchange.encoder.reset('local-reset');
+      await rig.until(() => server.peer.of(Frame.rstStream).length === 1);
+      for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+      const ends = server.peer.received.filter(
+        ({ type, flags }) => (type === Frame.data || type === Frame.headers) && (flags & 1) !== 0,
+      );
+      expect([ends.length, server.peer.of(Frame.rstStream).length]).toEqual([0, 1]);
+    },
+  );
+
   it('an unfinished request that has its answer: no error', async () => {
     await using server = await RawServer.start({ onRequest: (peer, id) => peer.headers(id, OK, true) });
     await using rig = await ClientRig.open(server.port);

@@ -10,6 +10,7 @@ import {
   silentLogger,
   systemClock,
   type Trailers,
+  type UpstreamTransportSocket,
 } from '@dragoman/core';
 import { Dispatcher, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { FakeClock, MemoryStats, SeededRandom } from '@dragoman/testing';
@@ -138,10 +139,15 @@ export class ClientRig implements ConnectHandler, Http2ClientHandler, AsyncDispo
     options: Partial<Http2ClientOptions> = {},
     ready = true,
     sessions = new Http2Sessions(),
+    transportSocket?: UpstreamTransportSocket,
   ): Promise<ClientRig> {
     const rig = new ClientRig(options, sessions);
     rig.connection = new SocketConnector(network).connect(
-      { address: Address.ip('127.0.0.1', port), bufferLimitBytes: 1024 * 1024 },
+      {
+        address: Address.ip('127.0.0.1', port),
+        bufferLimitBytes: 1024 * 1024,
+        ...(transportSocket === undefined ? undefined : { transportSocket }),
+      },
       rig,
     );
     await rig.until(() => (ready ? rig.limits.length > 0 : rig.codec !== undefined) || rig.closed);
