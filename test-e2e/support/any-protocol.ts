@@ -53,6 +53,12 @@ export interface Client extends AsyncDisposable {
   begin(exchange: Exchange): { write(chunk: Buffer): void; cut(): void; readonly answer: Promise<Answer> };
   /** Asks for a WebSocket; the tunnel's bytes are the test's own. Rejects with the status of a refusal. */
   upgrade(path: string): Promise<Duplex>;
+  /** Asks for a WebSocket, and sends `early` before anybody has said yes. Resolves when the refusal is there. */
+  impatientUpgrade(path: string, early: string): Promise<void>;
+  /** A tunnel to `authority` (CONNECT). */
+  connect(authority: string): Promise<Duplex>;
+  /** Lets go of tunnels that were given out. */
+  abandon(): void;
 }
 
 export function openClient(side: Side, port: number, pems: Pems): Client {
@@ -61,6 +67,7 @@ export function openClient(side: Side, port: number, pems: Pems): Client {
 
 class Http1Client implements Client {
   private readonly agent: http.Agent;
+  private readonly tunnels: Duplex[] = [];
   private readonly options: https.RequestOptions;
   private readonly request: typeof http.request;
 
@@ -129,6 +136,7 @@ class Http1Client implements Client {
     return new Promise((resolve, reject) => {
       request.on('upgrade', (_response, socket: Socket, head) => {
         if (head.length > 0) socket.unshift(head);
+        this.tunnels.push(socket);
         resolve(socket);
       });
       request.on('response', (response) => {
@@ -137,6 +145,51 @@ class Http1Client implements Client {
       });
       request.on('error', reject);
     });
+  }
+
+  impatientUpgrade(path: string, early: string): Promise<void> {
+    const request = this.request({
+      ...this.options,
+      agent: false,
+      path,
+      headers: { host: 'any.test', connection: 'upgrade', upgrade: 'websocket' },
+    });
+    request.end();
+    request.on('socket', (socket: Socket) => socket.write(early));
+    return this.refused(request);
+  }
+
+  private refused(request: http.ClientRequest): Promise<void> {
+    return new Promise((resolve, reject) => {
+      request.on('response', (response) => {
+        response.resume();
+        response.on('close', () => resolve());
+      });
+      request.on('upgrade', () => reject(new Error('was upgraded')));
+      request.on('error', () => resolve());
+    });
+  }
+
+  connect(authority: string): Promise<Duplex> {
+    const request = this.request({ ...this.options, agent: false, method: 'CONNECT', path: authority });
+    request.end();
+    return new Promise((resolve, reject) => {
+      request.on('connect', (response, socket: Socket, head) => {
+        if (response.statusCode !== 200) {
+          socket.destroy();
+          reject(new Error(`answered ${response.statusCode}`));
+          return;
+        }
+        if (head.length > 0) socket.unshift(head);
+        this.tunnels.push(socket);
+        resolve(socket);
+      });
+      request.on('error', reject);
+    });
+  }
+
+  abandon(): void {
+    for (const tunnel of this.tunnels) tunnel.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -216,7 +269,7 @@ class Http2Client implements Client {
     return { stream, answer };
   }
 
-  async upgrade(path: string): Promise<Duplex> {
+  private async requestUpgrade(path: string): Promise<http2.ClientHttp2Stream> {
     if (!this.session.remoteSettings.enableConnectProtocol) await once(this.session, 'remoteSettings');
     const stream = this.session.request(
       {
@@ -228,6 +281,12 @@ class Http2Client implements Client {
       },
       { endStream: false },
     );
+    stream.on('error', () => {});
+    return stream;
+  }
+
+  async upgrade(path: string): Promise<Duplex> {
+    const stream = await this.requestUpgrade(path);
     const [fields] = (await once(stream, 'response')) as [http2.IncomingHttpStatusHeader];
     if (fields[':status'] !== 200) {
       stream.resume();
@@ -235,6 +294,28 @@ class Http2Client implements Client {
     }
     return stream;
   }
+
+  async impatientUpgrade(path: string, early: string): Promise<void> {
+    const stream = await this.requestUpgrade(path);
+    stream.write(early);
+    const [fields] = (await once(stream, 'response')) as [http2.IncomingHttpStatusHeader];
+    stream.resume();
+    if (fields[':status'] === 200) throw new Error('was upgraded');
+    stream.destroy();
+  }
+
+  async connect(authority: string): Promise<Duplex> {
+    const stream = this.session.request(
+      { ':method': 'CONNECT', ':authority': authority },
+      { endStream: false },
+    );
+    stream.on('error', () => {});
+    const [fields] = (await once(stream, 'response')) as [http2.IncomingHttpStatusHeader];
+    if (fields[':status'] !== 200) throw new Error(`answered ${fields[':status']}`);
+    return stream;
+  }
+
+  abandon(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.session.destroy();
@@ -259,37 +340,54 @@ export class AnyUpstream {
   readonly seen: Seen[] = [];
   /** Requests that were cut off. */
   cut = 0;
+  /** Bytes that came for an upgrade before it was answered, or though it was refused. */
+  earlyBytes = 0;
+  private readonly onTunnel: (tunnel: Duplex) => void;
   private readonly server: http.Server | http2.Http2Server;
   private readonly open = new Set<{ destroy(): void }>();
 
-  private constructor(server: http.Server | http2.Http2Server) {
+  private constructor(server: http.Server | http2.Http2Server, onTunnel: (tunnel: Duplex) => void) {
     this.server = server;
+    this.onTunnel = onTunnel;
     server.on('request', (request: http.IncomingMessage, response: http.ServerResponse) =>
       this.serve(request, response),
     );
     server.on('connection', (socket: Socket) => this.keep(socket));
     server.on('session', (session: http2.ServerHttp2Session) => this.keep(session));
-    server.on('upgrade', (request: http.IncomingMessage, socket: Socket) => {
+    server.on('upgrade', (request: http.IncomingMessage, socket: Socket, head: Buffer) => {
       socket.on('error', () => {});
+      this.earlyBytes += head.length;
       if (request.url === '/refuse') {
+        socket.on('data', (data: Buffer) => {
+          this.earlyBytes += data.length;
+        });
         socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno');
         return;
       }
       socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
-      socket.pipe(socket);
+      this.onTunnel(socket);
     });
     server.on('connect', (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => {
       const { stream } = request;
       stream.on('error', () => {});
-      if (request.headers[':path'] === '/refuse') response.writeHead(403).end('no');
-      else {
+      if (request.headers[':path'] === '/refuse') {
+        stream.on('data', (data: Buffer) => {
+          this.earlyBytes += data.length;
+        });
+        response.writeHead(403).end('no');
+      } else {
         stream.respond({ ':status': 200 });
-        stream.pipe(stream);
+        this.onTunnel(stream);
       }
     });
   }
 
-  static async start({ http: version, tls }: Side, { cert, key }: Pems): Promise<AnyUpstream> {
+  /** @param onTunnel gets WebSocket tunnels; default: they echo */
+  static async start(
+    { http: version, tls }: Side,
+    { cert, key }: Pems,
+    onTunnel: (tunnel: Duplex) => void = (tunnel) => tunnel.pipe(tunnel),
+  ): Promise<AnyUpstream> {
     const settings = { enableConnectProtocol: true };
     const server =
       version === 1
@@ -299,7 +397,7 @@ export class AnyUpstream {
         : tls
           ? http2.createSecureServer({ cert, key, settings })
           : http2.createServer({ settings });
-    const upstream = new AnyUpstream(server as http.Server);
+    const upstream = new AnyUpstream(server as http.Server, onTunnel);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return upstream;

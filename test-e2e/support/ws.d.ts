@@ -4,7 +4,11 @@ declare module 'ws' {
   import type { IncomingMessage, Server } from 'node:http';
 
   export class WebSocket extends EventEmitter {
-    constructor(url: string, options?: { readonly perMessageDeflate?: boolean });
+    constructor(
+      url: string | null,
+      protocols?: undefined | { readonly perMessageDeflate?: boolean },
+      options?: object,
+    );
     readonly readyState: number;
     send(data: string | Buffer): void;
     ping(data?: string): void;
