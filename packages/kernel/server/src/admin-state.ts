@@ -7,6 +7,7 @@ import type {
 } from '@dragoman/admin';
 import {
   type Bootstrap,
+  type CertificatesSchema,
   CommandLineOptionsSchema,
   durationFromMs,
   type EndpointsConfigDump,
@@ -19,6 +20,7 @@ import {
 } from '@dragoman/api';
 import { Address, type Clock, type LogLevel } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
+import { certificateReport } from './certificate-report.ts';
 import type { ClusterDirectory } from './cluster-directory.ts';
 import { configDumps, endpointsDump } from './config-dump.ts';
 import type { ListenerManager } from './listener/listener-manager.ts';
@@ -104,8 +106,9 @@ export class ServerAdminState implements AdminState {
     return memoryOf(await this.parts.workers.memory());
   }
 
-  certificates(): Record<string, never> {
-    return {};
+  async certificates(): Promise<MessageInitShape<typeof CertificatesSchema>> {
+    const { workers, clock } = this.parts;
+    return certificateReport(await workers.certificateGroups(), clock.wallTime());
   }
 
   unreadyTargets(): Record<string, never> {

@@ -272,6 +272,10 @@ export class RunningProxy implements ServedProxy {
       (rows) => serverStats.noteWorkers(rows),
       () => {},
     );
+    workers.certificateGroups().then(
+      (groups) => serverStats.noteCertificates(groups),
+      () => {},
+    );
   }
 
   private setState(state: ServerState): void {

@@ -1,4 +1,5 @@
-import type { Clock, Gauge, StatsScope } from '@dragoman/core';
+import type { CertificateGroup, Clock, Gauge, StatsScope } from '@dragoman/core';
+import { daysUntilFirstExpiry } from './certificate-report.ts';
 import { memoryOf } from './memory.ts';
 import type { WorkerMemory } from './workers/workers.ts';
 
@@ -33,6 +34,8 @@ export interface ServerStats {
   refresh(connections: number, parentConnections: number): void;
   /** What the worker threads have of the memory. */
   noteWorkers(rows: readonly WorkerMemory[]): void;
+  /** The certificates that workers use. */
+  noteCertificates(groups: readonly CertificateGroup[]): void;
 }
 
 /** What Envoy documents and nothing here changes yet. */
@@ -43,9 +46,6 @@ const RESERVED_COUNTERS = [
   'dropped_stat_flushes',
   'wip_protos',
 ] as const;
-
-/** Envoy's value where there is no certificate. */
-const NO_CERTIFICATE_DAYS = 2 ** 32 - 1;
 
 export function createServerStats(root: StatsScope, clock: Clock, concurrency: number): ServerStats {
   const server = root.scope('server');
@@ -64,7 +64,7 @@ export function createServerStats(root: StatsScope, clock: Clock, concurrency: n
   hotRestartGeneration.set(1);
   own('stats_recent_lookups').set(0);
   own('version').set(0);
-  own('days_until_first_cert_expiring').set(NO_CERTIFICATE_DAYS);
+  const certificateDays = own('days_until_first_cert_expiring');
   own('seconds_until_first_ocsp_response_expiring').set(0);
   const parent = own('parent_connections');
   parent.set(0);
@@ -75,6 +75,9 @@ export function createServerStats(root: StatsScope, clock: Clock, concurrency: n
   const physical = server.gauge('memory_physical_size');
   const start = clock.now();
   let workers: readonly WorkerMemory[] = [];
+  let certificates: readonly CertificateGroup[] = [];
+  const countDays = () => certificateDays.set(daysUntilFirstExpiry(certificates, clock.wallTime()));
+  countDays();
   return {
     live: own('live'),
     state: own('state'),
@@ -98,6 +101,7 @@ export function createServerStats(root: StatsScope, clock: Clock, concurrency: n
       uptime.set(Math.floor((clock.now() - start + this.uptimeBeforeMs) / 1000));
       totalConnections.set(connections + parentConnections);
       parent.set(parentConnections);
+      countDays();
       const { total } = memoryOf(workers);
       allocated.set(Number(total.allocated));
       heapSize.set(Number(total.heapSize));
@@ -105,6 +109,10 @@ export function createServerStats(root: StatsScope, clock: Clock, concurrency: n
     },
     noteWorkers(rows) {
       workers = rows;
+    },
+    noteCertificates(groups) {
+      certificates = groups;
+      countDays();
     },
   };
 }
