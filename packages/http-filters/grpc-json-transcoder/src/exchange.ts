@@ -17,7 +17,7 @@ export class Exchange {
   /** A reply of this filter's own has taken the place of the response: hooks do nothing more. */
   over = false;
   private readonly headers: RequestHeaders;
-  private readonly method: string;
+  private readonly isHead: boolean;
   private readonly contentType: string | undefined;
 
   /** @param headers not yet changed */
@@ -26,14 +26,14 @@ export class Exchange {
     this.transcoder = transcoder;
     this.call = call;
     this.headers = headers;
-    this.method = headers.method;
+    this.isHead = headers.method === 'HEAD';
     this.contentType = headers.get('content-type');
   }
 
   reject(word: string, refusal: Refusal): void {
     this.over = true;
     // The client did not call gRPC: a reply by its rules is not for it.
-    this.headers.method = this.method;
+    if (this.isHead) this.headers.method = 'HEAD';
     setOrRemove(this.headers, 'content-type', this.contentType);
     replyTo(this.stream, word, refusal);
   }

@@ -1,3 +1,6 @@
+/** Texts may quote what came in; so many characters of them do. */
+const MAX_MESSAGE = 1024;
+
 /** Why something cannot be transcoded, and what the client gets instead. */
 export class Refusal {
   /** HTTP status of the reply. */
@@ -10,7 +13,7 @@ export class Refusal {
   constructor(status: number, code: string, message: string) {
     this.status = status;
     this.code = code;
-    this.message = message;
+    this.message = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
   }
 
   /** The request's fault. */

@@ -19,28 +19,29 @@ const EMPTY = Buffer.alloc(0);
 /** gRPC servers refuse messages above 4 MiB by default: a stream of bytes goes in such pieces (Envoy: MaxStreamedPieceSize). */
 const MAX_PIECE_BYTES = 1024 * 1024;
 
+type FirstMessage = Pick<RawMessage, 'others' | 'contentType' | 'extension'>;
+
 /** @param limit bytes that may be kept */
 export function jsonBody(call: Call, maker: MessageMaker, limit: number): RequestBody {
-  return call.clientStreaming ? new JsonStream(maker, limit) : new JsonDocument(maker, limit);
+  if (call.clientStreaming) return new JsonStream(maker, limit);
+  return new WholeBody(limit, (json) => maker.frame(json.length === 0 ? undefined : json));
 }
 
-/** @param others as in {@link RawMessage}, for the first message @param limit bytes that may be kept of a body that is one message */
-export function rawBody(
-  call: Call,
-  first: Pick<RawMessage, 'others' | 'contentType' | 'extension'>,
-  limit: number,
-): RequestBody {
-  return call.clientStreaming ? new RawStream(call, first) : new RawDocument(call, first, limit);
+/** @param first what is not data, for the first message @param limit bytes that may be kept of a body that is one message */
+export function rawBody(call: Call, first: FirstMessage, limit: number): RequestBody {
+  if (call.clientStreaming) return new RawStream(call, first);
+  return new WholeBody(limit, (data) => encodeRawMessage({ ...first, path: call.body, data }));
 }
 
-class JsonDocument implements RequestBody {
-  private readonly maker: MessageMaker;
+/** The whole body is one message. */
+class WholeBody implements RequestBody {
   private readonly limit: number;
+  private readonly encode: (body: Buffer) => Buffer | Refusal;
   private readonly store = new ByteStore();
 
-  constructor(maker: MessageMaker, limit: number) {
-    this.maker = maker;
+  constructor(limit: number, encode: (body: Buffer) => Buffer | Refusal) {
     this.limit = limit;
+    this.encode = encode;
   }
 
   get pendingBytes(): number {
@@ -54,11 +55,11 @@ class JsonDocument implements RequestBody {
   }
 
   finish(): Buffer | Refusal {
-    const json = this.store.take();
-    return this.maker.frame(json.length === 0 ? undefined : json);
+    return this.encode(this.store.take());
   }
 }
 
+/** Each element of an array is a message. */
 class JsonStream implements RequestBody {
   private readonly maker: MessageMaker;
   private readonly splitter: JsonArraySplitter;
@@ -88,42 +89,14 @@ class JsonStream implements RequestBody {
   }
 }
 
-/** The whole body is one message. */
-class RawDocument implements RequestBody {
-  private readonly call: Call;
-  private readonly first: Pick<RawMessage, 'others' | 'contentType' | 'extension'>;
-  private readonly limit: number;
-  private readonly store = new ByteStore();
-
-  constructor(call: Call, first: Pick<RawMessage, 'others' | 'contentType' | 'extension'>, limit: number) {
-    this.call = call;
-    this.first = first;
-    this.limit = limit;
-  }
-
-  get pendingBytes(): number {
-    return this.store.length;
-  }
-
-  push(chunk: Buffer): Buffer | Refusal {
-    if (this.store.length + chunk.length > this.limit) return Refusal.requestTooLarge();
-    this.store.append(chunk);
-    return EMPTY;
-  }
-
-  finish(): Buffer {
-    return encodeRawMessage({ ...this.first, path: this.call.body, data: this.store.take() });
-  }
-}
-
 /** Each piece is a message; the first one says what they are. */
 class RawStream implements RequestBody {
   readonly pendingBytes = 0;
   private readonly call: Call;
-  private next: Pick<RawMessage, 'others' | 'contentType' | 'extension'>;
+  private next: FirstMessage;
   private begun = false;
 
-  constructor(call: Call, first: Pick<RawMessage, 'others' | 'contentType' | 'extension'>) {
+  constructor(call: Call, first: FirstMessage) {
     this.call = call;
     this.next = first;
   }

@@ -152,6 +152,16 @@ describe('a request that cannot become a message', () => {
     expect(rig.gauge('request')).toBe(0);
   });
 
+  it('is quoted in part only', () => {
+    const long = 'x'.repeat(10_000);
+    for (const body of [`{"id":"${long}"}`, `{"light":"${long}"}`]) {
+      const rig = new Rig('PUT /v1/rooms/1');
+      rig.request({ body: [body] });
+      expect(rig.reply?.body).toMatch(/xxx…$/);
+      expect(rig.reply?.body?.length).toBe(1025);
+    }
+  });
+
   it('is rejected when the body ends with trailers, too', () => {
     const rig = new Rig('PUT /v1/rooms/1');
     rig.request({ body: ['{'], trailers: { 'x-end': '1' } });
@@ -167,7 +177,6 @@ describe('a request that cannot become a message', () => {
       );
       rig.request({ body: ['x'] });
       expect(rig.stream.requestHeaders.get('content-type')).toBe(type);
-      expect(rig.stream.requestHeaders.method).toBe('PUT');
     }
   });
 });
