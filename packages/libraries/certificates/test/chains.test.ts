@@ -2,6 +2,7 @@ import {
   DAY_MS,
   generateKey,
   HOUR_MS,
+  type KeyPair,
   type PkiExtension,
   selfSigned,
   TestAuthority,
@@ -294,6 +295,17 @@ describe('chains that are refused', () => {
       () => {
         const root = TestAuthority.root({ key: 'rsa' });
         return verdict(verify({ trustedCa: root.pem }, [root.issue({ digest: 'md5' }).der]));
+      },
+    ],
+    [
+      'with a key of a kind that nobody knows',
+      'weak_key',
+      0,
+      () => {
+        const spki = Buffer.from('3011300a06062a030405060705000303000102', 'hex');
+        const { privateKey } = generateKey('p256');
+        const publicKey = { export: () => spki } as unknown as KeyPair['publicKey'];
+        return check(pki, pki.leaf({ key: { privateKey, publicKey } }));
       },
     ],
     ['with a short key', 'weak_key', 0, () => check(pki, pki.leaf({ key: 'rsa1024' }))],

@@ -230,7 +230,7 @@ describe('what a peer can make us work', () => {
     }
     // Each of them is of one name, so each may have issued each other.
     const maze = authority.issue({ keyIdentifiers: false });
-    expect(cost([maze.der, ...sent.map((one) => one.der)])).toBeLessThan(500);
+    expect(cost([maze.der, ...sent.map((one) => one.der)])).toBeLessThan(2000);
   });
 
   it('is bounded, for certificates of many names and deep ones', () => {
@@ -240,7 +240,7 @@ describe('what a peer can make us work', () => {
     for (let i = 0; i < 20_000; i++)
       deep = deep.length > 60_000 ? deep : Buffer.concat([head(deep.length), deep]);
     const one = pki.between.issue({ extensions: [{ oid: '2.5.29.17', value: deep }] });
-    expect(cost(one.chainDer)).toBeLessThan(500);
+    expect(cost(one.chainDer)).toBeLessThan(2000);
   });
 });
 

@@ -156,6 +156,6 @@ describe('name constraints', () => {
     expect(verdict(verify({ trustedCa: chain.root.pem }, chain.leaf({ san: many(1100) }).chainDer))).toBe(
       'constraints_too_many@0',
     );
-    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(1000);
+    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(3000);
   });
 });

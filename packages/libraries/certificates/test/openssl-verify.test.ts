@@ -1,6 +1,7 @@
 import {
   type CertificateOptions,
   DAY_MS,
+  generateKey,
   type PkiExtension,
   TestAuthority,
   type TestCertificate,
@@ -17,25 +18,27 @@ const openssl = new OpenSsl();
 afterAll(() => openssl[Symbol.dispose]());
 
 const now = Date.now();
+const RSA = generateKey('rsa');
+const SHORT = generateKey('rsa1024');
 const critical: PkiExtension = { oid: '1.2.3.4', critical: true, value: Buffer.from([5, 0]) };
 
 const ROOTS: Readonly<Record<string, CertificateOptions>> = {
   plain: {},
-  rsa: { key: 'rsa' },
+  rsa: { key: RSA },
   expired: { notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS },
   'no authority': { basicConstraints: { ca: false } },
   'path length 0': { basicConstraints: { ca: true, pathLength: 0 } },
   'may not sign': { keyUsage: ['cRLSign'] },
   'for clients': { extendedKeyUsage: ['clientAuth'] },
   'permits a.example': { nameConstraints: { permitted: [{ dns: 'a.example' }] } },
-  'short key': { key: 'rsa1024' },
+  'short key': { key: SHORT },
   'SHA-1': { digest: 'sha1' },
   critical: { extensions: [critical] },
 };
 
 const AUTHORITIES: Readonly<Record<string, CertificateOptions>> = {
   plain: {},
-  rsa: { key: 'rsa' },
+  rsa: { key: RSA },
   'path length 0': { basicConstraints: { ca: true, pathLength: 0 } },
   expired: { notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS },
   'no authority': { basicConstraints: null, keyUsage: null },
@@ -57,7 +60,7 @@ const LEAVES: Readonly<Record<string, CertificateOptions>> = {
   'a URI': { san: [{ uri: 'https://a.example/x' }] },
   'another URI': { san: [{ uri: 'https://b.example/x' }] },
   'O=a': { subject: 'O=A, CN=x y', san: [{ dns: 'x.a.example' }] },
-  rsa: { key: 'rsa', san: [{ dns: 'a.example' }] },
+  rsa: { key: RSA, san: [{ dns: 'a.example' }] },
   ed25519: { key: 'ed25519', san: [{ dns: 'a.example' }] },
   'for clients': { extendedKeyUsage: ['clientAuth'], san: [{ dns: 'a.example' }] },
   'for anything': { extendedKeyUsage: ['any'], san: [{ dns: 'a.example' }] },
@@ -67,11 +70,14 @@ const LEAVES: Readonly<Record<string, CertificateOptions>> = {
   expired: { notBefore: now - 9 * DAY_MS, notAfter: now - DAY_MS, san: [{ dns: 'a.example' }] },
   early: { notBefore: now + DAY_MS, san: [{ dns: 'a.example' }] },
   'SHA-1': { digest: 'sha1', san: [{ dns: 'a.example' }] },
-  'short key': { key: 'rsa1024', san: [{ dns: 'a.example' }] },
+  'short key': { key: SHORT, san: [{ dns: 'a.example' }] },
   critical: { extensions: [critical], san: [{ dns: 'a.example' }] },
   'an authority': { basicConstraints: { ca: true }, san: [{ dns: 'a.example' }] },
   'no key identifiers': { keyIdentifiers: false, san: [{ dns: 'a.example' }] },
 };
+
+/** Below roots with something about them, not every authority is tried. */
+const BELOW_ODD_ROOTS = new Set(['plain', 'path length 0', 'no authority', 'excludes b.example']);
 
 interface Case {
   readonly trusted: readonly TestCertificate[];
@@ -117,6 +123,7 @@ describe('openssl verify says the same', () => {
       let accepted =
         compare(rootName, { ...direct, peer: 'server' }) + compare(rootName, { ...direct, peer: 'client' });
       for (const [name, options] of Object.entries(AUTHORITIES)) {
+        if (rootName !== 'plain' && !BELOW_ODD_ROOTS.has(name)) continue;
         const between = root.intermediate(options);
         const below = { trusted: [root], sent: [between], leaves: issueAll(between) };
         const title = `${rootName}, ${name}`;

@@ -88,6 +88,18 @@ describe('CRLs', () => {
     }
   });
 
+  it('verifies RSASSA-PSS', () => {
+    for (const digest of ['pss-sha256', 'pss-sha384', 'pss-sha1'] as const) {
+      const chain = new Chain({ key: 'rsa' }, { key: 'rsa' });
+      const crl = chain.root.crl({ digest }) + chain.between.crl({ digest });
+      expect(check(crl, {}, chain.leaf(), chain), digest).toBe('ok');
+      const forged = chain.root.crl() + chain.between.crl({ digest, signer: generateKey('rsa') });
+      expect(check(forged, {}, chain.leaf(), chain), digest).toBe('crl_signature_failure@0');
+      const leaf = verify({ trustedCa: chain.between.pem }, [chain.leaf({ digest }).der]);
+      expect(verdict(leaf), digest).toBe(digest === 'pss-sha1' ? 'weak_signature@0' : 'ok');
+    }
+  });
+
   it('does not take them from a key that may not sign them', () => {
     const chain = new Chain({}, { keyUsage: ['keyCertSign'] });
     const crl = chain.root.crl() + chain.between.crl();

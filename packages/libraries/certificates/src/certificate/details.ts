@@ -17,12 +17,14 @@ export interface CertificateDetails {
   readonly validFrom: number;
   readonly validTo: number;
   readonly keyType: KeyType;
-  /** Subject alternative names as they stand in the certificate; addresses of a length that none has are left out. */
+  /** Subject alternative names as they stand in the certificate. Only those that rules may match: see `unusableSans`. */
   readonly dnsSans: readonly string[];
   readonly uriSans: readonly string[];
   readonly ipSans: readonly string[];
   readonly emailSans: readonly string[];
   readonly otherNameSans: readonly string[];
+  /** Names of any kind with a NUL within, or that are no text: for people to look at, and for no rule, header or list. */
+  readonly unusableSans: readonly string[];
   /** The certificate wants an OCSP response stapled (RFC 7633). */
   readonly mustStaple: boolean;
 }
@@ -47,9 +49,10 @@ export function detailsOf(certificate: Certificate): CertificateDetails {
     keyType: keyTypeOf(certificate.publicKey),
     dnsSans: sansOf(certificate, 'dns'),
     uriSans: sansOf(certificate, 'uri'),
-    ipSans: sansOf(certificate, 'ip').filter((text) => text !== ''),
+    ipSans: sansOf(certificate, 'ip'),
     emailSans: sansOf(certificate, 'email'),
     otherNameSans: sansOf(certificate, 'other'),
+    unusableSans: alternativeNames(certificate).flatMap(({ matchable, text }) => (matchable ? [] : [text])),
     mustStaple: certificate.known.tlsFeatures.includes(STATUS_REQUEST),
   };
 }
@@ -65,7 +68,7 @@ function isAlternative(name: GeneralName): name is AlternativeName {
 
 function sansOf(certificate: Certificate, kind: SanKind): string[] {
   return alternativeNames(certificate)
-    .filter((name) => name.kind === kind)
+    .filter((name) => name.kind === kind && name.matchable)
     .map(({ text }) => text);
 }
 

@@ -30,7 +30,6 @@ export type CertificateFailure =
   | 'expired'
   | 'not_yet_valid'
   | 'signature_failure'
-  | 'issuer_key_unreadable'
   | 'invalid_ca'
   | 'path_length_exceeded'
   | 'unsupported_purpose'
@@ -83,7 +82,6 @@ export const FAILURE_TABLE: Readonly<Record<CertificateFailure, FailureRow>> = {
   expired: chain('certificate has expired'),
   not_yet_valid: chain('certificate is not yet valid'),
   signature_failure: chain('certificate signature failure'),
-  issuer_key_unreadable: chain('unable to decode issuer public key'),
   invalid_ca: chain('invalid CA certificate'),
   path_length_exceeded: chain('path length constraint exceeded'),
   unsupported_purpose: chain('unsupported certificate purpose'),

@@ -113,11 +113,8 @@ function servesPurpose(certificate: Certificate, purpose: PeerPurpose, authority
 /** What is trusted is trusted whatever it was signed with, but its key signs others. */
 function checkStrength(path: CertificatePath): VerificationFailure | undefined {
   for (const [depth, certificate] of path.entries()) {
-    if (!hasStrongKey(certificate)) {
-      const readable = certificate.publicKey !== undefined;
-      const weak = depth === 0 ? 'weak_key' : 'weak_authority_key';
-      return chainFailure(readable || depth === 0 ? weak : 'issuer_key_unreadable', depth);
-    }
+    if (!hasStrongKey(certificate))
+      return chainFailure(depth === 0 ? 'weak_key' : 'weak_authority_key', depth);
     const weakness = depth < path.length - 1 ? signatureWeakness(certificate) : undefined;
     if (weakness !== undefined) return chainFailure(weakness, depth);
   }
