@@ -279,9 +279,12 @@ describe('operators', () => {
     expect(ENVOY_OPERATORS.filter((name) => !OPERATOR_NAMES.includes(name))).toEqual([]);
   });
 
-  it('prints why the transport failed for a connection, not for a request on it', () => {
-    const context = emptyContext();
+  it('prints why the transport failed in the log of the listener only', () => {
+    const context: LogContext = { ...emptyContext(), type: 'NotSet' };
     context.info.connection.transportFailureReason = 'tls failed';
+    expect(print('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', { ...context, type: 'TcpConnectionEnd' })).toBe(
+      '-',
+    );
     expect(print('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', context)).toBe('tls_failed');
     context.info.protocol = 'HTTP/1.1';
     expect(print('%DOWNSTREAM_TRANSPORT_FAILURE_REASON%', context)).toBe('-');
@@ -318,6 +321,9 @@ describe('operators', () => {
     ['URI=b,Subject="open', 'uri', 'b'],
     ['URI=b,Subject="open', 'subject', '-'],
     ['URIS=b', 'uri', '-'],
+    ['Hash=a;Issuer="CN=ca,O=x"', 'issuer', 'CN=ca,O=x'],
+    // As this proxy quotes a name that a hostile certificate has.
+    ['URI="a\\";URI=\\\\\\"x"', 'uri', 'a";URI=\\"x'],
     ['', 'uri', '-'],
     [',;,;=', 'uri', '-'],
   ])('reads of x-forwarded-client-cert %j the key %s: %j', (value, key, expected) => {

@@ -172,9 +172,11 @@ export const streamOperators: OperatorTable = {
   UPSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
     info.upstreamTransportFailureReason.replaceAll(' ', '_'),
   ),
-  // Of the connection, never of the requests on it.
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON: text(({ info }) =>
-    info.protocol === undefined ? info.connection.transportFailureReason.replaceAll(' ', '_') : undefined,
+  // For the log of the listener: never of requests on the connection, nor in the log of a TCP proxy, as in Envoy.
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: text(({ info, type }) =>
+    type === 'NotSet' && info.protocol === undefined
+      ? info.connection.transportFailureReason.replaceAll(' ', '_')
+      : undefined,
   ),
   TLS_JA3_FINGERPRINT: text(({ info }) => info.connection.ja3Hash),
   TLS_JA4_FINGERPRINT: text(({ info }) => info.connection.ja4Hash),

@@ -5,7 +5,7 @@ import { bytesOperator, type OperatorSpec, type OperatorTable } from '../operato
 const HEADER = 'x-forwarded-client-cert';
 
 /** The keys of an element of `x-forwarded-client-cert`; they count in any case. */
-const KEYS = ['by', 'hash', 'cert', 'chain', 'subject', 'uri', 'dns'];
+const KEYS = ['by', 'hash', 'cert', 'chain', 'subject', 'uri', 'dns', 'issuer'];
 
 /**
  * Where the part that begins at `start` ends: at the next separator outside quotes, or at the end. -1 when a quote is
