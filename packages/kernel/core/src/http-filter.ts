@@ -88,6 +88,15 @@ export interface HttpStream {
   /** What this filter holds of the request's body. */
   readonly heldRequestBody: readonly Buffer[];
   readonly heldResponseBody: readonly Buffer[];
+  /**
+   * Adds body behind what this filter holds and before what is to come; from the headers hook of a message that had none, and from the
+   * trailers hook, it is the end of the body. The filters behind this one see it, this one does not.
+   */
+  addRequestBody(chunk: Buffer): void;
+  addResponseBody(chunk: Buffer): void;
+  /** Takes what this filter's body hook has seen and holds: it does not go on by itself any more. */
+  takeHeldRequestBody(): readonly Buffer[];
+  takeHeldResponseBody(): readonly Buffer[];
   /** Bytes that may be held in each direction (default: the listener's `per_connection_buffer_limit_bytes`). */
   bufferLimit: number;
   /** Adds trailers where there were none (only at the end of the body). */

@@ -75,6 +75,22 @@ export class TestHttpStream implements HttpStream {
     this.calls.push('resumeResponse');
   }
 
+  addRequestBody(chunk: Buffer): void {
+    this.heldRequestBody.push(chunk);
+  }
+
+  addResponseBody(chunk: Buffer): void {
+    this.heldResponseBody.push(chunk);
+  }
+
+  takeHeldRequestBody(): Buffer[] {
+    return this.heldRequestBody.splice(0);
+  }
+
+  takeHeldResponseBody(): Buffer[] {
+    return this.heldResponseBody.splice(0);
+  }
+
   addRequestTrailers(): Trailers {
     this.requestTrailers ??= new Trailers();
     return this.requestTrailers;

@@ -1,5 +1,6 @@
 import {
   type CodecError,
+  isGrpcContentType,
   type RequestDecoder,
   type RequestHeaders,
   ResponseFlag,
@@ -29,6 +30,8 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
   onHeaders(headers: RequestHeaders, endStream: boolean): void {
     this.requestHeaders = headers;
     this.hasRequest = true;
+    this.isGrpc = isGrpcContentType(headers);
+    this.isHead = headers.method === 'HEAD';
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     this.owner.onRequestHeaders(headers);

@@ -81,6 +81,18 @@ export class FilterHandle implements HttpStream {
   get heldResponseBody(): readonly Buffer[] {
     return this.stream.heldBody('response', this.filter);
   }
+  addRequestBody(chunk: Buffer): void {
+    this.stream.addBody('request', this.filter, chunk);
+  }
+  addResponseBody(chunk: Buffer): void {
+    this.stream.addBody('response', this.filter, chunk);
+  }
+  takeHeldRequestBody(): readonly Buffer[] {
+    return this.stream.takeBody('request', this.filter);
+  }
+  takeHeldResponseBody(): readonly Buffer[] {
+    return this.stream.takeBody('response', this.filter);
+  }
   get bufferLimit(): number {
     return this.stream.bufferLimit;
   }

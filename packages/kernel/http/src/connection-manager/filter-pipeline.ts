@@ -131,6 +131,27 @@ export abstract class FilterPipeline<H> {
     return stage === undefined ? [] : [...stage.kept, ...stage.queue];
   }
 
+  /** Puts `chunk` behind what `filter` holds; to a message that ends with its headers it is the body. */
+  add(filter: HttpFilter, chunk: Buffer): void {
+    const stage = this.stages.find((candidate) => candidate.filter === filter);
+    if (stage === undefined || chunk.length === 0) return;
+    stage.kept.push(chunk);
+    stage.keptBytes += chunk.length;
+    if (!this.headersEnd) return;
+    this.headersEnd = false;
+    stage.keptEnd = true;
+  }
+
+  /** Takes what the body hook of `filter` has seen and keeps. */
+  take(filter: HttpFilter): readonly Buffer[] {
+    const stage = this.stages.find((candidate) => candidate.filter === filter);
+    if (stage === undefined) return [];
+    const { kept } = stage;
+    stage.kept = [];
+    stage.keptBytes = 0;
+    return kept;
+  }
+
   /** Goes on at `filter`, if it holds anything. */
   resume(filter: HttpFilter): void {
     const index = this.stages.findIndex((candidate) => candidate.filter === filter);
@@ -148,7 +169,13 @@ export abstract class FilterPipeline<H> {
         return;
       }
       if (this.sink.finished) return;
-      if (verdict === undefined) continue;
+      if (verdict === undefined) {
+        if (!stage.keptEnd) continue;
+        // It has given a body to a message that had none.
+        this.headersFrom(i + 1);
+        if (!this.sink.finished) this.resumeBody(stage, i);
+        return;
+      }
       stage.headersHeld = true;
       if (verdict !== 'collect') this.wait(stage, i, verdict);
       return;

@@ -34,6 +34,9 @@ const GRPC_UNKNOWN = 2;
 export interface ReplyScene {
   /** Undefined for bytes that are no request. */
   readonly request: RequestHeaders | undefined;
+  /** The request came as gRPC, as HEAD: filters may have changed it since. Default: as {@link request} is. */
+  readonly isGrpc?: boolean;
+  readonly isHead?: boolean;
   readonly info: StreamInfo;
   readonly route: Route | undefined;
   /** `local_reply_config`. */
@@ -67,7 +70,14 @@ const EMPTY = Buffer.alloc(0);
  */
 export function buildLocalReply(
   reply: LocalReply,
-  { request, info, route, rewriter }: ReplyScene,
+  {
+    request,
+    info,
+    route,
+    rewriter,
+    isGrpc = request !== undefined && isGrpcContentType(request),
+    isHead = request?.method === 'HEAD',
+  }: ReplyScene,
 ): BuiltReply {
   const headers = new ResponseHeaders();
   headers.status = reply.status;
@@ -86,8 +96,7 @@ export function buildLocalReply(
   info.responseCode = reply.status;
   rewriter?.rewrite(draft, request, info);
   const text = draft.text.length === 0 ? undefined : draft.text.toString('latin1');
-  const isHead = request?.method === 'HEAD';
-  if (request !== undefined && isGrpcContentType(request)) {
+  if (isGrpc) {
     finishGrpc(reply, draft, isHead);
     return { headers, body: undefined, text };
   }

@@ -129,13 +129,20 @@ export abstract class RespondingStream extends FilteredStream {
   }
 
   private buildReply(reply: LocalReply): BuiltReply {
-    const { info, request, cachedRoute: route } = this;
+    const { info, request, cachedRoute: route, isGrpc, isHead } = this;
+    const came = { isGrpc, isHead };
     try {
-      return buildLocalReply(reply, { request, info, route, rewriter: this.config.localReplies });
+      return buildLocalReply(reply, { ...came, request, info, route, rewriter: this.config.localReplies });
     } catch (error) {
       this.reportBug('local reply', error);
       this.setDetails(REPLY.filterFailed.details);
-      return buildLocalReply(REPLY.filterFailed, { request, info, route: undefined, rewriter: undefined });
+      return buildLocalReply(REPLY.filterFailed, {
+        ...came,
+        request,
+        info,
+        route: undefined,
+        rewriter: undefined,
+      });
     }
   }
 

@@ -22,6 +22,9 @@ export abstract class StreamRecord implements LogContext {
   /** The request's headers; an empty map while (or if) there are none. */
   requestHeaders: RequestHeaders = NO_REQUEST;
   protected hasRequest = false;
+  /** Of the request as it came. */
+  protected isGrpc = false;
+  protected isHead = false;
   requestTrailers: Trailers | undefined = undefined;
   responseHeaders: ResponseHeaders | undefined = undefined;
   responseTrailers: Trailers | undefined = undefined;
