@@ -1,7 +1,6 @@
 import type { HttpStream, RequestHeaders } from '@dragoman/core';
 import type { Call } from './call.ts';
 import type { Transcoder } from './config.ts';
-import type { EditableStream } from './editable-stream.ts';
 import { setOrRemove } from './headers.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -11,7 +10,7 @@ export const FAILED = 'grpc_json_transcode_failure';
 
 /** A request that is transcoded, and its response. */
 export class Exchange {
-  readonly stream: EditableStream;
+  readonly stream: HttpStream;
   readonly transcoder: Transcoder;
   readonly call: Call;
   /** A reply of this filter's own has taken the place of the response: hooks do nothing more. */
@@ -22,7 +21,7 @@ export class Exchange {
 
   /** @param headers not yet changed */
   constructor(stream: HttpStream, transcoder: Transcoder, call: Call, headers: RequestHeaders) {
-    this.stream = stream as EditableStream;
+    this.stream = stream;
     this.transcoder = transcoder;
     this.call = call;
     this.headers = headers;
