@@ -12,6 +12,12 @@ import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query'
 import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager } from '@dragoman/http';
+import { connectGrpcBridge } from '@dragoman/http-filter-connect-grpc-bridge';
+import { grpcHttp1Bridge } from '@dragoman/http-filter-grpc-http1-bridge';
+import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse-bridge';
+import { grpcJsonTranscoder } from '@dragoman/http-filter-grpc-json-transcoder';
+import { grpcStats } from '@dragoman/http-filter-grpc-stats';
+import { grpcWeb } from '@dragoman/http-filter-grpc-web';
 import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
@@ -60,11 +66,19 @@ import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
 import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
 import { previousPriorities } from '@dragoman/retry-policy-previous-priorities';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
+import { starttls } from '@dragoman/transport-socket-starttls';
+import { upstreamProxyProtocol } from '@dragoman/transport-socket-upstream-proxy-protocol';
 
 /** Everything that the sidecar can be configured to do: what an assembly of your own may begin with. */
 export const extensions: readonly Extension[] = [
   httpConnectionManager,
   router,
+  connectGrpcBridge,
+  grpcHttp1Bridge,
+  grpcHttp1ReverseBridge,
+  grpcJsonTranscoder,
+  grpcStats,
+  grpcWeb,
   tcpProxy,
   directResponse,
   echo,
@@ -72,6 +86,8 @@ export const extensions: readonly Extension[] = [
   httpInspector,
   proxyProtocol,
   rawBuffer,
+  starttls,
+  upstreamProxyProtocol,
   roundRobin,
   staticDiscovery,
   strictDns,

@@ -63,8 +63,8 @@ export interface LocalReply {
   readonly details: string;
 }
 
-/** What a filter sees of its stream. One for each filter and request. */
-export interface HttpStream {
+/** What every filter sees of its stream, the terminal one too. */
+export interface CommonHttpStream {
   /** Unique within the process. */
   readonly id: number;
   readonly info: StreamInfo;
@@ -88,15 +88,6 @@ export interface HttpStream {
   /** What this filter holds of the request's body. */
   readonly heldRequestBody: readonly Buffer[];
   readonly heldResponseBody: readonly Buffer[];
-  /**
-   * Adds body behind what this filter holds and before what is to come; from the headers hook of a message that had none, and from the
-   * trailers hook, it is the end of the body. The filters behind this one see it, this one does not.
-   */
-  addRequestBody(chunk: Buffer): void;
-  addResponseBody(chunk: Buffer): void;
-  /** Takes what this filter's body hook has seen and holds: it does not go on by itself any more. */
-  takeHeldRequestBody(): readonly Buffer[];
-  takeHeldResponseBody(): readonly Buffer[];
   /** Bytes that may be held in each direction (default: the listener's `per_connection_buffer_limit_bytes`). */
   bufferLimit: number;
   /** Adds trailers where there were none (only at the end of the body). */
@@ -106,8 +97,21 @@ export interface HttpStream {
   reset(reason: StreamResetReason): void;
 }
 
+/** What a filter sees of its stream. One for each filter and request. */
+export interface HttpStream extends CommonHttpStream {
+  /**
+   * Adds body behind what this filter holds and before what is to come; from the headers hook of a message that had none, and from the
+   * trailers hook, it is the end of the body. The filters behind this one see it, this one does not.
+   */
+  addRequestBody(chunk: Buffer): void;
+  addResponseBody(chunk: Buffer): void;
+  /** Takes what this filter's body hook has seen and holds: it does not go on by itself any more. */
+  takeHeldRequestBody(): readonly Buffer[];
+  takeHeldResponseBody(): readonly Buffer[];
+}
+
 /** What a terminal filter (the router) sees besides: it produces the response. */
-export interface TerminalHttpStream extends HttpStream {
+export interface TerminalHttpStream extends CommonHttpStream {
   informational(headers: ResponseHeaders): void;
   sendHeaders(headers: ResponseHeaders, endStream: boolean): void;
   /** As {@link ResponseEncoder.body}: false means stop until `onDownstreamWritable`. */

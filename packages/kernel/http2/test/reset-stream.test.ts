@@ -26,11 +26,12 @@ const REQUEST = Buffer.concat([
 
 test.each([2, 8, 11])('code %i goes out alone: no END_STREAM before it', async (code) => {
   const server = http2.createServer();
-  server.on('stream', (stream) => {
+  server.on('stream', (stream: http2.ServerHttp2Stream) => {
     stream.on('error', () => {});
     stream.respond({ ':status': 200 });
     stream.write('half of it', () => resetStream(stream, code));
-    stream.on('close', () => stream.session?.close());
+    const { session } = stream;
+    stream.on('close', () => session?.close());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -105,19 +105,6 @@ export abstract class FilteredStream extends RoutedStream implements TerminalHtt
     return this.filters?.[direction].take(filter) ?? [];
   }
 
-  /** The terminal filter has the ends of the bodies in its hands. */
-  addRequestBody(): void {}
-
-  addResponseBody(): void {}
-
-  takeHeldRequestBody(): readonly Buffer[] {
-    return [];
-  }
-
-  takeHeldResponseBody(): readonly Buffer[] {
-    return [];
-  }
-
   addRequestTrailers(): Trailers {
     if (this.requestTrailers === undefined) {
       this.requestTrailers = new Trailers();
