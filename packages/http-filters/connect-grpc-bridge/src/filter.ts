@@ -3,6 +3,7 @@ import {
   type HeaderMap,
   type HeadersVerdict,
   type HttpFilter,
+  type HttpStream,
   type RequestHeaders,
   type ResponseHeaders,
   type Trailers,
@@ -17,7 +18,6 @@ import {
 } from '@dragoman/grpc-frames';
 import { Collector } from './collector.ts';
 import { endOfStream, errorOf, httpStatusOf, statusOf } from './connect-error.ts';
-import type { EditableStream } from './editable-stream.ts';
 import { readGetRequest } from './get-request.ts';
 import { convertTimeout } from './timeout.ts';
 
@@ -35,10 +35,8 @@ const UNARY = 'application/';
 const TOO_LARGE = "because the filter's internal buffer size exceeds the configured limit.";
 
 export class ConnectGrpcBridgeFilter implements HttpFilter {
-  private readonly stream: EditableStream;
+  private readonly stream: HttpStream;
   private kind: 'unary' | 'streaming' | undefined;
-  /** The client's content type; a call in a query has none. */
-  private contentType: string | undefined;
   private readonly request: Collector;
   private requestFlags = 0;
   private readonly answer: Collector;
@@ -47,7 +45,7 @@ export class ConnectGrpcBridgeFilter implements HttpFilter {
   /** Bytes of the answer's frame header that have come. */
   private dropped = 0;
 
-  constructor(stream: EditableStream) {
+  constructor(stream: HttpStream) {
     this.stream = stream;
     this.request = new Collector();
     this.answer = new Collector();
@@ -57,7 +55,6 @@ export class ConnectGrpcBridgeFilter implements HttpFilter {
 
   onRequestHeaders(headers: RequestHeaders, endStream: boolean): void {
     const type = headers.getKnown(ID_CONTENT_TYPE);
-    this.contentType = type;
     if (type !== undefined && isConnectStreaming(type)) {
       this.kind = 'streaming';
       rename(headers, 'connect-content-encoding', 'grpc-encoding');
@@ -202,12 +199,8 @@ export class ConnectGrpcBridgeFilter implements HttpFilter {
   }
 
   private fail(status: number, body: string, details: string): void {
-    const { stream, contentType } = this;
     this.kind = undefined;
-    // Replies are made for the type of the request, and those for gRPC have another form.
-    if (contentType === undefined) stream.requestHeaders.removeKnown(ID_CONTENT_TYPE);
-    else stream.requestHeaders.setKnown(ID_CONTENT_TYPE, contentType);
-    stream.reply({ status, body, details });
+    this.stream.reply({ status, body, details });
   }
 }
 

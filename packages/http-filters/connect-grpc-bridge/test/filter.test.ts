@@ -146,7 +146,6 @@ describe('a unary request', () => {
         details: 'connect_bridge_unary_request_too_large',
       },
     ]);
-    expect(bridge.stream.requestHeaders.get('content-type')).toBe('application/json');
     expect(run(UNARY, undefined, 8).request({ body: [bytes('12345678')] }).ended).toBe(true);
   });
 });
@@ -218,7 +217,6 @@ describe('a unary call in a query', () => {
       status: 413,
       details: 'connect_bridge_unary_request_too_large',
     });
-    expect(bridge.stream.requestHeaders.has('content-type')).toBe(false);
   });
 
   it('cannot write headers', () => {
@@ -330,7 +328,6 @@ describe('the answer to a unary call', () => {
         details: 'connect_bridge_unary_response_too_large',
       },
     ]);
-    expect(bridge.stream.requestHeaders.get('content-type')).toBe('application/json');
   });
 
   it('is held up to the limit, in any pieces', () => {

@@ -1,6 +1,5 @@
 import { GrpcHttp1BridgeConfigSchema } from '@dragoman/api';
 import { defineHttpFilter, type HttpFilterExtension, refuseUnsupported } from '@dragoman/core';
-import type { EditableStream } from './editable-stream.ts';
 import { GrpcHttp1BridgeFilter } from './filter.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set(['upgrade_protobuf_to_grpc', 'ignore_query_parameters']);
@@ -15,6 +14,6 @@ export const grpcHttp1Bridge: HttpFilterExtension = defineHttpFilter({
       upgradeProtobuf: config.upgradeProtobufToGrpc,
       ignoreQuery: config.ignoreQueryParameters,
     };
-    return (stream) => new GrpcHttp1BridgeFilter(options, stream as EditableStream);
+    return (stream) => new GrpcHttp1BridgeFilter(options, stream);
   },
 });

@@ -2,13 +2,13 @@ import {
   type BodyVerdict,
   type HeadersVerdict,
   type HttpFilter,
+  type HttpStream,
   type RequestHeaders,
   type ResponseHeaders,
   type Trailers,
   wellKnownId,
 } from '@dragoman/core';
 import { encodeGrpcFrameHeader, FRAME_HEADER_BYTES, isGrpc } from '@dragoman/grpc-frames';
-import type { EditableStream } from './editable-stream.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_CONTENT_LENGTH = wellKnownId('content-length');
@@ -25,14 +25,14 @@ export interface Options {
 
 export class GrpcHttp1BridgeFilter implements HttpFilter {
   private readonly options: Options;
-  private readonly stream: EditableStream;
+  private readonly stream: HttpStream;
   private bridging = false;
   /** Bodies are bare messages on the client's side. */
   private framing = false;
   /** Waits for the trailers. */
   private held: ResponseHeaders | undefined;
 
-  constructor(options: Options, stream: EditableStream) {
+  constructor(options: Options, stream: HttpStream) {
     this.options = options;
     this.stream = stream;
   }

@@ -4,7 +4,6 @@ import {
   GrpcHttp1ReverseBridgeFilterConfigSchema,
 } from '@dragoman/api';
 import { defineHttpFilter, type HttpFilterExtension, refuseUnsupported } from '@dragoman/core';
-import type { EditableStream } from './editable-stream.ts';
 import { GrpcHttp1ReverseBridgeFilter, type Options, type RouteOptions } from './filter.ts';
 
 const SUPPORTED: ReadonlySet<string> = new Set([
@@ -25,7 +24,7 @@ export const grpcHttp1ReverseBridge: HttpFilterExtension = defineHttpFilter({
   },
   create(config) {
     const options = parseConfig(config);
-    return (stream) => new GrpcHttp1ReverseBridgeFilter(options, stream as EditableStream);
+    return (stream) => new GrpcHttp1ReverseBridgeFilter(options, stream);
   },
 });
 

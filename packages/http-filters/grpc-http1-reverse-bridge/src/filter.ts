@@ -3,6 +3,7 @@ import {
   type HeaderMap,
   type HeadersVerdict,
   type HttpFilter,
+  type HttpStream,
   type RequestHeaders,
   type ResponseHeaders,
   type Trailers,
@@ -15,7 +16,6 @@ import {
   grpcStatusFromHttp,
   isGrpc,
 } from '@dragoman/grpc-frames';
-import type { EditableStream } from './editable-stream.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
 const ID_CONTENT_LENGTH = wellKnownId('content-length');
@@ -57,7 +57,7 @@ const FAILURE = {
 
 export class GrpcHttp1ReverseBridgeFilter implements HttpFilter {
   private readonly options: Options;
-  private readonly stream: EditableStream;
+  private readonly stream: HttpStream;
   /** The client's content type; undefined: the request is not bridged. */
   private contentType: string | undefined;
   /** Bytes of the request's frame header that are still to be dropped. */
@@ -68,7 +68,7 @@ export class GrpcHttp1ReverseBridgeFilter implements HttpFilter {
   private received = 0;
   private headerSent = false;
 
-  constructor(options: Options, stream: EditableStream) {
+  constructor(options: Options, stream: HttpStream) {
     this.options = options;
     this.stream = stream;
   }
@@ -199,12 +199,9 @@ export class GrpcHttp1ReverseBridgeFilter implements HttpFilter {
     readonly body: string | Buffer;
     readonly grpcStatus: number;
   }): void {
-    const { stream, contentType } = this;
-    // Replies are made for the type of the request: the one who waits for this one speaks gRPC.
-    if (contentType !== undefined) stream.requestHeaders.setKnown(ID_CONTENT_TYPE, contentType);
     this.contentType = undefined;
     this.toDrop = 0;
-    stream.reply({ status: OK, ...failure });
+    this.stream.reply({ status: OK, ...failure });
   }
 }
 

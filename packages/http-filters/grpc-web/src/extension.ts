@@ -1,7 +1,6 @@
 import { GrpcWebSchema } from '@dragoman/api';
 import { defineHttpFilter, type HttpFilterExtension } from '@dragoman/core';
 import { GrpcCallStats } from '@dragoman/grpc-call-stats';
-import type { EditableStream } from './editable-stream.ts';
 import { GrpcWebFilter } from './filter.ts';
 
 /** `envoy.filters.http.grpc_web`: calls of gRPC-Web clients, in browsers, to gRPC servers. */
@@ -10,6 +9,6 @@ export const grpcWeb: HttpFilterExtension = defineHttpFilter({
   config: GrpcWebSchema,
   create(_config, { clusters, random }) {
     const calls = new GrpcCallStats('grpc-web');
-    return (stream) => new GrpcWebFilter({ calls, clusters, random }, stream as EditableStream);
+    return (stream) => new GrpcWebFilter({ calls, clusters, random }, stream);
   },
 });

@@ -3,6 +3,7 @@ import {
   type ClusterManager,
   type HeadersVerdict,
   type HttpFilter,
+  type HttpStream,
   type RequestHeaders,
   type ResponseHeaders,
   type Trailers,
@@ -19,7 +20,6 @@ import {
   isGrpcWebText,
 } from '@dragoman/grpc-frames';
 import { Base64Decoder } from './base64-decoder.ts';
-import type { EditableStream } from './editable-stream.ts';
 import { ErrorText } from './error-text.ts';
 import { Base64FrameEncoder } from './frame-encoder.ts';
 
@@ -40,9 +40,8 @@ export interface Shared {
 
 export class GrpcWebFilter implements HttpFilter {
   private readonly shared: Shared;
-  private readonly stream: EditableStream;
-  /** The client's content type; undefined: the request is none of gRPC-Web's. */
-  private contentType: string | undefined;
+  private readonly stream: HttpStream;
+  private isWeb = false;
   private call: GrpcCall | undefined;
   /** The request is text. */
   private decoder: Base64Decoder | undefined;
@@ -51,7 +50,7 @@ export class GrpcWebFilter implements HttpFilter {
   /** The answer is no gRPC: its body becomes the message of a status. */
   private error: { readonly headers: ResponseHeaders; readonly text: ErrorText } | undefined;
 
-  constructor(shared: Shared, stream: EditableStream) {
+  constructor(shared: Shared, stream: HttpStream) {
     this.shared = shared;
     this.stream = stream;
   }
@@ -59,7 +58,7 @@ export class GrpcWebFilter implements HttpFilter {
   onRequestHeaders(headers: RequestHeaders): void {
     const type = headers.getKnown(ID_CONTENT_TYPE);
     if (headers.path === '' || !isGrpcWeb(type)) return;
-    this.contentType = type;
+    this.isWeb = true;
     // Named now: the router may rewrite the path.
     this.call = grpcCallOf(headers.path);
     if (isGrpcWebText(type)) this.decoder = new Base64Decoder();
@@ -83,7 +82,7 @@ export class GrpcWebFilter implements HttpFilter {
   }
 
   onResponseHeaders(headers: ResponseHeaders, endStream: boolean): HeadersVerdict {
-    if (this.contentType === undefined) return;
+    if (!this.isWeb) return;
     this.charge(headers.getKnown(ID_GRPC_STATUS));
     const type = headers.getKnown(ID_CONTENT_TYPE);
     const isAnswer = headers.status === OK && (isGrpc(type) || isBinaryGrpcWeb(type));
@@ -112,7 +111,7 @@ export class GrpcWebFilter implements HttpFilter {
 
   onResponseTrailers(trailers: Trailers): void {
     const { stream, encoder } = this;
-    if (this.contentType === undefined) return;
+    if (!this.isWeb) return;
     this.charge(trailers.getKnown(ID_GRPC_STATUS));
     if (this.error !== undefined) {
       stream.takeHeldResponseBody();
@@ -141,11 +140,8 @@ export class GrpcWebFilter implements HttpFilter {
   }
 
   private refuse(details: string): void {
-    const { stream, contentType } = this;
     this.decoder = undefined;
-    // Replies are made for the type of the request, and those for gRPC have another form.
-    if (contentType !== undefined) stream.requestHeaders.setKnown(ID_CONTENT_TYPE, contentType);
-    stream.reply({ status: 400, body: 'Bad gRPC-web request, invalid base64 data.', details });
+    this.stream.reply({ status: 400, body: 'Bad gRPC-web request, invalid base64 data.', details });
   }
 
   private charge(status: string | undefined): void {

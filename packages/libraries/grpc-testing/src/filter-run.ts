@@ -28,20 +28,8 @@ export interface Passed {
   overflow: boolean;
 }
 
-/** A stream whose filter may change bodies: what it holds stands in `heldRequestBody` and `heldResponseBody`. */
+/** What a filter holds and adds stands in `heldRequestBody` and `heldResponseBody`. */
 export class EditedStream extends TestHttpStream {
-  addRequestBody(chunk: Buffer): void {
-    this.heldRequestBody.push(chunk);
-  }
-  addResponseBody(chunk: Buffer): void {
-    this.heldResponseBody.push(chunk);
-  }
-  takeHeldRequestBody(): Buffer[] {
-    return this.heldRequestBody.splice(0);
-  }
-  takeHeldResponseBody(): Buffer[] {
-    return this.heldResponseBody.splice(0);
-  }
   /** The filter has answered, or reset the stream. */
   get stopped(): boolean {
     return this.replies.length > 0 || this.calls.some((call) => call.startsWith('reset:'));
