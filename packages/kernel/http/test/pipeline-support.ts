@@ -90,6 +90,12 @@ export class PipelineRig {
     this.pipeline.resume(this.filters[index] as HttpFilter);
     return this.sink.take();
   }
+  add(text: string, index = 0): void {
+    this.pipeline.add(this.filters[index] as HttpFilter, Buffer.from(text));
+  }
+  take(index = 0): string {
+    return Buffer.concat(this.pipeline.take(this.filters[index] as HttpFilter)).toString();
+  }
   held(index = 0): string {
     return Buffer.concat(this.pipeline.held(this.filters[index] as HttpFilter)).toString();
   }

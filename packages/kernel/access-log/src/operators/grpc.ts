@@ -1,4 +1,5 @@
 import { ConfigError, type LogContext } from '@dragoman/core';
+import { grpcStatusFromHttp } from '@dragoman/grpc-frames';
 import { bytesOperator, numberOperator, type OperatorSpec, type OperatorTable, plain } from '../operator.ts';
 
 /** gRPC's status codes by number, as Envoy spells them, and as their constants are spelt. */
@@ -24,26 +25,13 @@ const STATUSES: readonly (readonly [camel: string, snake: string])[] = [
 
 /** What a `grpc-status` that is no number counts as. */
 const INVALID_STATUS = -1;
-const UNKNOWN_STATUS = 2;
-
-/** HTTP status to gRPC status, as gRPC's protocol description maps them. */
-const FROM_HTTP: ReadonlyMap<number, number> = new Map([
-  [400, 13],
-  [401, 16],
-  [403, 7],
-  [404, 12],
-  [429, 14],
-  [502, 14],
-  [503, 14],
-  [504, 14],
-]);
 
 /** The gRPC status of a stream: of its trailers, its headers, or mapped from its HTTP status; undefined without any. */
 export function grpcStatus(context: LogContext): number | undefined {
   const text = context.responseTrailers?.get('grpc-status') ?? context.response?.get('grpc-status');
   if (text !== undefined) return /^[0-9]{1,10}$/.test(text) ? Number(text) : INVALID_STATUS;
   const code = context.info.responseCode;
-  return code === 0 ? undefined : (FROM_HTTP.get(code) ?? UNKNOWN_STATUS);
+  return code === 0 ? undefined : grpcStatusFromHttp(code);
 }
 
 const CONTENT_TYPE = 'application/grpc';

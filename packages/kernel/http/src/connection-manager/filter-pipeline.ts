@@ -134,7 +134,7 @@ export abstract class FilterPipeline<H> {
   /** Puts `chunk` behind what `filter` holds; to a message that ends with its headers it is the body. */
   add(filter: HttpFilter, chunk: Buffer): void {
     const stage = this.stages.find((candidate) => candidate.filter === filter);
-    if (stage === undefined || chunk.length === 0) return;
+    if (stage === undefined || chunk.length === 0 || this.sink.finished) return;
     stage.kept.push(chunk);
     stage.keptBytes += chunk.length;
     if (!this.headersEnd) return;
@@ -170,8 +170,8 @@ export abstract class FilterPipeline<H> {
       }
       if (this.sink.finished) return;
       if (verdict === undefined) {
-        if (!stage.keptEnd) continue;
-        // It has given a body to a message that had none.
+        if (stage.kept.length === 0 && !stage.keptEnd) continue;
+        // It has given a body to a message that had none, or put bytes in front of the one that comes.
         this.headersFrom(i + 1);
         if (!this.sink.finished) this.resumeBody(stage, i);
         return;

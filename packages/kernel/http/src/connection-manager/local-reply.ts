@@ -7,6 +7,7 @@ import {
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
+import { encodeGrpcMessage, grpcStatusFromHttp } from '@dragoman/grpc-frames';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
 
 const ID_CONTENT_TYPE = wellKnownId('content-type');
@@ -16,19 +17,6 @@ const ID_GRPC_MESSAGE = wellKnownId('grpc-message');
 
 export const PLAIN_TEXT = 'text/plain';
 export const JSON_TYPE = 'application/json';
-
-/** gRPC status for an HTTP status (gRPC's `http-grpc-status-mapping.md`). */
-const GRPC_STATUS: Readonly<Record<number, number>> = {
-  400: 13,
-  401: 16,
-  403: 7,
-  404: 12,
-  429: 14,
-  502: 14,
-  503: 14,
-  504: 14,
-};
-const GRPC_UNKNOWN = 2;
 
 /** What a reply answers, and by whose rules. */
 export interface ReplyScene {
@@ -123,23 +111,11 @@ function finishGrpc(
   headers.status = 200;
   headers.setKnown(ID_CONTENT_TYPE, 'application/grpc');
   if ((headers.getKnown(ID_GRPC_STATUS) ?? '') === '')
-    headers.setKnown(ID_GRPC_STATUS, String(reply.grpcStatus ?? GRPC_STATUS[status] ?? GRPC_UNKNOWN));
+    headers.setKnown(ID_GRPC_STATUS, String(reply.grpcStatus ?? grpcStatusFromHttp(status)));
   if (body.length > 0 && !isHead) {
     // A JSON format ends with a newline, which is no part of a message.
     const line = contentType === JSON_TYPE && body[body.length - 1] === 0x0a ? body.subarray(0, -1) : body;
-    headers.setKnown(ID_GRPC_MESSAGE, percentEncode(line));
+    headers.setKnown(ID_GRPC_MESSAGE, encodeGrpcMessage(line));
   }
   headers.removeKnown(ID_CONTENT_LENGTH);
-}
-
-/** As Envoy writes `grpc-message`: printable ASCII but `%` and `~` stays. */
-function percentEncode(body: Buffer): string {
-  let text = '';
-  for (const byte of body) {
-    text +=
-      byte >= 0x20 && byte < 0x7e && byte !== 0x25
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
-  return text;
 }
