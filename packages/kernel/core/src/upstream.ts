@@ -4,7 +4,7 @@ import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
 import type { RequestHeaders } from './header-map.ts';
 import type { Connection, ConnectionHandler } from './network.ts';
 import type { PriorityShares } from './retry.ts';
-import type { RoutingPriority } from './route.ts';
+import type { Route, RoutingPriority } from './route.ts';
 import type { Counter, Gauge, Histogram, StatsScope } from './stats.ts';
 import type { MetadataValue, Protocol, StreamInfo, TlsInfo } from './stream-info.ts';
 import type { TransportOptions, UpstreamTransportSocket } from './transport.ts';
@@ -89,6 +89,8 @@ export const HealthFlag = {
 /** An upstream host on one worker. */
 export interface Host extends HostDescription {
   readonly stats: HostStats;
+  /** Its connections are encrypted. Absent: as {@link ClusterInfo.secure} says. */
+  readonly secure?: boolean | undefined;
   weight: number;
   /** Bits of {@link HealthFlag}. */
   healthFlags: number;
@@ -227,6 +229,8 @@ export interface ClusterInfo {
   chargeRetriedResponse(status: number): void;
   /** Its connections are encrypted: its transport socket says so. */
   readonly secure: boolean;
+  /** `http_filters` of `HttpProtocolOptions`; they count before the router's. */
+  readonly httpFilters?: UpstreamHttpFilters | undefined;
   /** The protocol upstream follows that of the request (`use_downstream_protocol_config`). */
   readonly usesDownstreamProtocol: boolean;
   /**
@@ -311,6 +315,30 @@ export interface Cancellable {
   /** Gives up; no callback comes any more. */
   cancel(): void;
 }
+
+/** The filters that a try goes through on its way upstream (Envoy: upstream HTTP filters), compiled. */
+export interface UpstreamHttpFilters {
+  /** A pool whose streams go through the filters. */
+  through(pool: HttpPool, scene: UpstreamFilterScene): HttpPool;
+}
+
+/** Whose try it is. */
+export interface UpstreamFilterScene {
+  readonly info: StreamInfo;
+  readonly route: Route | undefined;
+  /** Bytes of a body that filters may hold in each direction. */
+  readonly bufferLimit: number;
+}
+
+/**
+ * Compiles a list of `envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter`, typed unknown because contracts know no generated code.
+ * @param field where it stands, for errors
+ * @throws ConfigError for filters that are not for the upstream side, and when the last is not `envoy.filters.http.upstream_codec`
+ */
+export type CompileUpstreamFilters = (
+  filters: readonly unknown[],
+  scene: { readonly statPrefix: string; readonly field: string; readonly scope: StatsScope },
+) => UpstreamHttpFilters;
 
 /** What a stream asks of the connection that will carry it. */
 export interface PoolWishes {

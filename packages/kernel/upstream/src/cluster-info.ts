@@ -14,6 +14,7 @@ import { type CreateBudget, Resources } from './resources.ts';
 import { AlternativeStats } from './stats/alternative-stats.ts';
 import { ClusterStats } from './stats/cluster-stats.ts';
 import { ResponseStats } from './stats/response-stats.ts';
+import { transportWishes } from './transport-wishes.ts';
 
 const NEVER = { numerator: 0, denominator: 100 } as const;
 
@@ -28,7 +29,8 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly metadata: MetadataMap;
   readonly maxStreamDurationMs: number;
   readonly secure: boolean;
-  readonly usesDownstreamProtocol: boolean = false;
+  readonly usesDownstreamProtocol: boolean;
+  readonly transportOptions: ClusterInfo['transportOptions'];
   readonly stats: ClusterStats;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
@@ -50,7 +52,9 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.maxResponseHeadersBytes = settings.http.codec.maxHeaderBytes;
     this.metadata = settings.metadata;
     this.maxStreamDurationMs = settings.http.maxStreamDurationMs;
-    this.secure = settings.transportSocket?.secure ?? false;
+    this.secure = settings.transport.standard?.secure ?? false;
+    this.usesDownstreamProtocol = settings.http.protocol === 'downstream';
+    this.transportOptions = transportWishes(settings);
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
     const { zone } = context.localInfo;

@@ -11,7 +11,7 @@ import {
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
 import { readCluster } from './config/cluster-settings.ts';
-import type { CreateClientCodec } from './pool/pool-options.ts';
+import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
 
 export interface ClusterManagerOptions {
@@ -20,6 +20,8 @@ export interface ClusterManagerOptions {
   readonly context: FactoryContext;
   readonly connector: Connector;
   readonly createCodec: CreateClientCodec;
+  /** Undefined: the assembly has no HTTP/2, and clusters that want it are refused. */
+  readonly http2?: Http2Codecs | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
@@ -57,6 +59,7 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
     context: options.context,
     connector: options.connector,
     createCodec: options.createCodec,
+    http2: options.http2,
     createBudget: options.createBudget ?? createLocalBudget,
   });
   options.clusters.forEach((cluster, index) => {
@@ -111,7 +114,7 @@ class Clusters implements WorkerClusterManager {
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
-    before?.cluster.drain();
+    before?.cluster.retire();
   }
 
   removeCluster(clusterName: string): boolean {
@@ -119,7 +122,7 @@ class Clusters implements WorkerClusterManager {
     if (entry === undefined) return false;
     this.entries.delete(clusterName);
     this.byName.delete(clusterName);
-    entry.cluster.drain();
+    entry.cluster.retire();
     return true;
   }
 

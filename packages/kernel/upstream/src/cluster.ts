@@ -1,25 +1,32 @@
-import type {
-  Cancellable,
-  Cluster,
-  Connector,
-  ConnectOptions,
-  FactoryContext,
-  Host,
-  HostListUpdate,
-  HostSet,
-  HttpPool,
-  LoadBalancerContext,
-  Logger,
-  RoutingPriority,
-  TcpPoolCallbacks,
+import {
+  type Cancellable,
+  type Cluster,
+  ConfigError,
+  type Connector,
+  type ConnectOptions,
+  type FactoryContext,
+  type Host,
+  type HostListUpdate,
+  type HostSet,
+  type HttpPool,
+  type LoadBalancerContext,
+  type Logger,
+  type PoolWishes,
+  type RoutingPriority,
+  type TcpPoolCallbacks,
+  type TransportOptions,
+  type UpstreamTransportSocket,
 } from '@dragoman/core';
+import { createHttp2Stats } from '@dragoman/http2';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
+import { allSockets } from './config/transport-sockets.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
-import { Http1Pool } from './pool/http1-pool.ts';
-import type { CreateClientCodec, PoolContext } from './pool/pool-options.ts';
+import { SocketChooser } from './hosts/socket-chooser.ts';
+import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
+import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
 import type { CreateBudget } from './resources.ts';
 
@@ -28,6 +35,7 @@ export interface ClusterDependencies {
   readonly context: FactoryContext;
   readonly connector: Connector;
   readonly createCodec: CreateClientCodec;
+  readonly http2: Http2Codecs | undefined;
   readonly createBudget: CreateBudget;
 }
 
@@ -40,10 +48,13 @@ export class UpstreamCluster implements Cluster {
   private readonly highContext: PoolContext;
   /** Pools that were taken from their hosts and have requests under way. */
   private readonly draining = new Set<DrainablePool>();
+  private readonly settings: ClusterSettings;
+  private readonly sockets: SocketChooser | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
     const { context } = dependencies;
+    this.settings = settings;
     const info = new UpstreamClusterInfo(settings, context, dependencies.createBudget);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
@@ -66,6 +77,7 @@ export class UpstreamCluster implements Cluster {
       failTrafficOnPanic: settings.commonLb.failTrafficOnPanic,
       healthyPanic: info.stats.lbHealthyPanic,
     });
+    this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.defaultContext = poolContext(settings, info, dependencies, 'default');
     this.highContext = poolContext(settings, info, dependencies, 'high');
   }
@@ -80,8 +92,9 @@ export class UpstreamCluster implements Cluster {
     return host;
   }
 
-  httpPool(host: Host, priority: RoutingPriority): HttpPool {
+  httpPool(host: Host, priority: RoutingPriority, wishes?: PoolWishes): HttpPool {
     const owner = host as UpstreamHost;
+    if (wishes !== undefined) return this.wishedPool(owner, priority, wishes);
     return poolOf(owner, priority) ?? this.openPool(owner, priority);
   }
 
@@ -89,8 +102,9 @@ export class UpstreamCluster implements Cluster {
     host: Host,
     priority: RoutingPriority,
     callbacks: TcpPoolCallbacks,
+    transport?: TransportOptions,
   ): Cancellable | undefined {
-    return openTcpConnection(host as UpstreamHost, this.contextOf(priority), callbacks);
+    return openTcpConnection(host as UpstreamHost, this.contextOf(priority), callbacks, transport);
   }
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
@@ -101,6 +115,7 @@ export class UpstreamCluster implements Cluster {
       ),
     );
     this.snapshot = snapshot;
+    if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);
   }
@@ -110,9 +125,15 @@ export class UpstreamCluster implements Cluster {
     for (const host of this.snapshot.byKey.values()) this.release(host);
   }
 
+  /** {@link drain} for a cluster that nobody will find any more. */
+  retire(): void {
+    this.drain();
+    for (const socket of allSockets(this.settings.transport)) socket.close?.();
+  }
+
   /** Ends every connection of the pools now. */
   close(): void {
-    this.drain();
+    this.retire();
     for (const pool of [...this.draining]) pool.closeAll();
   }
 
@@ -120,12 +141,21 @@ export class UpstreamCluster implements Cluster {
   private release(host: UpstreamHost): void {
     this.releasePool(host, 'default');
     this.releasePool(host, 'high');
+    const { wishedPools } = host;
+    host.wishedPools = undefined;
+    if (wishedPools === undefined) return;
+    for (const { pool, priority } of wishedPools.values()) this.drainPool(pool, priority);
   }
 
   private releasePool(host: UpstreamHost, priority: RoutingPriority): void {
     const pool = poolOf(host, priority);
     if (pool === undefined) return;
     setPool(host, priority, undefined);
+    this.drainPool(pool, priority);
+  }
+
+  private drainPool(pool: DrainablePool, priority: RoutingPriority): void {
+    pool.onUnused = undefined;
     this.draining.add(pool);
     pool.drain(() => {
       this.draining.delete(pool);
@@ -134,16 +164,50 @@ export class UpstreamCluster implements Cluster {
   }
 
   private openPool(host: UpstreamHost, priority: RoutingPriority): HttpPool {
+    const pool = this.makePool(
+      host,
+      priority,
+      protocolFor(this.settings.http.protocol, undefined),
+      undefined,
+    );
+    if (pool === undefined) return overflowingPool;
+    setPool(host, priority, pool);
+    return pool;
+  }
+
+  /** Streams share connections only with those that ask for the same; a pool that nobody uses any more goes. */
+  private wishedPool(host: UpstreamHost, priority: RoutingPriority, wishes: PoolWishes): HttpPool {
+    const { transport } = wishes;
+    const protocol = protocolFor(this.settings.http.protocol, wishes.downstreamProtocol);
+    const key = `${priority} ${protocol} ${transport?.key ?? ''}`;
+    const known = host.wishedPools?.get(key);
+    if (known !== undefined) return known.pool;
+    const pool = this.makePool(host, priority, protocol, transport);
+    if (pool === undefined) return overflowingPool;
+    host.wishedPools ??= new Map();
+    host.wishedPools.set(key, { pool, priority });
+    pool.onUnused = () => {
+      if (host.wishedPools?.get(key)?.pool !== pool) return;
+      host.wishedPools.delete(key);
+      this.drainPool(pool, priority);
+    };
+    return pool;
+  }
+
+  private makePool(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    protocol: PoolProtocol,
+    transport: TransportOptions | undefined,
+  ): DrainablePool | undefined {
     const pools = this.info.resources(priority).connectionPools;
     if (!pools.canTake()) this.freeUnusedPool(priority);
     if (!pools.canTake()) {
       this.info.stats.upstreamCxPoolOverflow.inc();
-      return overflowingPool;
+      return undefined;
     }
     pools.take();
-    const pool = new Http1Pool(host, this.contextOf(priority));
-    setPool(host, priority, pool);
-    return pool;
+    return createPool(protocol, host, this.contextOf(priority), transport);
   }
 
   /** Makes room under `max_connection_pools`: a pool in which nothing happens, unlike the others, costs nothing to lose. */
@@ -163,27 +227,62 @@ export class UpstreamCluster implements Cluster {
 function poolContext(
   settings: ClusterSettings,
   info: UpstreamClusterInfo,
-  { context, connector, createCodec }: ClusterDependencies,
+  dependencies: ClusterDependencies,
   priority: RoutingPriority,
 ): PoolContext {
+  const { context, connector, createCodec } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
   return {
     clock: context.clock,
+    logger: context.loggers.logger('pool'),
     connector,
     createCodec,
+    http2: http2Of(settings, info, dependencies),
     stats: info.stats,
     resources: info.resources(priority),
     http,
     connectTimeoutMs: settings.connectTimeoutMs,
-    connectOptions: (address): ConnectOptions => ({
-      address,
-      bindAddress: address.family === 'pipe' ? undefined : settings.bindAddress,
-      transportSocket: settings.transportSocket,
-      bufferLimitBytes: settings.bufferLimitBytes,
-      keepAlive: address.family === 'pipe' ? undefined : settings.keepAlive,
-      stats: bytes,
-    }),
+    connectOptions: (host, transport): ConnectOptions => {
+      const { address } = host;
+      return {
+        address,
+        bindAddress: address.family === 'pipe' ? undefined : settings.bindAddress,
+        transportSocket: socketOf(host, settings.transport.standard),
+        transport,
+        bufferLimitBytes: settings.bufferLimitBytes,
+        keepAlive: address.family === 'pipe' ? undefined : settings.keepAlive,
+        stats: bytes,
+      };
+    },
+  };
+}
+
+function socketOf(
+  { socketChoice }: UpstreamHost,
+  standard: UpstreamTransportSocket | undefined,
+): UpstreamTransportSocket | undefined {
+  return socketChoice === undefined ? standard : socketChoice.socket;
+}
+
+/** @throws ConfigError when the cluster wants what the assembly has not */
+function http2Of(
+  { http: { http2, codec, protocolPath } }: ClusterSettings,
+  { statsScope }: UpstreamClusterInfo,
+  { http2: codecs, context }: ClusterDependencies,
+): PoolContext['http2'] {
+  if (http2 === undefined) return undefined;
+  if (codecs === undefined) throw ConfigError.at(protocolPath, 'this assembly has no HTTP/2 for upstreams');
+  return {
+    ...codecs,
+    options: {
+      ...http2,
+      maxHeaderBytes: codec.maxHeaderBytes,
+      maxHeaderCount: codec.maxHeaderCount,
+      stats: createHttp2Stats(statsScope),
+      clock: context.clock,
+      random: context.random,
+    },
   };
 }
 

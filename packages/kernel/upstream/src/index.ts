@@ -4,7 +4,7 @@ export {
   type WorkerClusterManager,
 } from './cluster-manager.ts';
 export { type ClusterSettings, readCluster } from './config/cluster-settings.ts';
-export type { ClientCodecSettings, CreateClientCodec } from './pool/pool-options.ts';
+export type { ClientCodecSettings, CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 export {
   type BreakerGauge,
   type BudgetGauges,

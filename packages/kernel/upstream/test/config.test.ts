@@ -206,8 +206,6 @@ describe('readCluster', () => {
       'not built yet',
     ],
     [{ common_lb_config: { update_merge_window: '1s' } }, 'common_lb_config.update_merge_window', 'at once'],
-    [{ protocol_selection: 'USE_DOWNSTREAM_PROTOCOL' }, 'protocol_selection', 'not built yet'],
-    [{ http2_protocol_options: {} }, 'http2_protocol_options', 'HTTP/2'],
     [{ use_tcp_for_dns_lookups: true }, 'use_tcp_for_dns_lookups', 'not possible'],
     [
       { connection_pool_per_downstream_connection: true },
@@ -252,11 +250,6 @@ describe('readCluster', () => {
       '@dragoman/transport-socket-tls would provide it',
     ],
     [httpOptions({ auto_config: {} }), `${options}.auto_config`, 'ALPN'],
-    [
-      httpOptions({ explicit_http_config: { http2_protocol_options: {} } }),
-      `${options}.explicit_http_config.http2_protocol_options`,
-      'HTTP/2',
-    ],
     [
       httpOptions({
         explicit_http_config: { http_protocol_options: {} },

@@ -10,6 +10,7 @@ import {
 } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { createClientCodec } from '@dragoman/http1';
+import { createClientCodec as createHttp2ClientCodec, Http2Sessions } from '@dragoman/http2';
 import { Dispatcher, EventClock, type NetworkContext, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { SharedCounts, type SharedCountsHandle } from '@dragoman/stats';
 import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
@@ -108,6 +109,7 @@ export class Worker implements WorkerCommands {
       context,
       connector: new SocketConnector(this.network),
       createCodec: createClientCodec,
+      http2: { createCodec: createHttp2ClientCodec, createSessions: () => new Http2Sessions() },
       createBudget: sharedBudgets(this.budgets, options.index),
     });
     this.context = workerContext(context, options, this.clusters);

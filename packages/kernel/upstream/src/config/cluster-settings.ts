@@ -5,11 +5,9 @@ import {
   durationMs,
   TcpKeepaliveSchema,
   UpstreamConnectionOptionsSchema,
-  resolveExtension,
 } from '@dragoman/api';
 import {
   type Address,
-  atPath,
   ConfigError,
   type ExtensionRegistry,
   type FactoryContext,
@@ -18,7 +16,6 @@ import {
   ProblemCollector,
   refuseUnsupported,
   type RoutingPriority,
-  type UpstreamTransportSocket,
 } from '@dragoman/core';
 import type { MetadataMap } from '../hosts/host.ts';
 import type { Thresholds } from '../resources.ts';
@@ -26,6 +23,7 @@ import { type HttpSettings, readHttpOptions } from './http-options.ts';
 import { type CommonLbSettings, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
 import { readThresholds } from './thresholds.ts';
+import { readTransportSockets, type TransportSockets } from './transport-sockets.ts';
 
 /** A cluster's configuration, read and checked. */
 export interface ClusterSettings {
@@ -42,7 +40,7 @@ export interface ClusterSettings {
   readonly bindAddress: Address | undefined;
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
-  readonly transportSocket: UpstreamTransportSocket | undefined;
+  readonly transport: TransportSockets;
   createPolicy(context: LoadBalancerContextForCluster): LoadBalancerPolicy;
 }
 
@@ -68,6 +66,9 @@ const FIELDS = new Set([
   'circuit_breakers',
   'common_http_protocol_options',
   'http_protocol_options',
+  'http2_protocol_options',
+  'protocol_selection',
+  'upstream_http_protocol_options',
   'typed_extension_protocol_options',
   'dns_refresh_rate',
   'dns_failure_refresh_rate',
@@ -85,22 +86,19 @@ const FIELDS = new Set([
   'preconnect_policy',
   'metadata',
   'transport_socket',
+  'transport_socket_matches',
 ]);
 
 const REASONS = {
   health_checks: 'active health checking is not built yet; remove it, or give health_status to the endpoints',
   outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
-  http2_protocol_options: 'HTTP/2 to upstreams is not built yet',
-  protocol_selection: 'USE_DOWNSTREAM_PROTOCOL is not built yet; leave it at USE_CONFIGURED_PROTOCOL',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   lb_subset_config: 'subset load balancing is not built yet',
   ring_hash_lb_config: 'the ring hash policy is not built yet',
   maglev_lb_config: 'the maglev policy is not built yet',
   least_request_lb_config: 'the least request policy is not built yet',
   original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
-  transport_socket_matches: 'choosing a transport socket by endpoint metadata is not built yet',
-  upstream_http_protocol_options: 'TLS server names from requests (auto_sni) are not built yet',
 } as const;
 
 const CONNECTION_FIELDS = new Set(['tcp_keepalive']);
@@ -131,9 +129,8 @@ export function readCluster(
   );
   const keepAlive = problems.try('upstream_connection_options', () => readKeepAlive(cluster));
   const metadata = problems.try('', () => readMetadata(cluster.metadata, 'metadata'));
-  const transportSocket = problems.try('transport_socket', () =>
-    readTransportSocket(cluster, registry, context),
-  );
+  const transport = problems.try('', () => readTransportSockets(cluster, registry, context));
+  if (transport !== undefined) problems.try(http.protocolPath, () => checkAlpn(http, transport));
   problems.try('preconnect_policy', () => checkPreconnect(cluster));
   problems.throwIfAny();
   return {
@@ -147,7 +144,7 @@ export function readCluster(
     bindAddress,
     keepAlive,
     metadata: metadata as MetadataMap,
-    transportSocket,
+    transport: transport as TransportSockets,
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
   };
 }
@@ -165,23 +162,15 @@ function readKeepAlive(cluster: Cluster): ClusterSettings['keepAlive'] {
   return { enabled: true, initialDelayMs: (tcpKeepalive.keepaliveTime ?? DEFAULT_KEEPALIVE_S) * 1000 };
 }
 
-function readTransportSocket(
-  cluster: Cluster,
-  registry: ExtensionRegistry,
-  context: FactoryContext,
-): UpstreamTransportSocket | undefined {
-  const socket = cluster.transportSocket;
-  if (socket === undefined) return undefined;
-  const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
-  const { extension, message } = resolveExtension(registry, 'transport-sockets', socket.name, any, '');
-  if (extension.createUpstream === undefined)
-    throw ConfigError.at('', `${extension.name} cannot be used upstream`);
-  const transportContext = {
-    ...context,
-    clusterName: cluster.name,
-    clusterScope: context.stats.scope(`cluster.${cluster.altStatName || cluster.name}`),
-  };
-  return atPath('typed_config', () => extension.createUpstream?.(message, transportContext));
+/** @throws ConfigError when there is nothing that could choose a protocol */
+function checkAlpn({ protocol }: HttpSettings, { standard, matches }: TransportSockets): void {
+  if (protocol !== 'auto') return;
+  const plain = [standard, ...matches.map(({ socket }) => socket)].some((socket) => socket?.secure !== true);
+  if (plain)
+    throw ConfigError.at(
+      '',
+      'needs ALPN: every transport socket of the cluster must be one of TLS (envoy.transport_sockets.tls)',
+    );
 }
 
 function checkPreconnect(cluster: Cluster): void {

@@ -7,7 +7,10 @@ import {
   type HttpPool,
   type Locality,
   type MetadataValue,
+  type RoutingPriority,
+  type UpstreamTransportSocket,
 } from '@dragoman/core';
+import type { Http2Sessions } from '@dragoman/http2';
 import { LocalCounter, LocalGauge } from '../stats/local-stats.ts';
 
 /** Metadata by namespace, then key. */
@@ -25,6 +28,21 @@ export interface DrainablePool extends HttpPool {
   closeAll(): void;
   /** Nothing is open or waiting. */
   readonly unused: boolean;
+  /** Called each time when {@link unused} has become true, unless the pool drains. */
+  onUnused: (() => void) | undefined;
+}
+
+/** A pool for streams with wishes. */
+export interface WishedPool {
+  readonly pool: DrainablePool;
+  readonly priority: RoutingPriority;
+}
+
+/** The transport socket of one host. */
+export interface SocketChoice {
+  /** What it was chosen by: other metadata, other choice. */
+  readonly metadata: MetadataMap;
+  readonly socket: UpstreamTransportSocket | undefined;
 }
 
 const FAILED =
@@ -92,8 +110,15 @@ export class UpstreamHost implements Host {
   listedBy = 0;
   /** Where it is among the hosts of the snapshot that was looked through last. A hint. */
   position = 0;
+  /** Of streams that ask nothing of their connection. */
   defaultPool: DrainablePool | undefined = undefined;
   highPool: DrainablePool | undefined = undefined;
+  /** Of the others, by what they ask for; made with the first. */
+  wishedPools: Map<string, WishedPool> | undefined = undefined;
+  /** Of its HTTP/2 connections; made with the first. */
+  http2Sessions: Http2Sessions | undefined = undefined;
+  /** Where its cluster has several: the transport socket that fits its metadata. */
+  socketChoice: SocketChoice | undefined = undefined;
   private ownStats: HostStats | undefined = undefined;
 
   /** @throws RangeError when `address` is not the text of an {@link Address} */
@@ -106,6 +131,11 @@ export class UpstreamHost implements Host {
   get stats(): HostStats {
     this.ownStats ??= new LocalHostStats();
     return this.ownStats;
+  }
+
+  /** Undefined: as its cluster's. */
+  get secure(): boolean | undefined {
+    return this.socketChoice === undefined ? undefined : (this.socketChoice.socket?.secure ?? false);
   }
 
   /** What makes it the same host in the next update. */

@@ -1,19 +1,19 @@
 import type {
-  Address,
   ClientCodec,
   ClientCodecHandler,
   ConnectHandler,
   Connection,
   ConnectionCloseKind,
   HttpPoolCallbacks,
-  Protocol,
+  PoolFailureReason,
   ResponseDecoder,
   Timer,
-  TlsInfo,
-  UpstreamConnectionInfo,
+  TransportOptions,
 } from '@dragoman/core';
 import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
-import type { Http1Pool } from './http1-pool.ts';
+import { ConnectionFacts } from './connection-facts.ts';
+import type { UpstreamHost } from '../hosts/host.ts';
+import type { PoolContext } from './pool-options.ts';
 
 const CONNECTING = 0;
 const IDLE = 1;
@@ -22,36 +22,26 @@ const BUSY = 2;
 const COMPLETE = 3;
 const CLOSED = 4;
 
-class ConnectionFacts implements UpstreamConnectionInfo {
-  id = 0;
-  protocol: Protocol | undefined = undefined;
-  localAddress: Address | undefined = undefined;
-  readonly remoteAddress: Address;
-  connectStart = 0;
-  connectComplete = 0;
-  handshakeComplete = 0;
-  connection!: Connection;
-
-  constructor(remoteAddress: Address) {
-    this.remoteAddress = remoteAddress;
-  }
-
-  get tls(): TlsInfo | undefined {
-    return this.connection.info.tls;
-  }
-
-  get bytesRead(): number {
-    return this.connection.bytesRead;
-  }
-
-  get bytesWritten(): number {
-    return this.connection.bytesWritten;
-  }
+/** The pool of an {@link Http1Client}. */
+export interface Http1Owner {
+  readonly host: UpstreamHost;
+  readonly context: PoolContext;
+  readonly transport: TransportOptions;
+  onConnected(): void;
+  /** A connection can take a request. */
+  onIdle(client: Http1Client): void;
+  /** An idle connection is no longer to be had. */
+  removeIdle(client: Http1Client): void;
+  onConnectFailure(client: Http1Client, reason: PoolFailureReason, details: string): void;
+  /** A connection that was up is gone. */
+  onClosed(client: Http1Client): void;
+  /** Its resources are back. */
+  afterClose(): void;
 }
 
 /** One HTTP/1.1 connection of a pool: one request at a time. */
 export class Http1Client implements ConnectHandler, ClientCodecHandler {
-  private readonly pool: Http1Pool;
+  private readonly pool: Http1Owner;
   private readonly facts: ConnectionFacts;
   private connection!: Connection;
   private codec!: ClientCodec;
@@ -70,7 +60,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
   private readonly timer: Timer;
   private durationTimer: Timer | undefined = undefined;
 
-  constructor(pool: Http1Pool) {
+  constructor(pool: Http1Owner) {
     this.pool = pool;
     this.facts = new ConnectionFacts(pool.host.address);
     const limit = pool.context.http.maxRequestsPerConnection;
@@ -85,29 +75,40 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
   // --- Life --------------------------------------------------------------------------------------------------------
 
   connect(): void {
-    const { pool } = this;
-    const { context, host } = pool;
+    const { context, host, transport } = this.pool;
     countOpened(context, host);
-    context.stats.upstreamCxHttp1Total.inc();
     this.openedAt = context.clock.now();
-    this.facts.connectStart = this.openedAt;
-    this.connection = context.connector.connect(context.connectOptions(host.address), this);
-    this.codec = context.createCodec(this.connection, this, context.http.codec);
-    this.facts.connection = this.connection;
-    this.facts.id = this.connection.info.id;
-    this.facts.protocol = this.codec.protocol;
+    this.take(context.connector.connect(context.connectOptions(host, transport), this));
     this.timer.enable(context.connectTimeoutMs);
   }
 
+  /** Goes on with a connection that is up, and was opened at `openedAt`. */
+  adopt(connection: Connection, openedAt: number): void {
+    this.openedAt = openedAt;
+    this.take(connection);
+    connection.setHandler(this);
+    this.onConnected();
+  }
+
+  private take(connection: Connection): void {
+    const { context } = this.pool;
+    const { facts } = this;
+    context.stats.upstreamCxHttp1Total.inc();
+    this.connection = connection;
+    this.codec = context.createCodec(connection, this, context.http.codec);
+    facts.connectStart = this.openedAt;
+    facts.connection = connection;
+    facts.id = connection.info.id;
+    facts.protocol = this.codec.protocol;
+  }
+
   onConnected(): void {
-    const { pool, facts } = this;
+    const { pool } = this;
     const { clock, http, stats } = pool.context;
     this.timer.disable();
     this.state = IDLE;
     const now = clock.now();
-    facts.connectComplete = now;
-    facts.handshakeComplete = this.connection.info.handshakeComplete;
-    facts.localAddress = this.connection.info.localAddress;
+    this.facts.onConnected(now);
     stats.upstreamCxConnectMs.record(now - this.openedAt);
     if (http.maxConnectionDurationMs > 0) {
       this.durationTimer = clock.timer(() => this.onTooOld());
@@ -136,11 +137,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     }
     callbacks.onPoolReady(this.codec.newStream(decoder), host, facts);
     // Times of connecting belong to the request that waited for them.
-    if (facts.connectStart !== 0) {
-      facts.connectStart = 0;
-      facts.connectComplete = 0;
-      facts.handshakeComplete = 0;
-    }
+    if (facts.connectStart !== 0) facts.forgetTimes();
   }
 
   startIdleTimeout(): void {

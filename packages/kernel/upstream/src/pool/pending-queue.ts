@@ -6,6 +6,8 @@ export class PendingRequest implements Cancellable {
   readonly callbacks: HttpPoolCallbacks;
   next: PendingRequest | undefined = undefined;
   previous: PendingRequest | undefined = undefined;
+  /** It stands in the queue. */
+  queued = false;
   private readonly owner: PendingOwner;
   private waiting = true;
 
@@ -48,6 +50,7 @@ export class PendingQueue {
     if (this.last === undefined) this.first = request;
     else this.last.next = request;
     this.last = request;
+    request.queued = true;
     this.size++;
   }
 
@@ -65,6 +68,7 @@ export class PendingQueue {
     else request.next.previous = request.previous;
     request.next = undefined;
     request.previous = undefined;
+    request.queued = false;
     this.size--;
   }
 }

@@ -1,5 +1,4 @@
 import type {
-  Address,
   ClientCodec,
   ClientCodecHandler,
   Clock,
@@ -7,9 +6,18 @@ import type {
   ConnectOptions,
   Connector,
   HeaderNameFormatter,
+  Logger,
   ResourceManager,
+  TransportOptions,
 } from '@dragoman/core';
+import type {
+  Http2ClientCodec,
+  Http2ClientHandler,
+  Http2ClientOptions,
+  Http2Sessions,
+} from '@dragoman/http2';
 import type { HttpSettings } from '../config/http-options.ts';
+import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
 
 /** What a client codec is made with: the options of the HTTP/1 package that a cluster's config reaches. */
@@ -33,15 +41,31 @@ export type CreateClientCodec = (
   settings: ClientCodecSettings,
 ) => ClientCodec;
 
+/** What the HTTP/2 package has for upstream connections. */
+export interface Http2Codecs {
+  /** `createClientCodec` of the HTTP/2 package. */
+  createCodec(
+    connection: Connection,
+    handler: Http2ClientHandler,
+    options: Http2ClientOptions,
+    sessions: Http2Sessions,
+  ): Http2ClientCodec;
+  /** Holds the sessions to one host. */
+  createSessions(): Http2Sessions;
+}
+
 /** What all pools of one priority of a cluster share. */
 export interface PoolContext {
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly connector: Connector;
   readonly createCodec: CreateClientCodec;
+  /** Undefined for a cluster that never speaks HTTP/2. */
+  readonly http2: (Http2Codecs & { readonly options: Http2ClientOptions }) | undefined;
   readonly stats: ClusterStats;
   readonly resources: ResourceManager;
   readonly http: HttpSettings;
   readonly connectTimeoutMs: number;
-  /** The options of a connection to `address`. */
-  connectOptions(address: Address): ConnectOptions;
+  /** The options of a connection to `host`. */
+  connectOptions(host: UpstreamHost, transport: TransportOptions | undefined): ConnectOptions;
 }

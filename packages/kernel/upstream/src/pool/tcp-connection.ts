@@ -8,6 +8,7 @@ import type {
   ConnectionInfo,
   TcpPoolCallbacks,
   Timer,
+  TransportOptions,
 } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
 import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
@@ -18,6 +19,7 @@ export function openTcpConnection(
   host: UpstreamHost,
   context: PoolContext,
   callbacks: TcpPoolCallbacks,
+  transport?: TransportOptions,
 ): Cancellable | undefined {
   const { stats, resources } = context;
   if (!resources.connections.canTake()) {
@@ -30,7 +32,7 @@ export function openTcpConnection(
     callbacks.onPoolFailure('overflow', '', undefined);
     return undefined;
   }
-  return new TcpClient(host, context, callbacks);
+  return new TcpClient(host, context, callbacks, transport);
 }
 
 /**
@@ -50,7 +52,12 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
   private cancelled = false;
   private timedOut = false;
 
-  constructor(host: UpstreamHost, context: PoolContext, callbacks: TcpPoolCallbacks) {
+  constructor(
+    host: UpstreamHost,
+    context: PoolContext,
+    callbacks: TcpPoolCallbacks,
+    transport: TransportOptions | undefined,
+  ) {
     this.host = host;
     this.context = context;
     this.callbacks = callbacks;
@@ -61,7 +68,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     countOpened(context, host);
     this.openedAt = clock.now();
     this.timer = clock.timer(() => this.onConnectTimeout());
-    this.connection = connector.connect(context.connectOptions(host.address), this);
+    this.connection = connector.connect(context.connectOptions(host, transport), this);
     this.timer.enable(context.connectTimeoutMs);
   }
 

@@ -124,6 +124,7 @@ export class ClusterStats implements ClusterTrafficStats {
   readonly upstreamCxDestroyRemoteWithActiveRq: Counter;
   readonly upstreamCxDestroyWithActiveRq: Counter;
   readonly upstreamCxHttp1Total: Counter;
+  readonly upstreamCxHttp2Total: Counter;
   readonly upstreamCxIdleTimeout: Counter;
   readonly upstreamCxLengthMs: Histogram;
   readonly upstreamCxMaxDurationReached: Counter;
@@ -184,6 +185,7 @@ export class ClusterStats implements ClusterTrafficStats {
     this.upstreamCxDestroyRemoteWithActiveRq = scope.counter('upstream_cx_destroy_remote_with_active_rq');
     this.upstreamCxDestroyWithActiveRq = scope.counter('upstream_cx_destroy_with_active_rq');
     this.upstreamCxHttp1Total = scope.counter('upstream_cx_http1_total');
+    this.upstreamCxHttp2Total = scope.counter('upstream_cx_http2_total');
     this.upstreamCxIdleTimeout = scope.counter('upstream_cx_idle_timeout');
     this.upstreamCxLengthMs = scope.histogram('upstream_cx_length_ms', 'milliseconds');
     this.upstreamCxMaxDurationReached = scope.counter('upstream_cx_max_duration_reached');

@@ -2,6 +2,7 @@ import { type Cluster, ClusterSchema, readLoose } from '@dragoman/api';
 import {
   type Cluster as UpstreamCluster,
   defineLoadBalancer,
+  defineTransportSocket,
   type EndpointData,
   emptyRuntime,
   type ExtensionRegistry,
@@ -13,10 +14,11 @@ import {
   type Runtime,
   silentLogger,
 } from '@dragoman/core';
-import { RoundRobinSchema } from '@dragoman/api';
+import type { Http2Sessions } from '@dragoman/http2';
+import { RoundRobinSchema, UpstreamTlsContextSchema } from '@dragoman/api';
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { createClusterManager, type CreateBudget, type WorkerClusterManager } from '../../src/index.ts';
-import { FakeCodec, FakeConnector } from './fake-upstream.ts';
+import { FakeCodec, FakeConnector, FakeHttp2Codec } from './fake-upstream.ts';
 import { MemoryStats } from './memory-stats.ts';
 
 /** The hosts in their order, always from the first: predictable, unlike the real one. */
@@ -115,6 +117,10 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
     context,
     connector,
     createCodec: (connection, handler) => new FakeCodec(connection, handler),
+    http2: {
+      createCodec: (connection, handler) => new FakeHttp2Codec(connection, handler),
+      createSessions: () => ({}) as Http2Sessions,
+    },
     createBudget: options.createBudget,
   });
   manager.updateHosts('web', options.hosts ?? hostList('10.0.0.1:80'));
@@ -128,3 +134,29 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
     counts: () => stats.nonZero('cluster.web.'),
   };
 }
+
+/** `typed_extension_protocol_options` with HttpProtocolOptions. */
+export function httpOptions(options: object): object {
+  return {
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        ...options,
+      },
+    },
+  };
+}
+
+/** A transport socket that only says that it is one of TLS. */
+export const fakeTls = defineTransportSocket({
+  name: 'envoy.transport_sockets.tls',
+  config: UpstreamTlsContextSchema,
+  createUpstream: ({ sni }) => ({ name: 'tls', secure: true, serverName: sni }),
+});
+
+export const TLS = {
+  name: 'envoy.transport_sockets.tls',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+  },
+};

@@ -12,8 +12,10 @@ import type {
   PoolFailureReason,
   RequestEncoder,
   ResponseDecoder,
+  StreamMeter,
   UpstreamConnectionInfo,
 } from '@dragoman/core';
+import type { Http2ClientCodec, Http2ClientHandler } from '@dragoman/http2';
 import { connectionInfo } from '@dragoman/testing';
 
 /** A connection whose events a test causes one by one. */
@@ -39,8 +41,9 @@ export class FakeConnection implements Connection {
     this.info = connectionInfo({ directRemoteAddress: options.address });
   }
 
-  /** The peer accepts. */
-  accept(): void {
+  /** The peer accepts, and chooses a protocol where it may. */
+  accept(negotiated = ''): void {
+    this.info.negotiatedProtocol = negotiated;
     this.handler.onConnected();
   }
 
@@ -72,7 +75,9 @@ export class FakeConnection implements Connection {
     pendingCloses.push(() => this.lose('', 'local'));
   }
 
-  setHandler(): void {}
+  setHandler(handler: ConnectHandler): void {
+    this.handler = handler;
+  }
   writeText(): void {}
   writeBody(): boolean {
     return true;
@@ -219,4 +224,72 @@ export class FakeRequest implements HttpPoolCallbacks, ResponseDecoder {
   }
 
   onWritable(): void {}
+}
+
+/**
+ * An HTTP/2 codec of words. `settings:<n>`: n streams at a time; `goaway`; `done`, `refuse`: the oldest stream is complete, or refused;
+ * `end`: the peer has ended the connection; `garbage` breaks the protocol.
+ */
+export class FakeHttp2Codec implements Http2ClientCodec {
+  readonly protocol = 'HTTP/2';
+  private readonly streams: ResponseDecoder[] = [];
+  private readonly handler: Http2ClientHandler;
+
+  constructor(_connection: Connection, handler: Http2ClientHandler) {
+    this.handler = handler;
+  }
+
+  get activeStreams(): number {
+    return this.streams.length;
+  }
+
+  newStream(decoder: ResponseDecoder): RequestEncoder & StreamMeter {
+    this.streams.push(decoder);
+    return {
+      responseHeadBytes: 0,
+      headBytesSent: 0,
+      wireBytesReceived: 7,
+      wireBytesSent: 8,
+      headers: () => {},
+      body: () => true,
+      trailers: () => {},
+      reset: () => {
+        const index = this.streams.indexOf(decoder);
+        if (index < 0) return;
+        this.streams.splice(index, 1);
+        this.handler.onStreamComplete(true);
+      },
+      pauseBody: () => {},
+      resumeBody: () => {},
+    };
+  }
+
+  dispatch(data: Buffer): void {
+    for (const word of data.toString().split(' ')) this.word(word);
+  }
+
+  onPeerEnd(): void {
+    this.handler.onPeerEnd();
+  }
+
+  onWritable(): void {}
+
+  onConnectionClosed(_kind: 'remote' | 'local', reason: string): void {
+    for (const decoder of this.streams.splice(0)) decoder.onReset('connection-termination', reason);
+  }
+
+  private word(word: string): void {
+    if (word.startsWith('settings:')) this.handler.onPeerLimit(Number(word.slice(9)));
+    else if (word === 'goaway') this.handler.onGoAway();
+    else if (word === 'garbage') {
+      this.handler.onProtocolError('garbage');
+      for (const decoder of this.streams.splice(0)) decoder.onReset('protocol-error', 'garbage');
+    } else {
+      const decoder = this.streams.shift();
+      if (decoder === undefined) return;
+      this.handler.onStreamComplete(true);
+      if (word === 'refuse') decoder.onReset('max-requests', '');
+      else decoder.onBody(Buffer.from(word), true, false);
+    }
+  }
 }

@@ -1,0 +1,140 @@
+import type {
+  Cancellable,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  ResponseDecoder,
+  StreamResetReason,
+} from '@dragoman/core';
+import { AutoClient, type AutoOwner } from './auto-client.ts';
+import { mayConnect } from './connection-accounting.ts';
+import { Http1Client, type Http1Owner } from './http1-client.ts';
+import { Http2Client, type Http2Owner } from './http2-client.ts';
+import { PoolBase } from './pool-base.ts';
+import { ReadyList } from './ready-list.ts';
+
+type AnyClient = AutoClient | Http1Client | Http2Client;
+
+/**
+ * The connections to one host whose protocol is chosen by ALPN (`auto_config`): HTTP/2 where the peer takes `h2`, else HTTP/1.1. As many are
+ * on their way as requests wait, until the host is known to speak HTTP/2.
+ */
+export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Owner, Http2Owner {
+  private readonly ready = new ReadyList();
+  private readonly idle: Http1Client[] = [];
+  /** Requests at a time that a connection can be expected to take: what the last one did. */
+  private expected = 1;
+
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
+    const client = this.ready.next ?? this.idle[this.idle.length - 1];
+    if (client === undefined) return this.wait(decoder, callbacks);
+    if (!this.context.resources.requests.canTake()) {
+      this.refuse(callbacks);
+      return undefined;
+    }
+    if (client instanceof Http1Client) this.idle.pop();
+    client.start(decoder, callbacks);
+    return undefined;
+  }
+
+  // --- AutoOwner ---------------------------------------------------------------------------------------------------
+
+  onNegotiated(connecting: AutoClient, protocol: string): void {
+    const { clients } = this;
+    clients.delete(connecting);
+    const client = protocol === 'h2' ? new Http2Client(this) : new Http1Client(this);
+    clients.add(client);
+    client.adopt(connecting.connection, connecting.openedAt);
+    // It may take fewer requests than was expected.
+    this.connectForPending();
+  }
+
+  onConnectFailure(client: AnyClient, reason: PoolFailureReason, details: string): void {
+    this.connecting--;
+    this.clients.delete(client);
+    this.failPending(reason, details);
+  }
+
+  // --- Http1Owner --------------------------------------------------------------------------------------------------
+
+  override onConnected(): void {
+    super.onConnected();
+    this.expected = 1;
+  }
+
+  onIdle(client: Http1Client): void {
+    while (client.isIdle) {
+      const request = this.pending.shift();
+      if (request === undefined) break;
+      if (!this.admit(request)) continue;
+      client.start(request.decoder, request.callbacks);
+      return;
+    }
+    if (!client.isIdle) return;
+    if (this.isDraining) {
+      client.closeNow('');
+      return;
+    }
+    this.idle.push(client);
+    client.startIdleTimeout();
+  }
+
+  removeIdle(client: Http1Client): void {
+    const index = this.idle.indexOf(client);
+    if (index >= 0) this.idle.splice(index, 1);
+  }
+
+  onClosed(client: Http1Client | Http2Client): void {
+    this.clients.delete(client);
+    if (client instanceof Http1Client) this.removeIdle(client);
+    else this.ready.remove(client);
+  }
+
+  // --- Http2Owner --------------------------------------------------------------------------------------------------
+
+  onUp(client: Http2Client, limit: number): void {
+    this.connecting--;
+    this.expected = Math.max(1, limit);
+    this.onCapacity(client);
+    if (this.isDraining) client.drain();
+    this.connectForPending();
+  }
+
+  onCapacity(client: Http2Client): void {
+    while (client.capacity > 0) {
+      const request = this.pending.shift();
+      if (request === undefined) break;
+      if (this.admit(request)) client.start(request.decoder, request.callbacks);
+    }
+    this.ready.update(client);
+  }
+
+  onTaken(client: Http2Client): void {
+    this.ready.update(client);
+  }
+
+  onNeverUp(client: Http2Client, reason: StreamResetReason, details: string): void {
+    this.connecting--;
+    this.clients.delete(client);
+    this.losePending(client, reason, details);
+  }
+
+  // --- PoolBase ----------------------------------------------------------------------------------------------------
+
+  protected override connectForPending(): void {
+    while (this.connecting * this.expected < this.pending.size) {
+      for (const client of this.clients) if (client instanceof Http2Client && client.starved) return;
+      if (!mayConnect(this.context, this.clients.size === 0)) return;
+      const client = new AutoClient(this);
+      this.clients.add(client);
+      this.connecting++;
+      client.connect();
+    }
+  }
+
+  protected override drainClients(): void {
+    const { idle } = this;
+    while (idle.length > 0) (idle.pop() as Http1Client).closeNow('');
+    for (const client of [...this.clients])
+      if (client instanceof Http2Client && !client.isConnecting) client.drain();
+  }
+}

@@ -1,0 +1,115 @@
+import type {
+  Cancellable,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  ResponseDecoder,
+  StreamResetReason,
+} from '@dragoman/core';
+import { mayConnect } from './connection-accounting.ts';
+import { Http2Client, type Http2Owner } from './http2-client.ts';
+import { PoolBase } from './pool-base.ts';
+import { ReadyList } from './ready-list.ts';
+
+/**
+ * The HTTP/2 connections to one host for one priority. All streams go on one connection until it is full; those that wait have as many
+ * connections on their way as it takes to carry them.
+ */
+export class Http2Pool extends PoolBase<Http2Client> implements Http2Owner {
+  private readonly ready = new ReadyList();
+  /** Streams at a time that a connection of this host can be expected to take. */
+  private expected: number = this.upperLimit;
+
+  /** Connections, those among them that take streams or are on their way, streams under way, and requests that wait. */
+  get counts(): {
+    connections: number;
+    ready: number;
+    connecting: number;
+    streams: number;
+    pending: number;
+  } {
+    let streams = 0;
+    for (const client of this.clients) streams += client.activeStreams;
+    return {
+      connections: this.clients.size,
+      ready: this.ready.size,
+      connecting: this.connecting,
+      streams,
+      pending: this.pending.size,
+    };
+  }
+
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
+    const client = this.ready.next;
+    if (client === undefined) return this.wait(decoder, callbacks);
+    if (!this.context.resources.requests.canTake()) {
+      this.refuse(callbacks);
+      return undefined;
+    }
+    client.start(decoder, callbacks);
+    return undefined;
+  }
+
+  // --- Http2Owner --------------------------------------------------------------------------------------------------
+
+  onUp(client: Http2Client, limit: number): void {
+    this.onConnected();
+    this.expected = Math.max(1, Math.min(limit, this.upperLimit));
+    this.onCapacity(client);
+    if (this.isDraining) client.drain();
+    this.connectForPending();
+  }
+
+  onCapacity(client: Http2Client): void {
+    while (client.capacity > 0) {
+      const request = this.pending.shift();
+      if (request === undefined) break;
+      if (this.admit(request)) client.start(request.decoder, request.callbacks);
+    }
+    this.ready.update(client);
+  }
+
+  onTaken(client: Http2Client): void {
+    this.ready.update(client);
+  }
+
+  onConnectFailure(client: Http2Client, reason: PoolFailureReason, details: string): void {
+    this.connecting--;
+    this.clients.delete(client);
+    this.failPending(reason, details);
+  }
+
+  onNeverUp(client: Http2Client, reason: StreamResetReason, details: string): void {
+    this.connecting--;
+    this.clients.delete(client);
+    this.losePending(client, reason, details);
+  }
+
+  onClosed(client: Http2Client): void {
+    this.clients.delete(client);
+    this.ready.remove(client);
+  }
+
+  // --- PoolBase ----------------------------------------------------------------------------------------------------
+
+  protected override connectForPending(): void {
+    while (this.connecting * this.expected < this.pending.size) {
+      // A peer that takes no streams would take none on another connection.
+      for (const client of this.clients) if (client.starved) return;
+      if (!mayConnect(this.context, this.clients.size === 0)) return;
+      const client = new Http2Client(this);
+      this.clients.add(client);
+      this.connecting++;
+      client.connect();
+    }
+  }
+
+  protected override drainClients(): void {
+    for (const client of [...this.clients]) if (!client.isConnecting) client.drain();
+  }
+
+  private get upperLimit(): number {
+    const { http, http2 } = this.context;
+    const perConnection = http.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
+    return Math.min(http2?.options.maxConcurrentStreams ?? 1, perConnection);
+  }
+}

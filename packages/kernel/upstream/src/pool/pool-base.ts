@@ -1,0 +1,174 @@
+import type {
+  Cancellable,
+  HttpPool,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  ResponseDecoder,
+  StreamResetReason,
+  TransportOptions,
+} from '@dragoman/core';
+import type { UpstreamHost } from '../hosts/host.ts';
+import type { Http2Client } from './http2-client.ts';
+import { type PendingOwner, PendingQueue, PendingRequest } from './pending-queue.ts';
+import type { PoolContext } from './pool-options.ts';
+
+/** A connection of a pool, as far as all pools know it. */
+export interface PoolClient {
+  closeIfConnecting(): void;
+  closeNow(details: string): void;
+}
+
+/** What pools of every protocol do: requests that wait for a connection, and the end of the pool. */
+export abstract class PoolBase<Client extends PoolClient> implements HttpPool, PendingOwner {
+  readonly host: UpstreamHost;
+  readonly context: PoolContext;
+  /** What its connections ask of their transport. */
+  readonly transport: TransportOptions;
+  onUnused: (() => void) | undefined = undefined;
+  protected readonly clients = new Set<Client>();
+  protected readonly pending = new PendingQueue();
+  /** Connections on their way. */
+  protected connecting = 0;
+  protected isDraining = false;
+  private onDrained: (() => void) | undefined = undefined;
+
+  constructor(host: UpstreamHost, context: PoolContext, transport: TransportOptions) {
+    this.host = host;
+    this.context = context;
+    this.transport = transport;
+  }
+
+  abstract newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined;
+
+  /** Opens what those who wait need, as far as the circuit breaker lets. */
+  protected abstract connectForPending(): void;
+
+  /** Lets go what carries nothing. What still carries something ends with it. */
+  protected abstract drainClients(): void;
+
+  /** True once the host was removed: connections end with their requests. */
+  get draining(): boolean {
+    return this.isDraining;
+  }
+
+  get unused(): boolean {
+    return this.clients.size === 0 && this.pending.size === 0;
+  }
+
+  /** Lets idle connections go at once, and the others when their requests end. New requests are still served. */
+  drain(onDrained: () => void): void {
+    this.isDraining = true;
+    this.onDrained = onDrained;
+    this.drainClients();
+    if (this.pending.size === 0) for (const client of [...this.clients]) client.closeIfConnecting();
+    this.reportIfUnused();
+  }
+
+  /** Ends every connection now; requests under way are reset, those that wait fail. */
+  closeAll(): void {
+    this.isDraining = true;
+    this.failPending('local-connection-failure', 'pool closed');
+    for (const client of [...this.clients]) client.closeNow('pool closed');
+  }
+
+  // --- Called by its clients ---------------------------------------------------------------------------------------
+
+  onConnected(): void {
+    this.connecting--;
+  }
+
+  /** A connection is gone and its resources are back: those who wait may need another. */
+  afterClose(): void {
+    this.connectForPending();
+    this.reportIfUnused();
+  }
+
+  onCancel(request: PendingRequest): void {
+    // Taken out already by what fails all of them, one of which gives up another: that one is told nothing more.
+    if (request.queued) {
+      this.pending.remove(request);
+      this.countUnqueued();
+    }
+    this.context.stats.upstreamRqCancelled.inc();
+    // The connection that was to serve it is kept for the next one, unless there will be none.
+    if (!this.isDraining || this.pending.size > 0) return;
+    for (const client of [...this.clients]) client.closeIfConnecting();
+  }
+
+  // --- Waiting -----------------------------------------------------------------------------------------------------
+
+  protected wait(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
+    const { stats, resources } = this.context;
+    if (!resources.pendingRequests.canTake()) {
+      this.refuse(callbacks);
+      return undefined;
+    }
+    const request = new PendingRequest(this, decoder, callbacks);
+    this.pending.push(request);
+    resources.pendingRequests.take();
+    stats.upstreamRqPendingTotal.inc();
+    stats.upstreamRqPendingActive.inc();
+    this.connectForPending();
+    return request.isWaiting ? request : undefined;
+  }
+
+  /** Whether one that was taken out of the queue may go on; it is told when not. */
+  protected admit(request: PendingRequest): boolean {
+    request.settle();
+    this.countUnqueued();
+    if (this.context.resources.requests.canTake()) return true;
+    this.refuse(request.callbacks);
+    return false;
+  }
+
+  protected countUnqueued(): void {
+    this.context.resources.pendingRequests.give();
+    this.context.stats.upstreamRqPendingActive.dec();
+  }
+
+  protected refuse(callbacks: HttpPoolCallbacks): void {
+    this.context.stats.upstreamRqPendingOverflow.inc();
+    // No host has anything to do with it (%UPSTREAM_HOST% stays empty), as in Envoy.
+    callbacks.onPoolFailure('overflow', '', undefined);
+  }
+
+  protected failPending(reason: PoolFailureReason, details: string): void {
+    for (const request of this.takePending()) {
+      // One may cancel another that failed with it.
+      if (!request.isWaiting) continue;
+      request.settle();
+      this.context.stats.upstreamRqPendingFailureEject.inc();
+      request.callbacks.onPoolFailure(reason, details, this.host);
+    }
+  }
+
+  /** Those that wait have lost their connection just before they could be sent on it. */
+  protected losePending(client: Http2Client, reason: StreamResetReason, details: string): void {
+    for (const request of this.takePending()) {
+      if (!request.isWaiting) continue;
+      request.settle();
+      client.startLost(request.decoder, request.callbacks, reason, details);
+    }
+  }
+
+  /** All that wait. Those that come while these are told (retries) are not among them. */
+  private takePending(): PendingRequest[] {
+    const taken: PendingRequest[] = [];
+    for (let request = this.pending.shift(); request !== undefined; request = this.pending.shift()) {
+      this.countUnqueued();
+      taken.push(request);
+    }
+    return taken;
+  }
+
+  protected reportIfUnused(): void {
+    if (!this.unused) return;
+    if (!this.isDraining) {
+      this.onUnused?.();
+      return;
+    }
+    const { onDrained } = this;
+    this.onDrained = undefined;
+    onDrained?.();
+  }
+}
