@@ -30,34 +30,40 @@ export class SocketConnector implements Connector {
       { bufferLimitBytes: options.bufferLimitBytes, stats: options.stats, delayedCloseMs: 1000 },
       handler,
     );
-    const transport = options.transportSocket;
     const socket = this.openPlain(options, connection);
     connection.attach(socket, true);
     socket.once('connect', () => {
       if (socket.localAddress !== undefined)
         info.localAddress = Address.ip(socket.localAddress, socket.localPort ?? 0);
-      const preamble = transport?.preamble?.(info, options.transport);
-      if (preamble !== undefined) {
-        connection.writeBody(preamble, false);
-        connection.flush();
-      }
-      const { wrap, wrapLater } = transport ?? {};
-      if (wrapLater !== undefined)
-        connection.secureLater = () =>
-          connection.startTransport(
-            (plain, events) => wrapLater(plain, info, options.transport, events),
-            undefined,
-            () => {},
-          );
-      if (wrap === undefined) connection.run(() => handler.onConnected());
-      else
-        connection.startTransport(
-          (plain, events) => wrap(plain, info, options.transport, events),
-          undefined,
-          () => handler.onConnected(),
-        );
+      // As one event of the connection: a bug in the transport costs the connection, not the thread.
+      connection.run(() => this.begin(connection, options, handler));
     });
     return connection;
+  }
+
+  /** TCP is up. */
+  private begin(connection: SocketConnection, options: ConnectOptions, handler: ConnectHandler): void {
+    const { transportSocket, transport } = options;
+    const { info } = connection;
+    const preamble = transportSocket?.preamble?.(info, transport);
+    if (preamble !== undefined) {
+      connection.writeBody(preamble, false);
+      connection.flush();
+    }
+    if (transportSocket?.wrapLater !== undefined)
+      connection.secureLater = () =>
+        connection.startTransport(
+          (plain, events) => transportSocket.wrapLater?.(plain, info, transport, events),
+          undefined,
+          () => {},
+        );
+    if (transportSocket?.wrap === undefined) handler.onConnected();
+    else
+      connection.startTransport(
+        (plain, events) => transportSocket.wrap?.(plain, info, transport, events),
+        undefined,
+        () => handler.onConnected(),
+      );
   }
 
   private openPlain(options: ConnectOptions, connection: SocketConnection): Socket {

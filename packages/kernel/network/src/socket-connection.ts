@@ -64,6 +64,8 @@ export class SocketConnection implements Connection, SocketUser {
   /** What a socket that reads into our buffers takes as its `onread`. */
   readonly link: SocketLink = new SocketLink(this);
   private socket!: Socket;
+  /** The plain socket below a transport's. */
+  private below: Socket | undefined = undefined;
   /** Begins the secure transport of a connection that started plain; set by who knows it. */
   secureLater: (() => void) | undefined = undefined;
   /** Nothing may leave in the clear any more: what is written waits for the transport's socket. */
@@ -166,7 +168,7 @@ export class SocketConnection implements Connection, SocketUser {
     unread: Buffer | undefined,
     onReady: () => void,
   ): void {
-    const { socket, info } = this;
+    const { socket } = this;
     this.securing = true;
     socket.pause();
     if (socket.writableLength > 0) {
@@ -178,27 +180,39 @@ export class SocketConnection implements Connection, SocketUser {
     socket.on('error', ignoreError);
     socket.removeListener('data', this.onSocketData);
     if (unread !== undefined && unread.length > 0) socket.unshift(Buffer.from(unread));
-    const secure = wrap(socket, {
+    let secure: Socket;
+    try {
+      secure = wrap(socket, this.transportEvents(onReady)) as Socket;
+    } catch (error) {
+      // Whoever closes it is to hear that it has closed.
+      this.link.tie(socket);
+      throw error;
+    }
+    // What the transport reads is its own; only plain bytes are counted.
+    this.bytesRead -= unread?.length ?? 0;
+    if (secure !== socket) this.below = socket;
+    this.attach(secure, false);
+    if (this.pauses > 0) secure.pause();
+    this.releaseWrites();
+  }
+
+  private transportEvents(onReady: () => void): TransportEvents {
+    return {
       onReady: () => {
         if (this.closing) return;
-        info.handshakeComplete = this.context.clock.now();
+        this.info.handshakeComplete = this.context.clock.now();
         this.run(onReady);
       },
       onFailed: (reason) => {
         if (this.closed) return;
-        info.transportFailureReason = reason;
+        this.info.transportFailureReason = reason;
         if (!this.closing) {
           this.closing = true;
           this.closeReason = reason;
         }
         this.socket.destroy();
       },
-    }) as Socket;
-    // What the transport reads is its own; only plain bytes are counted.
-    this.bytesRead -= unread?.length ?? 0;
-    this.attach(secure, false);
-    if (this.pauses > 0) secure.pause();
-    this.releaseWrites();
+    };
   }
 
   /** What was written in the clear goes first; the transport would take the socket from under it. */
@@ -207,7 +221,7 @@ export class SocketConnection implements Connection, SocketUser {
     this.pauses++;
     this.socket.write(EMPTY, (error) => {
       this.pauses--;
-      if (!this.closing && !error) this.startTransport(wrap, kept, onReady);
+      if (!this.closing && !error) this.run(() => this.startTransport(wrap, kept, onReady));
     });
   }
 
@@ -402,7 +416,7 @@ export class SocketConnection implements Connection, SocketUser {
         this.socket.destroy();
         break;
       case 'reset':
-        this.socket.resetAndDestroy();
+        this.resetAndDestroy();
         break;
       case 'flush':
         this.closeWhenSent();
@@ -422,6 +436,15 @@ export class SocketConnection implements Connection, SocketUser {
         this.startDelayedClose();
         break;
     }
+  }
+
+  /** A secure socket cannot send a RST, but the one below it can; a Unix socket knows none. */
+  private resetAndDestroy(): void {
+    const { below } = this;
+    if (this.info.directRemoteAddress.family === 'pipe') this.socket.destroy();
+    else (below ?? this.socket).resetAndDestroy();
+    // The secure one hears of it only later.
+    if (below !== undefined) this.socket.destroy();
   }
 
   private closeWhenSent(): void {
@@ -536,7 +559,10 @@ export class SocketConnection implements Connection, SocketUser {
   }
 
   onSocketError(error: NodeJS.ErrnoException): void {
-    if (this.closeReason === '' && !this.closing) this.closeReason = describeSocketError(error);
+    if (this.closeReason !== '' || this.closing) return;
+    // A transport has told already, in words of its own.
+    const told = this.below === undefined ? '' : this.info.transportFailureReason;
+    this.closeReason = told || describeSocketError(error);
   }
 
   onSocketClose(): void {
