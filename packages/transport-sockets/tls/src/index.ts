@@ -1,0 +1,1 @@
+export { downstreamTls, tls, upstreamTls } from './extensions.ts';
