@@ -63,6 +63,8 @@ export interface Http2Frame {
 }
 
 const HEAD_BYTES = 9;
+/** RFC 9113 section 6.5.2: what a peer takes that has not said more. */
+const MAX_FRAME_BYTES = 16_384;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -112,6 +114,22 @@ export const frames = {
   /** @param block a field block, or its first fragment: see `hpack` */
   headers(streamId: number, block: Buffer, options: FrameOptions = {}): Buffer {
     return build(FrameType.headers, streamId, block, options, options.endHeaders ?? true);
+  },
+  /** HEADERS and as many CONTINUATIONs as a block takes. @param fragmentBytes of each of them; default 16,384 */
+  block(
+    streamId: number,
+    block: Buffer,
+    options: FrameOptions = {},
+    fragmentBytes = MAX_FRAME_BYTES,
+  ): Buffer {
+    const parts: Buffer[] = [];
+    for (let at = 0; at === 0 || at < block.length; at += fragmentBytes) {
+      const fragment = block.subarray(at, at + fragmentBytes);
+      const endHeaders = at + fragmentBytes >= block.length;
+      if (at === 0) parts.push(frames.headers(streamId, fragment, { ...options, endHeaders }));
+      else parts.push(frames.continuation(streamId, fragment, endHeaders));
+    }
+    return Buffer.concat(parts);
   },
   continuation(streamId: number, fragment: Buffer, endHeaders = true): Buffer {
     return http2Frame(FrameType.continuation, endHeaders ? FrameFlag.endHeaders : 0, streamId, fragment);

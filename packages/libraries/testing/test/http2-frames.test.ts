@@ -24,7 +24,7 @@ async function withServer(
   const server = createServer();
   server.on('stream', (stream, headers, _flags, raw) => {
     stream.on('error', () => {});
-    onStream(stream, headers, raw as unknown as string[]);
+    onStream(stream as ServerHttp2Stream, headers, raw as unknown as string[]);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   {
