@@ -5,8 +5,6 @@ interface StreamHandle {
   rstStream?: (code: number) => void;
 }
 
-function ignore(): void {}
-
 let handleKey: symbol | undefined;
 
 function handleOf(stream: Http2Stream): StreamHandle | undefined {
@@ -26,9 +24,10 @@ export function resetStream(stream: Http2Stream, code: number): void {
   if (stream.destroyed) return;
   const handle = handleOf(stream);
   if (typeof handle?.rstStream === 'function') {
-    handle.rstStream(code);
+    const reset = handle.rstStream.bind(handle, code);
+    reset();
     // While Node reads, a reset waits, and the one that `destroy` asks for would change its code to NO_ERROR.
-    handle.rstStream = ignore;
+    handle.rstStream = reset;
     stream.destroy();
   } else stream.destroy(new Error('reset'));
 }
