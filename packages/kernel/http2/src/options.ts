@@ -25,6 +25,11 @@ export interface Http2ServerOptions {
   readonly keepAlive: KeepAliveSettings | undefined;
   /** Bytes of one response that may wait here before the upstream is stopped; default 1 MiB. */
   readonly bufferLimitBytes: number;
+  /**
+   * `stream_flush_timeout`, else `stream_idle_timeout`: how long a client may leave a complete response waiting for its window; ms, 0:
+   * without limit. Default 300,000.
+   */
+  readonly streamFlushTimeoutMs: number;
   readonly stats: Http2Stats;
   readonly clock: Clock;
   readonly random: RandomSource;

@@ -63,7 +63,8 @@ export class ConnectionStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.connection.open) this.connection.close('flush');
+    // So that the peer can read why.
+    if (this.connection.open) this.connection.close('flush-and-wait');
     done(error);
   }
 }

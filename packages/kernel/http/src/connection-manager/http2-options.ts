@@ -1,4 +1,4 @@
-import type { HttpConnectionManager } from '@dragoman/api';
+import { durationMs, type HttpConnectionManager } from '@dragoman/api';
 import type { ListenerFactoryContext } from '@dragoman/core';
 import {
   createHttp2Stats,
@@ -9,6 +9,7 @@ import {
 
 const DEFAULT_REQUEST_HEADERS_KB = 60;
 const DEFAULT_MAX_HEADERS = 100;
+const DEFAULT_STREAM_FLUSH_MS = 300_000;
 const UNDERSCORES = ['allow', 'reject', 'drop'] as const;
 
 /** Reads `http2_protocol_options` and what of the connection manager matters to HTTP/2. @throws ConfigError, paths below that field */
@@ -31,6 +32,8 @@ export function compileHttp2Options(
     customSettings: settings.customSettings,
     keepAlive: settings.keepAlive,
     bufferLimitBytes: context.perConnectionBufferLimitBytes,
+    streamFlushTimeoutMs:
+      durationMs(config.streamFlushTimeout ?? config.streamIdleTimeout) ?? DEFAULT_STREAM_FLUSH_MS,
     stats: createHttp2Stats(context.stats),
     clock: context.clock,
     random: context.random,

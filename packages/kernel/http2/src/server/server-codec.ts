@@ -16,9 +16,17 @@ import {
   type RequestHeaders,
   type ServerCodec,
   type ServerCodecHandler,
+  type Timer,
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
-import { FIELD_OVERHEAD, type FieldFault, faultOf, type RawFields, readRequest, readTrailers } from '../fields.ts';
+import {
+  FIELD_OVERHEAD,
+  type FieldFault,
+  faultOf,
+  type RawFields,
+  readRequest,
+  readTrailers,
+} from '../fields.ts';
 import { KeepAlive, PING_TIMEOUT } from '../keep-alive.ts';
 import type { Http2ServerOptions } from '../options.ts';
 import { resetStream } from '../reset-stream.ts';
@@ -32,7 +40,10 @@ const SESSION_MEMORY_BYTES = 10 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
 /** Errors of a session that the peer's frames have caused. */
-const PEER_BROKE_RULES: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
+const PEER_BROKE_RULES: ReadonlySet<string> = new Set([
+  'ERR_HTTP2_ERROR',
+  'ERR_HTTP2_TOO_MANY_INVALID_FRAMES',
+]);
 
 const OWNER = Symbol('dragoman.stream');
 
@@ -56,17 +67,27 @@ export class ServerSession implements ServerCodec {
   readonly draining = false;
   readonly peerDone = false;
   readonly options: Http2ServerOptions;
+  /** Of one response, what may wait here. As in Envoy a stream's window counts both ways, so that many streams hold little. */
+  readonly streamBufferBytes: number;
   private readonly connection: Connection;
   private readonly handler: ServerCodecHandler;
   private readonly session: ServerHttp2Session;
   private readonly wrapped: ConnectionStream | undefined;
   private readonly keepAlive: KeepAlive | undefined;
   private readonly streams = new Set<ServerStream>();
+  /** Ended for their handlers, and on their way to the client. */
+  private readonly flushing = new Set<ServerStream>();
+  /** Made for the first of them. */
+  private flushTimer: Timer | undefined = undefined;
+  /** Runs from the end of the last stream of a connection that drains; made by then. */
+  private endTimer: Timer | undefined = undefined;
   private restingSince: number;
   private leaving = false;
   private closed = false;
   /** The session ended with an error, which has been dealt with. */
   private broken = false;
+  /** The owner was told that nothing more goes out. */
+  private done = false;
 
   constructor(
     connection: Connection,
@@ -77,6 +98,7 @@ export class ServerSession implements ServerCodec {
     this.connection = connection;
     this.handler = handler;
     this.options = options;
+    this.streamBufferBytes = Math.min(options.bufferLimitBytes, options.initialStreamWindowSize);
     this.restingSince = options.clock.now();
     const socket = socketOf(connection, transport.unread, transport.mayTakeSocket);
     this.wrapped = socket instanceof ConnectionStream ? socket : undefined;
@@ -108,8 +130,16 @@ export class ServerSession implements ServerCodec {
     session.on('stream', (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw?: RawFields) => {
       this.guard(() => this.onStream(stream as Owned, flags, raw ?? []));
     });
-    session.on('error', (error) => this.guard(() => this.onError(error)));
+    session.on('error', ignoreError);
     session.on('close', () => this.guard(() => this.onSessionClosed()));
+    // 'error' comes when the socket has closed. Streams, and whoever counts, hear why before that.
+    const destroy = session.destroy.bind(session);
+    session.destroy = (error, code) => {
+      if (error instanceof Error) this.guard(() => this.onError(error));
+      destroy(error, code);
+    };
+    // Node has said all, and would wait for the peer's end as long as it takes.
+    socket.once('finish', () => this.guard(() => this.onDone()));
     // Before the first byte is read, so that a client sees it with our SETTINGS.
     this.openWindow(session);
     return session;
@@ -124,11 +154,6 @@ export class ServerSession implements ServerCodec {
 
   get activeStreams(): number {
     return this.streams.size;
-  }
-
-  /** The session is no more, for whatever reason. */
-  get isBroken(): boolean {
-    return this.session.destroyed;
   }
 
   // --- From the connection -------------------------------------------------------------------------------------------
@@ -148,6 +173,8 @@ export class ServerSession implements ServerCodec {
   onConnectionClosed(reason: string): void {
     this.closed = true;
     this.keepAlive?.stop();
+    this.flushTimer?.disable();
+    this.endTimer?.disable();
     for (const stream of [...this.streams]) stream.onReset('connection-termination', reason);
     this.wrapped?.onClose();
     this.session.destroy();
@@ -161,6 +188,16 @@ export class ServerSession implements ServerCodec {
     this.leaving = true;
     this.options.stats.goawaySent.inc();
     this.session.close();
+    this.endWhenFlushed();
+  }
+
+  /** A peer that takes nothing keeps a connection that drains from its end no longer than any other. */
+  private endWhenFlushed(): void {
+    const { connection, options } = this;
+    if (!this.leaving || this.closed || this.streams.size > 0 || this.flushing.size > 0) return;
+    if (connection.delayedCloseMs <= 0) return;
+    this.endTimer ??= options.clock.timer(() => this.guard(() => this.onDone()));
+    if (!this.endTimer.enabled) this.endTimer.enable(connection.delayedCloseMs);
   }
 
   // --- From the session ----------------------------------------------------------------------------------------------
@@ -191,7 +228,8 @@ export class ServerSession implements ServerCodec {
     stream[OWNER] = encoder;
     encoder.requestHeadBytes = sizeOf(raw);
     encoder.wireBytesReceived = encoder.requestHeadBytes;
-    stream.on('error', onStreamError);
+    stream.on('error', ignoreError);
+    stream.on('aborted', onAborted);
     stream.on('close', onClose);
     stream.on('wantTrailers', onWantTrailers);
     const decoder = handler.onStream(encoder, this.protocol);
@@ -249,8 +287,7 @@ export class ServerSession implements ServerCodec {
     return true;
   }
 
-  /** The session is broken. Its streams are told first, by Node. */
-  onError(error: NodeJS.ErrnoException): void {
+  private onError(error: NodeJS.ErrnoException): void {
     if (this.closed || this.broken) return;
     this.broken = true;
     // The peer's socket, or its own GOAWAY with an error: it has gone.
@@ -263,7 +300,13 @@ export class ServerSession implements ServerCodec {
   private onSessionClosed(): void {
     this.keepAlive?.stop();
     for (const stream of [...this.streams]) stream.onReset('connection-termination', '');
-    if (!this.closed) this.handler.onConnectionDone();
+    this.onDone();
+  }
+
+  private onDone(): void {
+    if (this.closed || this.done) return;
+    this.done = true;
+    this.handler.onConnectionDone();
   }
 
   private onPingTimeout(): void {
@@ -279,7 +322,37 @@ export class ServerSession implements ServerCodec {
     stats.streamsActive.dec();
     if (this.streams.size > 0) return;
     this.restingSince = clock.now();
+    this.endWhenFlushed();
     if (!this.closed) this.handler.onStreamComplete();
+  }
+
+  /** The response is complete here. The client may take its time, but not all of it. */
+  onResponseEnded(stream: ServerStream): void {
+    const { streamFlushTimeoutMs, clock } = this.options;
+    stream.endedAt = clock.now();
+    this.flushing.add(stream);
+    if (streamFlushTimeoutMs <= 0) return;
+    this.flushTimer ??= clock.timer(() => this.guard(() => this.onFlushTimeout()));
+    if (!this.flushTimer.enabled) this.flushTimer.enable(streamFlushTimeoutMs);
+  }
+
+  onStreamGone(stream: ServerStream): void {
+    if (this.flushing.delete(stream)) this.endWhenFlushed();
+  }
+
+  private onFlushTimeout(): void {
+    const { streamFlushTimeoutMs, clock, stats } = this.options;
+    const now = clock.now();
+    for (const stream of [...this.flushing]) {
+      const left = stream.endedAt + streamFlushTimeoutMs - now;
+      if (left > 0) {
+        this.flushTimer?.enable(left);
+        return;
+      }
+      stats.txFlushTimeout.inc();
+      stats.txReset.inc();
+      stream.giveUp();
+    }
   }
 
   /** A stream ended, and perhaps before its time. */
@@ -324,12 +397,6 @@ export class ServerSession implements ServerCodec {
 
 function ignoreError(): void {}
 
-function onStreamError(this: Owned, error: NodeJS.ErrnoException): void {
-  const session = this[OWNER]?.sessionOf;
-  // Streams hear first of what has broken their session.
-  if (session?.isBroken === true) session.guard(() => session.onError(error));
-}
-
 function onData(this: Owned, chunk: Buffer): void {
   const owner = this[OWNER];
   owner?.sessionOf.guard(() => owner.onBody(chunk));
@@ -349,10 +416,19 @@ function onWantTrailers(this: Owned): void {
   this[OWNER]?.onWantTrailers();
 }
 
+/** The peer has reset the stream. 'close' would wait for whoever has stopped the body. */
+function onAborted(this: Owned): void {
+  const owner = this[OWNER];
+  owner?.sessionOf.guard(() => owner.sessionOf.onStreamClosed(owner, this.rstCode ?? 0));
+}
+
 function onClose(this: Owned): void {
   const owner = this[OWNER];
   this[OWNER] = undefined;
-  owner?.sessionOf.guard(() => owner.sessionOf.onStreamClosed(owner, this.rstCode ?? 0));
+  owner?.sessionOf.guard(() => {
+    owner.sessionOf.onStreamClosed(owner, this.rstCode ?? 0);
+    owner.sessionOf.onStreamGone(owner);
+  });
 }
 
 /** Envoy prefixes what a codec finds wrong with a connection. */

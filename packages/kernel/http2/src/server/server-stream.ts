@@ -23,6 +23,10 @@ const MAX_STATUS = 599;
 
 /** Chunks up to this size are copied, so that whoever brings them need not wait until they have gone. */
 const COPY_BYTES = 16 * 1024;
+/** Turns of the event loop after which most responses, trailers included, are on the wire. */
+const SOON_LOOKS = 4;
+/** How often those are looked at which wait for a window. */
+const LOOK_MS = 50;
 /** RFC 9113 section 4.1: what a frame has besides its payload. */
 const FRAME_OVERHEAD = 9;
 
@@ -57,6 +61,8 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
   wireBytesSent = 0;
   /** A request that asks for another protocol: its 101 is a 200 here (RFC 8441). */
   isUpgrade = false;
+  /** When its response was complete here; of the session's clock. */
+  endedAt = 0;
   readonly sessionOf: ServerSession;
   private readonly stream: ServerHttp2Stream;
   private decoder: RequestDecoder | undefined = undefined;
@@ -192,7 +198,7 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
       return true;
     }
     if (size === 0) return true;
-    if (!borrowed && stream.writableLength + size <= session.options.bufferLimitBytes) {
+    if (!borrowed && stream.writableLength + size <= session.streamBufferBytes) {
       stream.write(data);
       return true;
     }
@@ -238,17 +244,38 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
   private endResponse(): void {
     this.responseEnded = true;
     const unread = !this.requestEnded;
+    if (!this.over && !this.stream.destroyed) this.sessionOf.onResponseEnded(this);
     this.finish();
     if (!unread) return;
     // The rest of the request is not wanted: RFC 9113 section 8.1 has NO_ERROR for that.
     this.stream.resume();
-    this.stream.close(constants.NGHTTP2_NO_ERROR);
+    this.closeOnceSent(0);
+  }
+
+  /** Its client does not take the rest of the response. */
+  giveUp(): void {
+    resetStream(this.stream, constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  /** A reset takes the place of what of the response is not on the wire. Node does not say when all of it is. */
+  private closeOnceSent(looks: number): void {
+    const { stream, sessionOf: session } = this;
+    if (stream.destroyed || stream.closed) return;
+    if (looks > 0 && stream.state.localClose === 1) {
+      stream.close(constants.NGHTTP2_NO_ERROR);
+      return;
+    }
+    const again = (): void => this.closeOnceSent(looks + 1);
+    if (looks < SOON_LOOKS) setImmediate(again);
+    else session.options.clock.timer(again).enable(LOOK_MS);
   }
 
   /** A head that must not be sent: nothing of it is. */
   private failHead(): void {
     const { decoder } = this;
-    this.attempt(() => this.stream.respond({ ':status': 500 }, { endStream: true, sendDate: false } as never));
+    this.attempt(() =>
+      this.stream.respond({ ':status': 500 }, { endStream: true, sendDate: false } as never),
+    );
     this.endResponse();
     decoder?.onReset('local-reset', 'http2.invalid.header.field');
   }
