@@ -11,7 +11,7 @@ import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
-import { httpConnectionManager } from '@dragoman/http';
+import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
 import { connectGrpcBridge } from '@dragoman/http-filter-connect-grpc-bridge';
 import { grpcHttp1Bridge } from '@dragoman/http-filter-grpc-http1-bridge';
 import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse-bridge';
@@ -73,6 +73,7 @@ import { upstreamProxyProtocol } from '@dragoman/transport-socket-upstream-proxy
 export const extensions: readonly Extension[] = [
   httpConnectionManager,
   router,
+  upstreamCodec,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,

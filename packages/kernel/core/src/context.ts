@@ -7,7 +7,7 @@ import type { LoggerFactory } from './log.ts';
 import type { Runtime } from './runtime.ts';
 import type { CertificateBook, SecretSource } from './secrets.ts';
 import type { StatsScope } from './stats.ts';
-import type { ClusterManager } from './upstream.ts';
+import type { ClusterManager, CompileUpstreamFilters } from './upstream.ts';
 
 /** Who this proxy is (`node` of the bootstrap and its flags). */
 export interface LocalInfo {
@@ -41,6 +41,7 @@ export interface WorkerContext extends FactoryContext {
   readonly clusters: ClusterManager;
   /** Calls of the proxy's own, through {@link clusters}. */
   readonly grpc: GrpcClientFactory;
+  readonly upstreamFilters: CompileUpstreamFilters;
   readonly logFiles: LogFiles;
   /** Builds the loggers of an `access_log` list (filters applied). Paths of errors begin at the list. */
   accessLoggers(configs: readonly unknown[]): readonly AccessLogger[];

@@ -67,6 +67,11 @@ export interface HttpFilterExtension extends ExtensionBase {
   readonly category: 'http-filters';
   /** Must be the last filter of a chain, and is the only one that may. */
   readonly terminal: boolean;
+  /**
+   * It may run on the upstream side too (`http_filters` of a cluster's `HttpProtocolOptions`, `upstream_http_filters` of the router), once for each try.
+   * There the stream's route cannot be cleared. Default false.
+   */
+  readonly upstream?: boolean | undefined;
   /** The message of `typed_per_filter_config`. */
   readonly perRoute?: DescMessage | undefined;
   /** Checks and compiles a per-route config; what it returns is what `stream.perRouteConfig()` gives. Default: the message itself. */
@@ -87,6 +92,7 @@ export function defineHttpFilter<
   readonly name: string;
   readonly config: C;
   readonly configAliases?: readonly DescMessage[];
+  readonly upstream?: boolean;
   readonly perRoute?: P;
   createPerRoute?(config: Shape<P>, context: FactoryContext): unknown;
   create(config: MessageShape<C>, context: HttpFilterContext): CreateHttpFilter;
@@ -98,6 +104,7 @@ export function defineHttpFilter<
 export function defineTerminalHttpFilter<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
+  readonly upstream?: boolean;
   create(config: MessageShape<C>, context: HttpFilterContext): CreateTerminalHttpFilter;
 }): HttpFilterExtension {
   return { category: 'http-filters', terminal: true, ...definition };

@@ -13,3 +13,4 @@ export { buildLocalReply } from './connection-manager/local-reply.ts';
 export * from './headers/index.ts';
 export * from './path/index.ts';
 export * from './routes/index.ts';
+export * from './upstream-filters/index.ts';

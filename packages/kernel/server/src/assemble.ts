@@ -38,6 +38,7 @@ import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
 import { createFactoryContext } from './worker/factory-context.ts';
+import { upstreamFilterCompiler } from './worker/upstream-filters.ts';
 import { InlineWorker } from './workers/inline-worker.ts';
 import { Ledger } from './workers/ledger.ts';
 import { startThreads } from './threads/start-threads.ts';
@@ -248,6 +249,7 @@ function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: 
     ...context,
     clusters: NO_CLUSTERS,
     grpc: createGrpcClientFactory({ context, clusters: NO_CLUSTERS }),
+    upstreamFilters: upstreamFilterCompiler(() => logContext),
     logFiles,
     drain,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], logContext),

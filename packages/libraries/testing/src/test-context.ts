@@ -68,6 +68,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
     },
     clusters: NO_CLUSTERS,
     grpc: { create: noGrpc, compileRetryPolicy: noGrpc },
+    upstreamFilters: () => ({ through: (pool) => pool }),
     secrets: { find: () => undefined, names: [] },
     certificates: { register: () => () => {} },
     logFiles: {

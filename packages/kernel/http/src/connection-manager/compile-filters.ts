@@ -16,11 +16,14 @@ import {
 import type { PerFilterConfigResolver } from '../routes/index.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 
-interface ResolvedFilter {
+/** A filter of a list: its extension was found, its config read. */
+export interface ResolvedFilter {
   readonly name: string;
   readonly disabled: boolean;
   readonly extension: HttpFilterExtension;
   readonly message: never;
+  /** In the config. */
+  readonly path: string;
 }
 
 /**
@@ -34,18 +37,12 @@ export function compileFilterChain(
   field = 'http_filters',
 ): CompiledFilterChain {
   const problems = new ProblemCollector();
-  const resolved: (ResolvedFilter & { readonly path: string })[] = [];
-  filters.forEach((filter, i) => {
-    const path = `${field}[${i}]`;
-    const found = problems.try(path, () => resolve(filter, context));
-    if (found !== undefined) resolved.push({ ...found, path });
-  });
-  problems.throwIfAny();
-  checkOrder(resolved, field);
-  const compiled = resolved.map(({ name, disabled, extension, message, path }) => {
-    const factory = problems.try(`${path}.typed_config`, () => extension.create(message, context));
-    return { name, disabled, factory };
-  });
+  const compiled = resolveFilters(filters, context, field, ROUTER).map(
+    ({ name, disabled, extension, message, path }) => {
+      const factory = problems.try(`${path}.typed_config`, () => extension.create(message, context));
+      return { name, disabled, factory };
+    },
+  );
   problems.throwIfAny();
   const last = compiled.at(-1) as { name: string; factory: CreateTerminalHttpFilter };
   return {
@@ -55,6 +52,32 @@ export function compileFilterChain(
     terminal: { name: last.name, create: last.factory },
   };
 }
+
+/**
+ * Finds the extensions of a list of filters, and checks their order.
+ * @param field where the list stands
+ * @param usual the terminal filter that such a list usually ends with
+ * @throws ConfigError with paths from `<field>[i]`
+ */
+export function resolveFilters(
+  filters: readonly HttpFilterConfig[],
+  context: HttpFilterContext,
+  field: string,
+  usual: string,
+): readonly ResolvedFilter[] {
+  const problems = new ProblemCollector();
+  const resolved: ResolvedFilter[] = [];
+  filters.forEach((filter, i) => {
+    const path = `${field}[${i}]`;
+    const found = problems.try(path, () => resolve(filter, context));
+    if (found !== undefined) resolved.push({ ...found, path });
+  });
+  problems.throwIfAny();
+  checkOrder(resolved, field, usual);
+  return resolved;
+}
+
+const ROUTER = 'envoy.filters.http.router';
 
 /**
  * Finds what compiles `typed_per_filter_config`: the extension of the chain's filter of that name, else the
@@ -101,7 +124,10 @@ function findExtension(
   );
 }
 
-function resolve(filter: HttpFilterConfig, context: HttpFilterContext): ResolvedFilter | undefined {
+function resolve(
+  filter: HttpFilterConfig,
+  context: HttpFilterContext,
+): Omit<ResolvedFilter, 'path'> | undefined {
   const { name, disabled, configType } = filter;
   if (configType.case === 'configDiscovery') {
     throw ConfigError.at(
@@ -118,13 +144,10 @@ function resolve(filter: HttpFilterConfig, context: HttpFilterContext): Resolved
   return { name, disabled, extension, message };
 }
 
-function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string })[], field: string): void {
+function checkOrder(resolved: readonly ResolvedFilter[], field: string, usual: string): void {
   const last = resolved.at(-1);
   if (last === undefined) {
-    throw ConfigError.at(
-      field,
-      'there is no filter: the last must be a terminal one, usually envoy.filters.http.router',
-    );
+    throw ConfigError.at(field, `there is no filter: the last must be a terminal one, usually ${usual}`);
   }
   const names = new Set<string>();
   for (const { name, extension, path } of resolved) {
@@ -138,7 +161,7 @@ function checkOrder(resolved: readonly (ResolvedFilter & { readonly path: string
   if (!last.extension.terminal) {
     throw ConfigError.at(
       last.path,
-      `the last filter must be a terminal one, usually envoy.filters.http.router; ${last.extension.name} is not`,
+      `the last filter must be a terminal one, usually ${usual}; ${last.extension.name} is not`,
     );
   }
   if (last.disabled) throw ConfigError.at(`${last.path}.disabled`, 'a terminal filter cannot be disabled');

@@ -12,7 +12,6 @@ import type {
   Trailers,
 } from '@dragoman/core';
 import type { FilterPipeline } from './filter-pipeline.ts';
-import type { FilteredStream } from './filtered-stream.ts';
 
 /** A compiled filter chain: the factories of its filters, in the order of the config. */
 export interface CompiledFilterChain {
@@ -24,13 +23,36 @@ export interface CompiledFilterChain {
   readonly terminal: { readonly name: string; readonly create: CreateTerminalHttpFilter };
 }
 
+/** What the handles of filters ask of their stream. */
+export interface FilterHost {
+  readonly id: number;
+  readonly info: StreamInfo;
+  readonly requestHeaders: RequestHeaders;
+  readonly requestTrailers: Trailers | undefined;
+  readonly responseHeaders: ResponseHeaders | undefined;
+  readonly responseTrailers: Trailers | undefined;
+  readonly route: Route | undefined;
+  bufferLimit: number;
+  clearRouteCache(): void;
+  perRouteConfigOf<T>(filterName: string): T | undefined;
+  perRouteConfigsOf<T>(filterName: string): readonly T[];
+  reply(reply: LocalReply): void;
+  resumeFilter(direction: Direction, filter: HttpFilter): void;
+  heldBody(direction: Direction, filter: HttpFilter): readonly Buffer[];
+  addBody(direction: Direction, filter: HttpFilter, chunk: Buffer): void;
+  takeBody(direction: Direction, filter: HttpFilter): readonly Buffer[];
+  addRequestTrailers(): Trailers;
+  addResponseTrailers(): Trailers;
+  reset(reason: StreamResetReason): void;
+}
+
 /** What one filter sees of its stream. */
 export class FilterHandle implements HttpStream {
   readonly name: string;
   readonly filter: HttpFilter;
-  private readonly stream: FilteredStream;
+  private readonly stream: FilterHost;
 
-  constructor(stream: FilteredStream, name: string, create: CreateHttpFilter) {
+  constructor(stream: FilterHost, name: string, create: CreateHttpFilter) {
     this.stream = stream;
     this.name = name;
     this.filter = create(this);

@@ -2,18 +2,20 @@ import type { Listener } from '@dragoman/api';
 import { type FactoryContext, type ListenerFactoryContext, silentLogger } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { StatsStore } from '@dragoman/stats';
+import { upstreamFilterCompiler } from '../worker/upstream-filters.ts';
 
 /** A context to compile with for looking only: it counts for itself, writes nothing, and reaches no cluster. */
 export function explainContext(context: FactoryContext, listener: Listener): ListenerFactoryContext {
   const stats = new StatsStore().createThread();
   const clusters = { get: () => undefined, clusterNames: [] };
-  return {
+  const explained: ListenerFactoryContext = {
     ...context,
     stats,
     loggers: { logger: () => silentLogger },
     warn: () => undefined,
     clusters,
     grpc: createGrpcClientFactory({ context: { ...context, stats }, clusters }),
+    upstreamFilters: upstreamFilterCompiler(() => explained),
     logFiles: { open: () => ({ write() {} }) },
     accessLoggers: () => [],
     drain: { drainClose: () => false, draining: false, onDrain: () => () => undefined },
@@ -23,4 +25,5 @@ export function explainContext(context: FactoryContext, listener: Listener): Lis
     trafficDirection: 'UNSPECIFIED',
     secure: false,
   };
+  return explained;
 }

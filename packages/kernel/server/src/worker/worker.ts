@@ -23,6 +23,7 @@ import { type ClusterReport, reportClusters } from './cluster-report.ts';
 import { connectionCount, type ConnectionCount } from './connection-count.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from './orders.ts';
 import { sharedBudgets } from './shared-budgets.ts';
+import { upstreamFilterCompiler } from './upstream-filters.ts';
 
 export interface WorkerOptions {
   /** From 0; `worker_0`, `worker_1`, … in stats. */
@@ -242,6 +243,7 @@ function workerContext(
     ...base,
     clusters,
     grpc: createGrpcClientFactory({ context: base, clusters }),
+    upstreamFilters: upstreamFilterCompiler(() => context),
     logFiles: options.logFiles,
     drain: options.drain,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], context),

@@ -1,0 +1,1 @@
+export { compileUpstreamFilters, upstreamCodec } from './compile.ts';
