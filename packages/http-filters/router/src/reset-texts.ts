@@ -59,9 +59,13 @@ export function textOfPoolFailure(reason: PoolFailureReason): FailureText {
 /** Envoy's words for why the transport failed (`%UPSTREAM_TRANSPORT_FAILURE_REASON%`); empty where it has none. */
 export function transportFailure(reason: PoolFailureReason, details: string): string {
   if (details === '' || reason === 'overflow' || reason === 'timeout') return '';
+  // What a TLS handshake failed by is told as it is.
+  if (TLS_ERROR.test(details)) return details;
   // A connect is never over at once here: Node reports its failure later.
   return reason === 'remote-connection-failure' ? `delayed connect error: ${details}` : details;
 }
+
+const TLS_ERROR = /^TLS[_ ]error/;
 
 /** A try without a connection, as if its stream had been reset: what retry policies judge by. */
 export function resetReasonOf(reason: PoolFailureReason): StreamResetReason {

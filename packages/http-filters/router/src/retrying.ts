@@ -12,6 +12,7 @@ import {
 import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeResponse } from './charging.ts';
 import { noHostDetails } from './near-miss.ts';
+import { wishesOf } from './pool-wishes.ts';
 import { BODY_TOO_LARGE_TO_RETRY, NO_HEALTHY_UPSTREAM } from './replies.ts';
 import { RequestCopy } from './request-copy.ts';
 import { RetryChoice } from './retry-choice.ts';
@@ -43,12 +44,14 @@ export abstract class Retrying extends Tries implements RetryOwner {
     const { config, cluster, action } = this;
     if (action.autoHostRewrite && host.hostname !== '')
       applyHostRewrite(headers, host.hostname, action.appendForwardedHost, config.suppressEnvoyHeaders);
-    if (this.info.schemeMatchUpstream) headers.scheme = cluster.info.secure ? 'https' : 'http';
+    if (this.info.schemeMatchUpstream)
+      headers.scheme = (host.secure ?? cluster.info.secure) ? 'https' : 'http';
     this.info.upstreamRequestStart = config.clock.now();
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
     this.addTry(upstream);
-    upstream.start(poolsFor(cluster, action, headers, config.clock), host, action.priority);
+    const pools = poolsFor(cluster, action, headers, config.clock);
+    upstream.start(pools, host, action.priority, wishesOf(cluster, headers, this.info));
   }
 
   protected takeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {

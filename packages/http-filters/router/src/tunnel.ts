@@ -10,6 +10,7 @@ import {
   type HttpPool,
   type HttpPoolCallbacks,
   type PoolFailureReason,
+  type PoolWishes,
   type RequestEncoder,
   type RequestHeaders,
   type ResponseDecoder,
@@ -18,6 +19,7 @@ import {
   type TcpPoolCallbacks,
   type UpstreamConnectionInfo,
   type TlsInfo,
+  type TransportOptions,
 } from '@dragoman/core';
 
 const EMPTY = Buffer.alloc(0);
@@ -36,10 +38,10 @@ export class TunnelPools {
     this.clock = clock;
   }
 
-  httpPool(host: Host, priority: RoutingPriority): HttpPool {
+  httpPool(host: Host, priority: RoutingPriority, wishes?: PoolWishes): HttpPool {
     return {
       newStream: (decoder, callbacks) =>
-        new Tunnel(decoder, callbacks, this.clock).open(this.cluster, host, priority),
+        new Tunnel(decoder, callbacks, this.clock).open(this.cluster, host, priority, wishes?.transport),
     };
   }
 }
@@ -72,8 +74,13 @@ class Tunnel implements TcpPoolCallbacks, RequestEncoder, ConnectionHandler, Ups
     this.connectStart = clock.now();
   }
 
-  open(cluster: Cluster, host: Host, priority: RoutingPriority): Cancellable | undefined {
-    return cluster.newTcpConnection(host, priority, this);
+  open(
+    cluster: Cluster,
+    host: Host,
+    priority: RoutingPriority,
+    transport: TransportOptions | undefined,
+  ): Cancellable | undefined {
+    return cluster.newTcpConnection(host, priority, this, transport);
   }
 
   // --- UpstreamConnectionInfo ------------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ class Tunnel implements TcpPoolCallbacks, RequestEncoder, ConnectionHandler, Ups
   onPoolReady(connection: Connection, host: Host): void {
     this.connection = connection;
     this.connectComplete = this.clock.now();
-    if (connection.info.tls !== undefined) this.handshakeComplete = this.connectComplete;
+    this.handshakeComplete = connection.info.handshakeComplete;
     connection.setHandler(this);
     this.callbacks.onPoolReady(this, host, this);
   }

@@ -4,6 +4,7 @@ import type {
   Host,
   HttpPoolCallbacks,
   PoolFailureReason,
+  PoolWishes,
   RequestEncoder,
   RequestHeaders,
   ResponseDecoder,
@@ -93,8 +94,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     this.headersEnd = endStream;
   }
 
-  start(pools: Pools, host: Host, priority: RoutingPriority): void {
-    const waiting = pools.httpPool(host, priority).newStream(this, this);
+  start(pools: Pools, host: Host, priority: RoutingPriority, wishes?: PoolWishes): void {
+    const waiting = pools.httpPool(host, priority, wishes).newStream(this, this);
     // A callback may have come already; then there is nothing to wait for.
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
   }
@@ -261,6 +262,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     info.upstreamProtocol = connection.protocol;
     info.upstreamLocalAddress = connection.localAddress;
     info.upstreamRemoteAddress = connection.remoteAddress;
+    info.upstreamTls = connection.tls;
   }
 
   /** {@link describe} for a try whose answer is taken although it is not the latest: that one counts among the earlier ones then. */

@@ -2,7 +2,7 @@ import { ConfigError, ExtensionRegistry } from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { readCluster } from '../src/index.ts';
-import { clusterMessage, inOrder, testContext } from './support/clusters.ts';
+import { clusterMessage, httpOptions, inOrder, testContext } from './support/clusters.ts';
 import { MemoryStats } from './support/memory-stats.ts';
 
 const { context } = testContext(new FakeClock(), new MemoryStats());
@@ -18,15 +18,6 @@ function problems(config: object): { path: string; message: string }[] {
   }
   return [];
 }
-
-const httpOptions = (options: object) => ({
-  typed_extension_protocol_options: {
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-      ...options,
-    },
-  },
-});
 
 const STATEFUL = {
   header_key_format: {

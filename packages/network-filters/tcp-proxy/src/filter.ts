@@ -170,7 +170,8 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
     info.upstreamHost = host;
     info.upstreamConnectStart = context.clock.now();
     info.upstreamRequestStart = info.upstreamConnectStart;
-    const pending = cluster.newTcpConnection(host, 'default', this);
+    const wishes = cluster.info.transportOptions?.(undefined, info);
+    const pending = cluster.newTcpConnection(host, 'default', this, wishes);
     // A callback may have come already, and may even have begun the next attempt.
     if (pending !== undefined && this.upstream === undefined && !this.downstreamClosed)
       this.pending ??= pending;
@@ -191,7 +192,7 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
     info.upstreamLocalAddress = connection.info.localAddress;
     info.upstreamRemoteAddress = connection.info.remoteAddress;
     info.upstreamTls = connection.info.tls;
-    if (info.upstreamTls !== undefined) info.upstreamHandshakeComplete = now;
+    info.upstreamHandshakeComplete = connection.info.handshakeComplete;
     this.upstream = new UpstreamSide(this, connection, downstream, this.stats, this.cluster as Cluster);
     connection.setHandler(this.upstream);
     if (this.options.logOnConnected) {
