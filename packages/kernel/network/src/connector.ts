@@ -32,6 +32,7 @@ export class SocketConnector implements Connector {
     );
     const socket = this.openPlain(options, connection);
     connection.attach(socket, true);
+    if (options.transportSocket?.wrap !== undefined) connection.awaitTransport();
     socket.once('connect', () => {
       if (socket.localAddress !== undefined)
         info.localAddress = Address.ip(socket.localAddress, socket.localPort ?? 0);
@@ -46,10 +47,7 @@ export class SocketConnector implements Connector {
     const { transportSocket, transport } = options;
     const { info } = connection;
     const preamble = transportSocket?.preamble?.(info, transport);
-    if (preamble !== undefined) {
-      connection.writeBody(preamble, false);
-      connection.flush();
-    }
+    if (preamble !== undefined) connection.sendPreamble(preamble);
     if (transportSocket?.wrapLater !== undefined)
       connection.secureLater = () =>
         connection.startTransport(

@@ -155,6 +155,17 @@ export class SocketConnection implements Connection, SocketUser {
     this.deliver(chunk);
   };
 
+  /** A transport will come: what is written before it is there waits for it, and nothing goes out in the clear. */
+  awaitTransport(): void {
+    this.securing = true;
+  }
+
+  /** Sends what goes before any handshake. */
+  sendPreamble(bytes: Buffer): void {
+    this.count(bytes.length);
+    this.socket.write(bytes);
+  }
+
   /**
    * Puts a transport between the socket and the handler. The handler hears nothing until the transport is ready; what it writes
    * meanwhile waits, or goes through the transport, which keeps it.

@@ -71,6 +71,7 @@ async function open(
   transportSocket: UpstreamTransportSocket | undefined,
   logger: Logger = silentLogger,
   path?: string,
+  atOnce?: (connection: Connection) => void,
 ): Promise<Scene> {
   const server: Server = createServer({ allowHalfOpen: true });
   if (path === undefined) server.listen(0, '127.0.0.1');
@@ -103,6 +104,7 @@ async function open(
       },
     },
   );
+  atOnce?.(connection);
   const [peer] = (await within(accepted, 'the other end')) as [Socket];
   peer.on('error', () => {});
   cleanups.push(
@@ -126,6 +128,18 @@ describe('a transport', () => {
     const { peer, outcome } = await open(new Tls());
     secure(peer);
     await eventually(() => outcome.connected);
+  });
+
+  it('gets what was written before it was there', async () => {
+    const { connection, peer } = await open(new Tls(), silentLogger, undefined, (early) =>
+      early.writeText('early'),
+    );
+    let received = '';
+    secure(peer).on('data', (data) => {
+      received += data.toString('latin1');
+    });
+    connection.writeBody(Buffer.from(' and a little later'), false);
+    await eventually(() => received === 'early and a little later');
   });
 
   it('that throws costs its connection, whose handler hears of it', async () => {
