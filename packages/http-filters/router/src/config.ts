@@ -11,6 +11,7 @@ import {
   refuseUnsupported,
   type Runtime,
   type StatsScope,
+  type UpstreamHttpFilters,
 } from '@dragoman/core';
 import { type StrictHeader, strictHeader } from './strict-headers.ts';
 import type { UpstreamLogs } from './try-log.ts';
@@ -23,6 +24,7 @@ const SUPPORTED = new Set([
   'suppress_grpc_request_failure_code_stats',
   'upstream_log',
   'upstream_log_options',
+  'upstream_http_filters',
 ]);
 
 /** Documented, and counted once the overload manager exists. */
@@ -63,6 +65,8 @@ export interface RouterConfig {
   readonly strictCheckHeaders: readonly StrictHeader[] | undefined;
   /** `suppress_grpc_request_failure_code_stats`. Default false. */
   readonly suppressGrpcCodes: boolean;
+  /** `upstream_http_filters`: for tries to clusters that name none of their own. */
+  readonly upstreamFilters: UpstreamHttpFilters | undefined;
   /** Undefined for no `upstream_log`. */
   readonly upstreamLogs: UpstreamLogs | undefined;
 }
@@ -108,6 +112,7 @@ export function compileRouter(config: Router, context: HttpFilterContext): Route
     strictCheckHeaders: readStrictHeaders(config.strictCheckHeaders),
     suppressGrpcCodes: config.suppressGrpcRequestFailureCodeStats,
     upstreamLogs: readUpstreamLogs(config, context),
+    upstreamFilters: readUpstreamFilters(config, context),
   };
 }
 
@@ -117,6 +122,16 @@ function readStrictHeaders(names: readonly string[]): readonly StrictHeader[] | 
     const header = strictHeader(name);
     if (header !== undefined) return header;
     throw ConfigError.at(`strict_check_headers[${i}]`, `"${name}" is no header that can be checked`);
+  });
+}
+
+function readUpstreamFilters(config: Router, context: HttpFilterContext): UpstreamHttpFilters | undefined {
+  const { upstreamHttpFilters } = config;
+  if (upstreamHttpFilters.length === 0) return undefined;
+  return context.upstreamFilters(upstreamHttpFilters, {
+    statPrefix: context.statPrefix,
+    field: 'upstream_http_filters',
+    scope: context.listenerScope,
   });
 }
 

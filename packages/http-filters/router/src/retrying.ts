@@ -1,5 +1,6 @@
 import {
   applyHostRewrite,
+  type Cluster,
   type Host,
   type LocalReply,
   type RequestHeaders,
@@ -20,7 +21,7 @@ import type { RetryOwner, RetryState, RetryVerdict } from './retry-state.ts';
 import { tellTimeouts } from './timeouts.ts';
 import { Tries } from './tries.ts';
 import { TryLog } from './try-log.ts';
-import { poolsFor } from './upgrade.ts';
+import { filtered, type Pools, poolsFor } from './upgrade.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 const ID_ATTEMPT_COUNT = wellKnownId('x-envoy-attempt-count');
@@ -50,8 +51,12 @@ export abstract class Retrying extends Tries implements RetryOwner {
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
     this.addTry(upstream);
-    const pools = poolsFor(cluster, action, headers, config.clock);
-    upstream.start(pools, host, action.priority, wishesOf(cluster, headers, this.info));
+    upstream.start(
+      this.poolsOf(cluster, headers),
+      host,
+      action.priority,
+      wishesOf(cluster, headers, this.info),
+    );
   }
 
   protected takeBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
@@ -60,6 +65,14 @@ export abstract class Retrying extends Tries implements RetryOwner {
     if (upstream === undefined) return true;
     if (endStream) this.onRequestComplete();
     return this.passBody(upstream, chunk, endStream, holdable, false);
+  }
+
+  private poolsOf(cluster: Cluster, headers: RequestHeaders): Pools {
+    const { config, action, info, stream } = this;
+    const pools = poolsFor(cluster, action, headers, config.clock);
+    const filters = cluster.info.httpFilters ?? config.upstreamFilters;
+    if (filters === undefined) return pools;
+    return filtered(pools, filters, { info, route: stream.route, bufferLimit: this.bufferLimit });
   }
 
   private passBody(

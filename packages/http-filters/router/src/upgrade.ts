@@ -5,6 +5,8 @@ import {
   type LocalReply,
   type RequestHeaders,
   type ResponseHeaders,
+  type UpstreamFilterScene,
+  type UpstreamHttpFilters,
   wellKnownId,
 } from '@dragoman/core';
 import { TunnelPools } from './tunnel.ts';
@@ -26,6 +28,13 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
 
 /** What a try takes its connection from. */
 export type Pools = Pick<Cluster, 'httpPool'>;
+
+/** Pools whose streams go through filters. */
+export function filtered(pools: Pools, filters: UpstreamHttpFilters, scene: UpstreamFilterScene): Pools {
+  return {
+    httpPool: (host, priority, wishes) => filters.through(pools.httpPool(host, priority, wishes), scene),
+  };
+}
 
 /** The pools of a cluster; with `connect_config`, CONNECT (and POST where it is allowed) ends here and gets plain TCP. */
 export function poolsFor(

@@ -519,10 +519,7 @@ describe('bodies', () => {
 });
 
 describe('config', () => {
-  test.each([
-    ['start_child_span', true],
-    ['upstream_http_filters', [{ name: 'f' }]],
-  ] as const)('%s is refused by name', async (field, value) => {
+  test.each([['start_child_span', true]] as const)('%s is refused by name', async (field, value) => {
     await expect(startRouter({ router: { [field]: value } as never })).rejects.toThrow(
       new RegExp(
         `http_filters\\[0\\]\\.typed_config\\.${field}: ${field} of envoy\\.extensions\\.filters\\.http\\.router\\.v3\\.Router is not supported yet`,
@@ -532,7 +529,7 @@ describe('config', () => {
 });
 
 test('every field of the router is dealt with', () => {
-  const refused = ['start_child_span', 'upstream_http_filters'];
+  const refused = ['start_child_span'];
   const acting = [
     'dynamic_stats',
     'suppress_envoy_headers',
@@ -541,6 +538,7 @@ test('every field of the router is dealt with', () => {
     'suppress_grpc_request_failure_code_stats',
     'upstream_log',
     'upstream_log_options',
+    'upstream_http_filters',
   ];
   expect(RouterSchema.fields.map(({ name }) => name).sort()).toEqual([...refused, ...acting].sort());
 });

@@ -1,12 +1,15 @@
-import type {
-  ClusterInfo,
-  FactoryContext,
-  HostDescription,
-  ResourceManager,
-  RoutingPriority,
-  RandomSource,
-  Runtime,
-  StatsScope,
+import {
+  type ClusterInfo,
+  type CompileUpstreamFilters,
+  ConfigError,
+  type FactoryContext,
+  type HostDescription,
+  type RandomSource,
+  type ResourceManager,
+  type RoutingPriority,
+  type Runtime,
+  type StatsScope,
+  type UpstreamHttpFilters,
 } from '@dragoman/core';
 import type { ClusterSettings } from './config/cluster-settings.ts';
 import type { MetadataMap } from './hosts/host.ts';
@@ -15,6 +18,12 @@ import { AlternativeStats } from './stats/alternative-stats.ts';
 import { ClusterStats } from './stats/cluster-stats.ts';
 import { ResponseStats } from './stats/response-stats.ts';
 import { transportWishes } from './transport-wishes.ts';
+
+/** What a cluster's info is made with. */
+export interface ClusterInfoNeeds {
+  readonly createBudget: CreateBudget;
+  readonly upstreamFilters: CompileUpstreamFilters | undefined;
+}
 
 const NEVER = { numerator: 0, denominator: 100 } as const;
 
@@ -31,6 +40,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly secure: boolean;
   readonly usesDownstreamProtocol: boolean;
   readonly transportOptions: ClusterInfo['transportOptions'];
+  readonly httpFilters: UpstreamHttpFilters | undefined;
   readonly stats: ClusterStats;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
@@ -41,7 +51,9 @@ export class UpstreamClusterInfo implements ClusterInfo {
   private readonly runtime: Runtime;
   private readonly random: RandomSource;
 
-  constructor(settings: ClusterSettings, context: FactoryContext, createBudget: CreateBudget) {
+  /** @throws ConfigError for filters that cannot be had */
+  constructor(settings: ClusterSettings, context: FactoryContext, needs: ClusterInfoNeeds) {
+    const { createBudget, upstreamFilters } = needs;
     const { name, statName } = settings;
     const scope = context.stats.scope(`cluster.${statName}`);
     this.name = name;
@@ -57,6 +69,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.transportOptions = transportWishes(settings);
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
+    this.httpFilters = compileFilters(settings, scope, upstreamFilters);
     const { zone } = context.localInfo;
     this.responses = new ResponseStats(scope, '', zone);
     this.alternatives = new AlternativeStats(scope, zone);
@@ -108,4 +121,14 @@ export class UpstreamClusterInfo implements ClusterInfo {
       this.runtime.featureEnabled(this.maintenanceKey, NEVER, this.random.next())
     );
   }
+}
+
+function compileFilters(
+  { statName, http: { filters, filtersPath: field } }: ClusterSettings,
+  scope: StatsScope,
+  compile: CompileUpstreamFilters | undefined,
+): UpstreamHttpFilters | undefined {
+  if (filters.length === 0) return undefined;
+  if (compile === undefined) throw ConfigError.at(field, 'this assembly has no filters on the upstream side');
+  return compile(filters, { statPrefix: `cluster.${statName}.`, field, scope });
 }

@@ -3,6 +3,7 @@ import {
   atPath,
   type Cluster,
   type ClusterManager,
+  type CompileUpstreamFilters,
   type Connector,
   type ExtensionRegistry,
   type FactoryContext,
@@ -22,6 +23,8 @@ export interface ClusterManagerOptions {
   readonly createCodec: CreateClientCodec;
   /** Undefined: the assembly has no HTTP/2, and clusters that want it are refused. */
   readonly http2?: Http2Codecs | undefined;
+  /** Compiles `http_filters` of clusters. Undefined: they are refused. */
+  readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
@@ -60,6 +63,7 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
     connector: options.connector,
     createCodec: options.createCodec,
     http2: options.http2,
+    upstreamFilters: options.upstreamFilters,
     createBudget: options.createBudget ?? createLocalBudget,
   });
   options.clusters.forEach((cluster, index) => {

@@ -1,6 +1,7 @@
 import {
   type Cancellable,
   type Cluster,
+  type CompileUpstreamFilters,
   ConfigError,
   type Connector,
   type ConnectOptions,
@@ -36,6 +37,7 @@ export interface ClusterDependencies {
   readonly connector: Connector;
   readonly createCodec: CreateClientCodec;
   readonly http2: Http2Codecs | undefined;
+  readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
 }
 
@@ -55,7 +57,7 @@ export class UpstreamCluster implements Cluster {
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
     const { context } = dependencies;
     this.settings = settings;
-    const info = new UpstreamClusterInfo(settings, context, dependencies.createBudget);
+    const info = new UpstreamClusterInfo(settings, context, dependencies);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
     this.balancer = new PriorityBalancer({

@@ -66,16 +66,22 @@ describe('the protocol', () => {
     expect([http.codec.enableTrailers, http.http2?.maxConcurrentStreams]).toEqual([true, 7]);
   });
 
-  it('HTTP/2 is refused where the assembly has none', () => {
+  it.each<[object, string]>([
+    [http2({}), `${KEY}.explicit_http_config: this assembly has no HTTP/2`],
+    [
+      httpOptions({ explicit_http_config: { http_protocol_options: {} }, http_filters: [{ name: 'x' }] }),
+      `${KEY}.http_filters: this assembly has no filters on the upstream side`,
+    ],
+  ])('is refused where the assembly has none: %j', (config, text) => {
     const create = () =>
       createClusterManager({
-        clusters: [clusterMessage(http2({}))],
+        clusters: [clusterMessage(config)],
         registry,
         context,
         connector: new FakeConnector(),
         createCodec: (connection, handler) => new FakeCodec(connection, handler),
       });
-    expect(create).toThrow(`${KEY}.explicit_http_config: this assembly has no HTTP/2`);
+    expect(create).toThrow(text);
   });
 });
 
@@ -175,10 +181,6 @@ describe('what is not built, or has no effect', () => {
         ...httpOptions({ auto_config: { alternate_protocols_cache_options: { name: 'x' } } }),
       },
       `${KEY}.auto_config.alternate_protocols_cache_options: `,
-    ],
-    [
-      httpOptions({ explicit_http_config: { http_protocol_options: {} }, http_filters: [{ name: 'x' }] }),
-      `${KEY}.http_filters: filters on the upstream side`,
     ],
     [{ ...http2({}), http2_protocol_options: {} }, 'http2_protocol_options: has no effect beside'],
     [{ ...http2({}), common_http_protocol_options: {} }, 'common_http_protocol_options: has no effect'],

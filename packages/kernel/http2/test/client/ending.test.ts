@@ -1,10 +1,10 @@
-import { createSecureServer, createServer } from 'node:http2';
+import { createSecureServer, createServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { UpstreamTransportSocket } from '@dragoman/core';
-import { selfSigned } from '@dragoman/testing';
+import { FrameType, selfSigned } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { Frame, RawServer } from './raw-server.ts';
+import { RawServer } from './raw-server.ts';
 import { ClientRig, requestOf } from './rig.ts';
 
 const OK = [[':status', '200']] as const;
@@ -18,7 +18,7 @@ describe('GOAWAY', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const [below, above] = [rig.send(), rig.send()];
-    await rig.until(() => server.peer.of(Frame.headers).length === 2);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 2);
     server.peer.goAway(1, code);
     await above.over();
     expect(above.events).toEqual(['reset:max-requests']);
@@ -28,14 +28,14 @@ describe('GOAWAY', () => {
     await below.over();
     expect([below.events, below.text]).toEqual([['headers:200', 'body end'], 'late']);
     expect([rig.told, rig.closed]).toEqual([['goaway', 'complete last', 'complete last'], false]);
-    expect(server.peer.of(Frame.goaway)).toEqual([]);
+    expect(server.peer.of(FrameType.goaway)).toEqual([]);
   });
 
   it('that comes again, lower, is heard', async () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const exchanges = [rig.send(), rig.send(), rig.send()];
-    await rig.until(() => server.peer.of(Frame.headers).length === 3);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 3);
     server.peer.goAway(0x7fffffff, 0);
     await rig.until(() => rig.told.includes('goaway'));
     await turns();
@@ -51,7 +51,7 @@ describe('GOAWAY', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const exchange = rig.send();
-    await rig.until(() => server.peer.of(Frame.headers).length === 1);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 1);
     server.peer.goAway(1, 2).socket.end();
     expect((await exchange.over()).events).toEqual(['reset:connection-termination']);
     await rig.until(() => rig.closed);
@@ -105,7 +105,7 @@ describe('the end of the connection', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const exchange = rig.send(requestOf({ ':method': 'POST' }), false);
-    await rig.until(() => server.peer.of(Frame.headers).length === 1);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 1);
     rig.connection.close('now', 'over');
     expect((await exchange.over()).events).toEqual(['reset:connection-termination:over']);
     exchange.encoder.body(Buffer.from('x'), true, true);
@@ -128,13 +128,13 @@ describe('keep-alive', () => {
   it('is satisfied by answers', async () => {
     await using server = await RawServer.start({
       onFrame: (peer, { type, payload }) =>
-        void (type === Frame.ping && peer.send(Frame.ping, 1, 0, payload)),
+        void (type === FrameType.ping && peer.send(FrameType.ping, 1, 0, payload)),
     });
     await using rig = await ClientRig.open(server.port, { keepAlive });
     for (let i = 1; i <= 3; i++) {
       const before = read(rig);
       rig.clock.advance(1000);
-      await rig.until(() => server.peer.of(Frame.ping).length === i);
+      await rig.until(() => server.peer.of(FrameType.ping).length === i);
       await rig.until(() => read(rig) >= before + 17);
       await turns();
       rig.clock.advance(150);
@@ -147,9 +147,9 @@ describe('keep-alive', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port, { keepAlive });
     const exchange = rig.send();
-    await rig.until(() => server.peer.of(Frame.headers).length === 1);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 1);
     rig.clock.advance(1000);
-    await rig.until(() => server.peer.of(Frame.ping).length === 1);
+    await rig.until(() => server.peer.of(FrameType.ping).length === 1);
     rig.clock.advance(200);
     expect((await exchange.over()).events).toEqual(['reset:connection-termination:http2_ping_timeout']);
     expect([rig.stat('keepalive_timeout'), rig.told]).toEqual([1, ['close:local:http2_ping_timeout']]);
@@ -159,14 +159,14 @@ describe('keep-alive', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port, { keepAlive });
     rig.clock.advance(1000);
-    await rig.until(() => server.peer.of(Frame.ping).length === 1);
+    await rig.until(() => server.peer.of(FrameType.ping).length === 1);
     server.peer.settings(3, 9);
     await rig.until(() => rig.limits.includes(9));
     rig.clock.advance(200);
     await turns();
     expect(rig.closed).toBe(false);
     rig.clock.advance(1000);
-    await rig.until(() => server.peer.of(Frame.ping).length === 2);
+    await rig.until(() => server.peer.of(FrameType.ping).length === 2);
     rig.clock.advance(200);
     await rig.until(() => rig.closed);
   });
@@ -178,10 +178,10 @@ describe('keep-alive', () => {
     });
     rig.send().encoder.reset('local-reset');
     await turns();
-    expect(server.peer.of(Frame.ping).length).toBe(0);
+    expect(server.peer.of(FrameType.ping).length).toBe(0);
     rig.clock.advance(600);
     rig.send();
-    await rig.until(() => server.peer.of(Frame.ping).length === 1);
+    await rig.until(() => server.peer.of(FrameType.ping).length === 1);
     rig.clock.advance(200);
     await rig.until(() => rig.closed);
   });
@@ -202,7 +202,7 @@ describe('tunnels', () => {
         stream.write(`echo:${chunk.toString()}`);
       });
       stream.on('end', () => stream.end());
-      setImmediate(() => stream.respond({ ':status': status }));
+      setImmediate(() => (stream as ServerHttp2Stream).respond({ ':status': status }));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return {
@@ -302,7 +302,7 @@ describe('TLS', () => {
   it('carries sessions to addresses without names', async () => {
     const server = createSecureServer({ key: certificate.keyPem, cert: certificate.pem });
     server.on('stream', (stream) => {
-      stream.respond({ ':status': 200 });
+      (stream as ServerHttp2Stream).respond({ ':status': 200 });
       stream.end('secret');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

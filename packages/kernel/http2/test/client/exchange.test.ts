@@ -1,9 +1,10 @@
 import { createServer, type Http2Server, type ServerHttp2Stream, type ServerOptions } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Trailers } from '@dragoman/core';
+import { FrameType } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { ClientRig, requestOf } from './rig.ts';
-import { Frame, RawServer } from './raw-server.ts';
+import { RawServer } from './raw-server.ts';
 
 /** Lines of a request, pseudo-headers first. */
 type Lines = readonly string[];
@@ -15,7 +16,8 @@ async function serve(
 ): Promise<{ port: number; server: Http2Server } & AsyncDisposable> {
   const server = createServer(options);
   server.on('session', (session) => session.on('error', () => {}));
-  server.on('stream', (stream, _headers, _flags, raw) => {
+  server.on('stream', (opened, _headers, _flags, raw) => {
+    const stream = opened as ServerHttp2Stream;
     stream.on('error', () => {});
     answer(stream, raw as unknown as Lines);
   });
@@ -34,7 +36,7 @@ async function serve(
 function echo(stream: ServerHttp2Stream): void {
   const chunks: Buffer[] = [];
   let trailers: Record<string, string> = {};
-  stream.on('data', (chunk) => chunks.push(chunk));
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   stream.on('trailers', (fields) => {
     trailers = { ...fields } as Record<string, string>;
   });
@@ -120,8 +122,10 @@ describe('a request', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     rig.send(post(), false).encoder.body(Buffer.from('x'), true, true);
-    await rig.until(() => server.peer.of(Frame.data).length > 0);
-    expect(server.peer.of(Frame.data).map(({ flags, payload }) => [flags, payload.length])).toEqual([[1, 1]]);
+    await rig.until(() => server.peer.of(FrameType.data).length > 0);
+    expect(server.peer.of(FrameType.data).map(({ flags, payload }) => [flags, payload.length])).toEqual([
+      [1, 1],
+    ]);
   });
 
   it.each([0, 1])('has trailers behind %d chunks', async (chunks) => {
@@ -165,13 +169,13 @@ describe('a request', () => {
     ['a space in the path', { ':path': '/a b' }],
     ['no path', { ':path': '' }],
     ['a NUL in the authority', { ':authority': 'a\0b' }],
-  ])('is not sent with %s', async (_name, fields) => {
+  ])('is not sent with %s', async (_name, fields: Readonly<Record<string, string>>) => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const headers = requestOf(fields);
     if (fields[':path'] === '') headers.path = '';
     expect((await rig.get(headers)).events).toEqual(['reset:local-reset:http2.invalid.header.field']);
-    expect([server.peer.of(Frame.headers), rig.told]).toEqual([[], ['complete']]);
+    expect([server.peer.of(FrameType.headers), rig.told]).toEqual([[], ['complete']]);
   });
 });
 
@@ -189,7 +193,7 @@ describe('a response', () => {
     expect(exchange.headers?.getAll('x-a')).toEqual(['1', '2']);
   });
 
-  it.each([
+  it.each<[string, number, Readonly<Record<string, string>>]>([
     ['HEAD', 200, { 'content-length': '10' }],
     ['GET', 204, {}],
     ['GET', 304, { 'content-length': '10' }],
@@ -273,12 +277,12 @@ describe('back-pressure', () => {
       while (exchange.encoder.body(chunk, false, holdable) && accepted < 100) accepted++;
       expect(accepted).toBe(2);
       expect(rig.stat('pending_send_bytes')).toBe(2 * chunk.length);
-      await rig.until(() => server.peer.of(Frame.headers).length === 1);
-      expect([server.peer.of(Frame.data).length, exchange.writable]).toEqual([0, 0]);
+      await rig.until(() => server.peer.of(FrameType.headers).length === 1);
+      expect([server.peer.of(FrameType.data).length, exchange.writable]).toEqual([0, 0]);
       server.peer.window(1, 200_000);
       server.peer.window(0, 200_000);
       await rig.until(() => exchange.writable === 1);
-      expect(server.peer.of(Frame.data).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(
+      expect(server.peer.of(FrameType.data).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(
         2 * chunk.length,
       );
       expect(rig.stat('pending_send_bytes')).toBe(0);
@@ -333,13 +337,13 @@ describe('SETTINGS', () => {
       allowConnect: true,
       customSettings: { 17185: 7 },
     });
-    await rig.until(() => server.peer.of(Frame.windowUpdate).length === 2);
-    const { payload } = server.peer.of(Frame.settings)[0] as { payload: Buffer };
+    await rig.until(() => server.peer.of(FrameType.windowUpdate).length === 2);
+    const { payload } = server.peer.of(FrameType.settings)[0] as { payload: Buffer };
     const settings: Record<number, number> = {};
     for (let at = 0; at < payload.length; at += 6)
       settings[payload.readUInt16BE(at)] = payload.readUInt32BE(at + 2);
     expect(settings).toMatchObject({ 1: 0, 2: 0, 3: 50, 4: 70_000, 8: 1, [17185]: 7 });
-    const windows = server.peer.of(Frame.windowUpdate).map(({ payload: bytes }) => bytes.readUInt32BE(0));
+    const windows = server.peer.of(FrameType.windowUpdate).map(({ payload: bytes }) => bytes.readUInt32BE(0));
     expect(windows.reduce((a, b) => a + b, 65_535)).toBe(24 * 1024 * 1024);
   });
 

@@ -1,134 +1,83 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-
-/** RFC 9113 section 6. */
-export const Frame = {
-  data: 0,
-  headers: 1,
-  priority: 2,
-  rstStream: 3,
-  settings: 4,
-  pushPromise: 5,
-  ping: 6,
-  goaway: 7,
-  windowUpdate: 8,
-  continuation: 9,
-} as const;
-
-export const Flag = { none: 0, endStream: 1, ack: 1, endHeaders: 4 } as const;
-
-export interface RawFrame {
-  readonly type: number;
-  readonly flags: number;
-  readonly streamId: number;
-  readonly payload: Buffer;
-}
-
-type Fields = readonly (readonly [name: string, value: string])[];
-
-const PREFACE_BYTES = 24;
-const HEAD_BYTES = 9;
-/** The most that a peer takes in one frame, unless it says otherwise. */
-const FRAME_BYTES = 16_384;
+import {
+  type FieldLines,
+  FrameReader,
+  frames,
+  FrameType,
+  HTTP2_PREFACE,
+  type Http2Frame,
+  hpack,
+  http2Frame,
+} from '@dragoman/testing';
 
 /** One connection of a {@link RawServer}: sends whatever it is told, and keeps all frames that come. */
 export class RawPeer {
   readonly socket: Socket;
-  readonly received: RawFrame[] = [];
-  private buffered: Buffer = Buffer.alloc(0);
-  private preface = false;
-  private readonly onFrame: (peer: RawPeer, frame: RawFrame) => void;
+  readonly received: Http2Frame[] = [];
+  private readonly reader = new FrameReader();
+  private prefaceLeft = HTTP2_PREFACE.length;
 
-  constructor(socket: Socket, onFrame: (peer: RawPeer, frame: RawFrame) => void) {
+  constructor(socket: Socket, onFrame: (peer: RawPeer, frame: Http2Frame) => void) {
     this.socket = socket;
-    this.onFrame = onFrame;
     socket.on('error', () => {});
-    socket.on('data', (data) => this.take(data));
+    socket.on('data', (data: Buffer) => {
+      const skipped = Math.min(this.prefaceLeft, data.length);
+      this.prefaceLeft -= skipped;
+      for (const frame of this.reader.push(data.subarray(skipped))) {
+        this.received.push(frame);
+        onFrame(this, frame);
+      }
+    });
   }
 
   /** Frames of one type so far. */
-  of(type: number): RawFrame[] {
+  of(type: number): Http2Frame[] {
     return this.received.filter((frame) => frame.type === type);
   }
 
-  send(type: number, flags: number, streamId: number, payload: Buffer = Buffer.alloc(0)): this {
-    this.socket.write(Buffer.concat([head(type, flags, streamId, payload.length), payload]));
-    return this;
+  send(type: number, flags: number, streamId: number, payload?: Buffer): this {
+    return this.write(http2Frame(type, flags, streamId, payload));
   }
 
   /** @param entries identifier and value in turn */
   settings(...entries: number[]): this {
-    const payload = Buffer.alloc(entries.length * 3);
-    for (let i = 0; i + 1 < entries.length; i += 2) {
-      payload.writeUInt16BE(entries[i] as number, i * 3);
-      payload.writeUInt32BE(entries[i + 1] as number, i * 3 + 2);
-    }
-    return this.send(Frame.settings, Flag.none, 0, payload);
+    const pairs: [number, number][] = [];
+    for (let i = 0; i + 1 < entries.length; i += 2)
+      pairs.push([entries[i] as number, entries[i + 1] as number]);
+    return this.write(frames.settings(pairs));
   }
 
-  headers(streamId: number, fields: Fields, endStream = false): this {
-    const flags = Flag.endHeaders | (endStream ? Flag.endStream : 0);
-    return this.send(Frame.headers, flags, streamId, fieldBlock(fields));
-  }
-
-  /** {@link headers} in as many frames as it takes. */
-  longHeaders(streamId: number, fields: Fields, endStream = false): this {
-    const block = fieldBlock(fields);
-    for (let at = 0; at < block.length; at += FRAME_BYTES) {
-      const last = at + FRAME_BYTES >= block.length ? Flag.endHeaders : 0;
-      const flags = last | (at === 0 && endStream ? Flag.endStream : 0);
-      this.send(
-        at === 0 ? Frame.headers : Frame.continuation,
-        flags,
-        streamId,
-        block.subarray(at, at + FRAME_BYTES),
-      );
-    }
-    return this;
+  /** In as many frames as it takes. */
+  headers(streamId: number, fields: FieldLines, endStream = false): this {
+    return this.write(frames.block(streamId, hpack.block(fields), { endStream }));
   }
 
   data(streamId: number, text: string, endStream = false): this {
-    return this.send(Frame.data, endStream ? Flag.endStream : 0, streamId, Buffer.from(text));
+    return this.write(frames.data(streamId, text, { endStream }));
   }
 
   reset(streamId: number, code: number): this {
-    return this.send(Frame.rstStream, 0, streamId, uint32(code));
+    return this.write(frames.rstStream(streamId, code));
   }
 
   goAway(lastStreamId: number, code: number): this {
-    return this.send(Frame.goaway, 0, 0, Buffer.concat([uint32(lastStreamId), uint32(code)]));
+    return this.write(frames.goaway(lastStreamId, code));
   }
 
   window(streamId: number, increment: number): this {
-    return this.send(Frame.windowUpdate, 0, streamId, uint32(increment));
+    return this.write(frames.windowUpdate(streamId, increment));
   }
 
-  private take(data: Buffer): void {
-    this.buffered = Buffer.concat([this.buffered, data]);
-    if (!this.preface) {
-      if (this.buffered.length < PREFACE_BYTES) return;
-      this.preface = true;
-      this.buffered = this.buffered.subarray(PREFACE_BYTES);
-    }
-    while (this.buffered.length >= HEAD_BYTES) {
-      const length = this.buffered.readUIntBE(0, 3);
-      if (this.buffered.length < HEAD_BYTES + length) return;
-      const frame: RawFrame = {
-        type: this.buffered[3] as number,
-        flags: this.buffered[4] as number,
-        streamId: this.buffered.readUInt32BE(5) & 0x7fffffff,
-        payload: Buffer.from(this.buffered.subarray(HEAD_BYTES, HEAD_BYTES + length)),
-      };
-      this.buffered = this.buffered.subarray(HEAD_BYTES + length);
-      this.received.push(frame);
-      this.onFrame(this, frame);
-    }
+  private write(bytes: Buffer): this {
+    this.socket.write(bytes);
+    return this;
   }
 }
 
 export interface RawScript {
   /** Default: sends empty SETTINGS. */
   onConnection?(peer: RawPeer): void;
-  onFrame?(peer: RawPeer, frame: RawFrame): void;
+  onFrame?(peer: RawPeer, frame: Http2Frame): void;
   /** HEADERS of a new stream. */
   onRequest?(peer: RawPeer, streamId: number): void;
 }
@@ -143,7 +92,7 @@ export class RawServer implements AsyncDisposable {
       const seen = new Set<number>();
       const peer = new RawPeer(socket, (self, frame) => {
         script.onFrame?.(self, frame);
-        if (frame.type !== Frame.headers || seen.has(frame.streamId)) return;
+        if (frame.type !== FrameType.headers || seen.has(frame.streamId)) return;
         seen.add(frame.streamId);
         script.onRequest?.(self, frame.streamId);
       });
@@ -172,38 +121,4 @@ export class RawServer implements AsyncDisposable {
     for (const { socket } of this.peers) socket.destroy();
     await new Promise((resolve) => this.server.close(resolve));
   }
-}
-
-function head(type: number, flags: number, streamId: number, length: number): Buffer {
-  const bytes = Buffer.alloc(HEAD_BYTES);
-  bytes.writeUIntBE(length, 0, 3);
-  bytes[3] = type;
-  bytes[4] = flags;
-  bytes.writeUInt32BE(streamId, 5);
-  return bytes;
-}
-
-/** HPACK (RFC 7541 section 6.2.2): every field as a literal that nobody remembers. */
-export function fieldBlock(fields: Fields): Buffer {
-  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
-}
-
-function literal(text: string): Buffer {
-  const bytes = Buffer.from(text, 'latin1');
-  const prefix: number[] = [];
-  let length = bytes.length;
-  if (length < 127) prefix.push(length);
-  else {
-    prefix.push(127);
-    length -= 127;
-    for (; length >= 128; length >>= 7) prefix.push((length & 127) | 128);
-    prefix.push(length);
-  }
-  return Buffer.concat([Buffer.from(prefix), bytes]);
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
 }

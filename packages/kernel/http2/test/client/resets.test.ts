@@ -1,7 +1,8 @@
 import { constants } from 'node:http2';
+import { FrameType } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { ClientRig, requestOf } from './rig.ts';
-import { Frame, type RawPeer, RawServer } from './raw-server.ts';
+import { type RawPeer, RawServer } from './raw-server.ts';
 
 const OK = [[':status', '200']] as const;
 const {
@@ -148,9 +149,12 @@ describe('a response that breaks HTTP/2', () => {
     ['more body than it says', (p, id) => p.headers(id, [...OK, ['content-length', '1']]).data(id, 'abc')],
     ['a window of nothing', (p, id) => p.window(id, 0)],
     ['a window beyond all', (p, id) => p.window(id, 0x7fffffff)],
-    ['a broken header block', (p, id) => p.send(Frame.headers, 4, id, Buffer.from('ff'.repeat(20), 'hex'))],
+    [
+      'a broken header block',
+      (p, id) => p.send(FrameType.headers, 4, id, Buffer.from('ff'.repeat(20), 'hex')),
+    ],
     ['a stream that is nobody’s', (p) => p.headers(77, OK)],
-    ['CONTINUATION out of place', (p, id) => p.send(Frame.continuation, 4, id, Buffer.alloc(1))],
+    ['CONTINUATION out of place', (p, id) => p.send(FrameType.continuation, 4, id, Buffer.alloc(1))],
   ])('%s: nothing more can be read', async (_name, answer) => {
     const { events, told } = await outcome(answer);
     expect(events.at(-1)).toBe('reset:protocol-error:http2.protocol_error');
@@ -180,7 +184,7 @@ describe('headers without end', () => {
     ['far too large', 2, 60_000],
   ])('%s', async (_name, count, size) => {
     const { events, stat } = await outcome((peer, id) =>
-      peer.longHeaders(id, [...OK, ...many(count, size)], true),
+      peer.headers(id, [...OK, ...many(count, size)], true),
     );
     expect(events).toEqual(['reset:remote-reset:http2.too_many_headers']);
     expect(stat('header_overflow')).toBe(1);
@@ -189,13 +193,13 @@ describe('headers without end', () => {
   it('in trailers', async () => {
     const { events } = await outcome((peer, id) => {
       peer.headers(id, OK).data(id, 'a');
-      peer.longHeaders(id, many(101, 1), true);
+      peer.headers(id, many(101, 1), true);
     });
     expect(events).toEqual(['headers:200', 'reset:remote-reset:http2.too_many_headers']);
   });
 
   it('up to the limit pass', async () => {
-    const { events } = await outcome((peer, id) => peer.longHeaders(id, [...OK, ...many(100, 500)], true));
+    const { events } = await outcome((peer, id) => peer.headers(id, [...OK, ...many(100, 500)], true));
     expect(events).toEqual(['headers:200 end']);
   });
 });
@@ -209,10 +213,10 @@ describe('what goes to the peer', () => {
     await using server = await RawServer.start({});
     await using rig = await ClientRig.open(server.port);
     const exchange = rig.send(requestOf({ ':method': 'POST' }), false);
-    await rig.until(() => server.peer.of(Frame.headers).length === 1);
+    await rig.until(() => server.peer.of(FrameType.headers).length === 1);
     exchange.encoder.reset(reason);
-    await rig.until(() => server.peer.of(Frame.rstStream).length === 1);
-    expect(server.peer.of(Frame.rstStream)[0]?.payload.readUInt32BE(0)).toBe(code);
+    await rig.until(() => server.peer.of(FrameType.rstStream).length === 1);
+    expect(server.peer.of(FrameType.rstStream)[0]?.payload.readUInt32BE(0)).toBe(code);
     expect([exchange.events, rig.told, rig.stat('tx_reset')]).toEqual([[], ['complete'], 1]);
   });
 
@@ -225,15 +229,15 @@ describe('what goes to the peer', () => {
       await using rig = await ClientRig.open(server.port);
       const exchange = rig.send(requestOf({ ':method': 'POST' }), false);
       exchange.encoder.body(Buffer.from('part'), false, true);
-      await rig.until(() => server.peer.of(open ? Frame.data : Frame.headers).length === 1);
+      await rig.until(() => server.peer.of(open ? FrameType.data : FrameType.headers).length === 1);
       exchange.encoder.body(Buffer.from('more'), false, true);
       exchange.encoder.reset('local-reset');
-      await rig.until(() => server.peer.of(Frame.rstStream).length === 1);
+      await rig.until(() => server.peer.of(FrameType.rstStream).length === 1);
       for (let i = 0; i < 5; i++) await new Promise(setImmediate);
       const ends = server.peer.received.filter(
-        ({ type, flags }) => (type === Frame.data || type === Frame.headers) && (flags & 1) !== 0,
+        ({ type, flags }) => (type === FrameType.data || type === FrameType.headers) && (flags & 1) !== 0,
       );
-      expect([ends.length, server.peer.of(Frame.rstStream).length]).toEqual([0, 1]);
+      expect([ends.length, server.peer.of(FrameType.rstStream).length]).toEqual([0, 1]);
     },
   );
 
@@ -244,8 +248,8 @@ describe('what goes to the peer', () => {
     await exchange.over();
     expect(rig.told).toEqual([]);
     exchange.encoder.reset('local-reset');
-    await rig.until(() => server.peer.of(Frame.rstStream).length === 1);
-    expect(server.peer.of(Frame.rstStream)[0]?.payload.readUInt32BE(0)).toBe(NGHTTP2_NO_ERROR);
+    await rig.until(() => server.peer.of(FrameType.rstStream).length === 1);
+    expect(server.peer.of(FrameType.rstStream)[0]?.payload.readUInt32BE(0)).toBe(NGHTTP2_NO_ERROR);
     expect(rig.told).toEqual(['complete']);
   });
 
@@ -255,6 +259,6 @@ describe('what goes to the peer', () => {
     rig.send(requestOf({ ':method': 'POST' }), false).encoder.reset('local-reset');
     await rig.get(requestOf({ 'x-a': 'a\nb' }));
     for (let i = 0; i < 3; i++) await new Promise(setImmediate);
-    expect([server.peer.of(Frame.headers), rig.told]).toEqual([[], ['complete', 'complete']]);
+    expect([server.peer.of(FrameType.headers), rig.told]).toEqual([[], ['complete', 'complete']]);
   });
 });

@@ -111,6 +111,8 @@ export class Worker implements WorkerCommands {
       connector: new SocketConnector(this.network),
       createCodec: createClientCodec,
       http2: { createCodec: createHttp2ClientCodec, createSessions: () => new Http2Sessions() },
+      // Clusters come when the context is there.
+      upstreamFilters: (filters, scene) => this.context.upstreamFilters(filters, scene),
       createBudget: sharedBudgets(this.budgets, options.index),
     });
     this.context = workerContext(context, options, this.clusters);

@@ -3,6 +3,7 @@ import {
   durationMs,
   type Http1ProtocolOptions,
   Http1ProtocolOptionsSchema,
+  type HttpFilter,
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
   resolveExtension,
@@ -37,6 +38,9 @@ export interface HttpSettings {
   readonly http2: Http2Settings | undefined;
   /** `upstream_http_protocol_options`. */
   readonly serverNames: ServerNameSettings;
+  /** `http_filters`; empty for none. */
+  readonly filters: readonly HttpFilter[];
+  readonly filtersPath: string;
   /** Where {@link protocol} was chosen, for errors. */
   readonly protocolPath: string;
 }
@@ -105,6 +109,8 @@ export function readHttpOptions(
     },
     http2: http2Settings,
     serverNames: serverNames as ServerNameSettings,
+    filters: options.filters,
+    filtersPath: options.filtersPath,
   };
 }
 

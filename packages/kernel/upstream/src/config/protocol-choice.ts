@@ -3,6 +3,7 @@ import {
   Cluster_ClusterProtocolSelection,
   type Http1ProtocolOptions,
   type Http2ProtocolOptions,
+  type HttpFilter,
   type HttpProtocolOptions,
   unpackAny,
   type UpstreamHttpProtocolOptions,
@@ -31,6 +32,9 @@ export interface ProtocolOptions {
   readonly http1: Located<Http1ProtocolOptions>;
   readonly http2: Located<Http2ProtocolOptions>;
   readonly upstream: Located<UpstreamHttpProtocolOptions>;
+  /** `http_filters`; empty for none. */
+  readonly filters: readonly HttpFilter[];
+  readonly filtersPath: string;
 }
 
 const OPTIONS_KEY = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -41,6 +45,7 @@ const TYPED_FIELDS = new Set([
   'explicit_http_config',
   'use_downstream_protocol_config',
   'auto_config',
+  'http_filters',
 ]);
 const PROTOCOL_FIELDS = new Set(['http_protocol_options', 'http2_protocol_options']);
 
@@ -87,6 +92,8 @@ function ofCluster(cluster: Cluster): ProtocolOptions {
     http1: { message: cluster.httpProtocolOptions, path: 'http_protocol_options' },
     http2: { message: cluster.http2ProtocolOptions, path: 'http2_protocol_options' },
     upstream: { message: cluster.upstreamHttpProtocolOptions, path: 'upstream_http_protocol_options' },
+    filters: [],
+    filtersPath: '',
   };
 }
 
@@ -106,7 +113,6 @@ function readTyped(cluster: Cluster, problems: ProblemCollector): ProtocolOption
 
 function ofTyped(options: UpstreamsHttpProtocolOptions, path: string): ProtocolOptions {
   refuseUnsupported(options, UpstreamsHttpProtocolOptionsSchema, TYPED_FIELDS, '', {
-    http_filters: 'filters on the upstream side are not built yet',
     header_validation_config:
       'choosing a header validator is not built; the codecs check as Envoy does by default',
   });
@@ -125,6 +131,8 @@ function ofTyped(options: UpstreamsHttpProtocolOptions, path: string): ProtocolO
       message: options.upstreamHttpProtocolOptions,
       path: joinPath(path, 'upstream_http_protocol_options'),
     },
+    filters: options.httpFilters,
+    filtersPath: joinPath(path, 'http_filters'),
   };
 }
 

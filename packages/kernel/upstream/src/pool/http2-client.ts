@@ -1,14 +1,14 @@
-import {
-  type ConnectHandler,
-  type Connection,
-  type ConnectionCloseKind,
-  type HttpPoolCallbacks,
-  type PoolFailureReason,
-  type RequestEncoder,
-  type ResponseDecoder,
-  type StreamResetReason,
-  type Timer,
-  type TransportOptions,
+import type {
+  ConnectHandler,
+  Connection,
+  ConnectionCloseKind,
+  HttpPoolCallbacks,
+  PoolFailureReason,
+  RequestEncoder,
+  ResponseDecoder,
+  StreamResetReason,
+  Timer,
+  TransportOptions,
 } from '@dragoman/core';
 import type { Http2ClientCodec, Http2ClientHandler } from '@dragoman/http2';
 import type { UpstreamHost } from '../hosts/host.ts';
