@@ -33,6 +33,9 @@ const LONG: ReadonlySet<ScalarType> = new Set([
   ScalarType.FIXED64,
   ScalarType.SFIXED64,
 ]);
+/** What Envoy's converter takes for a boolean (`safe_strtob`). */
+const TRUE: ReadonlySet<string> = new Set(['true', 't', 'yes', 'y', '1']);
+const FALSE: ReadonlySet<string> = new Set(['false', 'f', 'no', 'n', '0']);
 
 /**
  * Brings requests into the form that `fromJson` takes, where Envoy takes more: booleans and numbers of enum values as strings,
@@ -140,8 +143,14 @@ function hasOwnJson(message: DescMessage): boolean {
 }
 
 function readBool(value: LooseJson): LooseJson {
-  if (value === 'true') return true;
-  return value === 'false' ? false : value;
+  return typeof value === 'string' ? (booleanOf(value) ?? value) : value;
+}
+
+/** What a text means where a boolean is due; undefined: nothing. */
+export function booleanOf(text: string): boolean | undefined {
+  const word = text.toLowerCase();
+  if (TRUE.has(word)) return true;
+  return FALSE.has(word) ? false : undefined;
 }
 
 function readLong(value: LooseJson): LooseJson {

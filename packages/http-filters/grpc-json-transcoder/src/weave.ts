@@ -1,6 +1,6 @@
 import type { DescField } from '@bufbuild/protobuf';
 import type { FieldTree } from './bound-fields.ts';
-import { wrappedField } from './json-convert.ts';
+import { booleanOf, wrappedField } from './json-convert.ts';
 import { isLooseObject, LongNumber, type LooseJson, type LooseObject } from './json-text.ts';
 import { Refusal } from './refusal.ts';
 
@@ -85,7 +85,7 @@ function isSame(value: string, present: LooseJson): boolean {
     case 'string':
       return value === present;
     case 'boolean':
-      return value === String(present);
+      return booleanOf(value) === present;
     case 'number':
       return value !== '' && Math.abs(Number(value) - present) < NEARLY;
     default:
