@@ -70,6 +70,8 @@ export class SocketConnection implements Connection, SocketUser {
   secureLater: (() => void) | undefined = undefined;
   /** Nothing may leave in the clear any more: what is written waits for the transport's socket. */
   private securing = false;
+  /** From when the transport has the socket until it is ready: the handler hears of nothing but the end. */
+  private handshaking = false;
   /** {@link end} was called meanwhile. */
   private endDue = false;
   /** Another library has the socket. */
@@ -202,6 +204,7 @@ export class SocketConnection implements Connection, SocketUser {
     // What the transport reads is its own; only plain bytes are counted.
     this.bytesRead -= unread?.length ?? 0;
     if (secure !== socket) this.below = socket;
+    this.handshaking = true;
     this.attach(secure, false);
     if (this.pauses > 0) secure.pause();
     this.releaseWrites();
@@ -210,6 +213,7 @@ export class SocketConnection implements Connection, SocketUser {
   private transportEvents(onReady: () => void): TransportEvents {
     return {
       onReady: () => {
+        this.handshaking = false;
         if (this.closing) return;
         this.info.handshakeComplete = this.context.clock.now();
         this.run(onReady);
@@ -449,13 +453,10 @@ export class SocketConnection implements Connection, SocketUser {
     }
   }
 
-  /** A secure socket cannot send a RST, but the one below it can; a Unix socket knows none. */
+  /** A secure socket cannot send a RST, but the one below it can, and takes it along; a Unix socket knows none. */
   private resetAndDestroy(): void {
-    const { below } = this;
     if (this.info.directRemoteAddress.family === 'pipe') this.socket.destroy();
-    else (below ?? this.socket).resetAndDestroy();
-    // The secure one hears of it only later.
-    if (below !== undefined) this.socket.destroy();
+    else (this.below ?? this.socket).resetAndDestroy();
   }
 
   private closeWhenSent(): void {
@@ -561,6 +562,11 @@ export class SocketConnection implements Connection, SocketUser {
 
   onSocketEnd(): void {
     this.ended = true;
+    if (this.handshaking) {
+      // Half a connection is no use before there is a whole one.
+      this.socket.destroy();
+      return;
+    }
     if (this.closing) {
       if (this.plain && this.socket.writableLength === 0) this.socket.destroy();
       else this.socket.destroySoon();

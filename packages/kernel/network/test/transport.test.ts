@@ -30,7 +30,7 @@ afterEach(async () => {
 class Tls implements UpstreamTransportSocket {
   readonly name = 'tls';
   readonly secure = true;
-  private readonly serverName = 'a.test';
+  readonly serverName = 'a.test';
 
   wrap(
     socket: unknown,
@@ -72,6 +72,7 @@ async function open(
   logger: Logger = silentLogger,
   path?: string,
   atOnce?: (connection: Connection) => void,
+  onEnd: () => void = () => {},
 ): Promise<Scene> {
   const server: Server = createServer({ allowHalfOpen: true });
   if (path === undefined) server.listen(0, '127.0.0.1');
@@ -97,7 +98,7 @@ async function open(
         outcome.connected = true;
       },
       onData() {},
-      onEnd() {},
+      onEnd,
       onWritable() {},
       onClose(kind: ConnectionCloseKind, reason) {
         outcome.closed = `${kind}: ${reason}`;
@@ -159,6 +160,14 @@ describe('a transport', () => {
     expect(lines[0]).toContain('a bug');
   });
 
+  it('hears of the peer’s end, and its handler does not, while there is no handshake yet', async () => {
+    let ends = 0;
+    const { peer, outcome } = await open(new Tls(), silentLogger, undefined, undefined, () => ends++);
+    peer.end();
+    await eventually(() => outcome.closed !== undefined);
+    expect([outcome.closed, ends]).toEqual(['remote: no handshake', 0]);
+  });
+
   it('tells in its own words why a connection ends that was up', async () => {
     const { peer, outcome } = await open(new Tls());
     secure(peer);
@@ -173,7 +182,10 @@ describe('close with a reset', () => {
   it('resets the connection below TLS', async () => {
     const { connection, peer, outcome } = await open(new Tls());
     const tls = secure(peer);
-    await eventually(() => outcome.connected);
+    connection.writeText('up');
+    await within(once(tls, 'data'), 'bytes');
+    // Not in the middle of the server's read: a RST that a write meets is no error of the next read.
+    await new Promise((resolve) => setImmediate(resolve));
     const error = within(once(tls, '_tlsError'), 'the reset');
     connection.close('reset', 'because');
     expect(((await error) as [NodeJS.ErrnoException])[0].code).toBe('ECONNRESET');
