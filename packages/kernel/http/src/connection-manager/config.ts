@@ -6,6 +6,7 @@ import type {
   RandomSource,
   RequestHeaders,
   RouteTable,
+  Runtime,
   StreamInfo,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
@@ -26,6 +27,8 @@ export interface ConnectionManagerConfig {
   readonly statPrefix: string;
   readonly clock: Clock;
   readonly random: RandomSource;
+  /** Asked for `overload.premature_reset_*` when streams are reset. */
+  readonly runtime: Runtime;
   readonly logger: Logger;
   readonly drain: DrainDecision;
   readonly stats: ConnectionManagerStats;

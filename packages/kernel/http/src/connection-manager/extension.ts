@@ -254,6 +254,7 @@ export function compileConnectionManager(
     statPrefix: config.statPrefix,
     clock: context.clock,
     random: context.random,
+    runtime: context.runtime,
     logger: context.loggers.logger('http'),
     drain: context.drain,
     stats: createStats(context.stats, context.listenerScope, config.statPrefix),

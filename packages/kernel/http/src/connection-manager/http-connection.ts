@@ -19,6 +19,7 @@ import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
 import { knownProtocol, protocolOf } from './codec-choice.ts';
 import type { ConnectionManagerConfig } from './config.ts';
+import { PrematureResets, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
 import { isRefusal } from './replies.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
@@ -75,6 +76,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   /** Of streams that are over: as many as there were at a time, up to a limit. */
   private readonly spareTimers: StreamTimers[] = [];
   private readonly streams = new Set<ActiveStream>();
+  /** Of connections that carry several streams: others end with the first reset. */
+  private resets: PrematureResets | undefined = undefined;
   private requests = 0;
   private rxCounted = 0;
   private txCounted = 0;
@@ -163,6 +166,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     const { config, connection, mayTakeSocket } = this;
     config.stats.cxHttp2Total.inc();
     config.stats.cxHttp2Active.inc();
+    this.resets = new PrematureResets(config.runtime);
     const taken = mayTakeSocket && connection.takeSocket !== undefined;
     this.codec = createHttp2Codec(connection, this, config.http2, {
       unread: taken ? unread : undefined,
@@ -347,6 +351,11 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   onStreamFinished(stream: ActiveStream): void {
     this.streams.delete(stream);
     this.restingSince = stream.info.end;
+    if (this.resets?.onStreamFinished(stream.info) === true && this.connection.open) {
+      this.config.stats.rqTooManyPrematureResets.inc();
+      this.connection.close('now', TOO_MANY_PREMATURE_RESETS);
+      return;
+    }
     this.rest();
   }
 

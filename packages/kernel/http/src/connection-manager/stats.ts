@@ -45,6 +45,8 @@ export interface ConnectionManagerStats {
   /** Responses whose head went out before the request was complete. */
   readonly rqResponseBeforeComplete: Counter;
   readonly rqTooLarge: Counter;
+  /** Connections that were closed since too many of their streams were reset too soon. */
+  readonly rqTooManyPrematureResets: Counter;
   readonly rsTooLarge: Counter;
   readonly rqTimeout: Counter;
   readonly rqHeaderTimeout: Counter;
@@ -72,7 +74,6 @@ const RESERVED_COUNTERS = [
   'downstream_cx_overload_disable_keepalive',
   'downstream_rq_http3_total',
   'downstream_rq_overload_close',
-  'downstream_rq_too_many_premature_resets',
   'tracing.client_enabled',
   'tracing.not_traceable',
   'tracing.random_sampling',
@@ -139,6 +140,7 @@ export function createStats(
     rqNonRelativePath: scope.counter('downstream_rq_non_relative_path'),
     rqResponseBeforeComplete: scope.counter('downstream_rq_response_before_rq_complete'),
     rqTooLarge: scope.counter('downstream_rq_too_large'),
+    rqTooManyPrematureResets: scope.counter('downstream_rq_too_many_premature_resets'),
     rsTooLarge: scope.counter('rs_too_large'),
     rqTimeout: scope.counter('downstream_rq_timeout'),
     rqHeaderTimeout: scope.counter('downstream_rq_header_timeout'),
