@@ -61,6 +61,10 @@ export const prefixRoute = (prefix: string, to: string, more: Message = {}): Mes
 export interface HttpListener {
   readonly name?: string;
   readonly logPath?: string;
+  /** Of the log at {@link logPath}; default {@link LOG_FIELDS} as JSON. */
+  readonly logFormat?: Message;
+  /** Fields of that log, such as its filter. */
+  readonly log?: Message;
   readonly routes?: readonly Message[];
   readonly virtualHosts?: readonly Message[];
   /** Before the router. */
@@ -86,7 +90,9 @@ export function httpListener(options: HttpListener): Message {
             typed_config: {
               '@type': HCM_TYPE,
               stat_prefix: 'test',
-              ...(logPath === undefined ? {} : { access_log: [fileLog(logPath)] }),
+              ...(logPath === undefined
+                ? {}
+                : { access_log: [{ ...fileLog(logPath, options.logFormat), ...options.log }] }),
               route_config: {
                 virtual_hosts: options.virtualHosts ?? [{ name: 'all', domains: ['*'], routes }],
               },
