@@ -136,6 +136,8 @@ export class ServerSession implements ServerCodec {
     const destroy = session.destroy.bind(session);
     session.destroy = (error, code) => {
       if (error instanceof Error) this.guard(() => this.onError(error));
+      // Node would close the socket before the peer has read our GOAWAY, unless the session was on its way to its end.
+      Object.defineProperty(session, 'closed', { value: true });
       destroy(error, code);
     };
     // Node has said all, and would wait for the peer's end as long as it takes.
@@ -193,9 +195,12 @@ export class ServerSession implements ServerCodec {
 
   /** A peer that takes nothing keeps a connection that drains from its end no longer than any other. */
   private endWhenFlushed(): void {
+    if (this.leaving && this.streams.size === 0 && this.flushing.size === 0) this.endSoon();
+  }
+
+  private endSoon(): void {
     const { connection, options } = this;
-    if (!this.leaving || this.closed || this.streams.size > 0 || this.flushing.size > 0) return;
-    if (connection.delayedCloseMs <= 0) return;
+    if (this.closed || connection.delayedCloseMs <= 0) return;
     this.endTimer ??= options.clock.timer(() => this.guard(() => this.onDone()));
     if (!this.endTimer.enabled) this.endTimer.enable(connection.delayedCloseMs);
   }
@@ -290,6 +295,7 @@ export class ServerSession implements ServerCodec {
   private onError(error: NodeJS.ErrnoException): void {
     if (this.closed || this.broken) return;
     this.broken = true;
+    this.endSoon();
     // The peer's socket, or its own GOAWAY with an error: it has gone.
     if (error.code !== undefined && !PEER_BROKE_RULES.has(error.code)) return;
     const details = describe(error);
