@@ -11,6 +11,7 @@ import {
   type LoadBalancerContext,
   type LocalReply,
   type PoolFailureReason,
+  type PoolWishes,
   type RequestEncoder,
   type RequestHeaders,
   type ResourceBudget,
@@ -23,6 +24,7 @@ import {
   type StreamResetReason,
   type TerminalHttpFilter,
   type TerminalHttpStream,
+  type TlsInfo,
   Trailers,
   type UpstreamConnectionInfo,
 } from '@dragoman/core';
@@ -54,6 +56,8 @@ export interface RigOptions {
   /** Retries that fit into the budget. Default: 1000. */
   readonly maxRetries?: number;
   readonly maxStreamDurationMs?: number;
+  /** What the cluster tells beside that. */
+  readonly cluster?: Partial<ClusterInfo>;
   /** Default: three, in turn. */
   readonly hosts?: readonly Host[];
   readonly extensions?: readonly Extension[];
@@ -72,7 +76,7 @@ const LCM = 360_360_000_000;
 
 /** One try, as its pool sees it. */
 export class Try implements RequestEncoder, UpstreamConnectionInfo {
-  readonly tls = undefined;
+  tls: TlsInfo | undefined = undefined;
   readonly host: Host;
   readonly id: number;
   readonly decoder: ResponseDecoder;
@@ -89,7 +93,7 @@ export class Try implements RequestEncoder, UpstreamConnectionInfo {
   readonly remoteAddress: Host['address'];
   readonly connectStart = 0;
   readonly connectComplete = 0;
-  readonly handshakeComplete = 0;
+  handshakeComplete = 0;
   bytesRead = 0;
   bytesWritten = 0;
 
@@ -106,8 +110,8 @@ export class Try implements RequestEncoder, UpstreamConnectionInfo {
     return this;
   }
 
-  fail(reason: PoolFailureReason): void {
-    this.callbacks.onPoolFailure(reason, '', reason === 'overflow' ? undefined : this.host);
+  fail(reason: PoolFailureReason, details = ''): void {
+    this.callbacks.onPoolFailure(reason, details, reason === 'overflow' ? undefined : this.host);
   }
 
   respond(fields: Readonly<Record<string, string>> = {}, endStream = true): void {
@@ -224,6 +228,8 @@ export class Rig {
   readonly logged: TestContext['logged'];
   /** What each try was chosen by. */
   readonly choices: LoadBalancerContext[] = [];
+  /** What each try asked of its connection. */
+  readonly wishes: (PoolWishes | undefined)[] = [];
   readonly hosts: readonly Host[];
   /** Retries that hold a place in the budget. */
   retriesUnderWay = 0;
@@ -252,7 +258,10 @@ export class Rig {
         this.choices.push(context as LoadBalancerContext);
         return this.hasHost ? this.hosts[this.tries.length % this.hosts.length] : undefined;
       },
-      httpPool: (host) => ({ newStream: (...ends) => newStream(this.tries, host, ...ends) }),
+      httpPool: (host, _priority, wishes) => {
+        this.wishes.push(wishes);
+        return { newStream: (...ends) => newStream(this.tries, host, ...ends) };
+      },
       newTcpConnection: () => undefined,
     };
     const context = testContext({
@@ -380,6 +389,7 @@ export class Rig {
       chargeResponseTime: (ms) => scope.histogram('upstream_rq_time').record(ms),
       chargeRetriedResponse: (status) =>
         scope.counter(`retry.upstream_rq_${status === 0 ? 'completed' : status}`).inc(),
+      ...options.cluster,
     };
   }
 }

@@ -3,6 +3,7 @@ import {
   Address,
   type Cancellable,
   type Cluster,
+  type ClusterInfo,
   type ClusterManager,
   type ConnectionHandler,
   type Host,
@@ -11,6 +12,7 @@ import {
   type PoolFailureReason,
   StreamInfo,
   type TcpPoolCallbacks,
+  type TransportOptions,
 } from '@dragoman/core';
 import {
   type ConnectionPair,
@@ -27,6 +29,7 @@ import { tcpProxy } from '../src/index.ts';
 export interface Attempt {
   readonly host: Host;
   readonly callbacks: TcpPoolCallbacks;
+  readonly transport: TransportOptions | undefined;
   cancelled: boolean;
 }
 
@@ -39,7 +42,7 @@ export class FakeCluster implements Cluster {
   readonly attempts: Attempt[] = [];
   readonly contexts: (LoadBalancerContext | undefined)[] = [];
   readonly hostSets = [];
-  readonly info: Cluster['info'];
+  readonly info: Cluster['info'] & { transportOptions?: ClusterInfo['transportOptions'] };
   hosts: Host[];
   /** Answers at once instead of when the test says so. */
   immediately: ((attempt: Attempt) => void) | undefined = undefined;
@@ -67,8 +70,13 @@ export class FakeCluster implements Cluster {
     throw new Error('a TCP proxy asks for no HTTP pool');
   }
 
-  newTcpConnection(chosen: Host, _priority: unknown, callbacks: TcpPoolCallbacks): Cancellable | undefined {
-    const attempt: Attempt = { host: chosen, callbacks, cancelled: false };
+  newTcpConnection(
+    chosen: Host,
+    _priority: unknown,
+    callbacks: TcpPoolCallbacks,
+    transport?: TransportOptions,
+  ): Cancellable | undefined {
+    const attempt: Attempt = { host: chosen, callbacks, transport, cancelled: false };
     this.attempts.push(attempt);
     if (this.immediately !== undefined) {
       this.immediately(attempt);

@@ -1,5 +1,5 @@
 import { durationFromMs } from '@dragoman/api';
-import { ResponseFlag, responseFlagsShort } from '@dragoman/core';
+import { ResponseFlag, responseFlagsShort, type TlsInfo, type TransportOptions } from '@dragoman/core';
 import { xxHash64 } from '@dragoman/hashing';
 import { ScriptedRandom } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
@@ -30,6 +30,26 @@ describe('connecting', () => {
     expect(session.filter.onNewConnection?.()).toBeUndefined();
     expect(session.resumed).toBe(0);
     expect(session.down.server.readingPaused).toBe(false);
+  });
+
+  test('the connection is asked for what the cluster takes from the downstream one, each time anew', () => {
+    const session = new Session({ maxConnectAttempts: 2 });
+    const asked: unknown[] = [];
+    session.cluster.info.transportOptions = (headers, info) => {
+      asked.push(headers, info);
+      return { key: `try ${asked.length / 2}` } as TransportOptions;
+    };
+    session.open().failed('timeout').context.clock.advance(0);
+    expect(session.cluster.attempts.map(({ transport }) => transport?.key)).toEqual(['try 1', 'try 2']);
+    expect(asked).toEqual([undefined, session.info, undefined, session.info]);
+  });
+
+  test('what the transport knows of itself is in the log', () => {
+    const session = new Session().open();
+    const tls = { version: 'TLSv1.3' } as TlsInfo;
+    Object.assign(session.up.client.info, { tls, handshakeComplete: 12 });
+    session.connected();
+    expect([session.info.upstreamTls, session.info.upstreamHandshakeComplete]).toEqual([tls, 12]);
   });
 
   test('a downstream that goes away gives up the attempt', () => {
