@@ -62,8 +62,13 @@ export async function rawServer(serve: (socket: Socket) => void): Promise<number
 }
 
 /** Node's own TLS client. */
-export async function nodeClient(port: number, options: ConnectionOptions): Promise<TLSSocket> {
+export async function nodeClient(
+  port: number,
+  options: ConnectionOptions,
+  prepare: (socket: TLSSocket) => void = () => {},
+): Promise<TLSSocket> {
   const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
+  prepare(socket);
   onCleanUp(() => socket.destroy());
   await within(once(socket, 'secureConnect'), 'the handshake');
   socket.on('error', () => {});
