@@ -78,14 +78,24 @@ function proxyDataOf({ connection }: StreamInfo): ProxyProtocolData {
   };
 }
 
-/** No two wishes have the same: NUL and the other separators stand in none of the parts, or have a fixed place. */
+/** No two wishes have the same: every text stands behind its length, whatever it holds. */
 function keyOf({ serverName, verifySubjectAltNames, applicationProtocols, proxyProtocol }: Wish): string {
   let key = '';
-  if (serverName !== undefined) key += `sni\0${serverName}\x01`;
-  if (verifySubjectAltNames !== undefined) key += `san\0${verifySubjectAltNames.join('\0')}\x01`;
-  if (applicationProtocols !== undefined) key += `alpn\0${applicationProtocols.join('\0')}\x01`;
+  if (serverName !== undefined) key += `sni${measured(serverName)}`;
+  if (verifySubjectAltNames !== undefined) key += `san${listed(verifySubjectAltNames)}`;
+  if (applicationProtocols !== undefined) key += `alpn${listed(applicationProtocols)}`;
   if (proxyProtocol === undefined) return key;
-  key += `proxy\0${proxyProtocol.source.text}\0${proxyProtocol.destination.text}`;
-  for (const { type, value } of proxyProtocol.tlvs) key += `\0${type}:${value.toString('hex')}`;
+  key += `proxy${measured(proxyProtocol.source.text)}${measured(proxyProtocol.destination.text)}`;
+  for (const { type, value } of proxyProtocol.tlvs) key += `tlv${type}${measured(value.toString('hex'))}`;
+  return key;
+}
+
+function measured(text: string): string {
+  return `:${text.length}:${text}`;
+}
+
+function listed(texts: readonly string[]): string {
+  let key = `:${texts.length}`;
+  for (const text of texts) key += measured(text);
   return key;
 }

@@ -10,6 +10,7 @@ import {
   type TransportOptions,
 } from '@dragoman/core';
 import { connectionInfo } from '@dragoman/testing';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   endpoint,
@@ -128,7 +129,27 @@ describe('what streams ask of TLS', () => {
     expect(a?.key).not.toBe(c?.key);
     expect(a?.key).not.toBe('');
   });
+
+  it('never has one key for two wishes, whatever their texts hold', () => {
+    const here = tlsWorld();
+    const text = fc.stringMatching(/^[a:1\0]{0,4}(san:1:1:a|alpn:1:1:a)?$/);
+    const state = fc.tuple(fc.option(text), fc.option(text), fc.option(text));
+    fc.assert(
+      fc.property(state, state, (left, right) => {
+        const [a, b] = [left, right].map((texts) => {
+          const stream = info();
+          texts.forEach((said, i) => {
+            if (said !== null) stream.filterState.set(`envoy.network.${STATES[i]}`, { toText: () => said });
+          });
+          return optionsFor(here, undefined, stream)?.key;
+        });
+        expect(a === b).toBe(JSON.stringify(left) === JSON.stringify(right));
+      }),
+    );
+  });
 });
+
+const STATES = ['upstream_server_name', 'upstream_subject_alt_names', 'application_protocols'];
 
 describe('the PROXY protocol', () => {
   const proxy = () =>
