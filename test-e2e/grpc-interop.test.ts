@@ -118,7 +118,7 @@ describe.each([
   afterAll(async () => {
     client?.close();
     strangers?.close();
-    for (const proxy of row) {
+    for (const proxy of row.toReversed()) {
       await proxy.expectIdle();
       await proxy[Symbol.asyncDispose]();
     }

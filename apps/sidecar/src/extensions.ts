@@ -67,6 +67,7 @@ import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
 import { previousPriorities } from '@dragoman/retry-policy-previous-priorities';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 import { starttls } from '@dragoman/transport-socket-starttls';
+import { tls } from '@dragoman/transport-socket-tls';
 import { upstreamProxyProtocol } from '@dragoman/transport-socket-upstream-proxy-protocol';
 
 /** Everything that the sidecar can be configured to do: what an assembly of your own may begin with. */
@@ -87,6 +88,7 @@ export const extensions: readonly Extension[] = [
   httpInspector,
   proxyProtocol,
   rawBuffer,
+  tls,
   starttls,
   upstreamProxyProtocol,
   roundRobin,

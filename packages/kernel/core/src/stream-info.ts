@@ -310,6 +310,8 @@ export class StreamInfo implements StreamTimings {
   connectionTerminationDetails = '';
   /** `:scheme` is to become that of the connection upstream (`scheme_header_transformation.match_upstream`). */
   schemeMatchUpstream = false;
+  /** Whether an upstream that is sent the PROXY protocol may be told the connection's addresses. */
+  tellsAddresses = true;
   /** Whether the request was one of the health check filter's. */
   healthCheck = false;
 

@@ -33,7 +33,7 @@ export function transportWishes(settings: ClusterSettings): Wishes | undefined {
     const wish: Wish = {};
     if (secure && info.hasFilterState) addFilterState(wish, info);
     if (byHost && headers !== undefined) addHost(wish, settings, headers);
-    if (proxied) wish.proxyProtocol = proxyDataOf(info);
+    if (proxied && info.tellsAddresses) wish.proxyProtocol = proxyDataOf(info);
     const key = keyOf(wish);
     if (key === '') return undefined;
     // Neighbours often ask for the same.

@@ -51,4 +51,3 @@ export {
   type VerifyResult,
 } from './validation/validator.ts';
 export type { ValidatorConfig } from './validation/validator-config.ts';
-export { formatXfcc, parseXfcc, type XfccElement } from './xfcc.ts';

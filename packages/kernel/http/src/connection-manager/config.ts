@@ -41,6 +41,8 @@ export interface ConnectionManagerConfig {
   readonly upgrades: UpgradeTypes;
   /** The listener's transport encrypts. */
   readonly secure: boolean;
+  /** `add_proxy_protocol_connection_state`: upstreams that are sent the PROXY protocol get the client's addresses. Default true. */
+  readonly tellsAddresses: boolean;
   readonly codecType: CodecType;
   readonly http1: Http1ServerOptions;
   readonly http2: Http2ServerOptions;

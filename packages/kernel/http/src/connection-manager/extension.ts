@@ -116,12 +116,8 @@ const REASONS = {
   path_normalization_options:
     'is not built, in Envoy neither: filters, routes and upstreams see one path here; use normalize_path and merge_slashes',
   forward_proto_config:
-    'needs the destination port of the PROXY protocol, whose listener filter is not supported yet; remove forward_proto_config',
+    'the scheme from the destination port of the PROXY protocol is not built yet; remove forward_proto_config',
 };
-
-/** True, the default, is as good as nothing: nobody reads that state. */
-const NO_PROXY_STATE =
-  'there is no state to leave out: sending the PROXY protocol upstream, which it is for, is not supported yet; remove it';
 
 const COMMON_SUPPORTED = new Set([
   'idle_timeout',
@@ -170,8 +166,6 @@ function checkFields(config: HttpConnectionManager, problems: ProblemCollector):
   checkTrust(config, problems);
   if (config.codecType > 2)
     problems.add('codec_type', `${CODEC_NAMES[config.codecType]} is not supported; use AUTO, HTTP1 or HTTP2`);
-  if (config.addProxyProtocolConnectionState === false)
-    problems.add('add_proxy_protocol_connection_state', NO_PROXY_STATE);
   const common = config.commonHttpProtocolOptions;
   if (common === undefined) return;
   problems.try('common_http_protocol_options', () =>
@@ -265,6 +259,7 @@ export function compileConnectionManager(
     chain,
     upgrades,
     secure: context.secure,
+    tellsAddresses: config.addProxyProtocolConnectionState ?? true,
     codecType: CODEC_TYPES[config.codecType] ?? 'auto',
     http1,
     http2: parts.http2,

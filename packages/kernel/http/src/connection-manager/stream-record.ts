@@ -51,6 +51,7 @@ export abstract class StreamRecord implements LogContext {
       previous?.info.afterRedirect() ??
       new StreamInfo(owner.connectionInfo, config.clock.wallTime(), config.clock.now());
     this.info.protocol = protocol;
+    this.info.tellsAddresses = config.tellsAddresses;
     config.stats.rqTotal.inc();
     (protocol === 'HTTP/2' ? config.stats.rqHttp2Total : config.stats.rqHttp1Total).inc();
     config.stats.rqActive.inc();

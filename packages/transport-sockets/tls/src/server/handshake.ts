@@ -74,6 +74,8 @@ function finish(tls: TLSSocket, errors: HandshakeErrors, options: ServerHandshak
     group,
     serverName: undefined,
   });
+  // Node says so itself only for sockets of its own server; a session of HTTP/2 would wait for the end of the handshake.
+  (tls as { secureConnecting?: boolean }).secureConnecting = false;
   events.onReady();
 }
 
