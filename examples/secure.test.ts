@@ -1,38 +1,22 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createProxy, type Proxy } from '@dragoman/server';
-import { RecordingLoggers, rawClient, TestAuthority, type TestCertificate } from '@dragoman/testing';
+import { createProxy, type Proxy as RunningProxy } from '@dragoman/server';
+import { RecordingLoggers, rawClient } from '@dragoman/testing';
 import { extensions } from 'dragoman';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { certificatesFolder, exampleText } from './certificates.ts';
 
 // The examples as they are, but for ports and the folder of certificates.
 
-const authority = TestAuthority.root();
-let folder: string;
+const { folder, authority } = certificatesFolder();
 let service: Server;
 /** Headers of the requests that the service has had. */
 const seen: IncomingHttpHeaders[] = [];
 
-function certificate(name: string, made: TestCertificate): void {
-  writeFileSync(join(folder, 'certs', `${name}.pem`), made.pem);
-  writeFileSync(join(folder, 'certs', `${name}.key`), made.keyPem);
-}
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'dragoman-examples-'));
-  mkdirSync(join(folder, 'certs'));
-  writeFileSync(join(folder, 'certs', 'ca.pem'), authority.pem);
-  certificate('www', authority.issue({ san: [{ dns: 'www.example' }] }));
-  certificate('server', authority.issue({ san: [{ uri: 'spiffe://mesh.example/orders' }] }));
-  certificate(
-    'client',
-    authority.issue({ subject: 'CN=shop', san: [{ uri: 'spiffe://mesh.example/shop' }] }),
-  );
   service = createServer((message, response) => {
     seen.push(message.headers);
     response.end(`${message.method} ${message.url}`);
@@ -48,12 +32,10 @@ afterAll(async () => {
 });
 
 /** Runs an example. @param ports what stands in place of those that it names */
-function start(file: string, ports: Readonly<Record<number, number>>): Promise<Proxy> {
-  let text = readFileSync(join(import.meta.dirname, file), 'utf8')
-    .replaceAll('filename: certs/', `filename: ${folder}/certs/`)
-    .replaceAll(/port_value: (10000|10443|990\d)/g, (found, port) =>
-      ports[Number(port)] === undefined ? 'port_value: 0' : found,
-    );
+function start(file: string, ports: Readonly<Record<number, number>>): Promise<RunningProxy> {
+  let text = exampleText(file, folder).replaceAll(/port_value: (10000|10443|990\d)/g, (found, port) =>
+    ports[Number(port)] === undefined ? 'port_value: 0' : found,
+  );
   for (const [from, to] of Object.entries(ports))
     text = text.replaceAll(`port_value: ${from} `, `port_value: ${to} `);
   const loggers = new RecordingLoggers();
@@ -67,7 +49,7 @@ function start(file: string, ports: Readonly<Record<number, number>>): Promise<P
 const servicePort = () => (service.address() as AddressInfo).port;
 
 describe('tls-termination.yaml', () => {
-  let proxy: Proxy;
+  let proxy: RunningProxy;
   beforeAll(async () => {
     proxy = await start('tls-termination.yaml', { 8080: servicePort() });
   });

@@ -122,6 +122,12 @@ describe('the overlay', () => {
     ['envoy.config.common.mutation_rules.v3.HeaderMutation', 'remove_on_match', 3],
     ['envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch', 'key_matcher', 1],
     ['envoy.config.core.v3.Http1ProtocolOptions', 'ignore_http_11_upgrade', 11],
+    ['envoy.config.core.v3.HttpProtocolOptions', 'max_response_headers_kb', 7],
+    [
+      'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder.PrintOptions',
+      'stream_sse_style_delimited',
+      6,
+    ],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_host_sni', 6],
     ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'auto_sni_san_validation', 7],
     ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'backoff_options', 18],

@@ -130,5 +130,7 @@ function codeDetails(when: 'before' | 'after', text: string, more: string): stri
 
 function transportReason(reason: PoolFailureReason, details: string): string {
   if (details === '' || reason === 'overflow' || reason === 'timeout') return '';
+  // What failed is a handshake: the connection was there.
+  if (details.startsWith('TLS_error')) return details;
   return reason === 'remote-connection-failure' ? `delayed connect error: ${details}` : details;
 }

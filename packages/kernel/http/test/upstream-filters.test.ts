@@ -7,7 +7,7 @@ import {
   type HttpPoolCallbacks,
   type HttpStream,
   type RequestEncoder,
-  RequestHeaders,
+  type RequestHeaders,
   type ResponseDecoder,
   ResponseHeaders,
   StreamInfo,

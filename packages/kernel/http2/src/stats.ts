@@ -19,6 +19,7 @@ export interface Http2Stats {
 
 /** What Envoy documents and the layer below does not tell of: they stand at 0. */
 const RESERVED = [
+  'goaway_graceful_sent',
   'headers_cb_no_stream',
   'inbound_empty_frames_flood',
   'inbound_priority_frames_flood',
@@ -28,11 +29,17 @@ const RESERVED = [
   'outbound_flood',
 ] as const;
 
+const RESERVED_GAUGES = [
+  'deferred_stream_close',
+  'outbound_control_frames_active',
+  'outbound_frames_active',
+] as const;
+
 /** @param scope the one that `http2.` stands below */
 export function createHttp2Stats(scope: StatsScope): Http2Stats {
   const own = scope.scope('http2');
   for (const name of RESERVED) own.counter(name);
-  own.gauge('deferred_stream_close');
+  for (const name of RESERVED_GAUGES) own.gauge(name);
   return {
     droppedHeadersWithUnderscores: own.counter('dropped_headers_with_underscores'),
     requestsRejectedWithUnderscores: own.counter('requests_rejected_with_underscores_in_headers'),
