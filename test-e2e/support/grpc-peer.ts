@@ -75,7 +75,7 @@ export class GrpcPeer {
   readonly handlers: Handlers;
   /** The metadata of every call so far. */
   readonly calls: grpc.Metadata[] = [];
-  /** Calls that were given up. */
+  /** Calls that were given up before they were answered. */
   cancelled = 0;
   private readonly server: grpc.Server;
 
@@ -97,21 +97,29 @@ export class GrpcPeer {
     const calls: grpc.Metadata[] = [];
     let peer: GrpcPeer | undefined;
     type AnyCall = UnaryCall & ServerStreamCall & ClientStreamCall & BidiCall;
+    const answered = new Set<AnyCall>();
     const seen = (call: AnyCall) => {
       calls.push(call.metadata);
+      // The end of any stream is news to grpc-js.
       call.on('cancelled', () => {
-        if (peer !== undefined) peer.cancelled++;
+        if (peer !== undefined && !answered.delete(call) && !call.writableEnded) peer.cancelled++;
       });
       // Streams of calls that are given up say so; nobody else would hear it.
       call.on('error', () => {});
       return call;
     };
+    const answering =
+      (call: AnyCall, done: Done): Done =>
+      (...answer) => {
+        answered.add(call);
+        done(...answer);
+      };
     server.addService(
       DEFINITION as unknown as grpc.ServiceDefinition,
       {
-        Unary: (call: AnyCall, done: Done) => handlers.unary(seen(call), done),
+        Unary: (call: AnyCall, done: Done) => handlers.unary(seen(call), answering(call, done)),
         ServerStream: (call: AnyCall) => handlers.serverStream(seen(call)),
-        ClientStream: (call: AnyCall, done: Done) => handlers.clientStream(seen(call), done),
+        ClientStream: (call: AnyCall, done: Done) => handlers.clientStream(seen(call), answering(call, done)),
         Bidi: (call: AnyCall) => handlers.bidi(seen(call)),
       } as never,
     );
