@@ -13,7 +13,7 @@ export interface EnvoyStat {
 export interface EnvoyStatTree {
   readonly prefix: string;
   /** What must be so for the tree to be there, when configuring its owner is not enough. */
-  readonly condition?: 'traffic' | 'track_remaining' | 'threads';
+  readonly condition?: 'traffic' | 'track_remaining' | 'threads' | 'http2' | 'tls';
   readonly stats: readonly EnvoyStat[];
 }
 
@@ -44,6 +44,23 @@ function tree(
     ],
   };
 }
+
+/** Of codecs of HTTP/2. Floods and METADATA frames are not told of by the layer below: what counts them stands at 0. */
+const HTTP2 = {
+  counters: `dropped_headers_with_underscores goaway_graceful_sent goaway_sent header_overflow headers_cb_no_stream
+    inbound_empty_frames_flood inbound_priority_frames_flood inbound_window_update_frames_flood keepalive_timeout
+    metadata_empty_frames outbound_control_flood outbound_flood requests_rejected_with_underscores_in_headers
+    rx_messaging_error rx_reset stream_refused_errors trailers tx_flush_timeout tx_reset`,
+  gauges: `deferred_stream_close outbound_control_frames_active outbound_frames_active pending_send_bytes
+    streams_active`,
+};
+
+/** Of TLS; `ciphers.<…>`, `versions.<…>` and `curves.<…>` come with the first handshake that has them. */
+const SSL = {
+  counters: `connection_error fail_verify_cert_hash fail_verify_error fail_verify_no_cert fail_verify_san handshake
+    no_certificate ocsp_staple_failed ocsp_staple_omitted ocsp_staple_requests ocsp_staple_responses
+    session_reused was_key_usage_invalid`,
+};
 
 /** Of a virtual cluster, or of a route with a `stat_prefix`. */
 const REQUESTS = `upstream_rq_retry upstream_rq_retry_limit_exceeded upstream_rq_retry_overflow
@@ -129,6 +146,13 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
     },
     'traffic',
   ),
+  tree('http2.', HTTP2),
+  tree('listener.<address>.ssl.', SSL, 'tls'),
+  tree(
+    'listener.<address>.server_ssl_socket_factory.',
+    { counters: 'downstream_context_secrets_not_ready ssl_context_update_by_sds ssl_context_update_failed' },
+    'tls',
+  ),
   tree('tcp.<stat_prefix>.', {
     counters: `downstream_cx_no_route downstream_cx_rx_bytes_total downstream_cx_total
       downstream_cx_tx_bytes_total downstream_flow_control_paused_reading_total
@@ -196,6 +220,13 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
     'cluster.<name>.circuit_breakers.high.',
     { gauges: 'remaining_cx remaining_cx_pools remaining_pending remaining_retries remaining_rq' },
     'track_remaining',
+  ),
+  tree('cluster.<name>.http2.', HTTP2, 'http2'),
+  tree('cluster.<name>.ssl.', SSL, 'tls'),
+  tree(
+    'cluster.<name>.client_ssl_socket_factory.',
+    { counters: 'ssl_context_update_by_sds ssl_context_update_failed upstream_context_secrets_not_ready' },
+    'tls',
   ),
   tree('dns.cares.', {
     counters: 'get_addr_failure not_found resolve_total timeout',

@@ -10,7 +10,6 @@ import {
 } from '@dragoman/api';
 import {
   atPath,
-  ConfigError,
   type ExtensionRegistry,
   type FactoryContext,
   type ProblemCollector,
@@ -48,7 +47,6 @@ export interface HttpSettings {
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const DEFAULT_MAX_HEADERS = 100;
 const DEFAULT_MAX_HEADERS_KB = 60;
-const MOST_HEADERS_KB = 8192;
 
 const COMMON_FIELDS = new Set([
   'idle_timeout',
@@ -114,16 +112,8 @@ export function readHttpOptions(
   };
 }
 
-/** Newer than the API may be: then nobody can set it. */
-interface ResponseHeaderLimit {
-  readonly maxResponseHeadersKb?: number;
-}
-
-function readMaxHeaderBytes(common: (HttpProtocolOptions & ResponseHeaderLimit) | undefined): number {
-  const kilobytes = common?.maxResponseHeadersKb ?? DEFAULT_MAX_HEADERS_KB;
-  if (kilobytes < 1 || kilobytes > MOST_HEADERS_KB)
-    throw ConfigError.at('max_response_headers_kb', `must be 1 to ${MOST_HEADERS_KB}`);
-  return kilobytes * 1024;
+function readMaxHeaderBytes(common: HttpProtocolOptions | undefined): number {
+  return (common?.maxResponseHeadersKb ?? DEFAULT_MAX_HEADERS_KB) * 1024;
 }
 
 /** How the names of requests are written, and what keeps those of responses. */

@@ -4,6 +4,8 @@ const CONDITIONS = {
   traffic: 'there once the first connection of its kind was made',
   track_remaining: 'there with `track_remaining: true`',
   threads: 'there when workers run on threads',
+  http2: 'there for clusters that may speak HTTP/2',
+  tls: 'there with the transport socket `envoy.transport_sockets.tls`',
 };
 
 /** @param {readonly import('../../../../kernel/stats/src/envoy-stats.ts').EnvoyStatTree[]} trees */
