@@ -169,7 +169,7 @@ describe('error texts', () => {
         ),
         (fields) => {
           const { reason } = describeTlsError(Object.assign(new Error(fields.message), fields));
-          expect(reason).toMatch(/^(|TLS_error:\|[^]*:TLS_error_end)$/);
+          expect(reason).toMatch(/^(|TLS_error:\|[\s\S]*:TLS_error_end)$/);
         },
       ),
     );
