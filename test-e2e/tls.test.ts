@@ -273,6 +273,7 @@ describe('a client that is refused', () => {
       failure: '%DOWNSTREAM_TRANSPORT_FAILURE_REASON%',
       flags: '%RESPONSE_FLAGS%',
       received: '%BYTES_RECEIVED%',
+      details: '%CONNECTION_TERMINATION_DETAILS%',
     });
     await withProxy(
       {
@@ -287,7 +288,11 @@ describe('a client that is refused', () => {
         if (typeof how === 'string') expect(await exchange({ port: proxy.port }, how)).toBe('');
         else expect(await refusal(proxy.port, how)).not.toBe('');
         await eventually(() => {
-          expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ failure: reason, flags: '-' });
+          expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
+            failure: reason,
+            flags: '-',
+            details: null,
+          });
         });
         expect(proxy.stat(`listener.127.0.0.1_0.ssl.${counter}`)).toBe(1);
         expect(proxy.stat('listener.127.0.0.1_0.ssl.handshake')).toBe(0);

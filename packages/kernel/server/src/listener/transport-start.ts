@@ -4,6 +4,10 @@ import type { NetworkContext, SocketConnection } from '@dragoman/network';
 /** The reason, in Envoy's words, of a connection whose handshake was not through in `transport_socket_connect_timeout`. */
 export const TRANSPORT_TIMEOUT = 'transport socket timeout was reached';
 
+const NOTHING = Buffer.alloc(0);
+/** Of most ClientHellos that come in several pieces. */
+const FIRST_ROOM = 2048;
+
 /** What becomes of a connection's transport. */
 export interface TransportOwner {
   /** Plain bytes may flow. */
@@ -18,7 +22,9 @@ export class TransportStart {
   private readonly connection: SocketConnection;
   private readonly owner: TransportOwner;
   private readonly timer: Timer | undefined;
-  private kept: Buffer | undefined = undefined;
+  /** What has come so far, once that was not enough; it has room for more. */
+  private kept: Buffer = NOTHING;
+  private length = 0;
   private started = false;
 
   /** @param timeoutMs 0: the handshake may take as long as it likes */
@@ -39,23 +45,37 @@ export class TransportStart {
 
   onData(data: Buffer): void {
     if (this.started) return;
-    const bytes = this.kept === undefined ? data : Buffer.concat([this.kept, data]);
+    const bytes = this.length === 0 ? data : this.append(data);
     switch (this.accept.inspect(bytes)) {
       case 'wait':
-        this.kept = this.kept === undefined ? Buffer.from(data) : bytes;
+        if (this.length === 0) this.append(data);
         break;
       case 'close':
-        this.connection.close('now', this.connection.info.transportFailureReason);
+        // The reason stands with the connection; it is none that the proxy ends connections for.
+        this.connection.close('now');
         break;
       case 'ready':
         this.started = true;
-        this.kept = undefined;
+        this.kept = NOTHING;
         this.connection.startTransport(
           (socket, events) => this.accept.wrap(socket, events),
           bytes,
           () => this.owner.onTransportReady(),
         );
     }
+  }
+
+  /** Room grows by doubling, so that bytes which come one by one are not copied over and over. */
+  private append(data: Buffer): Buffer {
+    const length = this.length + data.length;
+    if (length > this.kept.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * length, FIRST_ROOM));
+      this.kept.copy(larger, 0, 0, this.length);
+      this.kept = larger;
+    }
+    data.copy(this.kept, this.length);
+    this.length = length;
+    return this.kept.subarray(0, length);
   }
 
   stop(): void {
