@@ -140,9 +140,8 @@ export class UpstreamTls implements UpstreamTransportSocket {
       return socket;
     }
     const serverName = options?.serverName ?? this.settings.sni;
-    return connectTls(socket as Socket, {
+    return connectTls(socket as Socket, events, {
       info,
-      events,
       stats: this.stats,
       logger: this.logger,
       keyLog: this.keyLog,

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { transportFailureReason } from '@dragoman/certificates';
 import type { ConnectionInfo, Logger, TransportEvents } from '@dragoman/core';
 import { reasonText } from '../failures/failure-reason.ts';
-import { HandshakeErrors } from '../failures/handshake-errors.ts';
+import { HandshakeOutcome } from '../handshake-outcome.ts';
 import type { KeyLog } from '../key-log.ts';
 import { groupNamed } from '../params/groups.ts';
 import { peerChain } from '../peer-chain.ts';
@@ -17,7 +17,6 @@ import type { CachedSession } from './session-cache.ts';
 
 export interface ClientHandshakeOptions {
   readonly info: ConnectionInfo;
-  readonly events: TransportEvents;
   readonly stats: SslStats;
   readonly logger: Logger;
   readonly keyLog: KeyLog | undefined;
@@ -36,8 +35,12 @@ export interface ClientHandshakeOptions {
 const ALERT_BYTES = 7;
 
 /** Begins the client's side of TLS on a connected socket. */
-export function connectTls(socket: Socket, options: ClientHandshakeOptions): TLSSocket {
-  const { info, events, stats, logger, keyLog, context, serverName, alpn } = options;
+export function connectTls(
+  socket: Socket,
+  events: TransportEvents,
+  options: ClientHandshakeOptions,
+): TLSSocket {
+  const { info, stats, logger, keyLog, context, serverName, alpn } = options;
   const resumed = context.sessions.take(serverName);
   const tls = connect({
     socket,
@@ -49,17 +52,24 @@ export function connectTls(socket: Socket, options: ClientHandshakeOptions): TLS
     ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
     ...(resumed === undefined ? {} : { session: resumed.session }),
   });
-  const errors = new HandshakeErrors(tls, info, events, stats, logger, () => socket.bytesRead > ALERT_BYTES);
+  const outcome = new HandshakeOutcome(
+    tls,
+    info,
+    events,
+    stats,
+    logger,
+    () => socket.bytesRead > ALERT_BYTES,
+  );
   keyLog?.attach(tls, info);
-  const handshake = new ClientHandshake(tls, errors, resumed, options);
-  tls.once('secureConnect', () => errors.guard(() => handshake.finish()));
+  const handshake = new ClientHandshake(tls, outcome, resumed, options);
+  tls.once('secureConnect', () => outcome.guard(() => handshake.finish()));
   if (context.sessions.enabled) tls.on('session', (session: Buffer) => handshake.keep(session));
   return tls;
 }
 
 class ClientHandshake {
   private readonly tls: TLSSocket;
-  private readonly errors: HandshakeErrors;
+  private readonly outcome: HandshakeOutcome;
   private readonly resumed: CachedSession | undefined;
   private readonly options: ClientHandshakeOptions;
   private chain: readonly Buffer[] = [];
@@ -67,28 +77,28 @@ class ClientHandshake {
 
   constructor(
     tls: TLSSocket,
-    errors: HandshakeErrors,
+    outcome: HandshakeOutcome,
     resumed: CachedSession | undefined,
     options: ClientHandshakeOptions,
   ) {
     this.tls = tls;
-    this.errors = errors;
+    this.outcome = outcome;
     this.resumed = resumed;
     this.options = options;
   }
 
   finish(): void {
-    const { tls, errors } = this;
-    const { info, events, stats, context, serverName } = this.options;
+    const { tls, outcome } = this;
+    const { info, stats, context, serverName } = this.options;
     const reused = tls.isSessionReused();
     this.chain = reused ? (this.resumed?.chain ?? []) : peerChain(tls);
     const cipher = tls.getCipher().name;
     const verdict = this.verify(cipher, reused);
     if (verdict.failure !== '') {
-      errors.fail(verdict.failure);
+      outcome.fail(verdict.failure);
       return;
     }
-    if (!errors.succeed()) return;
+    if (!outcome.open) return;
     this.verified = true;
     const version = tls.getProtocol() ?? '';
     const group = groupOf(tls);
@@ -110,7 +120,7 @@ class ClientHandshake {
       group,
       serverName,
     });
-    events.onReady();
+    outcome.succeed();
   }
 
   /** A session that came over a connection whose server was verified. */

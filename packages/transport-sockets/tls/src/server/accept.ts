@@ -59,9 +59,8 @@ export class ServerAccept implements TransportAccept {
     const { stats, logger, keyLog, clock } = this.options;
     if (context === undefined || plan === undefined) throw new Error('wrap before inspect said ready');
     if (plan.secureContext === undefined) return this.reject(socket as Socket, events);
-    return acceptTls(socket as Socket, {
+    return acceptTls(socket as Socket, events, {
       info,
-      events,
       stats,
       logger,
       keyLog,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { transportFailureReason } from '@dragoman/certificates';
 import type { ConnectionInfo, Logger, TransportEvents } from '@dragoman/core';
-import { HandshakeErrors } from '../failures/handshake-errors.ts';
+import { HandshakeOutcome } from '../handshake-outcome.ts';
 import type { KeyLog } from '../key-log.ts';
 import { peerChain } from '../peer-chain.ts';
 import { sessionId } from '../session-id.ts';
@@ -13,7 +13,6 @@ import type { HandshakePlan, ServerContext } from './server-context.ts';
 
 export interface ServerHandshakeOptions {
   readonly info: ConnectionInfo;
-  readonly events: TransportEvents;
   readonly stats: SslStats;
   readonly logger: Logger;
   readonly keyLog: KeyLog | undefined;
@@ -24,8 +23,12 @@ export interface ServerHandshakeOptions {
 }
 
 /** Begins the server's side of TLS on a socket whose next bytes are the ClientHello that `plan` was made for. */
-export function acceptTls(socket: Socket, options: ServerHandshakeOptions): TLSSocket {
-  const { info, events, stats, logger, keyLog, plan } = options;
+export function acceptTls(
+  socket: Socket,
+  events: TransportEvents,
+  options: ServerHandshakeOptions,
+): TLSSocket {
+  const { info, stats, logger, keyLog, plan } = options;
   const { alpn, server } = plan;
   const tls = new TLSSocket(socket, {
     isServer: true,
@@ -36,21 +39,21 @@ export function acceptTls(socket: Socket, options: ServerHandshakeOptions): TLSS
     ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
     ...(server === undefined ? {} : { server }),
   });
-  const errors = new HandshakeErrors(tls, info, events, stats, logger, () => true);
+  const outcome = new HandshakeOutcome(tls, info, events, stats, logger, () => true);
   keyLog?.attach(tls, info);
-  tls.once('secure', () => errors.guard(() => finish(tls, errors, options)));
+  tls.once('secure', () => outcome.guard(() => finish(tls, outcome, options)));
   return tls;
 }
 
-function finish(tls: TLSSocket, errors: HandshakeErrors, options: ServerHandshakeOptions): void {
-  const { info, events, stats, plan } = options;
+function finish(tls: TLSSocket, outcome: HandshakeOutcome, options: ServerHandshakeOptions): void {
+  const { info, stats, plan } = options;
   const chain = plan.requestCertificate ? peerChain(tls) : [];
   const verdict = verifyClient(tls, chain, options);
   if (verdict.failure !== '') {
-    errors.fail(verdict.failure);
+    outcome.fail(verdict.failure);
     return;
   }
-  if (!errors.succeed()) return;
+  if (!outcome.open) return;
   const version = tls.getProtocol() ?? '';
   const cipher = tls.getCipher().name;
   const reused = tls.isSessionReused();
@@ -76,7 +79,7 @@ function finish(tls: TLSSocket, errors: HandshakeErrors, options: ServerHandshak
   });
   // Node says so itself only for sockets of its own server; a session of HTTP/2 would wait for the end of the handshake.
   (tls as { secureConnecting?: boolean }).secureConnecting = false;
-  events.onReady();
+  outcome.succeed();
 }
 
 /** Before anything of the client reaches anybody. A certificate of a resumed session is looked at again: it may have expired, or be revoked. */

@@ -1,20 +1,21 @@
 import type { TLSSocket } from 'node:tls';
 import type { ConnectionInfo, Logger, TransportEvents } from '@dragoman/core';
-import type { SslStats } from '../stats.ts';
-import { describeTlsError } from './failure-reason.ts';
+import type { SslStats } from './stats.ts';
+import { describeTlsError } from './failures/failure-reason.ts';
 
 /**
- * Takes care of everything that a TLS socket can end with, before its handshake is through and after: nothing is left unhandled, and the
- * connection hears of it once.
+ * The way from a TLS socket to its connection: takes care of everything that the socket can end with, before its handshake is through and
+ * after. Nothing is left unhandled, and the connection hears of it once.
+ *
+ * The way is cut as soon as nothing more is to be told: a closed socket stays in memory for a while, and is not to keep its connection there.
  */
-export class HandshakeErrors {
+export class HandshakeOutcome {
   private readonly socket: TLSSocket;
   private readonly info: ConnectionInfo;
-  private readonly events: TransportEvents;
+  private events: TransportEvents | undefined;
   private readonly stats: SslStats;
   private readonly answered: () => boolean;
   private readonly logger: Logger;
-  private settled = false;
   private seen = false;
 
   /** @param answered whether anything but an error came from a server; see {@link describeTlsError} */
@@ -39,18 +40,23 @@ export class HandshakeErrors {
     socket.on('close', () => this.fail(''));
   }
 
-  /** The handshake is through, and the peer is one to talk to. @returns false when it is over already */
-  succeed(): boolean {
-    if (this.settled) return false;
-    this.settled = true;
-    return true;
+  /** False when it is over already: the peer is gone. */
+  get open(): boolean {
+    return this.events !== undefined;
+  }
+
+  /** The handshake is through, and the peer is one to talk to. */
+  succeed(): void {
+    const { events } = this;
+    this.events = undefined;
+    events?.onReady();
   }
 
   /** The peer is not one to talk to. */
   fail(reason: string): void {
-    if (this.settled) return;
-    this.settled = true;
-    this.events.onFailed(reason);
+    const { events } = this;
+    this.events = undefined;
+    events?.onFailed(reason);
   }
 
   /** Runs what belongs to the end of the handshake. A bug in it costs the connection, not the thread. */
@@ -72,13 +78,13 @@ export class HandshakeErrors {
     const { reason, counted, missingCertificate } = describeTlsError(error, this.answered());
     if (counted) this.stats.connectionError.inc();
     if (missingCertificate) this.stats.failVerifyNoCert.inc();
-    if (!this.settled) {
+    if (this.events !== undefined) {
       this.fail(reason);
       return;
     }
     // Later ones (an alert about our certificate comes after a TLS 1.3 handshake) are told by the connection's end. Node leaves a socket
     // open on which TLS has failed.
-    this.info.transportFailureReason = reason;
+    this.info.transportFailureReason ||= reason;
     this.socket.destroy(error);
   };
 }
