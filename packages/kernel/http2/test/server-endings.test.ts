@@ -301,6 +301,33 @@ describe('GOAWAY', () => {
     expectQuiet(rig);
   });
 
+  it('of a client, and then something that breaks the protocol: Node does not say so once its own is out', async () => {
+    const rig = new ServerRig();
+    rig.client.request(1);
+    await rig.settle();
+    await rig.send(frames.goaway(0));
+    await rig.send(frames.data(1, 'half-closed'));
+    expect(rig.client.goaway?.code).toBe(Http2Code.streamClosed);
+    expect(rig.exchange.reset).toMatch(/^protocol-error:codec_error/);
+    expect(rig.closed).toBe(true);
+    expectQuiet(rig);
+  });
+
+  it('of ours, and then something that breaks the protocol: it ends at the latest when its responses had their time', async () => {
+    const rig = new ServerRig({ options: { streamFlushTimeoutMs: 5000 } });
+    rig.client.request(1);
+    await rig.settle();
+    rig.codec.startDrain();
+    await rig.settle();
+    await rig.send(frames.data(1, 'half-closed'));
+    rig.exchange.respond(200, {}, 'never sent');
+    await rig.settle();
+    await rig.advance(5000);
+    await rig.advance(rig.pair.server.delayedCloseMs);
+    expect(rig.closed).toBe(true);
+    expectQuiet(rig);
+  });
+
   it('of a client with an error ends the connection, and is no error of ours', async () => {
     const rig = new ServerRig();
     rig.client.request(1);

@@ -83,6 +83,8 @@ export class ServerSession implements ServerCodec {
   private endTimer: Timer | undefined = undefined;
   private restingSince: number;
   private leaving = false;
+  private clientLeaving = false;
+  private closeSession: () => void = ignore;
   private closed = false;
   /** The session ended with an error, which has been dealt with. */
   private broken = false;
@@ -130,8 +132,13 @@ export class ServerSession implements ServerCodec {
     session.on('stream', (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw?: RawFields) => {
       this.guard(() => this.onStream(stream as Owned, flags, raw ?? []));
     });
-    session.on('error', ignoreError);
+    session.on('error', ignore);
+    session.on('goaway', () => this.guard(() => this.onGoaway()));
     session.on('close', () => this.guard(() => this.onSessionClosed()));
+    // Node would answer the client's GOAWAY with one of our own, which does nothing for it. And once ours is out, Node misses some errors: it reads
+    // no more, and does not say so.
+    this.closeSession = session.close.bind(session);
+    session.close = ignore;
     // 'error' comes when the socket has closed. Streams, and whoever counts, hear why before that.
     const destroy = session.destroy.bind(session);
     session.destroy = (error, code) => {
@@ -189,13 +196,23 @@ export class ServerSession implements ServerCodec {
     if (this.leaving || this.session.destroyed) return;
     this.leaving = true;
     this.options.stats.goawaySent.inc();
-    this.session.close();
+    this.closeSession();
     this.endWhenFlushed();
   }
 
   /** A peer that takes nothing keeps a connection that drains from its end no longer than any other. */
   private endWhenFlushed(): void {
-    if (this.leaving && this.streams.size === 0 && this.flushing.size === 0) this.endSoon();
+    if (!this.leaving || this.streams.size > 0 || this.flushing.size > 0) return;
+    this.endSoon();
+    // Not below Node's layer, which may be in the middle of reading or writing.
+    if (this.clientLeaving) setImmediate(() => this.session.destroy());
+  }
+
+  /** The client opens no more streams. */
+  private onGoaway(): void {
+    this.leaving = true;
+    this.clientLeaving = true;
+    this.endWhenFlushed();
   }
 
   private endSoon(): void {
@@ -220,7 +237,7 @@ export class ServerSession implements ServerCodec {
   private onStream(stream: Owned, flags: number, raw: RawFields): void {
     const { options, handler } = this;
     if (this.closed) {
-      stream.on('error', ignoreError);
+      stream.on('error', ignore);
       resetStream(stream, constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
@@ -233,7 +250,7 @@ export class ServerSession implements ServerCodec {
     stream[OWNER] = encoder;
     encoder.requestHeadBytes = sizeOf(raw);
     encoder.wireBytesReceived = encoder.requestHeadBytes;
-    stream.on('error', ignoreError);
+    stream.on('error', ignore);
     stream.on('aborted', onAborted);
     stream.on('close', onClose);
     stream.on('wantTrailers', onWantTrailers);
@@ -401,7 +418,7 @@ export class ServerSession implements ServerCodec {
 
 // The same functions for all streams: an emitter calls them with the stream as `this`.
 
-function ignoreError(): void {}
+function ignore(): void {}
 
 function onData(this: Owned, chunk: Buffer): void {
   const owner = this[OWNER];
