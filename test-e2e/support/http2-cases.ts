@@ -112,7 +112,7 @@ const group = (
 ): Case[] =>
   cases.map(([what, want, act]) => ({ section, what, want, act: Buffer.isBuffer(act) ? send(act) : act }));
 
-/** The 62 fields of the static table and the dynamic one's first, each in a form of HPACK. */
+/** The head of a request, whose fields stand in the static table. */
 const indexedRequest = [hpack.indexed(2), hpack.indexed(6), hpack.indexed(4), hpack.literal(1, 'a')];
 const hpackRequest = (...parts: Buffer[]): Buffer =>
   frames.headers(1, Buffer.concat([...indexedRequest, ...parts]), { endStream: true });
