@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { SITES } from '../src/docs/baseline.mjs';
+import { SITES } from '../src/docs/sites.mjs';
 import { fillBlocks, table } from '../src/docs/blocks.mjs';
 import { changedLines, errorExamples, firstYaml } from '../src/docs/errors.mjs';
 import { categoryOf, taggedExtensions } from '../src/docs/extensions.mjs';

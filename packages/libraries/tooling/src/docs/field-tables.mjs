@@ -1,8 +1,8 @@
 /** Tables of fields for `docs/compatibility.md`. */
-import { SITES } from './baseline.mjs';
 import { table } from './blocks.mjs';
 import { FieldProbe } from './fields.mjs';
 import { NOTES, WITHOUT_EFFECT } from './notes.mjs';
+import { SITES } from './sites.mjs';
 import { fieldKey } from './values.mjs';
 
 const VERDICTS = {
@@ -25,21 +25,22 @@ export async function fieldTables(sources) {
     }
     const rows = (await probe.message(site)).map((report) => row(site, report, unused));
     const note = site.note === undefined ? '' : `${site.note[0].toUpperCase()}${site.note.slice(1)}.\n\n`;
-    sections.push(`#### ${site.type}\n\n${note}${table(['field', '', ''], rows)}`);
+    const body = rows.length === 0 ? 'Has no fields.' : table(['field', '', ''], rows);
+    sections.push(`#### ${site.type}\n\n${note}${body}`);
   }
   if (unused.size > 0) throw new Error(`notes on what is refused or not listed: ${[...unused].join(', ')}`);
   return sections.join('\n\n');
 }
 
-function row({ type }, report, unused) {
-  const key = fieldKey(type, report.name);
+function row(site, report, unused) {
+  const key = fieldKey(site, report.name);
   const silent = report.verdict !== 'refused' && Object.hasOwn(WITHOUT_EFFECT, key);
   const note = silent ? WITHOUT_EFFECT[key] : report.verdict === 'refused' ? undefined : NOTES[key];
   if (note !== undefined) unused.delete(key);
   const verdict = silent ? 'no effect' : report.verdict;
   const texts = [
     report.deprecated ? 'deprecated' : '',
-    reason(type, report),
+    reason(site.type, report),
     report.verdict === 'extension' ? 'for extensions that the assembly has' : '',
     note ?? '',
   ];

@@ -3,6 +3,7 @@
  * proxy that the sidecar would build from it is compiled. A problem at the very place of the field is a refusal.
  */
 import { baseline } from './baseline.mjs';
+import { makeMaterial, withMaterial } from './material.mjs';
 import { excludedBy, neededBy, valuesFor } from './values.mjs';
 
 /**
@@ -14,6 +15,7 @@ export class FieldProbe {
   /** @param {Awaited<ReturnType<import('./sources.mjs').loadSources>>} sources */
   constructor(sources) {
     this.sources = sources;
+    this.material = makeMaterial(sources);
   }
 
   /** @throws {Error} when the baseline itself is refused: then nothing below would mean anything */
@@ -55,10 +57,9 @@ export class FieldProbe {
     const json = baseline();
     const message = this.place(json, site.path);
     for (const name of excludedBy(site, field)) delete message[name];
-    const needed = neededBy(site, field);
-    if (needed !== undefined) {
-      const holder = needed.around ? this.place(json, site.path.replace(/\.\w+$/, '')) : message;
-      holder[needed.name] = needed.value;
+    for (const { name, value: needed, around = false } of neededBy(site, field)) {
+      const holder = around ? this.place(json, site.path.replace(/\.\w+$/, '')) : message;
+      holder[name] = needed;
     }
     message[field.name] = value;
     const { problems, warnings } = await this.compile(json);
@@ -90,7 +91,7 @@ export class FieldProbe {
     const { api, core, server, extensions } = this.sources;
     const log = new WarningLog();
     try {
-      const bootstrap = api.readLoose(api.BootstrapSchema, json);
+      const bootstrap = api.readLoose(api.BootstrapSchema, withMaterial(json, this.material));
       await server.validateBootstrap({ bootstrap, extensions, log });
       return { problems: [], warnings: log.warnings };
     } catch (error) {
@@ -105,7 +106,7 @@ const MISSING_EXTENSION = /is not part of this proxy|^unknown extension /;
 
 /** How refusals are worded; any other problem at a field is about the value it was tried with. */
 const REFUSAL =
-  /\b(is|are) (not|only) (supported|built|possible|known|wired)|cannot (be|have)|needs (TLS|the original_dst)|are not discovered|Envoy does not act|not supported (yet|here)/;
+  /\b(is|are) (not|only) (supported|built|possible|known|wired)|cannot (be|have)|needs (TLS|the original_dst)|are not discovered|Envoy does not act|not supported (yet|here)|there is one here/;
 
 const line = ({ path, message }) => `${path}: ${message}`;
 

@@ -15,11 +15,12 @@ export function importSource(root, path) {
 
 /** What the descriptions of configuration are made with. */
 export async function loadSources(root) {
-  const [api, core, server, sidecar] = await Promise.all([
+  const [api, core, server, sidecar, pki] = await Promise.all([
     importSource(root, 'packages/kernel/api/src/index.ts'),
     importSource(root, 'packages/kernel/core/src/index.ts'),
     importSource(root, 'packages/kernel/server/src/index.ts'),
     importSource(root, 'apps/sidecar/src/extensions.ts'),
+    importSource(root, 'packages/libraries/testing/src/pki.ts'),
   ]);
-  return { api, core, server, extensions: sidecar.extensions };
+  return { api, core, server, extensions: sidecar.extensions, pki };
 }
