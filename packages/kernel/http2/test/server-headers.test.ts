@@ -225,6 +225,17 @@ describe('limits', () => {
     expect(rig.exchanges).toHaveLength(2);
   });
 
+  it.each([
+    [8, undefined],
+    [9, Http2Code.internalError],
+  ])('%i CONTINUATIONs', async (count, code) => {
+    const rig = new ServerRig();
+    const block = Buffer.concat([requestBlock(), hpack.literal('x-pad', 'v'.repeat(1000))]);
+    await rig.send(frames.block(1, block, { endStream: true }, Math.ceil(block.length / (count + 1))));
+    expect(rig.client.goaway?.code).toBe(code);
+    expect(rig.exchanges).toHaveLength(code === undefined ? 1 : 0);
+  });
+
   it('so do cookie crumbs, which become one line', async () => {
     const rig = new ServerRig();
     const crumb = hpack.remembered('cookie', `${'c'.repeat(3000)}=1`);
