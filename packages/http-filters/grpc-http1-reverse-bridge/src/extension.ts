@@ -22,16 +22,20 @@ export const grpcHttp1ReverseBridge: HttpFilterExtension = defineHttpFilter({
     refuseUnsupported(config, FilterConfigPerRouteSchema, SUPPORTED_PER_ROUTE);
     return { disabled: config.disabled };
   },
-  create(config) {
-    const options = parseConfig(config);
+  create(config, context) {
+    const options = parseConfig(config, context.warn);
     return (stream) => new GrpcHttp1ReverseBridgeFilter(options, stream);
   },
 });
 
-function parseConfig(config: GrpcHttp1ReverseBridgeFilterConfig): Options {
+function parseConfig(
+  config: GrpcHttp1ReverseBridgeFilterConfig,
+  warn: (path: string, message: string) => void,
+): Options {
   refuseUnsupported(config, GrpcHttp1ReverseBridgeFilterConfigSchema, SUPPORTED);
   const { contentType, withholdGrpcFrames: withholdFrames, responseSizeHeader } = config;
-  // Acts with withheld frames only.
+  if (responseSizeHeader !== '' && !withholdFrames)
+    warn('response_size_header', 'has no effect without withhold_grpc_frames: true');
   const sizeHeader =
     withholdFrames && responseSizeHeader !== '' ? responseSizeHeader.toLowerCase() : undefined;
   return { contentType, withholdFrames, sizeHeader };

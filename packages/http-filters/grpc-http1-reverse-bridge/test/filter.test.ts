@@ -22,6 +22,18 @@ const config = (fields: Fields = {}) =>
 
 httpFilterConformance({ describe, it }, { extension: grpcHttp1ReverseBridge, config: config() });
 
+it('warns of a size that nobody reads', () => {
+  const warnings = (fields: Fields) => {
+    const context = testContext();
+    grpcHttp1ReverseBridge.create(config(fields), context);
+    return context.warnings;
+  };
+  expect(warnings({ withholdGrpcFrames: false, responseSizeHeader: 'x-size' })).toEqual([
+    'response_size_header: has no effect without withhold_grpc_frames: true',
+  ]);
+  expect(warnings({ responseSizeHeader: 'x-size' })).toEqual([]);
+});
+
 const GRPC = { 'content-type': 'application/grpc', ':path': '/testing.ExampleService/SendData' };
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 
