@@ -7,6 +7,12 @@ import { table } from './blocks.mjs';
 
 /** Where a proto says which extension a message configures. */
 const TAG = /\[#extension: ([\w. ,]+)\]/g;
+/** Extensions of the API that others read by themselves, without one of their own. */
+const BUILT_IN = {
+  'envoy.route.early_data_policy.default': '@dragoman/http',
+  'envoy.tls.cert_validator.spiffe': '@dragoman/transport-socket-tls',
+  'envoy.upstreams.http.http_protocol_options': '@dragoman/upstream',
+};
 const OTHER = 'Kinds of extension that have no category yet';
 
 /**
@@ -64,26 +70,21 @@ export function extensionTables(root, { core, extensions }, packages) {
     const extension = present.get(name);
     const category = extension?.category ?? categoryOf(name);
     const planned = category === undefined ? undefined : core.plannedPackage(category, name, typeName);
-    const provider = extension === undefined ? planned : (providerOf(packages, name) ?? planned);
+    const there = extension !== undefined || Object.hasOwn(BUILT_IN, name);
+    const provider = there ? (BUILT_IN[name] ?? providerOf(packages, name) ?? planned) : planned;
     groups
       .get(category ?? OTHER)
       .push([
         `\`${name}\``,
-        extension === undefined ? 'not yet' : '**supported**',
-        provider === undefined
-          ? ''
-          : extension === undefined
-            ? `would be \`${provider}\``
-            : `\`${provider}\``,
+        there ? '**supported**' : 'not yet',
+        provider === undefined ? '' : `${there ? '' : 'would be '}\`${provider}\``,
       ]);
   }
   const sections = [];
   for (const [category, rows] of groups) {
     if (rows.length === 0) continue;
     rows.sort(([a], [b]) => (a < b ? -1 : 1));
-    const head = category === OTHER ? ['extension', ''] : ['extension', '', 'package'];
-    const body = category === OTHER ? rows.map((row) => row.slice(0, 2)) : rows;
-    sections.push(`### ${category}\n\n${table(head, body)}`);
+    sections.push(`### ${category}\n\n${table(['extension', '', 'package'], rows)}`);
   }
   return sections.join('\n\n');
 }
@@ -96,6 +97,8 @@ function providerOf(packages, name) {
   });
   const found =
     inFolder ??
-    packages.find(({ sources }) => new RegExp(`define\\w+\\(\\{\\s*name: '${name}'`).test(sources));
+    packages.find(({ sources }) =>
+      new RegExp(`(define\\w+\\(\\{\\s*name: |^const NAME = )'${name}'`, 'm').test(sources),
+    );
   return found?.name;
 }

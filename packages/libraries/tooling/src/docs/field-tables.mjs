@@ -1,7 +1,7 @@
 /** Tables of fields for `docs/compatibility.md`. */
 import { table } from './blocks.mjs';
 import { FieldProbe } from './fields.mjs';
-import { NOTES, WITHOUT_EFFECT } from './notes.mjs';
+import { ACTS_ELSEWHERE, NOTES, WITHOUT_EFFECT } from './notes.mjs';
 import { SITES } from './sites.mjs';
 import { fieldKey } from './values.mjs';
 
@@ -16,7 +16,7 @@ const VERDICTS = {
 export async function fieldTables(sources) {
   const probe = new FieldProbe(sources);
   await probe.checkBaseline();
-  const unused = new Set([...Object.keys(NOTES), ...Object.keys(WITHOUT_EFFECT)]);
+  const unused = new Set([NOTES, WITHOUT_EFFECT, ACTS_ELSEWHERE].flatMap(Object.keys));
   const sections = [];
   for (const site of SITES) {
     if (site.group !== undefined) {
@@ -32,19 +32,32 @@ export async function fieldTables(sources) {
   return sections.join('\n\n');
 }
 
-function row(site, report, unused) {
-  const key = fieldKey(site, report.name);
-  const silent = report.verdict !== 'refused' && Object.hasOwn(WITHOUT_EFFECT, key);
-  const note = silent ? WITHOUT_EFFECT[key] : report.verdict === 'refused' ? undefined : NOTES[key];
-  if (note !== undefined) unused.delete(key);
-  const verdict = silent ? 'no effect' : report.verdict;
+function row(site, found, unused) {
+  const key = fieldKey(site, found.name);
+  const report = { ...found, ...judged(key, found, unused) };
   const texts = [
     report.deprecated ? 'deprecated' : '',
     reason(site.type, report),
     report.verdict === 'extension' ? 'for extensions that the assembly has' : '',
-    note ?? '',
+    report.note ?? '',
   ];
-  return [`\`${report.name}\``, VERDICTS[verdict], texts.filter((text) => text !== '').join('; ')];
+  return [`\`${report.name}\``, VERDICTS[report.verdict], texts.filter((text) => text !== '').join('; ')];
+}
+
+/** What the notes make of a trial. */
+function judged(key, { verdict, text }, unused) {
+  if (verdict === 'refused') return {};
+  const told = (table) => {
+    if (!Object.hasOwn(table, key)) return undefined;
+    unused.delete(key);
+    return table[key];
+  };
+  if (verdict === 'no effect') {
+    const where = told(ACTS_ELSEWHERE);
+    return where === undefined ? {} : { verdict: 'supported', text: '', note: where };
+  }
+  const why = told(WITHOUT_EFFECT);
+  return why === undefined ? { note: told(NOTES) } : { verdict: 'no effect', text, note: why };
 }
 
 /** What the loader says, without the general text that says no more than "refused". */

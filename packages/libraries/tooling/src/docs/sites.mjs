@@ -112,6 +112,18 @@ export const SITES = [
     path: `${upstreamHttp(5)}.use_downstream_protocol_config`,
   },
   {
+    type: 'envoy.config.core.v3.HttpProtocolOptions',
+    path: `${upstreamHttp(0)}.common_http_protocol_options`,
+    note: 'as `common_http_protocol_options` of a cluster',
+    as: 'UpstreamCommon',
+  },
+  {
+    type: 'envoy.config.core.v3.Http1ProtocolOptions',
+    path: `${upstreamHttp(0)}.explicit_http_config.http_protocol_options`,
+    note: 'as `http_protocol_options` of a cluster',
+    as: 'UpstreamHttp1',
+  },
+  {
     type: 'envoy.config.core.v3.Http2ProtocolOptions',
     path: `${upstreamHttp(3)}.explicit_http_config.http2_protocol_options`,
     note: 'as `http2_protocol_options` of a cluster',
@@ -172,7 +184,7 @@ export const SITES = [
   {
     type: `${TLS_PACKAGE}.Secret`,
     path: 'static_resources.secrets[2]',
-    note: 'in `static_resources.secrets`, and in the files of `sds_config.path_config_source`',
+    note: 'in `static_resources.secrets`, and in the files of `sds_config.path_config_source`; looked at when something names it',
   },
   {
     type: PROXIED,
@@ -181,9 +193,13 @@ export const SITES = [
   {
     type: 'envoy.config.core.v3.ProxyProtocolConfig',
     path: `${CLUSTERS}[7].transport_socket.typed_config.config`,
-    note: 'as `config` of it',
+    note: 'as `config` of a ProxyProtocolUpstreamTransport',
   },
-  { type: START_TLS, path: `${LISTENERS}[4].filter_chains[0].transport_socket.typed_config` },
+  {
+    type: START_TLS,
+    path: `${LISTENERS}[4].filter_chains[0].transport_socket.typed_config`,
+    note: 'plain until a network filter says when to turn; none here does yet',
+  },
   { type: UPSTREAM_START_TLS, path: `${CLUSTERS}[8].transport_socket.typed_config` },
   { group: 'Listener filters' },
   {
