@@ -15,7 +15,7 @@ import type { Message } from './support/config.ts';
 import { frame } from './support/grpc-bytes.ts';
 import { grpcCluster, grpcRoute } from './support/grpc-config.ts';
 import { GrpcCaller, GrpcPeer, metadata } from './support/grpc-peer.ts';
-import { type ProxySetup, type TestProxy, withProxy } from './support/proxy.ts';
+import { type ProxySetup, withProxy } from './support/proxy.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
