@@ -31,6 +31,11 @@ export interface FactoryContext {
   /** Every extension of this assembly, for those that hold others (a connection manager its filters). */
   readonly extensions: ExtensionRegistry;
   readonly secrets: SecretSource;
+  /**
+   * 48 random bytes of this process, the same on all of its threads: what workers must agree on without speaking (keys of TLS tickets) is derived
+   * from them, and they are shown to nobody.
+   */
+  readonly processKey: Uint8Array;
   readonly certificates: CertificateBook;
   /** Warns about a field that is accepted without acting, or is deprecated; once for each text. */
   warn(path: string, message: string): void;

@@ -39,6 +39,8 @@ export interface DownstreamTransportSocket {
   readonly accept?: ((info: ConnectionInfo) => TransportAccept) | undefined;
   /** For protocols that turn secure on the way (`starttls`): what {@link Connection.startSecureTransport} begins. */
   readonly acceptLater?: ((info: ConnectionInfo) => TransportAccept) | undefined;
+  /** The listener is gone: stops watching files. */
+  readonly close?: (() => void) | undefined;
 }
 
 /** The addresses, and the typed values, that a PROXY protocol header tells an upstream. */
@@ -73,6 +75,8 @@ export interface UpstreamTransportSocket {
   readonly secure: boolean;
   /** Wants {@link TransportOptions.proxyProtocol} of every stream. Default false. */
   readonly usesProxyProtocol?: boolean | undefined;
+  /** The name of the host goes before {@link serverName}, where no stream asks for another (`auto_host_sni`). Default false. */
+  readonly usesHostName?: boolean | undefined;
   /** The SNI of connections for which nobody asks for another; empty or absent for none. */
   readonly serverName?: string | undefined;
   /** ALPN that the config names; empty or absent: the pool's. */

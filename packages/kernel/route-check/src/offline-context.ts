@@ -18,6 +18,7 @@ export function offlineContext(extensions: readonly Extension[], runtime: Runtim
     runtime,
     localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
     stats: new StatsStore().createThread(),
+    processKey: new Uint8Array(48),
     secrets: { find: () => undefined, names: [] },
     certificates: { register: () => () => undefined },
     warn: () => undefined,

@@ -33,7 +33,7 @@ import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
-import { secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
+import { newProcessKey, secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
 import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
@@ -134,6 +134,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     localInfo: readLocalInfo(bootstrap.node, flags),
     stats: rootScope,
     secrets: new StaticSecrets(secrets),
+    processKey: newProcessKey(),
     certificates,
     extensions: options.extensions,
     disabledExtensions: flags.disabledExtensions,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { fromBinary, type Secret, SecretSchema, toBinary } from '@dragoman/api';
 import type { CertificateBook, CertificateGroup, ProblemCollector, SecretSource } from '@dragoman/core';
 
@@ -32,6 +33,13 @@ export class StaticSecrets implements SecretSource {
     return [...this.byName.keys()];
   }
 }
+
+/** For {@link FactoryContext.processKey}. */
+export function newProcessKey(): Uint8Array {
+  return new Uint8Array(randomBytes(PROCESS_KEY_BYTES));
+}
+
+const PROCESS_KEY_BYTES = 48;
 
 /** For a thread of its own: {@link StaticSecrets.fromWire} reads it there. */
 export function secretsToWire(secrets: readonly Secret[]): readonly Uint8Array[] {

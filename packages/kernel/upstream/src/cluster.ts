@@ -247,17 +247,24 @@ function poolContext(
     connectTimeoutMs: settings.connectTimeoutMs,
     connectOptions: (host, transport): ConnectOptions => {
       const { address } = host;
+      const transportSocket = socketOf(host, settings.transport.standard);
       return {
         address,
         bindAddress: address.family === 'pipe' ? undefined : settings.bindAddress,
-        transportSocket: socketOf(host, settings.transport.standard),
-        transport,
+        transportSocket,
+        transport: transportSocket?.usesHostName === true ? named(host, transport) : transport,
         bufferLimitBytes: settings.bufferLimitBytes,
         keepAlive: address.family === 'pipe' ? undefined : settings.keepAlive,
         stats: bytes,
       };
     },
   };
+}
+
+/** With the host's name as SNI where the stream asks for none. Pools are a host's own, so it is no part of their key. */
+function named(host: UpstreamHost, wish: TransportOptions | undefined): TransportOptions | undefined {
+  if (host.hostname === '' || wish?.serverName !== undefined) return wish;
+  return { key: host.hostname, ...wish, serverName: host.hostname };
 }
 
 function socketOf(

@@ -43,6 +43,8 @@ function tlsWorld(upstream: object = {}, config: object = {}): World {
   );
 }
 
+const LOCALITY = { locality: { region: '', zone: '', subZone: '' }, weight: 0, priority: 0 };
+
 const info = () => new StreamInfo(connectionInfo(), 0, 0);
 
 function headersFor(authority: string, more: Readonly<Record<string, string>> = {}): RequestHeaders {
@@ -67,6 +69,23 @@ describe('what streams ask of TLS', () => {
   it('is nothing on plain connections', () => {
     const plain = world({ ...httpOptions({ upstream_http_protocol_options: { auto_sni: true } }) });
     expect(plain.cluster.info.transportOptions).toBeUndefined();
+  });
+
+  it.each([
+    ['one.example', undefined, 'one.example'],
+    ['one.example', { key: 'k', serverName: 'asked.example' }, 'asked.example'],
+    ['', undefined, undefined],
+  ] as const)('a host named %j, with %j: SNI is %j (auto_host_sni)', (hostname, transport, expected) => {
+    const naming = { ...fakeTls, createUpstream: () => ({ name: 'tls', secure: true, usesHostName: true }) };
+    const here = world(
+      { transport_socket: TLS },
+      {
+        registry: new ExtensionRegistry([inOrder, naming]),
+        hosts: { localities: [{ ...LOCALITY, endpoints: [{ ...endpoint('10.0.0.1:80'), hostname }] }] },
+      },
+    );
+    send(here, transport === undefined ? undefined : { transport });
+    expect(here.connector.connections[0]?.options.transport?.serverName).toBe(expected);
   });
 
   it('is nothing unless the config or a filter says so', () => {

@@ -70,6 +70,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
     grpc: { create: noGrpc, compileRetryPolicy: noGrpc },
     upstreamFilters: () => ({ through: (pool) => pool }),
     secrets: { find: () => undefined, names: [] },
+    processKey: new Uint8Array(48),
     certificates: { register: () => () => {} },
     logFiles: {
       open: (path) => {

@@ -38,7 +38,7 @@ export const starttls: TransportSocketExtension = {
       throw ConfigError.at(TLS_FIELD, `${extension.name} cannot be used on a listener`);
     const tls = atPath(TLS_FIELD, () => createDownstream.call(extension, message, context));
     // Not secure: what filters and routes see of a connection before it turns holds for all of it, as in Envoy.
-    return { name: NAME, secure: false, acceptLater: tls.accept?.bind(tls) };
+    return { name: NAME, secure: false, acceptLater: tls.accept?.bind(tls), close: () => tls.close?.() };
   },
 
   createUpstream(config: Config, context: UpstreamTransportContext): UpstreamTransportSocket {

@@ -119,7 +119,13 @@ export class DownstreamTls implements DownstreamTransportSocket {
       clock,
       logger: loggers.logger('secret'),
       stats: factoryStats,
-      build: (reader) => new ServerContext(settings, readMaterial(common, false, reader), clock.wallTime()),
+      build: (reader) =>
+        new ServerContext(
+          settings,
+          readMaterial(common, false, reader),
+          clock.wallTime(),
+          context.processKey,
+        ),
       onBuilt: ({ material }) => tellExpiration(material, this.stats),
     });
     this.unregister = certificates.register(() => certificateGroup(this.live.current?.material));

@@ -25,6 +25,7 @@ import { createFactoryStats, createSslStats, type FactoryStats, type SslStats } 
 const SUPPORTED = new Set([
   'common_tls_context',
   'sni',
+  'auto_host_sni',
   'auto_sni_san_validation',
   'max_session_keys',
   'enforce_rsa_key_usage',
@@ -32,7 +33,6 @@ const SUPPORTED = new Set([
 const REASONS = {
   allow_renegotiation:
     'is not supported: Node cannot check the certificate of a renegotiation before bytes flow again; servers that ask for one are refused',
-  auto_host_sni: 'is not supported yet: a transport socket is not told the name of the host; give sni',
 };
 
 const DEFAULT_SESSION_KEYS = 1;
@@ -42,6 +42,7 @@ const MAX_SESSION_KEYS = 65_536;
 interface UpstreamSettings extends ClientSettings {
   readonly sni: string;
   readonly autoSni: boolean;
+  readonly autoHostSni: boolean;
   readonly enforceKeyUsage: boolean;
 }
 
@@ -85,6 +86,7 @@ function readSettings(config: UpstreamTlsContext, common: CommonContext): Upstre
     params: common.params,
     sni,
     autoSni: config.autoSniSanValidation,
+    autoHostSni: config.autoHostSni,
     enforceKeyUsage: config.enforceRsaKeyUsage ?? false,
     maxSessionKeys: Math.min(maxSessionKeys, MAX_SESSION_KEYS),
   };
@@ -95,6 +97,7 @@ export class UpstreamTls implements UpstreamTransportSocket {
   readonly name = 'tls';
   readonly secure = true;
   readonly serverName: string;
+  readonly usesHostName: boolean;
   readonly applicationProtocols: readonly string[];
   private readonly settings: UpstreamSettings;
   private readonly keyLog: CommonContext['keyLog'];
@@ -110,6 +113,7 @@ export class UpstreamTls implements UpstreamTransportSocket {
     const { clock, clusterScope, clusterName, loggers, certificates } = context;
     this.settings = settings;
     this.serverName = settings.sni;
+    this.usesHostName = settings.autoHostSni;
     this.applicationProtocols = common.alpn;
     this.keyLog = common.keyLog;
     this.clock = clock;

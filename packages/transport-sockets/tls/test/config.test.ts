@@ -257,7 +257,6 @@ describe('an upstream config is refused', () => {
       { auto_sni_san_validation: true, common_tls_context: { validation_context: {} } },
       'needs trusted_ca',
     ],
-    ['with the name of the host', { auto_host_sni: true }, 'auto_host_sni: is not supported yet'],
   ])('%s', (_, fields, text) => {
     expect(problemsOf(() => upstream(fields))).toContain(text);
   });

@@ -93,6 +93,18 @@ describe('downstream, a session', () => {
     }
   });
 
+  it.each([
+    ['on another worker', 1, {}, true],
+    ['not in another process', 2, {}, false],
+    ['not on another worker where clients show certificates', 1, { validation_context: trusted }, false],
+  ] as const)('is resumed %s', async (_, otherKey, more, expected) => {
+    const config = { common_tls_context: { tls_certificates: [inline(server)], ...more } };
+    const here = await ServerScene.start(config, { processKey: new Uint8Array(48).fill(1) });
+    const there = await ServerScene.start(config, { processKey: new Uint8Array(48).fill(otherKey) });
+    const first = await visit(here, {});
+    expect((await visit(there, {}, first.session)).reused).toBe(expected);
+  });
+
   it('begins with either certificate, and goes on with the other', async () => {
     const scene = await ServerScene.start({
       common_tls_context: { tls_certificates: [inline(server), inline(rsa)] },

@@ -72,6 +72,8 @@ export interface CompiledListener {
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnFiltersTimeout: boolean;
   readonly accessLogs: ReturnType<WorkerContext['accessLoggers']>;
+  /** Nobody is accepted, and nobody is left: lets go of what the transport sockets watch. */
+  close(): void;
 }
 
 /** The part of a listener's stats names that stands for it: its `stat_prefix`, or its address as stats write it. */
@@ -157,6 +159,10 @@ export function compileListener(config: Listener, name: string, context: WorkerC
         : durationMs(config.listenerFiltersTimeout),
     continueOnFiltersTimeout: config.continueOnListenerFiltersTimeout,
     accessLogs: accessLogs ?? [],
+    close: () => {
+      for (const chain of [...compiledChains.map((named) => named.chain), fallback])
+        chain?.transportSocket?.close?.();
+    },
   };
 }
 

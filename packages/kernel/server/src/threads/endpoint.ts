@@ -70,6 +70,7 @@ export class ThreadEndpoint implements ThreadCommands {
       localInfo: data.localInfo,
       stats,
       secrets: StaticSecrets.fromWire(data.secrets),
+      processKey: data.processKey,
       certificates: this.certificates,
       extensions,
       disabledExtensions: data.disabledExtensions,

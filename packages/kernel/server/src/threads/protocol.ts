@@ -25,6 +25,8 @@ export interface ThreadData {
   readonly runtime: ReadonlyMap<string, string>;
   /** `static_resources.secrets`, serialised. */
   readonly secrets: readonly Uint8Array[];
+  /** See `FactoryContext`. */
+  readonly processKey: Uint8Array;
   readonly logLevels: LogLevels;
   readonly statsMatcher: StatsMatcher | undefined;
   readonly fileFlushIntervalMs: number;

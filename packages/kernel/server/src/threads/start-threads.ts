@@ -72,6 +72,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
       localInfo: context.localInfo,
       runtime: context.runtime.values,
       secrets: options.secrets,
+      processKey: context.processKey,
       logLevels: logLevels(log),
       statsMatcher: options.statsMatcher,
       fileFlushIntervalMs: flags.fileFlushIntervalMs,

@@ -179,6 +179,7 @@ export class Worker implements WorkerCommands {
     await this.binding;
     await entry.listener.stopAccepting();
     await entry.listener.closeConnections();
+    entry.listener.compiled.close();
     this.entries.delete(id);
   }
 
@@ -222,6 +223,7 @@ export class Worker implements WorkerCommands {
     const ended = Promise.all(entries.map(({ listener }) => listener.closeConnections()));
     this.clusters.close();
     await ended;
+    for (const { listener } of entries) listener.compiled.close();
   }
 
   /** The thread ends now: its sockets are left to whoever takes its place. Does not throw. */

@@ -98,6 +98,7 @@ export function testContext(
     stats,
     formatters: {} as FactoryContext['formatters'],
     extensions: new Registry([]),
+    processKey: new Uint8Array(48),
     secrets: { find: () => undefined, names: [] },
     certificates: { register: () => () => {} },
     warn: (path, message) => warnings.push(`${path}: ${message}`),

@@ -1,4 +1,4 @@
-import { constants, createHash, randomBytes } from 'node:crypto';
+import { constants, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { createSecureContext, type SecureContext, type Server } from 'node:tls';
 import { type ClientHello, Cursor, EXTENSION, extensionData } from '@dragoman/client-hello';
 import {
@@ -54,7 +54,7 @@ interface ServedCertificate {
 }
 
 /**
- * Tickets are encrypted with keys of this context alone. After this time a new context has new ones, so that a key that leaks opens two days
+ * Tickets are encrypted with keys of this context alone. After this time there are new ones, so that a key that leaks opens two days
  * and not years (BoringSSL changes its keys as often).
  */
 const TICKET_KEY_LIFE_MS = 2 * 24 * 3600 * 1000;
@@ -70,24 +70,28 @@ export class ServerContext {
   private readonly protocols: ReadonlyMap<string, Buffer>;
   private readonly sessions: SessionStore | undefined;
   private readonly servers = new Map<string, Server>();
-  private readonly madeAt: number;
+  /** Of ticket keys, from the epoch on. */
+  private readonly period: number;
+  private readonly processKey: Uint8Array;
   private readonly askMode: 'none' | 'request' | 'require';
 
   /**
    * @param nowMs wall time
    * @throws ConfigError with paths below the CommonTlsContext
    */
-  constructor(settings: ServerSettings, material: Material, nowMs: number) {
+  constructor(settings: ServerSettings, material: Material, nowMs: number, processKey: Uint8Array) {
     this.settings = settings;
     this.material = material;
-    this.madeAt = nowMs;
+    this.period = Math.floor(nowMs / TICKET_KEY_LIFE_MS);
+    this.processKey = processKey;
     this.validator = material.validation?.validator;
     this.askMode = askMode(this.validator, settings.requireClientCertificate);
     this.sessions = settings.statefulSessions ? new SessionStore() : undefined;
     this.protocols = new Map(settings.alpn.map((protocol) => [protocol, wireProtocol(protocol)]));
+    const idContext = sessionIdContext(settings, material);
     const shared = {
-      ticketKeys: randomBytes(TICKET_KEY_BYTES),
-      sessionIdContext: sessionIdContext(settings, material),
+      ticketKeys: this.askMode === 'none' ? this.sharedKeys(idContext) : randomBytes(TICKET_KEY_BYTES),
+      sessionIdContext: idContext,
       ca: authorities(material.validation),
     };
     const served = material.certificates.map((own) =>
@@ -98,12 +102,22 @@ export class ServerContext {
 
   /** Time for other ticket keys. */
   isStale(nowMs: number): boolean {
-    return this.settings.tickets && nowMs - this.madeAt > TICKET_KEY_LIFE_MS;
+    return this.settings.tickets && Math.floor(nowMs / TICKET_KEY_LIFE_MS) !== this.period;
   }
 
   /** The same, with new keys. */
   renewed(nowMs: number): ServerContext {
-    return new ServerContext(this.settings, this.material, nowMs);
+    return new ServerContext(this.settings, this.material, nowMs, this.processKey);
+  }
+
+  /**
+   * The same on every worker, so that a ticket of one is good on another. Not with client certificates: the chain of a client that comes back with a
+   * ticket is known only to the worker that saw it.
+   */
+  private sharedKeys(idContext: string): Buffer {
+    return Buffer.from(
+      hkdfSync('sha256', this.processKey, idContext, `dragoman tls tickets ${this.period}`, TICKET_KEY_BYTES),
+    );
   }
 
   /**
