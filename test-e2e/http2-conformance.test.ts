@@ -2,8 +2,9 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:htt
 import type { AddressInfo } from 'node:net';
 import { FrameConnection, HttpUpstream, hang, text, within } from '@dragoman/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prefixRoute } from './support/config.ts';
+import { httpListener, prefixRoute } from './support/config.ts';
 import { CASES, CODE_NAMES, type Case, HANG, type Want } from './support/http2-cases.ts';
+import { behindPassthrough, passthroughFilter } from './support/passthrough.ts';
 import { TestProxy } from './support/proxy.ts';
 
 /** How long a case waits for what does not come. On a busy machine what comes may be late: it is looked for first. */
@@ -39,17 +40,22 @@ const DIFFERENT_BEYOND: Readonly<Record<string, string>> = {
 let upstream: HttpUpstream;
 let proxy: TestProxy;
 let plain: Http2Server;
+/** Of the listener with a filter in front, where Node does not read the socket itself. */
+const BEHIND = 'behind';
 
 beforeAll(async () => {
   upstream = await HttpUpstream.start((exchange) =>
     exchange.request.path.startsWith(HANG) ? hang()(exchange) : text('0123456789')(exchange),
   );
+  const routes = [
+    { match: { path: '/nowhere' }, direct_response: { status: 404 } },
+    prefixRoute('/', 'upstream', { timeout: '0s' }),
+  ];
   proxy = await TestProxy.start({
     upstream,
-    routes: [
-      { match: { path: '/nowhere' }, direct_response: { status: 404 } },
-      prefixRoute('/', 'upstream', { timeout: '0s' }),
-    ],
+    routes,
+    listeners: [behindPassthrough(httpListener({ name: BEHIND, routes }))],
+    extensions: [passthroughFilter],
   });
 });
 
@@ -153,11 +159,13 @@ describe('RFC 9113 and RFC 7541', () => {
     expect(Object.keys(DIFFERENT).length).toBeLessThanOrEqual(7);
   });
 
-  it.each(CASES.map((one) => [name(one), one] as const))('%s', async (title, one) => {
-    const result = await perform(one, proxy.port);
-    expect(result).toBe(DIFFERENT[title] ?? DIFFERENT_BEYOND[title] ?? 'ok');
-    // Never worse than the layer below, alone.
-    if (result !== 'ok') expect(await perform(one, (plain.address() as AddressInfo).port)).not.toBe('ok');
+  describe.each(['http', BEHIND])('listener %s', (listener) => {
+    it.each(CASES.map((one) => [name(one), one] as const))('%s', async (title, one) => {
+      const result = await perform(one, proxy.portOf(listener));
+      expect(result).toBe(DIFFERENT[title] ?? DIFFERENT_BEYOND[title] ?? 'ok');
+      // Never worse than the layer below, alone.
+      if (result !== 'ok') expect(await perform(one, (plain.address() as AddressInfo).port)).not.toBe('ok');
+    });
   });
 
   it('nothing of it is left', async () => {

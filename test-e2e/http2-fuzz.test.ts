@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import {
   eventually,
   FrameConnection,
@@ -13,13 +14,16 @@ import {
 } from '@dragoman/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { prefixRoute } from './support/config.ts';
+import { httpListener, prefixRoute } from './support/config.ts';
+import { behindPassthrough, passthroughFilter } from './support/passthrough.ts';
 import { type TestProxy, withProxy } from './support/proxy.ts';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 400);
 const SEED = process.env.FUZZ_SEED === undefined ? undefined : Number(process.env.FUZZ_SEED);
 const options = { numRuns: RUNS, ...(SEED !== undefined && { seed: SEED }) };
 
+/** A listener with a filter in front, where Node does not read the socket itself. */
+const BEHIND = 'behind';
 const ROUTES = [
   {
     match: { prefix: '/direct' },
@@ -217,11 +221,11 @@ function mutate(all: Buffer, how: Mutation): Buffer {
 
 /** Sends pieces, sees what comes of it, and goes away in one of several ways. */
 async function converse(
-  proxy: TestProxy,
+  port: number,
   pieces: readonly Buffer[],
   leave: 'end' | 'reset' | 'wait',
 ): Promise<void> {
-  await using client = await FrameConnection.connect({ port: proxy.port }, { ackPings: false });
+  await using client = await FrameConnection.connect({ port }, { ackPings: false });
   for (const piece of pieces) {
     if (piece.length > 0) client.send(piece);
     await new Promise((resolve) => setImmediate(resolve));
@@ -237,37 +241,34 @@ async function converse(
     new Promise((resolve) => setTimeout(resolve, 20)),
   ]);
   if (leave === 'end') client.socket.end();
+  if (leave === 'reset') (client.socket as Socket).resetAndDestroy();
 }
 
 /** Runs sessions against one proxy; somebody else is served all the while. */
 async function fuzz(session: (proxy: TestProxy) => Promise<void>): Promise<void> {
   await using upstream = await HttpUpstream.start(text('ok'));
-  await withProxy(
-    {
-      upstream,
-      routes: ROUTES,
-      manager: {
-        http2_protocol_options: { allow_connect: true },
-        upgrade_configs: [{ upgrade_type: 'websocket' }],
-      },
-    },
-    async (proxy) => {
-      await using other = await FrameConnection.connect({ port: proxy.port });
-      other.begin();
-      await other.settled();
-      const before = process.memoryUsage().rss;
-      await session(proxy);
-      other.request(1, { ':path': '/direct' });
-      expect((await other.complete(1)).status).toBe(200);
-      expect((process.memoryUsage().rss - before) / 1024 ** 2).toBeLessThan(300);
-      expect(proxy.loggers.lines.filter((line) => /internal error|failed:/.test(line))).toEqual([]);
-      other.socket.destroy();
-      await eventually(() => {
-        const left = proxy.used(/(cx_http2_active|http2\.streams_active)$/);
-        if (Object.keys(left).length > 0) throw new Error(`in flight: ${JSON.stringify(left)}`);
-      });
-    },
-  );
+  const manager = {
+    http2_protocol_options: { allow_connect: true },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+  };
+  const listeners = [behindPassthrough(httpListener({ name: BEHIND, routes: ROUTES, manager }))];
+  const setup = { upstream, routes: ROUTES, manager, listeners, extensions: [passthroughFilter] };
+  await withProxy(setup, async (proxy) => {
+    await using other = await FrameConnection.connect({ port: proxy.port });
+    other.begin();
+    await other.settled();
+    const before = process.memoryUsage().rss;
+    await session(proxy);
+    other.request(1, { ':path': '/direct' });
+    expect((await other.complete(1)).status).toBe(200);
+    expect((process.memoryUsage().rss - before) / 1024 ** 2).toBeLessThan(300);
+    expect(proxy.loggers.lines.filter((line) => /internal error|failed:/.test(line))).toEqual([]);
+    other.socket.destroy();
+    await eventually(() => {
+      const left = proxy.used(/(cx_http2_active|http2\.streams_active)$/);
+      if (Object.keys(left).length > 0) throw new Error(`in flight: ${JSON.stringify(left)}`);
+    });
+  });
 }
 
 it('random frames: nothing crashes, nothing stays, others are served', { timeout: 120_000 }, async () => {
@@ -279,9 +280,10 @@ it('random frames: nothing crashes, nothing stays, others are served', { timeout
           size: 'max',
         }),
         fc.constantFrom('end' as const, 'reset' as const, 'wait' as const),
-        async (some, leave) => {
+        fc.constantFrom('http', BEHIND),
+        async (some, leave, listener) => {
           const start = Buffer.concat([HTTP2_PREFACE, frames.settings()]);
-          await converse(proxy, [start, ...some], leave);
+          await converse(proxy.portOf(listener), [start, ...some], leave);
         },
       ),
       options,
@@ -299,7 +301,8 @@ it('mutated conversations: nothing crashes, nothing stays, others are served', {
         fc.array(mutation, { maxLength: 6 }),
         fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 10 }),
         fc.constantFrom('end' as const, 'reset' as const, 'wait' as const),
-        async (again, mutations, cuts, leave) => {
+        fc.constantFrom('http', BEHIND),
+        async (again, mutations, cuts, leave, listener) => {
           const whole = Buffer.concat([...CONVERSATION, ...again.map((i) => CONVERSATION[i] as Buffer)]);
           let rest = mutations.reduce(mutate, whole);
           const pieces: Buffer[] = [];
@@ -307,7 +310,7 @@ it('mutated conversations: nothing crashes, nothing stays, others are served', {
             pieces.push(rest.subarray(0, cut));
             rest = rest.subarray(cut);
           }
-          await converse(proxy, [...pieces, rest], leave);
+          await converse(proxy.portOf(listener), [...pieces, rest], leave);
         },
       ),
       options,
