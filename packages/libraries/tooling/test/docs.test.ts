@@ -1,13 +1,18 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { SITES } from '../src/docs/sites.mjs';
+import { baseline } from '../src/docs/baseline.mjs';
 import { fillBlocks, table } from '../src/docs/blocks.mjs';
 import { changedLines, errorExamples, firstYaml } from '../src/docs/errors.mjs';
-import { categoryOf, taggedExtensions } from '../src/docs/extensions.mjs';
+import { categoryOf, extensionTables, taggedExtensions } from '../src/docs/extensions.mjs';
+import { judged } from '../src/docs/field-tables.mjs';
 import { FieldProbe, summarise } from '../src/docs/fields.mjs';
 import { flagTable, ignoredFlagTable } from '../src/docs/flags.mjs';
+import { makeMaterial, withMaterial } from '../src/docs/material.mjs';
+import { packagesWithSources } from '../src/docs/packages.mjs';
+import { SITES } from '../src/docs/sites.mjs';
 import { loadSources } from '../src/docs/sources.mjs';
 import { statSections } from '../src/docs/stats.mjs';
+import { fieldKey } from '../src/docs/values.mjs';
 
 const root = join(import.meta.dirname, '..', '..', '..', '..');
 
@@ -84,6 +89,44 @@ test('a field whose values fare differently names those that do not act', () => 
   expect(summarise(outcomes.slice(1, 2))).toEqual({ verdict: 'refused', text: 'no' });
 });
 
+describe('notes', () => {
+  const told = (key: string, verdict: string, text = '') => {
+    const unused = new Set([key]);
+    return { ...judged(key, { verdict, text }, unused), unused: [...unused] };
+  };
+
+  test('make a field that is accepted one without effect', () => {
+    expect(told('Secret.generic_secret', 'supported')).toMatchObject({ verdict: 'no effect', unused: [] });
+  });
+
+  test('say where a field acts that a warning is about', () => {
+    const flush = told(
+      'HttpConnectionManager.stream_flush_timeout',
+      'no effect',
+      'has no effect on HTTP/1.1',
+    );
+    expect(flush).toMatchObject({ verdict: 'supported', text: '', unused: [] });
+    expect(flush.note).toContain('HTTP/2');
+  });
+
+  test('add to fields that act', () => {
+    const { note, unused } = told('TlsParameters.ecdh_curves', 'supported');
+    expect([note, unused]).toEqual([expect.stringContaining('X25519'), []]);
+  });
+
+  test('on fields that are refused stay unused, which is an error', () => {
+    expect(told('TlsParameters.ecdh_curves', 'refused')).toEqual({ unused: ['TlsParameters.ecdh_curves'] });
+  });
+});
+
+test('sites of one message in two places have names of their own', () => {
+  const type = 'envoy.config.core.v3.Http2ProtocolOptions';
+  expect(fieldKey({ type }, 'allow_connect')).toBe('Http2ProtocolOptions.allow_connect');
+  expect(fieldKey({ type, as: 'UpstreamHttp2' }, 'allow_connect')).toBe('UpstreamHttp2.allow_connect');
+  const keys = SITES.flatMap((site) => (site.type === undefined ? [] : [fieldKey(site, '')]));
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
 describe('trying', () => {
   let sources: Awaited<ReturnType<typeof loadSources>>;
   beforeAll(async () => {
@@ -106,6 +149,47 @@ describe('trying', () => {
     expect(verdicts.get('local_reply_config')).toBe('supported');
     expect(verdicts.get('drain_timeout')).toBe('supported');
     expect(verdicts.get('original_ip_detection_extensions')).toBe('supported');
+  });
+
+  test.each([
+    [
+      'DownstreamTlsContext',
+      { common_tls_context: 'supported', require_sni: 'supported', session_ticket_keys: 'refused' },
+    ],
+    ['TlsCertificate', { pkcs12: 'supported', password: 'supported', private_key_provider: 'refused' }],
+    [
+      'CertificateValidationContext',
+      {
+        crl: 'supported',
+        custom_validator_config: 'supported',
+        require_signed_certificate_timestamp: 'refused',
+      },
+    ],
+    ['AutoHttpConfig', { http2_protocol_options: 'supported', http3_protocol_options: 'refused' }],
+    ['GrpcJsonTranscoder', { services: 'supported', max_request_body_size: 'supported' }],
+  ])('fields of a %s', async (type, expected) => {
+    const reports = await new FieldProbe(sources).message(site(`.${type}`));
+    const verdicts = Object.fromEntries(reports.map(({ name, verdict }) => [name, verdict]));
+    expect(verdicts).toMatchObject(expected);
+  });
+
+  test('certificates stand in a config under names, and are made anew', () => {
+    const [first, second] = [makeMaterial(sources), makeMaterial(sources)];
+    const config = JSON.stringify(withMaterial(baseline(), first));
+    expect(config).toContain('BEGIN CERTIFICATE');
+    for (const [name, text] of first) {
+      expect(config).not.toContain(JSON.stringify(name));
+      if (name !== '<descriptors>') expect(second.get(name)).not.toBe(text);
+    }
+  });
+
+  test('extensions of the kernel, and those that others read by themselves, have their packages', () => {
+    const tables = extensionTables(root, sources, packagesWithSources(root));
+    const row = (name: string) =>
+      new RegExp(`\\| \`${name}\` \\| (.*) \\|`).exec(tables)?.[1]?.replaceAll(/ +/g, ' ');
+    expect(row('envoy.filters.http.upstream_codec')).toBe('**supported** | `@dragoman/http`');
+    expect(row('envoy.tls.cert_validator.spiffe')).toBe('**supported** | `@dragoman/transport-socket-tls`');
+    expect(row('envoy.filters.http.cors')).toBe('not yet | would be `@dragoman/http-filter-cors`');
   });
 
   test('says which value would be needed when a trial fails elsewhere than at the field', async () => {

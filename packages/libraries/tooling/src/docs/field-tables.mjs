@@ -44,8 +44,11 @@ function row(site, found, unused) {
   return [`\`${report.name}\``, VERDICTS[report.verdict], texts.filter((text) => text !== '').join('; ')];
 }
 
-/** What the notes make of a trial. */
-function judged(key, { verdict, text }, unused) {
+/**
+ * What the notes make of a trial.
+ * @param {Set<string>} unused notes that no field has asked for so far
+ */
+export function judged(key, { verdict, text }, unused) {
   if (verdict === 'refused') return {};
   const told = (table) => {
     if (!Object.hasOwn(table, key)) return undefined;

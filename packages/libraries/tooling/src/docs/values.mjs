@@ -22,6 +22,9 @@ const SCALAR = {
 /**
  * `WeightedCluster.ClusterWeight.name`: how the tables here, and of notes, name a field. Messages are without their package; a site may
  * have a name of its own.
+ *
+ * @param {{ type: string, as?: string | undefined }} site
+ * @param {string} fieldName
  */
 export function fieldKey({ type, as }, fieldName) {
   return `${as ?? type.replace(/^.*\.v3\./, '')}.${fieldName}`;
