@@ -20,6 +20,16 @@ const CASES = [
     to: 'http_filters:\n                  - name: envoy.filters.http.cors\n                    typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors }',
   },
   {
+    title: 'A certificate that is not there',
+    from: 'type: STRICT_DNS',
+    to: `type: STRICT_DNS
+      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+          common_tls_context: { validation_context: { trusted_ca: { filename: /etc/certs/missing.pem } } }`,
+  },
+  {
     title: 'A feature that is not built yet',
     from: 'type: STRICT_DNS',
     to: 'type: STRICT_DNS\n      outlier_detection: {}',
