@@ -5,6 +5,7 @@ import { fillBlocks, table } from '../src/docs/blocks.mjs';
 import { changedLines, errorExamples, firstYaml } from '../src/docs/errors.mjs';
 import { categoryOf, extensionTables, taggedExtensions } from '../src/docs/extensions.mjs';
 import { judged } from '../src/docs/field-tables.mjs';
+import { EXCLUDES, FIELDS, NEEDS } from '../src/docs/field-values.mjs';
 import { FieldProbe, summarise } from '../src/docs/fields.mjs';
 import { flagTable, ignoredFlagTable } from '../src/docs/flags.mjs';
 import { makeMaterial, withMaterial } from '../src/docs/material.mjs';
@@ -171,6 +172,18 @@ describe('trying', () => {
     const reports = await new FieldProbe(sources).message(site(`.${type}`));
     const verdicts = Object.fromEntries(reports.map(({ name, verdict }) => [name, verdict]));
     expect(verdicts).toMatchObject(expected);
+  });
+
+  test('every value is for a field that is tried', () => {
+    const tried = new Set(
+      SITES.flatMap((one) => {
+        if (one.type === undefined) return [];
+        const { fields } = sources.api.messageType(one.type);
+        return fields.map(({ name }: { name: string }) => fieldKey(one, name));
+      }),
+    );
+    const keys = [FIELDS, EXCLUDES, NEEDS].flatMap((table) => Object.keys(table));
+    expect(keys.filter((key) => !tried.has(key))).toEqual([]);
   });
 
   test('certificates stand in a config under names, and are made anew', () => {

@@ -263,7 +263,7 @@ export const FIELDS = {
   'TlsParameters.cipher_suites': ['ECDHE-ECDSA-AES128-GCM-SHA256'],
   'TlsParameters.ecdh_curves': ['X25519'],
   'TlsParameters.signature_algorithms': ['ecdsa_secp256r1_sha256'],
-  'TransportSocketMatch.transport_socket': PLAIN_SOCKET,
+  'Cluster.TransportSocketMatch.transport_socket': PLAIN_SOCKET,
   'UpstreamHttp2.max_consecutive_inbound_frames_with_empty_payload': 2,
   'UpstreamHttp.explicit_http_config': { http_protocol_options: {} },
   'UpstreamHttp.http_filters': [UPSTREAM_CODEC],
