@@ -1,11 +1,4 @@
-import {
-  constants,
-  type Http2Session,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { Duplex } from 'node:stream';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import {
   type CodecError,
   type Connection,
@@ -19,31 +12,14 @@ import {
   type Timer,
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
-import {
-  FIELD_OVERHEAD,
-  type FieldFault,
-  faultOf,
-  type RawFields,
-  readRequest,
-  readTrailers,
-} from '../fields.ts';
+import { type FieldFault, faultOf, type RawFields, readRequest, readTrailers } from '../fields.ts';
 import { KeepAlive, PING_TIMEOUT } from '../keep-alive.ts';
 import type { Http2ServerOptions } from '../options.ts';
 import { resetStream } from '../reset-stream.ts';
 import { ConnectionStream, socketOf } from '../socket-of.ts';
+import { FlushWatch } from './flush-watch.ts';
+import { isPeersFault, openSession } from './open-session.ts';
 import { ServerStream } from './server-stream.ts';
-
-/** Pseudo-headers of a request, which limits on lines leave out. */
-const PSEUDO_HEADERS = 5;
-/** Node closes a session that needs more; what a full connection window may hold comes on top. */
-const SESSION_MEMORY_BYTES = 10 * 1024 * 1024;
-const MIB = 1024 * 1024;
-
-/** Errors of a session that the peer's frames have caused. */
-const PEER_BROKE_RULES: ReadonlySet<string> = new Set([
-  'ERR_HTTP2_ERROR',
-  'ERR_HTTP2_TOO_MANY_INVALID_FRAMES',
-]);
 
 const OWNER = Symbol('dragoman.stream');
 
@@ -72,19 +48,17 @@ export class ServerSession implements ServerCodec {
   private readonly connection: Connection;
   private readonly handler: ServerCodecHandler;
   private readonly session: ServerHttp2Session;
+  private readonly drain: () => void;
   private readonly wrapped: ConnectionStream | undefined;
   private readonly keepAlive: KeepAlive | undefined;
   private readonly streams = new Set<ServerStream>();
   /** Ended for their handlers, and on their way to the client. */
-  private readonly flushing = new Set<ServerStream>();
-  /** Made for the first of them. */
-  private flushTimer: Timer | undefined = undefined;
+  private readonly flushing: FlushWatch;
   /** Runs from the end of the last stream of a connection that drains; made by then. */
   private endTimer: Timer | undefined = undefined;
   private restingSince: number;
   private leaving = false;
   private clientLeaving = false;
-  private closeSession: () => void = ignore;
   private closed = false;
   /** The session ended with an error, which has been dealt with. */
   private broken = false;
@@ -104,61 +78,20 @@ export class ServerSession implements ServerCodec {
     this.restingSince = options.clock.now();
     const socket = socketOf(connection, transport.unread, transport.mayTakeSocket);
     this.wrapped = socket instanceof ConnectionStream ? socket : undefined;
-    this.session = this.start(socket);
     const { keepAlive, clock, random } = options;
-    if (keepAlive !== undefined)
-      this.keepAlive = new KeepAlive(this.session, keepAlive, clock, random, () => this.onPingTimeout());
-  }
-
-  private start(socket: Duplex): ServerHttp2Session {
-    const { options } = this;
-    const session = performServerHandshake(socket, {
-      settings: {
-        maxConcurrentStreams: options.maxConcurrentStreams,
-        initialWindowSize: options.initialStreamWindowSize,
-        headerTableSize: options.hpackTableSize,
-        // Envoy counts names and values only; what it lets through must not fail here.
-        maxHeaderListSize:
-          options.maxHeaderBytes + (options.maxHeaderCount + PSEUDO_HEADERS) * FIELD_OVERHEAD,
-        enableConnectProtocol: options.allowConnect,
-        customSettings: options.customSettings,
-      },
-      maxDeflateDynamicTableSize: options.hpackTableSize,
-      maxHeaderListPairs: options.maxHeaderCount + PSEUDO_HEADERS + 1,
-      // What an upstream says twice is not for us to judge.
-      strictSingleValueFields: false,
-      maxSessionMemory: Math.ceil((SESSION_MEMORY_BYTES + options.initialConnectionWindowSize) / MIB),
-    });
+    this.flushing = new FlushWatch(clock, options.streamFlushTimeoutMs, (act) => this.guard(act));
+    const { session, drain } = openSession(socket, options, (error) => this.guard(() => this.onError(error)));
+    this.session = session;
+    this.drain = drain;
     session.on('stream', (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw?: RawFields) => {
       this.guard(() => this.onStream(stream as Owned, flags, raw ?? []));
     });
-    session.on('error', ignore);
     session.on('goaway', () => this.guard(() => this.onGoaway()));
     session.on('close', () => this.guard(() => this.onSessionClosed()));
-    // Node would answer the client's GOAWAY with one of our own, which does nothing for it. And once ours is out, Node misses some errors: it reads
-    // no more, and does not say so.
-    this.closeSession = session.close.bind(session);
-    session.close = ignore;
-    // 'error' comes when the socket has closed. Streams, and whoever counts, hear why before that.
-    const destroy = session.destroy.bind(session);
-    session.destroy = (error, code) => {
-      if (error instanceof Error) this.guard(() => this.onError(error));
-      // Node would close the socket before the peer has read our GOAWAY, unless the session was on its way to its end.
-      Object.defineProperty(session, 'closed', { value: true });
-      destroy(error, code);
-    };
     // Node has said all, and would wait for the peer's end as long as it takes.
     socket.once('finish', () => this.guard(() => this.onDone()));
-    // Before the first byte is read, so that a client sees it with our SETTINGS.
-    this.openWindow(session);
-    return session;
-  }
-
-  private openWindow(session: Http2Session): void {
-    const set = () => {
-      if (!session.destroyed) session.setLocalWindowSize(this.options.initialConnectionWindowSize);
-    };
-    set();
+    if (keepAlive !== undefined)
+      this.keepAlive = new KeepAlive(this.session, keepAlive, clock, random, () => this.onPingTimeout());
   }
 
   get activeStreams(): number {
@@ -182,7 +115,7 @@ export class ServerSession implements ServerCodec {
   onConnectionClosed(reason: string): void {
     this.closed = true;
     this.keepAlive?.stop();
-    this.flushTimer?.disable();
+    this.flushing.stop();
     this.endTimer?.disable();
     for (const stream of [...this.streams]) stream.onReset('connection-termination', reason);
     this.wrapped?.onClose();
@@ -196,13 +129,13 @@ export class ServerSession implements ServerCodec {
     if (this.leaving || this.session.destroyed) return;
     this.leaving = true;
     this.options.stats.goawaySent.inc();
-    this.closeSession();
+    this.drain();
     this.endWhenFlushed();
   }
 
   /** A peer that takes nothing keeps a connection that drains from its end no longer than any other. */
   private endWhenFlushed(): void {
-    if (!this.leaving || this.streams.size > 0 || this.flushing.size > 0) return;
+    if (!this.leaving || this.streams.size > 0 || !this.flushing.empty) return;
     this.endSoon();
     // Not below Node's layer, which may be in the middle of reading or writing.
     if (this.clientLeaving) setImmediate(() => this.session.destroy());
@@ -314,7 +247,7 @@ export class ServerSession implements ServerCodec {
     this.broken = true;
     this.endSoon();
     // The peer's socket, or its own GOAWAY with an error: it has gone.
-    if (error.code !== undefined && !PEER_BROKE_RULES.has(error.code)) return;
+    if (!isPeersFault(error)) return;
     const details = describe(error);
     this.handler.onConnectionError?.({ status: 400, details, message: error.message });
     for (const stream of [...this.streams]) stream.onReset('protocol-error', details);
@@ -351,31 +284,11 @@ export class ServerSession implements ServerCodec {
 
   /** The response is complete here. The client may take its time, but not all of it. */
   onResponseEnded(stream: ServerStream): void {
-    const { streamFlushTimeoutMs, clock } = this.options;
-    stream.endedAt = clock.now();
     this.flushing.add(stream);
-    if (streamFlushTimeoutMs <= 0) return;
-    this.flushTimer ??= clock.timer(() => this.guard(() => this.onFlushTimeout()));
-    if (!this.flushTimer.enabled) this.flushTimer.enable(streamFlushTimeoutMs);
   }
 
   onStreamGone(stream: ServerStream): void {
     if (this.flushing.delete(stream)) this.endWhenFlushed();
-  }
-
-  private onFlushTimeout(): void {
-    const { streamFlushTimeoutMs, clock, stats } = this.options;
-    const now = clock.now();
-    for (const stream of [...this.flushing]) {
-      const left = stream.endedAt + streamFlushTimeoutMs - now;
-      if (left > 0) {
-        this.flushTimer?.enable(left);
-        return;
-      }
-      stats.txFlushTimeout.inc();
-      stats.txReset.inc();
-      stream.giveUp();
-    }
   }
 
   /** A stream ended, and perhaps before its time. */

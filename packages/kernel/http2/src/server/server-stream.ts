@@ -11,6 +11,7 @@ import {
 } from '@dragoman/core';
 import { writeLines } from '../fields.ts';
 import { resetStream } from '../reset-stream.ts';
+import type { FlushingStream } from './flush-watch.ts';
 import type { ServerSession } from './server-codec.ts';
 
 const ID_CONTENT_LENGTH = wellKnownId('content-length');
@@ -54,7 +55,7 @@ function toObject(headers: HeaderMap): Record<string, string | string[]> {
 }
 
 /** One request and its response on a session. A call that comes too late does nothing. */
-export class ServerStream implements ResponseEncoder, StreamMeter {
+export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStream {
   requestHeadBytes = 0;
   headBytesSent = 0;
   wireBytesReceived = 0;
@@ -254,6 +255,9 @@ export class ServerStream implements ResponseEncoder, StreamMeter {
 
   /** Its client does not take the rest of the response. */
   giveUp(): void {
+    const { stats } = this.sessionOf.options;
+    stats.txFlushTimeout.inc();
+    stats.txReset.inc();
     resetStream(this.stream, constants.NGHTTP2_INTERNAL_ERROR);
   }
 
