@@ -15,6 +15,8 @@ import { canMeasure, UNMEASURED } from './support/transfer.ts';
 const DEFAULT_MIB = 48;
 /** For an idle machine a tenth of it is much; the limit is for a busy one. */
 const SLOWEST_MS = 3000;
+/** Ten times what the dearest of them takes. */
+const CPU_MS = 3000;
 
 describe.skipIf(skipUnbuilt || !canMeasure)(`floods of HTTP/2${UNBUILT}${UNMEASURED}`, () => {
   let siege: Siege;
@@ -34,6 +36,7 @@ describe.skipIf(skipUnbuilt || !canMeasure)(`floods of HTTP/2${UNBUILT}${UNMEASU
     expect(outcome.served).toBeGreaterThan(0);
     expect(outcome.slowestMs).toBeLessThan(SLOWEST_MS);
     expect(outcome.grownMib, 'memory').toBeLessThan(mib);
+    expect(outcome.cpuMs, 'processor time').toBeLessThan(CPU_MS);
     if (counts !== undefined) expect(await siege.stat(counts)).toBeGreaterThan(before);
     await siege.expectIdle();
   });
