@@ -75,7 +75,7 @@ export class GrpcPeer {
   readonly handlers: Handlers;
   /** The metadata of every call so far. */
   readonly calls: grpc.Metadata[] = [];
-  /** Calls that were given up before they were answered. */
+  /** Calls that were given up before they were answered. To grpc-js a client that resets has ended: a handler that ends then has answered. */
   cancelled = 0;
   private readonly server: grpc.Server;
 
