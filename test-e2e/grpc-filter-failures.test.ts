@@ -95,11 +95,22 @@ describe.each(SIDES.map((side) => [nameOf(side), side] as const))('over %s', (_,
         stream.write(frame(Buffer.from([0x12, 1, 0x61])));
       });
       await withProxy(setupOf(upstream, [filter]), async (proxy) => {
-        await using client = openClient(side, proxy.port, NO_PEMS);
-        const upload = client.begin({ method: body.length === 0 ? 'GET' : 'POST', path, headers });
-        if (body.length > 0) upload.write(body);
-        await eventually(() => upstream.exchanges.length === 1);
-        upload.cut();
+        const method = body.length === 0 ? 'GET' : 'POST';
+        if (side.http === 1) {
+          await using client = await proxy.connect();
+          const lines = Object.entries({ host: 'a', 'content-length': body.length + 1, ...headers });
+          const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+          await client.write(`${method} ${path} HTTP/1.1\r\n${head}\r\n`, body);
+          await eventually(() => upstream.exchanges.length === 1);
+          // A FIN might be a half-close.
+          client.reset();
+        } else {
+          await using client = openClient(side, proxy.port, NO_PEMS);
+          const upload = client.begin({ method, path, headers });
+          if (body.length > 0) upload.write(body);
+          await eventually(() => upstream.exchanges.length === 1);
+          upload.cut();
+        }
         await eventually(() => closed === 1);
       });
     },
