@@ -36,8 +36,9 @@ export interface ProxySetup extends HttpListener {
 }
 
 /** Gauges that count what is in flight; a proxy at rest has them at 0. Idle upstream connections are kept on purpose. */
-const IN_FLIGHT = /(_rq_active|_rq_pending_active|downstream_cx_active|_bytes_buffered|_cx_http1_active)$/;
-const KEPT_ALIVE = /(upstream_cx_active|upstream_cx_http1_active)$/;
+const IN_FLIGHT =
+  /(_rq_active|_rq_pending_active|downstream_cx_active|_bytes_buffered|_cx_http[12]_active|streams_active|_cx_ssl_active)$/;
+const KEPT_ALIVE = /(upstream_cx_active|upstream_cx_http[12]_active)$/;
 
 /** A proxy in this process, with its access log in a file of its own. */
 export class TestProxy implements AsyncDisposable {

@@ -12,7 +12,14 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.cluster.logical_dns',
     'envoy.cluster.static',
     'envoy.cluster.strict_dns',
+    'envoy.filters.http.connect_grpc_bridge',
+    'envoy.filters.http.grpc_http1_bridge',
+    'envoy.filters.http.grpc_http1_reverse_bridge',
+    'envoy.filters.http.grpc_json_transcoder',
+    'envoy.filters.http.grpc_stats',
+    'envoy.filters.http.grpc_web',
     'envoy.filters.http.router',
+    'envoy.filters.http.upstream_codec',
     'envoy.filters.listener.http_inspector',
     'envoy.filters.listener.proxy_protocol',
     'envoy.filters.listener.tls_inspector',
@@ -68,6 +75,9 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.retry_host_predicates.previous_hosts',
     'envoy.retry_priorities.previous_priorities',
     'envoy.transport_sockets.raw_buffer',
+    'envoy.transport_sockets.starttls',
+    'envoy.transport_sockets.tls',
+    'envoy.transport_sockets.upstream_proxy_protocol',
   ]);
 });
 

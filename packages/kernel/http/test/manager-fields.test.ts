@@ -158,6 +158,8 @@ const FIELDS: Readonly<Record<string, Acts>> = {
   },
   stream_flush_timeout: {
     value: '1s',
+    // What it does is a matter of HTTP/2 (http2/test/server-timeouts.test.ts).
+    besides: { codec_type: 'HTTP1' },
     check: (rig) => expect(rig.context.warnings.join()).toContain('stream_flush_timeout: has no effect'),
   },
   stream_error_on_invalid_http_message: {
@@ -464,7 +466,12 @@ describe('every field of HttpConnectionManager', () => {
     expect([...Object.keys(FIELDS), ...Object.keys(REFUSED)].sort()).toEqual(
       names(HttpConnectionManagerSchema),
     );
-    expect(Object.keys(COMMON).sort()).toEqual(names(HttpProtocolOptionsSchema));
+    expect([...Object.keys(COMMON), 'max_response_headers_kb'].sort()).toEqual(
+      names(HttpProtocolOptionsSchema),
+    );
+    expect(
+      () => new ManagerRig({ manager: { common_http_protocol_options: { max_response_headers_kb: 1 } } }),
+    ).toThrow('max_response_headers_kb: is not possible here');
     expect(Object.keys(HTTP1).sort()).toEqual(names(Http1ProtocolOptionsSchema));
   });
 

@@ -89,7 +89,7 @@ function checkFields(options: Http2ProtocolOptions): void {
   for (const [field, key, standard] of FLOOD_LIMITS) {
     if (options[key] === standard) supported.add(field);
     reasons[field] =
-      `cannot be set: the HTTP/2 layer of this platform has limits of its own (docs/security.md); leave it out, or write ${standard}`;
+      `cannot be set: the HTTP/2 layer of this platform has limits of its own (docs/http2.md); leave it out, or write ${standard}`;
   }
   if (options.overrideStreamErrorOnInvalidHttpMessage === true)
     supported.add('override_stream_error_on_invalid_http_message');

@@ -100,16 +100,6 @@ describe('notes', () => {
     expect(told('Secret.generic_secret', 'supported')).toMatchObject({ verdict: 'no effect', unused: [] });
   });
 
-  test('say where a field acts that a warning is about', () => {
-    const flush = told(
-      'HttpConnectionManager.stream_flush_timeout',
-      'no effect',
-      'has no effect on HTTP/1.1',
-    );
-    expect(flush).toMatchObject({ verdict: 'supported', text: '', unused: [] });
-    expect(flush.note).toContain('HTTP/2');
-  });
-
   test('add to fields that act', () => {
     const { note, unused } = told('TlsParameters.ecdh_curves', 'supported');
     expect([note, unused]).toEqual([expect.stringContaining('X25519'), []]);
@@ -146,7 +136,7 @@ describe('trying', () => {
     const verdicts = new Map(reports.map(({ name, verdict }) => [name, verdict]));
     expect(verdicts.get('stat_prefix')).toBe('supported');
     expect(verdicts.get('rds')).toBe('refused');
-    expect(verdicts.get('stream_flush_timeout')).toBe('no effect');
+    expect(verdicts.get('stream_flush_timeout')).toBe('supported');
     expect(verdicts.get('local_reply_config')).toBe('supported');
     expect(verdicts.get('drain_timeout')).toBe('supported');
     expect(verdicts.get('original_ip_detection_extensions')).toBe('supported');

@@ -33,7 +33,7 @@ const SUPPORTED = new Set([
   'prefer_client_ciphers',
 ]);
 const TICKET_KEYS =
-  'is not supported: Node encrypts session tickets with one key of 48 bytes, Envoy with several of 80 that can be replaced; without it each worker makes keys of its own';
+  'is not supported: Node encrypts session tickets with one key of 48 bytes, Envoy with several of 80 that can be replaced; without it all workers share keys of their own making';
 const REASONS = {
   session_ticket_keys: TICKET_KEYS,
   session_ticket_keys_sds_secret_config: TICKET_KEYS,

@@ -111,6 +111,9 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     if (reason === 'connection-termination') {
       this.info.setResponseFlag(ResponseFlag.DownstreamConnectionTermination);
       this.setDetails(details.startsWith(LOCAL_DISCONNECT) ? details : 'downstream_remote_disconnect');
+    } else if (reason === 'protocol-error') {
+      this.info.setResponseFlag(ResponseFlag.DownstreamProtocolError);
+      this.setDetails(details);
     } else {
       this.info.setResponseFlag(ResponseFlag.DownstreamRemoteReset);
       this.setDetails(details === '' ? 'downstream_remote_reset' : details);

@@ -169,7 +169,9 @@ function checkFields(config: HttpConnectionManager, problems: ProblemCollector):
   const common = config.commonHttpProtocolOptions;
   if (common === undefined) return;
   problems.try('common_http_protocol_options', () =>
-    refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED),
+    refuseUnsupported(common, HttpProtocolOptionsSchema, COMMON_SUPPORTED, '', {
+      max_response_headers_kb: 'is not possible here: it limits what upstreams send; set it on the cluster',
+    }),
   );
 }
 
@@ -328,9 +330,9 @@ function ms(duration: Parameters<typeof durationMs>[0] | undefined, fallback: nu
   return duration === undefined ? fallback : durationMs(duration);
 }
 
-/** Fields that mean nothing on plaintext HTTP/1.1: accepted, since leaving them out changes nothing. */
+/** Fields that mean nothing here: accepted, since leaving them out changes nothing. */
 function warnOfIdleFields(config: HttpConnectionManager, context: ListenerFactoryContext): void {
-  if (config.streamFlushTimeout !== undefined) {
+  if (config.streamFlushTimeout !== undefined && CODEC_TYPES[config.codecType] === 'http1') {
     context.warn(
       'http_connection_manager.stream_flush_timeout',
       'has no effect on HTTP/1.1: it is for streams that wait for a window to send their end',

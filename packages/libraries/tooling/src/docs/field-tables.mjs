@@ -1,7 +1,7 @@
 /** Tables of fields for `docs/compatibility.md`. */
 import { table } from './blocks.mjs';
 import { FieldProbe } from './fields.mjs';
-import { ACTS_ELSEWHERE, NOTES, WITHOUT_EFFECT } from './notes.mjs';
+import { NOTES, WITHOUT_EFFECT } from './notes.mjs';
 import { SITES } from './sites.mjs';
 import { fieldKey } from './values.mjs';
 
@@ -16,7 +16,7 @@ const VERDICTS = {
 export async function fieldTables(sources) {
   const probe = new FieldProbe(sources);
   await probe.checkBaseline();
-  const unused = new Set([NOTES, WITHOUT_EFFECT, ACTS_ELSEWHERE].flatMap(Object.keys));
+  const unused = new Set([NOTES, WITHOUT_EFFECT].flatMap(Object.keys));
   const sections = [];
   for (const site of SITES) {
     if (site.group !== undefined) {
@@ -55,10 +55,7 @@ export function judged(key, { verdict, text }, unused) {
     unused.delete(key);
     return table[key];
   };
-  if (verdict === 'no effect') {
-    const where = told(ACTS_ELSEWHERE);
-    return where === undefined ? {} : { verdict: 'supported', text: '', note: where };
-  }
+  if (verdict === 'no effect') return {};
   const why = told(WITHOUT_EFFECT);
   return why === undefined ? { note: told(NOTES) } : { verdict: 'no effect', text, note: why };
 }

@@ -18,11 +18,6 @@ export const WITHOUT_EFFECT = {
   'UpstreamHttp1.use_balsa_parser': 'there is one parser',
 };
 
-/** Warned of because they change nothing in the config that they are tried in. Elsewhere they act. */
-export const ACTS_ELSEWHERE = {
-  'HttpConnectionManager.stream_flush_timeout': 'on HTTP/2; HTTP/1.1 has no window to wait for',
-};
-
 const EDGE_DEFAULT = "as in Envoy's guide for edge proxies";
 const ALWAYS_ITS_STREAM =
   '`true` only, which is what happens without it: a message that breaks HTTP/2 costs its stream';
@@ -57,6 +52,7 @@ export const NOTES = {
   'DownstreamHttp2.override_stream_error_on_invalid_http_message': ALWAYS_ITS_STREAM,
   'DownstreamHttp2.stream_error_on_invalid_http_messaging': ALWAYS_ITS_STREAM,
   'DownstreamTlsContext.session_timeout': 'whole seconds; 0 is the default, 2 hours',
+  'HttpConnectionManager.stream_flush_timeout': 'on HTTP/2; HTTP/1.1 has no window to wait for',
   'FilterChain.metadata': READ_BY_LOGS('LISTENER_FILTER_CHAIN'),
   'FilterChain.transport_socket_connect_timeout':
     'a plaintext connection has no handshake to wait for, and that of STARTTLS comes too late for it',
