@@ -112,6 +112,21 @@ describe('mtls-client.yaml and mtls-server.yaml', () => {
     expect(seen.at(-1)?.['x-forwarded-client-cert']).toMatch(
       /^By=spiffe:\/\/mesh\.example\/orders;Hash=[0-9a-f]{64};Subject="CN=shop";URI=spiffe:\/\/mesh\.example\/shop$/,
     );
+    // What an operator sees of it.
+    await using admin = await rawClient({ port: inbound.adminAddress?.port ?? 0 });
+    await admin.write('GET /certs HTTP/1.1\r\nhost: admin\r\n\r\n');
+    const { certificates } = JSON.parse((await admin.readResponse()).body.toString());
+    expect(certificates).toMatchObject([
+      {
+        ca_cert: [{ path: `${folder}/certs/ca.pem` }],
+        cert_chain: [
+          {
+            path: `${folder}/certs/server.pem`,
+            subject_alt_names: [{ uri: 'spiffe://mesh.example/orders' }],
+          },
+        ],
+      },
+    ]);
     await outbound.close();
     await inbound.close();
   });
