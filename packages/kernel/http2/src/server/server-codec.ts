@@ -12,7 +12,7 @@ import {
   type Timer,
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
-import { type FieldFault, faultOf, type RawFields, readRequest, readTrailers } from '../fields.ts';
+import { bytesOf, type FieldFault, faultOf, type RawFields, readRequest, readTrailers } from '../fields.ts';
 import { KeepAlive, PING_TIMEOUT } from '../keep-alive.ts';
 import type { Http2ServerOptions } from '../options.ts';
 import { resetStream } from '../reset-stream.ts';
@@ -181,7 +181,7 @@ export class ServerSession implements ServerCodec {
     this.streams.add(encoder);
     options.stats.streamsActive.inc();
     stream[OWNER] = encoder;
-    encoder.requestHeadBytes = sizeOf(raw);
+    encoder.requestHeadBytes = bytesOf(raw);
     encoder.wireBytesReceived = encoder.requestHeadBytes;
     stream.on('error', ignore);
     stream.on('aborted', onAborted);
@@ -370,12 +370,6 @@ function onClose(this: Owned): void {
 /** Envoy prefixes what a codec finds wrong with a connection. */
 function describe(error: Error): string {
   return `codec_error:${error.message.replaceAll(' ', '_')}`;
-}
-
-function sizeOf(raw: RawFields): number {
-  let size = 0;
-  for (const text of raw) size += text.length;
-  return size;
 }
 
 /** The server side of HTTP/2 on `connection`. */

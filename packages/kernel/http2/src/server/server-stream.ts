@@ -1,6 +1,5 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import {
-  type HeaderMap,
   type RequestDecoder,
   type ResponseEncoder,
   type ResponseHeaders,
@@ -9,7 +8,7 @@ import {
   type Trailers,
   wellKnownId,
 } from '@dragoman/core';
-import { writeLines } from '../fields.ts';
+import { bytesOf, toFieldObject, writeLines } from '../fields.ts';
 import { resetStream } from '../reset-stream.ts';
 import type { FlushingStream } from './flush-watch.ts';
 import type { ServerSession } from './server-codec.ts';
@@ -37,22 +36,6 @@ const RESET_CODES: Readonly<Partial<Record<StreamResetReason, number>>> = {
   'connection-failure': constants.NGHTTP2_CONNECT_ERROR,
   overload: constants.NGHTTP2_ENHANCE_YOUR_CALM,
 };
-
-/** Of trailers and interim responses, which Node takes as objects only. */
-function toObject(headers: HeaderMap): Record<string, string | string[]> {
-  const lines: string[] = [];
-  const object: Record<string, string | string[]> = Object.create(null);
-  if (!writeLines(lines, headers)) return object;
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string;
-    const value = lines[i + 1] as string;
-    const before = object[name];
-    if (before === undefined) object[name] = value;
-    else if (Array.isArray(before)) before.push(value);
-    else object[name] = [before, value];
-  }
-  return object;
-}
 
 /** One request and its response on a session. A call that comes too late does nothing. */
 export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStream {
@@ -151,7 +134,9 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
 
   informational(headers: ResponseHeaders): void {
     if (this.over || this.started || headers.status === 101) return;
-    this.attempt(() => this.stream.additionalHeaders({ ':status': headers.status, ...toObject(headers) }));
+    this.attempt(() =>
+      this.stream.additionalHeaders({ ':status': headers.status, ...toFieldObject(headers) }),
+    );
   }
 
   headers(headers: ResponseHeaders, endStream: boolean): void {
@@ -164,7 +149,7 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
       return;
     }
     this.started = true;
-    this.headBytesSent = sizeOf(lines);
+    this.headBytesSent = bytesOf(lines);
     this.wireBytesSent += this.headBytesSent + FRAME_OVERHEAD;
     const ok = this.attempt(() =>
       // Arrays are taken as they are (Node 26); its types know objects only.
@@ -220,9 +205,7 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
   onWantTrailers(): void {
     const { responseTrailers } = this;
     this.responseTrailers = undefined;
-    this.attempt(() =>
-      this.stream.sendTrailers(responseTrailers === undefined ? {} : toObject(responseTrailers)),
-    );
+    this.attempt(() => this.stream.sendTrailers((responseTrailers && toFieldObject(responseTrailers)) ?? {}));
   }
 
   reset(reason: StreamResetReason): void {
@@ -311,10 +294,4 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
 function mayHaveTrailers(headers: ResponseHeaders): boolean {
   if (!headers.hasKnown(ID_CONTENT_LENGTH) || headers.hasKnown(ID_TRAILER)) return true;
   return headers.getKnown(ID_CONTENT_TYPE)?.startsWith('application/grpc') === true;
-}
-
-function sizeOf(lines: readonly string[]): number {
-  let size = 0;
-  for (const text of lines) size += text.length;
-  return size;
 }
