@@ -4,9 +4,11 @@ import {
   AggregatedDiscoveryService,
   Authorization,
   CheckRequestSchema,
+  CheckResponseSchema,
   create,
   DiscoveryRequestSchema,
   GrpcServiceSchema,
+  toBinary,
 } from '@dragoman/api';
 import {
   defineHttpFilter,
@@ -27,12 +29,13 @@ import { cluster, type Message } from './support/config.ts';
 import { frame } from './support/grpc-bytes.ts';
 import { grpcCluster } from './support/grpc-config.ts';
 import { metadata } from './support/grpc-peer.ts';
-import { answerStatus, beginGrpc, Http2Peer } from './support/http2-peer.ts';
+import { answerGrpc, answerStatus, beginGrpc, type Http2Exchange, Http2Peer } from './support/http2-peer.ts';
 import { type ProxySetup, type TestProxy, withProxy } from './support/proxy.ts';
 
 const { check } = Authorization.method;
 const { streamAggregatedResources } = AggregatedDiscoveryService.method;
 const NAME = 'test.grpc_client';
+const MIB = 1024 * 1024;
 const RESET = 'upstream connect error or disconnect/reset before headers. ';
 
 type Use = (client: GrpcClient, stream: HttpStream) => HttpFilter;
@@ -380,6 +383,64 @@ describe('a unary call of a filter', () => {
     });
   });
 
+  test('GOAWAY costs no call: at rest it gets a new connection, in flight another try', async () => {
+    const answer = (exchange: Http2Exchange) =>
+      answerGrpc(exchange, toBinary(CheckResponseSchema, allowed('')));
+    await using peer = await Http2Peer.start((exchange) => {
+      const { index, session, stream } = exchange;
+      if (index < 3) {
+        stream.on('close', () => session.goaway());
+        answer(exchange);
+      } else if (index === 4) {
+        // The one before it is covered, this one is not.
+        session.goaway(constants.NGHTTP2_NO_ERROR, peer.exchanges[3]?.stream.id);
+        answer(peer.exchanges[3] as Http2Exchange);
+      } else if (index > 4) answer(exchange);
+    });
+    const retry_policy = { retry_on: 'refused-stream', retry_back_off: { base_interval: '0.001s' } };
+    const setup = { authz: [peer.port], service: { retry_policy }, use: asking() };
+    await withClient(setup, async (proxy) => {
+      for (let i = 0; i < 3; i++) {
+        expect((await toldBy(proxy)).code).toBe(0);
+        await eventually(() => proxy.stat('cluster.authz.upstream_cx_active') === 0);
+      }
+      const covered = toldBy(proxy);
+      await eventually(() => peer.exchanges.length === 4);
+      const outcomes = await Promise.all([covered, toldBy(proxy)]);
+      expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
+      expect([peer.connections, proxy.stat('cluster.authz.upstream_rq_retry')]).toEqual([5, 1]);
+      await peer.stop();
+    });
+  });
+
+  test('8 MiB there, and 8 MiB back', async () => {
+    const text = 'abcdefgh'.repeat(MIB);
+    let received = 0;
+    await using peer = await AuthzPeer.start(
+      {
+        check(call, done) {
+          received = call.request.attributes?.contextExtensions['text']?.length ?? 0;
+          done(null, allowed(text));
+        },
+      },
+      { options: { 'grpc.max_receive_message_length': -1 } },
+    );
+    const use: Use = (client, stream) => ({
+      onRequestHeaders() {
+        const request = create(CheckRequestSchema, { attributes: { contextExtensions: { text } } });
+        client.unary(check, request, undefined, {
+          onSuccess: ({ status }) => tell(stream, { code: 0, message: String(status?.message === text) }),
+          onFailure: (status) => tell(stream, status),
+        });
+        return 'pause';
+      },
+    });
+    await withClient({ authz: [peer.port], use }, async (proxy) => {
+      expect(await toldBy(proxy)).toEqual({ code: 0, message: 'true' });
+      expect(received).toBe(text.length);
+    });
+  });
+
   test('many at once leave nothing, answered or not', async () => {
     await using peer = await AuthzPeer.start({
       check(call, done) {
@@ -596,7 +657,7 @@ describe('a stream of a filter', () => {
       await eventually(() => expect(seen).toEqual(['open', 'hello!', 'bye!', 'end 0', 'open']));
       await peer.stop();
       await eventually(() => seen.filter((event) => event === 'end 14').length > 0);
-      peer = await AuthzPeer.start(handlers, port);
+      peer = await AuthzPeer.start(handlers, { port });
       await eventually(() => {
         send('again');
         return seen.includes('again!');

@@ -88,9 +88,12 @@ export class AuthzPeer {
     this.handlers = handlers;
   }
 
-  /** @param port default: any */
-  static start(over: Partial<AuthzHandlers> = {}, port = 0): Promise<AuthzPeer> {
-    const server = new grpc.Server();
+  /** @param where `port`: default any; `options`: of the server */
+  static start(
+    over: Partial<AuthzHandlers> = {},
+    { port = 0, options = {} }: { readonly port?: number; readonly options?: grpc.ServerOptions } = {},
+  ): Promise<AuthzPeer> {
+    const server = new grpc.Server(options);
     const handlers: AuthzHandlers = { ...DEFAULTS, ...over };
     let peer: AuthzPeer | undefined;
     const answered = new Set<unknown>();

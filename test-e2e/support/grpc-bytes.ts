@@ -4,8 +4,8 @@ export interface Frame {
   readonly message: Buffer;
 }
 
-export function frame(message: string | Buffer, flags = 0): Buffer {
-  const bytes = Buffer.from(message);
+export function frame(message: string | Uint8Array, flags = 0): Buffer {
+  const bytes = typeof message === 'string' ? Buffer.from(message) : message;
   const head = Buffer.alloc(5, flags);
   head.writeUInt32BE(bytes.length, 1);
   return Buffer.concat([head, bytes]);

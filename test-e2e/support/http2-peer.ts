@@ -18,7 +18,7 @@ export type Http2Script = (exchange: Http2Exchange) => void | Promise<void>;
 /** Answers as a gRPC server does: one message, then the status. */
 export function answerGrpc(
   { stream }: Http2Exchange,
-  message: string | Buffer,
+  message: string | Uint8Array,
   trailers: http2.OutgoingHttpHeaders = {},
 ): void {
   beginGrpc(stream);
@@ -70,6 +70,7 @@ export class Http2Peer {
     return new Http2Peer(server, script);
   }
 
+  /** Node keeps a connection on which it has sent GOAWAY until this, even when the client has closed it. */
   async stop(): Promise<void> {
     for (const session of this.sessions) session.destroy();
     await new Promise((resolve) => this.server.close(resolve));
