@@ -1,8 +1,8 @@
-import { eventually, within } from '@dragoman/testing';
+import { eventually, frames, hpack, within } from '@dragoman/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cluster, prefixRoute } from './support/config.ts';
 import { CODE_NAMES } from './support/http2-cases.ts';
-import { CASES, type Case } from './support/http2-client-cases.ts';
+import { CASES, type Case, GOOD } from './support/http2-client-cases.ts';
 import { type Ask, askHttp1, askHttp2, askPlain } from './support/http2-client-kinds.ts';
 import { ScriptedUpstream, type UpstreamConnection } from './support/http2-upstream.ts';
 import { TestProxy } from './support/proxy.ts';
@@ -20,7 +20,11 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   '5.1: closed: DATA': 'nothing; whole',
   '5.1: closed: HEADERS': 'nothing; whole',
   '6.3: PRIORITY on stream 0': 'nothing; whole',
-  '6.7: PING with ACK that nobody asked for': 'closed; 502',
+  '6.7: PING with ACK that nobody asked for': 'GOAWAY INTERNAL_ERROR; 502',
+  '8.1: DATA behind an interim response': 'GOAWAY INTERNAL_ERROR; 502',
+  '8.1.1: content-length below the body': 'GOAWAY INTERNAL_ERROR; cut',
+  '8.1.1: content-length that several DATA do not keep': 'GOAWAY INTERNAL_ERROR; cut',
+  '8.1.1: 204 with DATA': 'GOAWAY INTERNAL_ERROR; 204 whole ""',
   '8.2.1: a name with a blank': 'nothing; whole',
   '8.2.1: a name with a colon': 'nothing; whole',
   '8.2.1: an empty name': 'nothing; whole',
@@ -30,6 +34,11 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   '8.2.1: a value with a leading blank': 'nothing; whole',
   '8.2.1: a value with a trailing tab': 'nothing; whole',
 };
+
+const RESPONSE = Buffer.concat([
+  frames.headers(1, hpack.block([[':status', '200']])),
+  frames.data(1, GOOD, { endStream: true }),
+]);
 
 let upstream: ScriptedUpstream;
 let proxy: TestProxy;
@@ -41,8 +50,18 @@ beforeAll(async () => {
   proxy = await TestProxy.start({
     upstream: upstream.port,
     upstreamFields: upstreamHttp({ http2_protocol_options: windows }),
-    clusters: [cluster('lenient', [upstream.port], upstreamHttp({ http2_protocol_options: lenient }))],
-    routes: [prefixRoute('/lenient', 'lenient'), prefixRoute('/', 'upstream')],
+    clusters: [
+      cluster('lenient', [upstream.port], upstreamHttp({ http2_protocol_options: lenient })),
+      cluster('single', [upstream.port], {
+        ...upstreamHttp({ http2_protocol_options: windows }),
+        circuit_breakers: { thresholds: [{ max_connections: 1 }] },
+      }),
+    ],
+    routes: [
+      prefixRoute('/single', 'single', { retry_policy: { retry_on: 'reset' } }),
+      prefixRoute('/lenient', 'lenient'),
+      prefixRoute('/', 'upstream'),
+    ],
   });
 });
 
@@ -75,11 +94,11 @@ function satisfied({ want }: Case, peer: UpstreamConnection): boolean {
   switch (want.kind) {
     case 'stream': {
       const { reset } = peer.response(1);
-      if (reset !== undefined && want.codes.includes(reset)) return true;
-      return goaway === undefined ? peer.ended : want.codes.includes(goaway.code);
+      return (reset !== undefined && want.codes.includes(reset)) || want.codes.includes(goaway?.code ?? -1);
     }
     case 'connection':
-      return goaway === undefined ? peer.ended : want.codes.includes(goaway.code);
+      // The RFC is content with the end. The code says to the upstream's owner why.
+      return want.codes.includes(goaway?.code ?? -1);
     case 'peace':
       return PEACEFUL.includes(observed(peer));
     case 'closed':
@@ -128,6 +147,20 @@ describe('RFC 9113 and RFC 7541, from upstreams', () => {
       // Never worse than the layer below, alone.
       if (result !== 'ok') expect(await perform(one, askPlain, upstream.port, path)).not.toBe('ok');
     });
+  });
+
+  it.each([
+    ['a connection error', frames.ping('12345678').fill(1, 5, 9)],
+    ['a malformed response', frames.headers(1, hpack.block([['x', 'y']]))],
+  ])('%s: a retry gets another connection, where one at a time is allowed', async (_, bytes) => {
+    await upstream.disconnect();
+    let connections = 0;
+    upstream.script = {
+      act: (peer) => void peer.send(connections++ === 0 ? bytes : RESPONSE),
+    };
+    const asked = await askHttp1({ port: proxy.port, path: '/single', open: false, slow: false });
+    expect(await within(asked.result, 'a response')).toBe('whole');
+    expect([connections, upstream.count]).toEqual([2, 2]);
   });
 
   it('nothing of it is left', async () => {

@@ -298,7 +298,14 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     if (!this.connection.open) return;
     this.pool.context.stats.upstreamCxProtocolError.inc();
     this.failure = details;
-    this.closeNow(details);
+    if (this.state !== UP) {
+      this.closeNow(details);
+      return;
+    }
+    this.timer.disable();
+    this.retire();
+    // In this turn the codec is still reading. It writes RST_STREAM or GOAWAY, which say what was wrong, at the end of it.
+    setImmediate(() => this.connection.close('now', details));
   }
 
   onBug(error: unknown): void {
