@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CASES } from '../src/cases.ts';
+import { parseH2load } from '../src/load/h2load.ts';
 import { parseWrk, wrkScript } from '../src/load/wrk.ts';
 import { parseOptions } from '../src/options.ts';
 import { parseRss, parseStat } from '../src/proc.ts';
@@ -58,11 +59,29 @@ describe('wrk', () => {
     expect(() => parseWrk('unable to connect')).toThrow('unable to connect');
   });
 
-  test('every HTTP case has a script of its own', () => {
-    const scripts = CASES.filter(({ kind }) => kind === 'http').map(wrkScript);
-    expect(new Set(scripts).size).toBe(scripts.length - 2);
+  test('cases that differ in method, path, body or hosts differ in their scripts', () => {
+    const cases = CASES.filter(({ kind, downstream }) => kind === 'http' && downstream === 'http1');
+    const asked = cases.map((c) => JSON.stringify([c.method, c.path, c.bodyBytes, c.virtualHosts]));
+    expect(new Set(cases.map(wrkScript)).size).toBe(new Set(asked).size);
     const echo = CASES.find(({ name }) => name === 'post-16k') as (typeof CASES)[number];
     expect(wrkScript(echo)).toContain('string.rep("x", 16384)');
+  });
+});
+
+describe('h2load', () => {
+  const output = [
+    'finished in 2.00s, 2.00 req/s, 1.05KB/s',
+    'requests: 4 total, 4 started, 4 done, 3 succeeded, 1 failed, 0 errored, 0 timeout',
+    'traffic: 2.10KB (2148) total, 310B (310) headers (space savings 52.10%), 1.20KB (1229) data',
+  ].join('\n');
+
+  test('reads its totals and the durations of its log', () => {
+    const log = '10\t200\t1000\n11\t200\t3000\n12\t503\t9000\n13\t302\t2000\n';
+    expect(parseH2load(output, log, 2)).toEqual({ requests: 3, seconds: 2, bytes: 2148, errors: 1, p50: 2, p99: 3 });
+  });
+
+  test('a run that broke off says what it printed', () => {
+    expect(() => parseH2load('could not connect', '', 2)).toThrow('h2load printed no result: could not connect');
   });
 });
 
