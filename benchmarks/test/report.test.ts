@@ -77,11 +77,20 @@ describe('h2load', () => {
 
   test('reads its totals and the durations of its log', () => {
     const log = '10\t200\t1000\n11\t200\t3000\n12\t503\t9000\n13\t302\t2000\n';
-    expect(parseH2load(output, log, 2)).toEqual({ requests: 3, seconds: 2, bytes: 2148, errors: 1, p50: 2, p99: 3 });
+    expect(parseH2load(output, log, 2)).toEqual({
+      requests: 3,
+      seconds: 2,
+      bytes: 2148,
+      errors: 1,
+      p50: 2,
+      p99: 3,
+    });
   });
 
   test('a run that broke off says what it printed', () => {
-    expect(() => parseH2load('could not connect', '', 2)).toThrow('h2load printed no result: could not connect');
+    expect(() => parseH2load('could not connect', '', 2)).toThrow(
+      'h2load printed no result: could not connect',
+    );
   });
 });
 
