@@ -3,7 +3,7 @@ import { ableTo, byTurns, type Experiment, type Session } from '../experiment.ts
 import { measure, type Sample } from '../measure.ts';
 import { dragoman, dragomanInThread } from '../peers/dragoman.ts';
 import { errorCount, figure, markdownTable, median, spreadPercent, withSpread } from '../report.ts';
-import { hasWrk } from './load.ts';
+import { hasLoad } from './load.ts';
 
 /** So many that a spread means something. */
 const ROUNDS = 10;
@@ -16,7 +16,7 @@ export const inThread: Experiment = {
 };
 
 async function run(session: Session): Promise<void> {
-  if (!hasWrk(session)) return;
+  if (!hasLoad(session)) return;
   const { bench, options } = session;
   const wanted = CASES[0] as Case;
   const able = ableTo(session, [dragoman, dragomanInThread], (peer) => peer.missing(wanted));

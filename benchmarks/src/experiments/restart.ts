@@ -6,7 +6,7 @@ import { COMMAND, missingBundle, writeBootstrap } from '../peers/dragoman.ts';
 import { figure, markdownTable, median } from '../report.ts';
 import { startUpstream } from '../upstream.ts';
 import { BOTH_CORES, type Child, freePort, untilAnswering, type Workbench } from '../workbench.ts';
-import { hasWrk } from './load.ts';
+import { hasLoad } from './load.ts';
 
 const WORKERS = 2;
 /** Of an epoch whose successor is live: how long clients are told to go. */
@@ -41,7 +41,7 @@ export interface RestartSample {
 
 async function run(session: Session): Promise<void> {
   const { bench, options } = session;
-  if (!hasWrk(session)) return;
+  if (!hasLoad(session)) return;
   const able = ableTo(session, TRAFFIC, missingBundle);
   const samples = await byTurns(session, able, options.rounds ?? 1, (traffic) =>
     measureRestarts(bench, traffic.case, options.seconds),

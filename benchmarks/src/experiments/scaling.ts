@@ -3,7 +3,7 @@ import { ableTo, byTurns, type Experiment, type Session } from '../experiment.ts
 import { measure, type Sample, together } from '../measure.ts';
 import type { Peer } from '../peers/peer.ts';
 import { errorCount, figure, markdownTable, median, withSpread } from '../report.ts';
-import { hasWrk } from './load.ts';
+import { hasLoad } from './load.ts';
 
 const WORKERS = [1, 2];
 
@@ -31,7 +31,7 @@ export function variants(peers: readonly Peer[], workers: readonly number[]): re
 }
 
 async function run(session: Session): Promise<void> {
-  if (!hasWrk(session)) return;
+  if (!hasLoad(session)) return;
   const { bench, options } = session;
   const able = ableTo(session, session.peers, (peer) =>
     peer.scales ? peer.missing(WANTED) : 'it has one worker only',
