@@ -1,11 +1,17 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, get as httpsGet } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
 import { createProxy, type Proxy as RunningProxy, validateBootstrap } from '@dragoman/server';
-import { exchange, HttpUpstream, RawUpstream, rawClient, trackLeaks } from '@dragoman/testing';
-import { describe, expect, it } from 'vitest';
+import { exchange, HttpUpstream, RawUpstream, rawClient, TestAuthority, trackLeaks } from '@dragoman/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { EXTENSIONS } from './support/extensions.ts';
 
@@ -69,6 +75,23 @@ admin:
     socket_address: { address: 127.0.0.1, port_value: 0 }
 `;
 
+const root = TestAuthority.root();
+/** Where `certs/` of the files is. */
+let certificates: string;
+
+beforeAll(() => {
+  certificates = mkdtempSync(join(tmpdir(), 'certs-'));
+  for (const name of ['domain1', 'domain2']) {
+    const { chainPem, keyPem } = root.issue({ subject: `CN=${name}`, san: [{ dns: `${name}.example.com` }] });
+    writeFileSync(join(certificates, `${name}.crt.pem`), chainPem);
+    writeFileSync(join(certificates, `${name}.key.pem`), keyPem);
+  }
+});
+afterAll(() => rmSync(certificates, { recursive: true }));
+
+const read = (file: string): string =>
+  readFileSync(join(EXAMPLES, file), 'utf8').replaceAll('certs/', `${certificates}/`);
+
 const named = (name: string): Promise<HttpUpstream> =>
   HttpUpstream.start(({ request, response }) => {
     response.end(`${name} ${request.path}`);
@@ -80,6 +103,32 @@ const get = async (port: number, path: string): Promise<{ status: number; body: 
   const response = await client.readResponse();
   return { status: response.status, body: response.body.toString() };
 };
+
+/** An HTTPS server that answers with what TLS was asked for. */
+async function secure(): Promise<AsyncDisposable & { readonly port: number }> {
+  const { chainPem, keyPem } = root.issue({ subject: 'CN=service' });
+  const server = createServer({ cert: chainPem, key: keyPem }, ({ socket, url }, response) => {
+    const { servername, getProtocol } = socket as TLSSocket & { servername?: string | false };
+    response.end(`${servername} ${getProtocol.call(socket)} ${url}`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** A GET over TLS, and the subject of the certificate that was shown. */
+async function getSecure(port: number, servername: string): Promise<{ subject: string; body: string }> {
+  const request = httpsGet({ port, host: '127.0.0.1', servername, agent: false, rejectUnauthorized: false });
+  const [response] = await once(request, 'response');
+  const subject = (response.socket as TLSSocket).getPeerX509Certificate()?.subject ?? '';
+  return { subject, body: await text(response) };
+}
 
 describe('front proxy', () => {
   it('routes two prefixes to two clusters found by name', async () => {
@@ -139,7 +188,7 @@ function onLoopback(text: string, backends: Readonly<Record<string, number>>): s
 
 async function validates(file: string): Promise<boolean> {
   try {
-    const bootstrap = loadConfig({ text: readFileSync(join(EXAMPLES, file), 'utf8') });
+    const bootstrap = loadConfig({ text: read(file) });
     await validateBootstrap({ bootstrap: bootstrap as never, extensions: EXTENSIONS });
     return true;
   } catch (error) {
@@ -177,6 +226,43 @@ const RUNS: Readonly<
       'server hello to \x16\x03\x01.',
     );
   },
+  'tls-envoy-http-https.yaml': async (start) => {
+    await using service = await secure();
+    await using proxy = await start({ 'service-https:443': service.port });
+    expect(await get(proxy.address().port, '/x')).toEqual({ status: 200, body: 'false TLSv1.3 /x' });
+  },
+  'tls-sni-envoy-client.yaml': async (start) => {
+    await using service = await secure();
+    await using proxy = await start({ 'proxy:10000': service.port });
+    // Envoy's clients offer TLS 1.2 at most where nothing is said.
+    for (const [name, version] of [
+      ['domain1', 'TLSv1.2'],
+      ['domain2', 'TLSv1.2'],
+      ['domain3', 'TLSv1.3'],
+    ]) {
+      expect(await get(proxy.address().port, `/${name}`)).toEqual({
+        status: 200,
+        body: `${name}.example.com ${version} /${name}`,
+      });
+    }
+  },
+  'tls-sni-envoy.yaml': async (start) => {
+    await using one = await named('one');
+    await using two = await named('two');
+    await using three = await secure();
+    await using proxy = await start({
+      'service-http0:80': one.port,
+      'service-http1:80': two.port,
+      'service-https:443': three.port,
+    });
+    const { port } = proxy.address();
+    expect(await getSecure(port, 'domain1.example.com')).toEqual({ subject: 'CN=domain1', body: 'one /' });
+    expect(await getSecure(port, 'domain2.example.com')).toEqual({ subject: 'CN=domain2', body: 'two /' });
+    expect(await getSecure(port, 'domain3.example.com')).toEqual({
+      subject: 'CN=service',
+      body: 'domain3.example.com TLSv1.3 /',
+    });
+  },
 };
 
 describe.skipIf(!present)('configurations that people run', () => {
@@ -189,10 +275,9 @@ describe.skipIf(!present)('configurations that people run', () => {
   });
 
   it.each(Object.keys(RUNS))('%s', async (file) => {
-    const text = readFileSync(join(EXAMPLES, file), 'utf8');
     const leaks = trackLeaks();
     await RUNS[file]((backends) =>
-      createProxy({ bootstrap: onLoopback(text, backends), extensions: EXTENSIONS }),
+      createProxy({ bootstrap: onLoopback(read(file), backends), extensions: EXTENSIONS }),
     );
     await leaks.expectNone();
   });
