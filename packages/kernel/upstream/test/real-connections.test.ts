@@ -1,11 +1,4 @@
-import {
-  ExtensionRegistry,
-  type Host,
-  RequestHeaders,
-  type ResponseHeaders,
-  silentLogger,
-  systemClock,
-} from '@dragoman/core';
+import { ExtensionRegistry, type Host, silentLogger, systemClock } from '@dragoman/core';
 import { createClientCodec } from '@dragoman/http1';
 import { Dispatcher, ReadBuffers, SocketConnector } from '@dragoman/network';
 import {
@@ -21,54 +14,8 @@ import {
 import { expect, it } from 'vitest';
 import { createClusterManager } from '../src/index.ts';
 import { clusterMessage, hostList, inOrder, testContext } from './support/clusters.ts';
-import { FakeRequest } from './support/fake-upstream.ts';
+import { Get } from './support/get.ts';
 import { MemoryStats } from './support/memory-stats.ts';
-
-/** Sends a GET as soon as it has a connection, and says when it is over. */
-class Get extends FakeRequest {
-  status = 0;
-  text = '';
-  readonly over: Promise<void>;
-  private finish!: () => void;
-
-  constructor() {
-    super();
-    this.over = new Promise((resolve) => {
-      this.finish = resolve;
-    });
-  }
-
-  override onPoolReady(...[encoder, host, connection]: Parameters<FakeRequest['onPoolReady']>): void {
-    super.onPoolReady(encoder, host, connection);
-    const headers = new RequestHeaders();
-    headers.method = 'GET';
-    headers.path = '/';
-    headers.authority = 'web.example';
-    headers.scheme = 'http';
-    encoder.headers(headers, true);
-  }
-
-  override onHeaders(headers?: ResponseHeaders, endStream?: boolean): void {
-    this.status = headers?.status ?? 0;
-    if (endStream) this.finish();
-  }
-
-  override onBody(chunk: Buffer, endStream?: boolean): boolean {
-    this.text += chunk.toString();
-    if (endStream) this.finish();
-    return true;
-  }
-
-  override onReset(reason: string): void {
-    super.onReset(reason);
-    this.finish();
-  }
-
-  override onPoolFailure(...failure: Parameters<FakeRequest['onPoolFailure']>): void {
-    super.onPoolFailure(...failure);
-    this.finish();
-  }
-}
 
 function setUp(address: string, config: object = {}) {
   const stats = new MemoryStats();
