@@ -38,9 +38,9 @@ export class OwnSockets implements ListenSockets {
   async acquire({ target, reusePort, workers }: SocketRequest): Promise<AcquiredSockets> {
     const { address } = target;
     if (address.family === 'pipe' || workers === 1) return own(address.text, false, 1);
-    const port = await probe(target);
+    const { port, release } = await probe(target, reusePort);
     const { text } = Address.ip(address.ip, port);
-    if (reusePort) return own(text, true, workers);
+    if (reusePort) return own(text, true, workers, release);
     // Without duplicates of a descriptor there is no way to share one socket: one worker accepts.
     if (!ffiAvailable()) return own(text, false, 1);
     const descriptor = bindSocket({ ip: address.ip, port, ipv6Only: target.ipv6Only, reusePort: false });
@@ -49,33 +49,52 @@ export class OwnSockets implements ListenSockets {
 }
 
 /** Workers 0 … `count` - 1 bind sockets of their own. */
-function own(address: string, reusePort: boolean, count: number): AcquiredSockets {
+function own(
+  address: string,
+  reusePort: boolean,
+  count: number,
+  release: () => void = nothing,
+): AcquiredSockets {
   return {
     address,
     orders: (index) => (index < count ? [{ address, descriptor: undefined, reusePort }] : []),
-    release() {},
+    release,
   };
 }
+
+function nothing(): void {}
 
 /** All workers accept on duplicates of one socket. */
 function shared(address: string, descriptor: number, release: () => void): AcquiredSockets {
   return { address, orders: () => [{ address, descriptor, reusePort: false }], release };
 }
 
-/** Binds for a moment as the only owner. @returns the port; the one that the kernel chose for 0 */
-async function probe({ address, ipv6Only }: BindTarget): Promise<number> {
+interface Probed {
+  /** The one that the kernel chose for 0. */
+  readonly port: number;
+  release(): void;
+}
+
+/**
+ * Binds for a moment as the only owner. A port that the kernel chose stays bound until `release` when it is to be `kept`: else it could
+ * choose it for the next listener too before a worker has bound it, and with SO_REUSEPORT both would have it.
+ */
+async function probe({ address, ipv6Only }: BindTarget, kept: boolean): Promise<Probed> {
   // Node alone understands the scope of a link-local address (`fe80::1%eth0`).
-  if (ffiAvailable() && !address.ip.includes('%')) {
-    // Without listening: no client can connect to what is about to go again.
-    const descriptor = bindSocket({ ip: address.ip, port: address.port, ipv6Only });
-    try {
-      const bound = socketAddress(descriptor);
-      return bound.family === 'pipe' ? address.port : bound.port;
-    } finally {
-      closeDescriptor(descriptor);
-    }
+  if (!ffiAvailable() || address.ip.includes('%')) {
+    return { port: await probeListening({ address, ipv6Only }), release: nothing };
   }
-  return probeListening({ address, ipv6Only });
+  // Without listening: no client can connect to what nobody accepts on.
+  const descriptor = bindSocket({ ip: address.ip, port: address.port, ipv6Only });
+  let held = false;
+  try {
+    const bound = socketAddress(descriptor);
+    held = kept && address.port === 0;
+    const release = held ? () => closeDescriptor(descriptor) : nothing;
+    return { port: bound.family === 'pipe' ? address.port : bound.port, release };
+  } finally {
+    if (!held) closeDescriptor(descriptor);
+  }
 }
 
 async function probeListening({ address, ipv6Only }: Omit<BindTarget, 'mode'>): Promise<number> {
