@@ -10,12 +10,19 @@ export async function ask(client: RawConnection): Promise<RawResponse> {
   return await client.readResponse();
 }
 
-/** Whether the response on a new connection ends it; undefined when nobody accepts. */
+/**
+ * Whether the response on a new connection ends it; undefined when nobody accepts, and when the kernel resets the
+ * connection because the socket in whose queue it waited is closed.
+ */
 export async function closes(port: number): Promise<boolean | undefined> {
   const client = await rawClient({ port }).catch(() => undefined);
   if (client === undefined) return undefined;
   await using connection = client;
-  return (await ask(connection)).header('connection') === 'close';
+  const response = await ask(connection).catch((error: Error) => {
+    if (/\(read ECONNRESET\) before a response; unread: ""$/.test(error.message)) return undefined;
+    throw error;
+  });
+  return response === undefined ? undefined : response.header('connection') === 'close';
 }
 
 /** Waits until nobody accepts. */
