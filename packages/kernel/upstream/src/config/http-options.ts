@@ -4,7 +4,6 @@ import {
   type Http1ProtocolOptions,
   Http1ProtocolOptionsSchema,
   type HttpFilter,
-  type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
   resolveExtension,
 } from '@dragoman/api';
@@ -88,7 +87,6 @@ export function readHttpOptions(
     choice === 'http1' ? undefined : readHttp2Settings(http2.message),
   );
   const serverNames = problems.try(upstream.path, () => readServerNames(upstream.message));
-  const maxHeaderBytes = problems.try(common.path, () => readMaxHeaderBytes(message));
   return {
     idleTimeoutMs: durationMs(message?.idleTimeout) ?? DEFAULT_IDLE_TIMEOUT_MS,
     maxConnectionDurationMs: durationMs(message?.maxConnectionDuration) ?? 0,
@@ -97,7 +95,7 @@ export function readHttpOptions(
     protocol: choice,
     protocolPath: options.choicePath,
     codec: {
-      maxHeaderBytes: maxHeaderBytes ?? DEFAULT_MAX_HEADERS_KB * 1024,
+      maxHeaderBytes: (message?.maxResponseHeadersKb ?? DEFAULT_MAX_HEADERS_KB) * 1024,
       maxHeaderCount: message?.maxHeadersCount ?? DEFAULT_MAX_HEADERS,
       enableTrailers: http1Options?.enableTrailers ?? false,
       allowChunkedLength: http1Options?.allowChunkedLength ?? false,
@@ -110,10 +108,6 @@ export function readHttpOptions(
     filters: options.filters,
     filtersPath: options.filtersPath,
   };
-}
-
-function readMaxHeaderBytes(common: HttpProtocolOptions | undefined): number {
-  return (common?.maxResponseHeadersKb ?? DEFAULT_MAX_HEADERS_KB) * 1024;
 }
 
 /** How the names of requests are written, and what keeps those of responses. */

@@ -1,13 +1,16 @@
 import {
   type Cluster,
   Cluster_ClusterProtocolSelection,
+  type DescMessage,
   type Http1ProtocolOptions,
   type Http2ProtocolOptions,
   type HttpFilter,
   type HttpProtocolOptions,
+  type MessageShape,
   unpackAny,
   type UpstreamHttpProtocolOptions,
   type UpstreamsHttpProtocolOptions,
+  type UpstreamsHttpProtocolOptions_AutoHttpConfig,
   UpstreamsHttpProtocolOptions_AutoHttpConfigSchema,
   UpstreamsHttpProtocolOptions_ExplicitHttpConfigSchema,
   UpstreamsHttpProtocolOptions_UseDownstreamHttpConfigSchema,
@@ -148,13 +151,7 @@ function choiceOf({ upstreamProtocolOptions: chosen }: UpstreamsHttpProtocolOpti
     case 'explicitHttpConfig': {
       const { value } = chosen;
       const field = 'explicit_http_config';
-      refuseUnsupported(
-        value,
-        UpstreamsHttpProtocolOptions_ExplicitHttpConfigSchema,
-        PROTOCOL_FIELDS,
-        field,
-        REASONS,
-      );
+      checkFields(value, UpstreamsHttpProtocolOptions_ExplicitHttpConfigSchema, field);
       const { protocolConfig } = value;
       const http2 = protocolConfig.case === 'http2ProtocolOptions' ? protocolConfig.value : undefined;
       const http1 = protocolConfig.case === 'httpProtocolOptions' ? protocolConfig.value : undefined;
@@ -163,38 +160,26 @@ function choiceOf({ upstreamProtocolOptions: chosen }: UpstreamsHttpProtocolOpti
     case 'useDownstreamProtocolConfig': {
       const { value } = chosen;
       const field = 'use_downstream_protocol_config';
-      refuseUnsupported(
-        value,
-        UpstreamsHttpProtocolOptions_UseDownstreamHttpConfigSchema,
-        PROTOCOL_FIELDS,
-        field,
-        REASONS,
-      );
-      return {
-        choice: 'downstream',
-        field,
-        http1: value.httpProtocolOptions,
-        http2: value.http2ProtocolOptions,
-      };
+      checkFields(value, UpstreamsHttpProtocolOptions_UseDownstreamHttpConfigSchema, field);
+      return { choice: 'downstream', field, ...bothOf(value) };
     }
     case 'autoConfig': {
       const { value } = chosen;
       const field = 'auto_config';
-      refuseUnsupported(
-        value,
-        UpstreamsHttpProtocolOptions_AutoHttpConfigSchema,
-        PROTOCOL_FIELDS,
-        field,
-        REASONS,
-      );
-      return {
-        choice: 'auto',
-        field,
-        http1: value.httpProtocolOptions,
-        http2: value.http2ProtocolOptions,
-      };
+      checkFields(value, UpstreamsHttpProtocolOptions_AutoHttpConfigSchema, field);
+      return { choice: 'auto', field, ...bothOf(value) };
     }
     default:
       return { choice: 'http1', field: 'explicit_http_config', http1: undefined, http2: undefined };
   }
+}
+
+function checkFields<Desc extends DescMessage>(value: MessageShape<Desc>, schema: Desc, field: string): void {
+  refuseUnsupported(value, schema, PROTOCOL_FIELDS, field, REASONS);
+}
+
+function bothOf(
+  value: Pick<UpstreamsHttpProtocolOptions_AutoHttpConfig, 'httpProtocolOptions' | 'http2ProtocolOptions'>,
+): Pick<Choice, 'http1' | 'http2'> {
+  return { http1: value.httpProtocolOptions, http2: value.http2ProtocolOptions };
 }

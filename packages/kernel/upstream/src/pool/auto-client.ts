@@ -7,7 +7,12 @@ import type {
   TransportOptions,
 } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
-import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
+import {
+  connectFailureReason,
+  countClosed,
+  countConnectFailure,
+  countOpened,
+} from './connection-accounting.ts';
 import type { PoolContext } from './pool-options.ts';
 
 /** The pool of an {@link AutoClient}. */
@@ -82,12 +87,7 @@ export class AutoClient implements ConnectHandler {
     const { context, host } = this.pool;
     countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
     countConnectFailure(context, host, reason);
-    this.pool.onConnectFailure(this, this.failureReason(kind), reason);
+    this.pool.onConnectFailure(this, connectFailureReason(kind, this.timedOut), reason);
     this.pool.afterClose();
-  }
-
-  private failureReason(kind: ConnectionCloseKind): PoolFailureReason {
-    if (this.timedOut) return 'timeout';
-    return kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
   }
 }

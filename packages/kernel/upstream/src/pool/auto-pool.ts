@@ -1,14 +1,9 @@
-import type {
-  Cancellable,
-  HttpPoolCallbacks,
-  PoolFailureReason,
-  ResponseDecoder,
-  StreamResetReason,
-} from '@dragoman/core';
+import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
 import { AutoClient, type AutoOwner } from './auto-client.ts';
 import { mayConnect } from './connection-accounting.ts';
 import { Http1Client, type Http1Owner } from './http1-client.ts';
 import { Http2Client, type Http2Owner } from './http2-client.ts';
+import { IdleList } from './idle-list.ts';
 import { PoolBase } from './pool-base.ts';
 import { ReadyList } from './ready-list.ts';
 
@@ -20,12 +15,12 @@ type AnyClient = AutoClient | Http1Client | Http2Client;
  */
 export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Owner, Http2Owner {
   private readonly ready = new ReadyList();
-  private readonly idle: Http1Client[] = [];
+  private readonly idle = new IdleList();
   /** Requests at a time that a connection can be expected to take: what the last one did. */
   private expected = 1;
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
-    const client = this.ready.next ?? this.idle[this.idle.length - 1];
+    const client = this.ready.next ?? this.idle.next;
     if (client === undefined) return this.wait(decoder, callbacks);
     if (!this.context.resources.requests.canTake()) {
       this.refuse(callbacks);
@@ -48,12 +43,6 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
     this.connectForPending();
   }
 
-  onConnectFailure(client: AnyClient, reason: PoolFailureReason, details: string): void {
-    this.connecting--;
-    this.clients.delete(client);
-    this.failPending(reason, details);
-  }
-
   // --- Http1Owner --------------------------------------------------------------------------------------------------
 
   override onConnected(): void {
@@ -62,25 +51,11 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
   }
 
   onIdle(client: Http1Client): void {
-    while (client.isIdle) {
-      const request = this.pending.shift();
-      if (request === undefined) break;
-      if (!this.admit(request)) continue;
-      client.start(request.decoder, request.callbacks);
-      return;
-    }
-    if (!client.isIdle) return;
-    if (this.isDraining) {
-      client.closeNow('');
-      return;
-    }
-    this.idle.push(client);
-    client.startIdleTimeout();
+    this.serveIdle(client, this.idle);
   }
 
   removeIdle(client: Http1Client): void {
-    const index = this.idle.indexOf(client);
-    if (index >= 0) this.idle.splice(index, 1);
+    this.idle.remove(client);
   }
 
   onClosed(client: Http1Client | Http2Client): void {
@@ -100,22 +75,11 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
   }
 
   onCapacity(client: Http2Client): void {
-    while (client.capacity > 0) {
-      const request = this.pending.shift();
-      if (request === undefined) break;
-      if (this.admit(request)) client.start(request.decoder, request.callbacks);
-    }
-    this.ready.update(client);
+    this.serveStreams(client, this.ready);
   }
 
   onTaken(client: Http2Client): void {
     this.ready.update(client);
-  }
-
-  onNeverUp(client: Http2Client, reason: StreamResetReason, details: string): void {
-    this.connecting--;
-    this.clients.delete(client);
-    this.losePending(client, reason, details);
   }
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------
@@ -132,8 +96,7 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
   }
 
   protected override drainClients(): void {
-    const { idle } = this;
-    while (idle.length > 0) (idle.pop() as Http1Client).closeNow('');
+    this.idle.closeAll();
     for (const client of [...this.clients])
       if (client instanceof Http2Client && !client.isConnecting) client.drain();
   }

@@ -1,4 +1,4 @@
-import type { ConnectionCloseKind } from '@dragoman/core';
+import type { ConnectionCloseKind, PoolFailureReason } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { PoolContext } from './pool-options.ts';
 
@@ -44,6 +44,32 @@ export function countConnectFailure(context: PoolContext, host: UpstreamHost, re
 
 /** EADDRNOTAVAIL: the source address of `upstream_bind_config` is not one of this machine's. */
 const ADDRESS_NOT_AVAILABLE = 'Cannot assign requested address';
+
+/** Why it never came up, as those hear it who waited. */
+export function connectFailureReason(kind: ConnectionCloseKind, timedOut: boolean): PoolFailureReason {
+  if (timedOut) return 'timeout';
+  return kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
+}
+
+/** Counts a request that a connection begins to carry, on cluster, host and circuit breaker. */
+export function countRequest(context: PoolContext, host: UpstreamHost): void {
+  const { stats, resources } = context;
+  stats.upstreamRqTotal.inc();
+  stats.upstreamRqActive.inc();
+  host.stats.rqTotal.inc();
+  host.stats.rqActive.inc();
+  host.activeRequests++;
+  resources.requests.take();
+}
+
+/** The opposite of {@link countRequest}. */
+export function giveRequestBack(context: PoolContext, host: UpstreamHost): void {
+  const { stats, resources } = context;
+  stats.upstreamRqActive.dec();
+  host.stats.rqActive.dec();
+  host.activeRequests--;
+  resources.requests.give();
+}
 
 /** Whether a pool may open one more. The first is always allowed: else its requests would wait for nothing. */
 export function mayConnect(context: PoolContext, poolIsEmpty: boolean): boolean {

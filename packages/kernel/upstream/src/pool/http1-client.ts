@@ -10,7 +10,14 @@ import type {
   Timer,
   TransportOptions,
 } from '@dragoman/core';
-import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
+import {
+  connectFailureReason,
+  countClosed,
+  countConnectFailure,
+  countOpened,
+  countRequest,
+  giveRequestBack,
+} from './connection-accounting.ts';
 import { ConnectionFacts } from './connection-facts.ts';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { PoolContext } from './pool-options.ts';
@@ -122,17 +129,11 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
   start(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
     const { facts } = this;
     const { host, context } = this.pool;
-    const { stats } = context;
     this.timer.disable();
     this.state = BUSY;
-    stats.upstreamRqTotal.inc();
-    stats.upstreamRqActive.inc();
-    host.stats.rqTotal.inc();
-    host.stats.rqActive.inc();
-    host.activeRequests++;
-    context.resources.requests.take();
+    countRequest(context, host);
     if (--this.remaining === 0) {
-      stats.upstreamCxMaxRequests.inc();
+      context.stats.upstreamCxMaxRequests.inc();
       this.retiring = true;
     }
     callbacks.onPoolReady(this.codec.newStream(decoder), host, facts);
@@ -215,10 +216,10 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     this.showBuffered(0);
     const now = context.clock.now();
     countClosed(context, host, ending, state === BUSY, now - this.openedAt);
-    if (state === BUSY) this.giveRequestBack();
+    if (state === BUSY) giveRequestBack(context, host);
     if (state === CONNECTING) {
       countConnectFailure(context, host, reason);
-      pool.onConnectFailure(this, this.failureReason(ending), reason);
+      pool.onConnectFailure(this, connectFailureReason(ending, this.timedOut), reason);
     } else {
       pool.onClosed(this);
     }
@@ -226,16 +227,11 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     pool.afterClose();
   }
 
-  private failureReason(kind: ConnectionCloseKind) {
-    if (this.timedOut) return 'timeout';
-    return kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
-  }
-
   // --- Codec events ------------------------------------------------------------------------------------------------
 
   onStreamComplete(reusable: boolean): void {
     if (this.state !== BUSY) return;
-    this.giveRequestBack();
+    giveRequestBack(this.pool.context, this.pool.host);
     this.state = COMPLETE;
     this.reusable = reusable;
     if (!this.dispatching) this.finish();
@@ -261,14 +257,6 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
       this.state = IDLE;
       pool.onIdle(this);
     }
-  }
-
-  private giveRequestBack(): void {
-    const { host, context } = this.pool;
-    context.stats.upstreamRqActive.dec();
-    host.stats.rqActive.dec();
-    host.activeRequests--;
-    context.resources.requests.give();
   }
 
   // --- Bytes that wait ---------------------------------------------------------------------------------------------

@@ -1,15 +1,8 @@
-import type {
-  Cancellable,
-  HttpPoolCallbacks,
-  PoolFailureReason,
-  ResponseDecoder,
-  TransportOptions,
-} from '@dragoman/core';
-import type { UpstreamHost } from '../hosts/host.ts';
+import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
 import { mayConnect } from './connection-accounting.ts';
 import { Http1Client, type Http1Owner } from './http1-client.ts';
+import { IdleList } from './idle-list.ts';
 import { PoolBase } from './pool-base.ts';
-import type { PoolContext } from './pool-options.ts';
 
 /**
  * The HTTP/1.1 connections to one host for one priority. A request takes the connection that became idle last (the others
@@ -17,17 +10,12 @@ import type { PoolContext } from './pool-options.ts';
  * as the circuit breaker lets.
  */
 export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
-  /** A stack: the last one in is the first one out. */
-  private readonly idle: Http1Client[] = [];
-
-  constructor(host: UpstreamHost, context: PoolContext, transport: TransportOptions) {
-    super(host, context, transport);
-  }
+  private readonly idle = new IdleList();
 
   /** Idle, busy and connecting connections, and requests that wait. */
   get counts(): { idle: number; connections: number; connecting: number; pending: number } {
     return {
-      idle: this.idle.length,
+      idle: this.idle.size,
       connections: this.clients.size,
       connecting: this.connecting,
       pending: this.pending.size,
@@ -36,7 +24,7 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
     const { idle } = this;
-    if (idle.length === 0) return this.wait(decoder, callbacks);
+    if (idle.size === 0) return this.wait(decoder, callbacks);
     // The hot path: no closure, promise or object is made between here and the codec.
     if (!this.context.resources.requests.canTake()) {
       this.refuse(callbacks);
@@ -49,33 +37,11 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
   // --- Http1Owner --------------------------------------------------------------------------------------------------
 
   onIdle(client: Http1Client): void {
-    while (client.isIdle) {
-      const request = this.pending.shift();
-      if (request === undefined) break;
-      if (this.admit(request)) {
-        client.start(request.decoder, request.callbacks);
-        return;
-      }
-    }
-    if (!client.isIdle) return;
-    if (this.isDraining) {
-      client.closeNow('');
-      return;
-    }
-    this.idle.push(client);
-    client.startIdleTimeout();
+    this.serveIdle(client, this.idle);
   }
 
   removeIdle(client: Http1Client): void {
-    const index = this.idle.indexOf(client);
-    if (index >= 0) this.idle.splice(index, 1);
-  }
-
-  onConnectFailure(client: Http1Client, reason: PoolFailureReason, details: string): void {
-    this.connecting--;
-    this.clients.delete(client);
-    // A host that cannot be reached would keep every request waiting: all of them fail, so that they can be tried elsewhere.
-    this.failPending(reason, details);
+    this.idle.remove(client);
   }
 
   onClosed(client: Http1Client): void {
@@ -93,8 +59,7 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
   }
 
   protected override drainClients(): void {
-    const { idle } = this;
-    while (idle.length > 0) (idle.pop() as Http1Client).closeNow('');
+    this.idle.closeAll();
   }
 
   private connect(): void {

@@ -12,7 +12,14 @@ import type {
 } from '@dragoman/core';
 import type { Http2ClientCodec, Http2ClientHandler } from '@dragoman/http2';
 import type { UpstreamHost } from '../hosts/host.ts';
-import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
+import {
+  connectFailureReason,
+  countClosed,
+  countConnectFailure,
+  countOpened,
+  countRequest,
+  giveRequestBack,
+} from './connection-accounting.ts';
 import { ConnectionFacts, StreamFacts } from './connection-facts.ts';
 import type { PoolContext } from './pool-options.ts';
 
@@ -139,16 +146,17 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
 
   /** Carries a stream. Only with {@link capacity}, and when the circuit breaker has room. */
   start(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
+    const { context, host } = this.pool;
     if (this.active++ === 0) this.timer.disable();
-    this.countStream();
+    countRequest(context, host);
     if (--this.remaining === 0) {
-      this.pool.context.stats.upstreamCxMaxRequests.inc();
+      context.stats.upstreamCxMaxRequests.inc();
       this.retiring = true;
     }
     // Before anything is sent: what comes of it may ask the pool for more.
     this.pool.onTaken(this);
     const encoder = (this.codec as Http2ClientCodec).newStream(decoder);
-    callbacks.onPoolReady(encoder, this.pool.host, new StreamFacts(this.facts, encoder));
+    callbacks.onPoolReady(encoder, host, new StreamFacts(this.facts, encoder));
   }
 
   /** Those that waited for the connection have been served: the times of connecting are theirs alone. */
@@ -163,10 +171,11 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     reason: StreamResetReason,
     details: string,
   ): void {
-    this.countStream();
+    const { context, host } = this.pool;
+    countRequest(context, host);
     const lost = new LostStream();
-    callbacks.onPoolReady(lost, this.pool.host, new StreamFacts(this.facts, undefined));
-    this.giveStreamBack();
+    callbacks.onPoolReady(lost, host, new StreamFacts(this.facts, undefined));
+    giveRequestBack(context, host);
     if (!lost.over) decoder.onReset(reason, details);
   }
 
@@ -241,21 +250,16 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     this.durationTimer?.disable();
     const carried = this.active;
     countClosed(context, host, ending, carried > 0, context.clock.now() - this.openedAt);
-    for (; this.active > 0; this.active--) this.giveStreamBack();
+    for (; this.active > 0; this.active--) giveRequestBack(context, host);
     if (state === CONNECTING || (state === OPENING && this.timedOut)) {
       countConnectFailure(context, host, reason);
-      pool.onConnectFailure(this, this.failureReason(ending), reason);
+      pool.onConnectFailure(this, connectFailureReason(ending, this.timedOut), reason);
     } else if (state === OPENING) {
       const broken = this.failure !== undefined;
       pool.onNeverUp(this, broken ? 'protocol-error' : 'connection-termination', this.failure ?? reason);
     } else pool.onClosed(this);
     this.codec?.onConnectionClosed(ending, reason);
     pool.afterClose();
-  }
-
-  private failureReason(kind: ConnectionCloseKind): PoolFailureReason {
-    if (this.timedOut) return 'timeout';
-    return kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
   }
 
   // --- Codec events ------------------------------------------------------------------------------------------------
@@ -286,7 +290,7 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
   onStreamComplete(): void {
     if (this.active === 0) return;
     this.active--;
-    this.giveStreamBack();
+    giveRequestBack(this.pool.context, this.pool.host);
     if (this.state !== UP || !this.connection.open) return;
     if (!this.retiring) this.pool.onCapacity(this);
     if (this.active > 0) return;
@@ -313,26 +317,6 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     this.pool.context.logger.error(
       `[C${this.facts.id}] closing the connection after an internal error: ${text}`,
     );
-  }
-
-  // --- Counting ----------------------------------------------------------------------------------------------------
-
-  private countStream(): void {
-    const { host, context } = this.pool;
-    context.stats.upstreamRqTotal.inc();
-    context.stats.upstreamRqActive.inc();
-    host.stats.rqTotal.inc();
-    host.stats.rqActive.inc();
-    host.activeRequests++;
-    context.resources.requests.take();
-  }
-
-  private giveStreamBack(): void {
-    const { host, context } = this.pool;
-    context.stats.upstreamRqActive.dec();
-    host.stats.rqActive.dec();
-    host.activeRequests--;
-    context.resources.requests.give();
   }
 }
 

@@ -1,10 +1,4 @@
-import type {
-  Cancellable,
-  HttpPoolCallbacks,
-  PoolFailureReason,
-  ResponseDecoder,
-  StreamResetReason,
-} from '@dragoman/core';
+import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
 import { mayConnect } from './connection-accounting.ts';
 import { Http2Client, type Http2Owner } from './http2-client.ts';
 import { PoolBase } from './pool-base.ts';
@@ -60,28 +54,11 @@ export class Http2Pool extends PoolBase<Http2Client> implements Http2Owner {
   }
 
   onCapacity(client: Http2Client): void {
-    while (client.capacity > 0) {
-      const request = this.pending.shift();
-      if (request === undefined) break;
-      if (this.admit(request)) client.start(request.decoder, request.callbacks);
-    }
-    this.ready.update(client);
+    this.serveStreams(client, this.ready);
   }
 
   onTaken(client: Http2Client): void {
     this.ready.update(client);
-  }
-
-  onConnectFailure(client: Http2Client, reason: PoolFailureReason, details: string): void {
-    this.connecting--;
-    this.clients.delete(client);
-    this.failPending(reason, details);
-  }
-
-  onNeverUp(client: Http2Client, reason: StreamResetReason, details: string): void {
-    this.connecting--;
-    this.clients.delete(client);
-    this.losePending(client, reason, details);
   }
 
   onClosed(client: Http2Client): void {

@@ -8,9 +8,12 @@ import type {
   TransportOptions,
 } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
+import type { Http1Client } from './http1-client.ts';
 import type { Http2Client } from './http2-client.ts';
+import type { IdleList } from './idle-list.ts';
 import { type PendingOwner, PendingQueue, PendingRequest } from './pending-queue.ts';
 import type { PoolContext } from './pool-options.ts';
+import type { ReadyList } from './ready-list.ts';
 
 /** A connection of a pool, as far as all pools know it. */
 export interface PoolClient {
@@ -77,6 +80,18 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     this.connecting--;
   }
 
+  onConnectFailure(client: Client, reason: PoolFailureReason, details: string): void {
+    this.forgetConnecting(client);
+    // A host that cannot be reached would keep every request waiting: all of them fail, so that they can be tried elsewhere.
+    this.failPending(reason, details);
+  }
+
+  /** Only HTTP/2: the connection was there, and ended before it could be used. */
+  onNeverUp(client: Client & Http2Client, reason: StreamResetReason, details: string): void {
+    this.forgetConnecting(client);
+    this.losePending(client, reason, details);
+  }
+
   /** A connection is gone and its resources are back: those who wait may need another. */
   afterClose(): void {
     this.connectForPending();
@@ -93,6 +108,11 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     // The connection that was to serve it is kept for the next one, unless there will be none.
     if (!this.isDraining || this.pending.size > 0) return;
     for (const client of [...this.clients]) client.closeIfConnecting();
+  }
+
+  private forgetConnecting(client: Client): void {
+    this.connecting--;
+    this.clients.delete(client);
   }
 
   // --- Waiting -----------------------------------------------------------------------------------------------------
@@ -112,8 +132,37 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     return request.isWaiting ? request : undefined;
   }
 
+  /** Carries who waits, ends with the pool, or joins `idle`. */
+  protected serveIdle(client: Http1Client, idle: IdleList): void {
+    while (client.isIdle) {
+      const request = this.pending.shift();
+      if (request === undefined) break;
+      if (this.admit(request)) {
+        client.start(request.decoder, request.callbacks);
+        return;
+      }
+    }
+    if (!client.isIdle) return;
+    if (this.isDraining) {
+      client.closeNow('');
+      return;
+    }
+    idle.push(client);
+    client.startIdleTimeout();
+  }
+
+  /** Carries those who wait, as far as the connection has room. */
+  protected serveStreams(client: Http2Client, ready: ReadyList): void {
+    while (client.capacity > 0) {
+      const request = this.pending.shift();
+      if (request === undefined) break;
+      if (this.admit(request)) client.start(request.decoder, request.callbacks);
+    }
+    ready.update(client);
+  }
+
   /** Whether one that was taken out of the queue may go on; it is told when not. */
-  protected admit(request: PendingRequest): boolean {
+  private admit(request: PendingRequest): boolean {
     request.settle();
     this.countUnqueued();
     if (this.context.resources.requests.canTake()) return true;
@@ -121,7 +170,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     return false;
   }
 
-  protected countUnqueued(): void {
+  private countUnqueued(): void {
     this.context.resources.pendingRequests.give();
     this.context.stats.upstreamRqPendingActive.dec();
   }
@@ -132,7 +181,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     callbacks.onPoolFailure('overflow', '', undefined);
   }
 
-  protected failPending(reason: PoolFailureReason, details: string): void {
+  private failPending(reason: PoolFailureReason, details: string): void {
     for (const request of this.takePending()) {
       // One may cancel another that failed with it.
       if (!request.isWaiting) continue;
@@ -143,7 +192,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   }
 
   /** Those that wait have lost their connection just before they could be sent on it. */
-  protected losePending(client: Http2Client, reason: StreamResetReason, details: string): void {
+  private losePending(client: Http2Client, reason: StreamResetReason, details: string): void {
     for (const request of this.takePending()) {
       if (!request.isWaiting) continue;
       request.settle();
@@ -161,7 +210,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     return taken;
   }
 
-  protected reportIfUnused(): void {
+  private reportIfUnused(): void {
     if (!this.unused) return;
     if (!this.isDraining) {
       this.onUnused?.();

@@ -11,7 +11,14 @@ import type {
   TransportOptions,
 } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
-import { countClosed, countConnectFailure, countOpened } from './connection-accounting.ts';
+import {
+  connectFailureReason,
+  countClosed,
+  countConnectFailure,
+  countOpened,
+  countRequest,
+  giveRequestBack,
+} from './connection-accounting.ts';
 import type { PoolContext } from './pool-options.ts';
 
 /** Opens a TCP connection that will be the caller's own. */
@@ -81,17 +88,12 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
 
   onConnected(): void {
     const { host, context } = this;
-    const { stats, resources, clock } = context;
+    const { stats, clock } = context;
     this.timer.disable();
     this.connected = true;
     this.countUnqueued();
     stats.upstreamCxConnectMs.record(clock.now() - this.openedAt);
-    stats.upstreamRqTotal.inc();
-    stats.upstreamRqActive.inc();
-    host.stats.rqTotal.inc();
-    host.stats.rqActive.inc();
-    host.activeRequests++;
-    resources.requests.take();
+    countRequest(context, host);
     this.callbacks.onPoolReady(this, host);
   }
 
@@ -109,24 +111,19 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
 
   onClose(kind: ConnectionCloseKind, reason: string): void {
     const { host, context, connected } = this;
-    const { stats, resources, clock } = context;
     this.timer.disable();
     // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
-    countClosed(context, host, kind, false, clock.now() - this.openedAt);
+    countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
     if (connected) {
-      stats.upstreamRqActive.dec();
-      host.stats.rqActive.dec();
-      host.activeRequests--;
-      resources.requests.give();
+      giveRequestBack(context, host);
       this.handler?.onClose(kind, reason);
       return;
     }
     this.countUnqueued();
     countConnectFailure(context, host, reason);
     if (this.cancelled) return;
-    stats.upstreamRqPendingFailureEject.inc();
-    const side = kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
-    this.callbacks.onPoolFailure(this.timedOut ? 'timeout' : side, reason, host);
+    context.stats.upstreamRqPendingFailureEject.inc();
+    this.callbacks.onPoolFailure(connectFailureReason(kind, this.timedOut), reason, host);
   }
 
   private onConnectTimeout(): void {
