@@ -14,6 +14,10 @@ export interface LocalInfo {
   readonly cluster: string;
   readonly node: string;
   readonly zone: string;
+  /** Default empty. */
+  readonly region?: string;
+  /** Default empty. */
+  readonly subZone?: string;
   /** First non-loopback address of the machine, for `%DOWNSTREAM_LOCAL…%` fallbacks and XFF. */
   readonly address: string;
 }

@@ -179,18 +179,21 @@ export function defineTransportSocket<C extends DescMessage>(definition: {
 
 export interface LoadBalancerExtension extends ExtensionBase {
   readonly category: 'load-balancers';
-  /** Value of `Cluster.lb_policy` that also means this policy, e.g. `ROUND_ROBIN`. */
+  /** Value of `Cluster.lb_policy` that also means this policy, e.g. `ROUND_ROBIN`; `*_lb_config` reaches it as {@link config}. */
   readonly lbPolicy?: string | undefined;
-  /** `config` is undefined when the policy was asked for by `lb_policy` and has no config message of its own there. */
+  /** Throws ConfigError with a path below its own config. */
   create(config: never, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
 }
 
-export function defineLoadBalancer<C extends DescMessage>(definition: {
+export function defineLoadBalancer<C extends DescMessage, P extends LoadBalancerPolicy>(definition: {
   readonly name: string;
   readonly config: C;
+  readonly configAliases?: readonly DescMessage[];
   readonly lbPolicy?: string;
-  create(config: MessageShape<C> | undefined, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
-}): LoadBalancerExtension {
+  create(config: MessageShape<C>, context: LoadBalancerContextForCluster): P;
+}): Omit<LoadBalancerExtension, 'create'> & {
+  create(config: never, context: LoadBalancerContextForCluster): P;
+} {
   return { category: 'load-balancers', ...definition };
 }
 

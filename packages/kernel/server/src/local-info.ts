@@ -15,6 +15,8 @@ export function readLocalInfo(node: Node | undefined, flags: LocalInfoFlags): Lo
     cluster: flags.serviceCluster || (node?.cluster ?? ''),
     node: flags.serviceNode || (node?.id ?? ''),
     zone: flags.serviceZone || (node?.locality?.zone ?? ''),
+    region: node?.locality?.region ?? '',
+    subZone: node?.locality?.subZone ?? '',
     address: firstAddress(flags.localAddressIpVersion),
   };
 }

@@ -11,6 +11,7 @@ import {
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
+import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
@@ -27,6 +28,8 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
+  /** `cluster_manager.local_cluster_name`: the cluster of proxies that this one is one of. Default: not known. */
+  readonly localClusterName?: string | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -58,7 +61,8 @@ export interface WorkerClusterManager extends ClusterManager {
 export function createClusterManager(options: ClusterManagerOptions): WorkerClusterManager {
   const { registry, path = 'static_resources.clusters' } = options;
   const problems = new ProblemCollector();
-  const manager = new Clusters(registry, {
+  const manager = new Clusters(registry, options.localClusterName, {
+    localZone: new LocalZone(options.context.localInfo),
     context: options.context,
     connector: options.connector,
     createCodec: options.createCodec,
@@ -85,12 +89,18 @@ interface Entry {
 class Clusters implements WorkerClusterManager {
   private readonly registry: ExtensionRegistry;
   private readonly dependencies: ClusterDependencies;
+  private readonly localClusterName: string | undefined;
   private readonly entries = new Map<string, Entry>();
   /** What requests look up: no indirection through {@link entries}. */
   private readonly byName = new Map<string, UpstreamCluster>();
 
-  constructor(registry: ExtensionRegistry, dependencies: ClusterDependencies) {
+  constructor(
+    registry: ExtensionRegistry,
+    localClusterName: string | undefined,
+    dependencies: ClusterDependencies,
+  ) {
     this.registry = registry;
+    this.localClusterName = localClusterName;
     this.dependencies = dependencies;
   }
 
@@ -104,13 +114,14 @@ class Clusters implements WorkerClusterManager {
 
   updateHosts(clusterName: string, update: HostListUpdate): void {
     this.byName.get(clusterName)?.updateHosts(update);
+    this.noteLocal(clusterName);
   }
 
   addOrUpdateCluster(message: ClusterMessage, hosts?: HostListUpdate): void {
     const { name } = message;
     const before = this.entries.get(name);
     if (before !== undefined && equals(ClusterSchema, before.message, message)) {
-      if (hosts !== undefined) before.cluster.updateHosts(hosts);
+      if (hosts !== undefined) this.updateHosts(name, hosts);
       return;
     }
     const settings = readCluster(message, this.registry, this.dependencies.context);
@@ -118,6 +129,7 @@ class Clusters implements WorkerClusterManager {
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
+    this.noteLocal(name);
     before?.cluster.retire();
   }
 
@@ -126,8 +138,15 @@ class Clusters implements WorkerClusterManager {
     if (entry === undefined) return false;
     this.entries.delete(clusterName);
     this.byName.delete(clusterName);
+    this.noteLocal(clusterName);
     entry.cluster.retire();
     return true;
+  }
+
+  /** Balancing by zone looks at the hosts of the proxy's own cluster. */
+  private noteLocal(clusterName: string): void {
+    if (clusterName === this.localClusterName)
+      this.dependencies.localZone.update(this.byName.get(clusterName)?.hostSets);
   }
 
   drain(): void {

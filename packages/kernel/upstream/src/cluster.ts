@@ -1,6 +1,7 @@
 import {
   type Cancellable,
   type Cluster,
+  type Clock,
   type CompileUpstreamFilters,
   ConfigError,
   type Connector,
@@ -10,7 +11,9 @@ import {
   type HostListUpdate,
   type HostSet,
   type HttpPool,
+  type LoadBalancer,
   type LoadBalancerContext,
+  type LoadBalancerPolicy,
   type Logger,
   type PoolWishes,
   type RoutingPriority,
@@ -24,6 +27,7 @@ import type { ClusterSettings } from './config/cluster-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
+import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
@@ -39,13 +43,15 @@ export interface ClusterDependencies {
   readonly http2: Http2Codecs | undefined;
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
+  readonly localZone: LocalZone;
 }
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
   readonly info: UpstreamClusterInfo;
   private readonly logger: Logger;
-  private readonly balancer: PriorityBalancer;
+  private readonly balancer: LoadBalancer;
+  private readonly clock: Clock;
   private readonly defaultContext: PoolContext;
   private readonly highContext: PoolContext;
   /** Pools that were taken from their hosts and have requests under way. */
@@ -60,25 +66,8 @@ export class UpstreamCluster implements Cluster {
     const info = new UpstreamClusterInfo(settings, context, dependencies);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
-    this.balancer = new PriorityBalancer({
-      policy: settings.createPolicy({
-        clusterName: settings.name,
-        stats: info.statsScope,
-        random: context.random,
-        clock: context.clock,
-      }),
-      random: context.random,
-      panicThreshold: () =>
-        Math.min(
-          100,
-          context.runtime.getInteger(
-            'upstream.healthy_panic_threshold',
-            settings.commonLb.healthyPanicThreshold,
-          ),
-        ),
-      failTrafficOnPanic: settings.commonLb.failTrafficOnPanic,
-      healthyPanic: info.stats.lbHealthyPanic,
-    });
+    this.clock = context.clock;
+    this.balancer = createBalancer(settings, info, dependencies);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.defaultContext = poolContext(settings, info, dependencies, 'default');
     this.highContext = poolContext(settings, info, dependencies, 'high');
@@ -111,10 +100,15 @@ export class UpstreamCluster implements Cluster {
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
   updateHosts(update: HostListUpdate): void {
-    const { snapshot, removed } = applyHostList(this.info.name, this.snapshot, update, (address) =>
-      this.logger.error(
-        `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
-      ),
+    const { snapshot, removed } = applyHostList(
+      this.info.name,
+      this.snapshot,
+      update,
+      this.clock.now(),
+      (address) =>
+        this.logger.error(
+          `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
+        ),
     );
     this.snapshot = snapshot;
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
@@ -130,6 +124,7 @@ export class UpstreamCluster implements Cluster {
   /** {@link drain} for a cluster that nobody will find any more. */
   retire(): void {
     this.drain();
+    this.balancer.close?.();
     for (const socket of allSockets(this.settings.transport)) socket.close?.();
   }
 
@@ -224,6 +219,27 @@ export class UpstreamCluster implements Cluster {
   private contextOf(priority: RoutingPriority): PoolContext {
     return priority === 'default' ? this.defaultContext : this.highContext;
   }
+}
+
+function createBalancer(
+  settings: ClusterSettings,
+  { statsScope, stats }: UpstreamClusterInfo,
+  { context: { runtime, random, clock }, localZone }: ClusterDependencies,
+): LoadBalancer {
+  const { healthyPanicThreshold } = settings.commonLb;
+  const scene = {
+    zone: localZone,
+    runtime,
+    random,
+    stats,
+    panicThreshold: () =>
+      Math.min(100, runtime.getInteger('upstream.healthy_panic_threshold', healthyPanicThreshold)),
+  };
+  const around = (policy: LoadBalancerPolicy): LoadBalancer =>
+    'createBalancer' in policy ? policy.createBalancer(around) : new PriorityBalancer(policy, scene);
+  return around(
+    settings.createPolicy({ clusterName: settings.name, stats: statsScope, random, clock, runtime }),
+  );
 }
 
 function poolContext(

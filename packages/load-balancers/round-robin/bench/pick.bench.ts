@@ -1,7 +1,8 @@
 // node --conditions dragoman-source packages/load-balancers/round-robin/bench/pick.bench.ts
 
-import type { Host, LoadBalancerContextForCluster } from '@dragoman/core';
-import { SeededRandom, testHost } from '@dragoman/testing';
+import { create, RoundRobinSchema } from '@dragoman/api';
+import type { Host } from '@dragoman/core';
+import { loadBalancerContext, testHost } from '@dragoman/testing';
 import { roundRobin } from '../src/index.ts';
 
 const hosts = (...weights: number[]): Host[] =>
@@ -18,15 +19,7 @@ function measure(name: string, operations: number, round: () => void): void {
   console.log(`${name}: ${((best * 1e6) / operations).toFixed(1)} ns`);
 }
 
-const policy = roundRobin.create(
-  undefined as never,
-  {
-    clusterName: 'bench',
-    stats: {},
-    random: new SeededRandom(),
-    clock: { now: () => 0 },
-  } as unknown as LoadBalancerContextForCluster,
-);
+const policy = roundRobin.create(create(RoundRobinSchema) as never, loadBalancerContext());
 const PICKS = 1_000_000;
 const BUILDS = 20;
 

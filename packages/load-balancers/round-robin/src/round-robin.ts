@@ -1,50 +1,40 @@
-import { LocalityLbConfigSchema, type RoundRobin, RoundRobinSchema } from '@dragoman/api';
+import { type RoundRobin, RoundRobinSchema } from '@dragoman/api';
 import {
   defineLoadBalancer,
   type Host,
   type HostPicker,
-  type LoadBalancerPolicy,
-  refuseUnsupported,
+  type LoadBalancerContextForCluster,
+  type LocalityRouting,
+  type PickerPolicy,
+  type RandomSource,
 } from '@dragoman/core';
-import { CursorPicker, WeightedPicker } from './pickers.ts';
+import { EdfPicker, NO_HOST, readLocalityRouting, sameWeights, SlowStart } from '@dragoman/load-balancing';
+import { CursorPicker } from './cursor-picker.ts';
 
-const FIELDS: ReadonlySet<string> = new Set(['locality_lb_config']);
-const NONE: ReadonlySet<string> = new Set();
+class RoundRobinPolicy implements PickerPolicy {
+  readonly locality: LocalityRouting;
+  private readonly random: RandomSource;
+  private readonly slowStart: SlowStart | undefined;
 
-class RoundRobinPolicy implements LoadBalancerPolicy {
-  private readonly random: { next(): number };
-
-  constructor(random: { next(): number }) {
+  constructor(config: RoundRobin, { random, clock, runtime }: LoadBalancerContextForCluster) {
     this.random = random;
+    this.locality = readLocalityRouting(config.localityLbConfig);
+    this.slowStart = SlowStart.of(config.slowStartConfig, clock, runtime);
   }
 
   createPicker(hosts: readonly Host[], previous: HostPicker | undefined): HostPicker {
     if (hosts.length === 0) return NO_HOST;
-    if (sameWeights(hosts)) {
-      const start = previous instanceof CursorPicker ? previous.position : this.random.next();
-      return new CursorPicker(hosts, start);
-    }
-    return new WeightedPicker(hosts, this.random.next() % hosts.length);
+    const { slowStart } = this;
+    if (slowStart?.concerns(hosts))
+      return new EdfPicker(hosts, this.skip(hosts), (host) => slowStart.scaled(host.weight, host));
+    if (!sameWeights(hosts)) return new EdfPicker(hosts, this.skip(hosts));
+    const start = previous instanceof CursorPicker ? previous.position : this.random.next();
+    return new CursorPicker(hosts, start);
   }
-}
 
-const NO_HOST: HostPicker = { pick: () => undefined };
-
-function sameWeights(hosts: readonly Host[]): boolean {
-  const { weight } = hosts[0];
-  for (let i = 1; i < hosts.length; i++) if (hosts[i].weight !== weight) return false;
-  return true;
-}
-
-function checkConfig(config: RoundRobin): void {
-  refuseUnsupported(config, RoundRobinSchema, FIELDS, '', {
-    slow_start_config: 'slow start is not built yet',
-  });
-  if (config.localityLbConfig !== undefined)
-    refuseUnsupported(config.localityLbConfig, LocalityLbConfigSchema, NONE, 'locality_lb_config', {
-      zone_aware_lb_config: 'routing by zone is not built yet',
-      locality_weighted_lb_config: 'load balancing weighted by locality is not built yet',
-    });
+  private skip(hosts: readonly Host[]): number {
+    return this.random.next() % hosts.length;
+  }
 }
 
 /** Each host in turn, in proportion to its weight. */
@@ -52,8 +42,5 @@ export const roundRobin = defineLoadBalancer({
   name: 'envoy.load_balancing_policies.round_robin',
   config: RoundRobinSchema,
   lbPolicy: 'ROUND_ROBIN',
-  create(config, context) {
-    if (config !== undefined) checkConfig(config);
-    return new RoundRobinPolicy(context.random);
-  },
+  create: (config, context) => new RoundRobinPolicy(config, context),
 });

@@ -11,8 +11,6 @@ import {
   ConfigError,
   type ExtensionRegistry,
   type FactoryContext,
-  type LoadBalancerContextForCluster,
-  type LoadBalancerPolicy,
   ProblemCollector,
   refuseUnsupported,
   type RoutingPriority,
@@ -20,7 +18,7 @@ import {
 import type { MetadataMap } from '../hosts/host.ts';
 import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
-import { type CommonLbSettings, readCommonLb, readPolicy } from './load-balancing.ts';
+import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
 import { readThresholds } from './thresholds.ts';
 import { readTransportSockets, type TransportSockets } from './transport-sockets.ts';
@@ -41,7 +39,7 @@ export interface ClusterSettings {
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
   readonly transport: TransportSockets;
-  createPolicy(context: LoadBalancerContextForCluster): LoadBalancerPolicy;
+  readonly createPolicy: CreatePolicy;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -60,6 +58,10 @@ const FIELDS = new Set([
   'lb_policy',
   'load_balancing_policy',
   'round_robin_lb_config',
+  'least_request_lb_config',
+  'ring_hash_lb_config',
+  'maglev_lb_config',
+  'lb_subset_config',
   'common_lb_config',
   'load_assignment',
   'max_requests_per_connection',
@@ -94,10 +96,6 @@ const REASONS = {
   outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
-  lb_subset_config: 'subset load balancing is not built yet',
-  ring_hash_lb_config: 'the ring hash policy is not built yet',
-  maglev_lb_config: 'the maglev policy is not built yet',
-  least_request_lb_config: 'the least request policy is not built yet',
   original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
 } as const;
 

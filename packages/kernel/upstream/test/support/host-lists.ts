@@ -42,6 +42,9 @@ const fields: { [field in keyof EndpointData]-?: fc.Arbitrary<Required<EndpointD
   metadata,
   health: fc.constantFrom('healthy', 'unhealthy', 'degraded', 'draining', 'timeout'),
   healthCheckAddress: fc.constantFrom('10.0.0.9:81', '/run/health.sock'),
+  healthCheckHostname: fc.constantFrom('', 'health'),
+  noHealthCheck: fc.boolean(),
+  checked: fc.constantFrom(0, 1, 3, 64),
 };
 
 const FIELDS = Object.keys(fields) as (keyof EndpointData)[];

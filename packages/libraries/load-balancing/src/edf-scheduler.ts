@@ -11,11 +11,16 @@ export class EdfScheduler {
   /** Among equal deadlines the one that was put back first comes first. Counts up; exact up to 2⁵³ picks. */
   private readonly turns: Float64Array;
   private readonly steps: Float64Array;
+  private readonly weigh: ((entry: number) => number) | undefined;
   private turn: number;
 
-  /** @param weights whole numbers of 1 or more, at least one */
-  constructor(weights: readonly number[]) {
+  /**
+   * @param weights more than 0, at least one
+   * @param weigh the weight of an entry from its next turn on; asked for whenever it is picked. Default: weights stay as they are
+   */
+  constructor(weights: readonly number[], weigh?: (entry: number) => number) {
     const count = weights.length;
+    this.weigh = weigh;
     this.heap = new Int32Array(count);
     this.deadlines = new Float64Array(count);
     this.turns = new Float64Array(count);
@@ -33,7 +38,7 @@ export class EdfScheduler {
   /** The entry whose turn it is. */
   next(): number {
     const entry = this.heap[0];
-    this.deadlines[entry] += this.steps[entry];
+    this.deadlines[entry] += this.weigh === undefined ? this.steps[entry] : 1 / this.weigh(entry);
     this.turns[entry] = this.turn++;
     this.sink(0);
     return entry;

@@ -1,0 +1,5 @@
+export { EdfPicker, NO_HOST, sameWeights } from './edf-picker.ts';
+export { EdfScheduler } from './edf-scheduler.ts';
+export { DEFAULT_LOCALITY_ROUTING, readLocalityRouting } from './locality.ts';
+export { runtimeNumber } from './runtime-number.ts';
+export { SlowStart } from './slow-start.ts';
