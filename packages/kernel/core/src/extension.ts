@@ -2,6 +2,7 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { AccessLogger, FormatterCommand } from './access-log.ts';
 import type { FactoryContext, ListenerFactoryContext, MainContext, WorkerContext } from './context.ts';
 import type { DnsResolver } from './dns.ts';
+import type { HealthChecker, HealthCheckerContext } from './health.ts';
 import type { HeaderNameFormatter, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { CreateHttpFilter, CreateTerminalHttpFilter } from './http-filter.ts';
 import type {
@@ -228,21 +229,17 @@ export function defineDiscovery<C extends DescMessage>(definition: {
 /** Checks whether hosts are well, on main. */
 export interface HealthCheckerExtension extends ExtensionBase {
   readonly category: 'health-checkers';
-  create(config: never, context: MainContext): HealthChecker;
-}
-
-export interface HealthChecker {
-  /** Begins checking one host; `report` gets every result. */
-  watch(
-    host: import('./upstream.ts').EndpointData,
-    report: (healthy: boolean, reason: string) => void,
-  ): { stop(): void };
+  /** The field of `envoy.config.core.v3.HealthCheck` that means it; its message is {@link config}. Absent: only by `custom_health_check`. */
+  readonly field?: 'http_health_check' | 'tcp_health_check' | 'grpc_health_check' | undefined;
+  /** Throws ConfigError with a path below its own config. */
+  create(config: never, context: HealthCheckerContext): HealthChecker;
 }
 
 export function defineHealthChecker<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: MainContext): HealthChecker;
+  readonly field?: HealthCheckerExtension['field'];
+  create(config: MessageShape<C>, context: HealthCheckerContext): HealthChecker;
 }): HealthCheckerExtension {
   return { category: 'health-checkers', ...definition };
 }

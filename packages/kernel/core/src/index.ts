@@ -11,6 +11,7 @@ export * from './grpc-client.ts';
 export * from './grpc-timeout.ts';
 export * from './hash.ts';
 export * from './header-map.ts';
+export * from './health.ts';
 export * from './host-rewrite.ts';
 export * from './http-codec.ts';
 export * from './http-filter.ts';
