@@ -18,6 +18,8 @@ export interface LocalInfo {
   readonly region?: string;
   /** Default empty. */
   readonly subZone?: string;
+  /** `cluster_manager.local_cluster_name`: the cluster of proxies that this one is one of. Default: not known. */
+  readonly localClusterName?: string | undefined;
   /** First non-loopback address of the machine, for `%DOWNSTREAM_LOCAL…%` fallbacks and XFF. */
   readonly address: string;
 }

@@ -21,8 +21,9 @@ import {
   type WorkerContext,
 } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
+import { Dispatcher, EventClock, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { StatsStore } from '@dragoman/stats';
-import { type ClusterSources, createClusterSources } from '@dragoman/upstream';
+import { type ClusterSources, createClusterSources, type HealthDependencies } from '@dragoman/upstream';
 import { createAccessLoggers } from './access-loggers.ts';
 import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
@@ -37,6 +38,7 @@ import { newProcessKey, secretsToWire, StaticSecrets, ThreadCertificates } from 
 import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
+import { clientCodecs } from './worker/client-codecs.ts';
 import { createFactoryContext } from './worker/factory-context.ts';
 import { upstreamFilterCompiler } from './worker/upstream-filters.ts';
 import { InlineWorker } from './workers/inline-worker.ts';
@@ -131,7 +133,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     random,
     loggers: log,
     runtime,
-    localInfo: readLocalInfo(bootstrap.node, flags),
+    localInfo: readLocalInfo(bootstrap, flags),
     stats: rootScope,
     secrets: new StaticSecrets(secrets),
     processKey: newProcessKey(),
@@ -182,6 +184,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
       registry: context.extensions,
       context: { ...context, dns },
       sinks: [workers],
+      health: healthDependencies(context, stats, logFiles),
     }),
   );
   const logContext = mainLogContext(context, logFiles, drain);
@@ -240,6 +243,27 @@ export async function dismantle({ sources, dns, listeners, workers, logFiles }: 
   listeners.close();
   await logFiles.flush();
   logFiles.close();
+}
+
+/** Opens the connections of health checks on this thread. */
+function healthDependencies(
+  { clock, loggers }: FactoryContext,
+  { counters }: StatsStore,
+  logFiles: LogFilesImpl,
+): HealthDependencies {
+  const dispatcher = new Dispatcher(clock);
+  const network = {
+    clock: new EventClock(clock, dispatcher),
+    logger: loggers.logger('connection'),
+    dispatcher,
+    buffers: new ReadBuffers(),
+  };
+  return {
+    connector: new SocketConnector(network),
+    ...clientCodecs,
+    hasTraffic: (statName) => (counters.get(`cluster.${statName}.upstream_cx_total`)?.total ?? 0) > 0,
+    writeEvent: (path, line) => logFiles.open(path).write(line),
+  };
 }
 
 const NO_CLUSTERS: ClusterManager = { get: () => undefined, clusterNames: [] };

@@ -28,8 +28,6 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
-  /** `cluster_manager.local_cluster_name`: the cluster of proxies that this one is one of. Default: not known. */
-  readonly localClusterName?: string | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -61,7 +59,7 @@ export interface WorkerClusterManager extends ClusterManager {
 export function createClusterManager(options: ClusterManagerOptions): WorkerClusterManager {
   const { registry, path = 'static_resources.clusters' } = options;
   const problems = new ProblemCollector();
-  const manager = new Clusters(registry, options.localClusterName, {
+  const manager = new Clusters(registry, {
     localZone: new LocalZone(options.context.localInfo),
     context: options.context,
     connector: options.connector,
@@ -94,13 +92,9 @@ class Clusters implements WorkerClusterManager {
   /** What requests look up: no indirection through {@link entries}. */
   private readonly byName = new Map<string, UpstreamCluster>();
 
-  constructor(
-    registry: ExtensionRegistry,
-    localClusterName: string | undefined,
-    dependencies: ClusterDependencies,
-  ) {
+  constructor(registry: ExtensionRegistry, dependencies: ClusterDependencies) {
     this.registry = registry;
-    this.localClusterName = localClusterName;
+    this.localClusterName = dependencies.context.localInfo.localClusterName;
     this.dependencies = dependencies;
   }
 

@@ -9,8 +9,6 @@ import {
   type WorkerContext,
 } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
-import { createClientCodec } from '@dragoman/http1';
-import { createClientCodec as createHttp2ClientCodec, Http2Sessions } from '@dragoman/http2';
 import { Dispatcher, EventClock, type NetworkContext, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { SharedCounts, type SharedCountsHandle } from '@dragoman/stats';
 import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
@@ -19,6 +17,7 @@ import type { DrainManager, DrainStart, ListenerDrain } from '../drain-manager.t
 import { ActiveListener } from '../listener/active-listener.ts';
 import { bindFailure } from '../listener/bind-failure.ts';
 import { compileListener } from '../listener/listener-config.ts';
+import { clientCodecs } from './client-codecs.ts';
 import { type ClusterReport, reportClusters } from './cluster-report.ts';
 import { connectionCount, type ConnectionCount } from './connection-count.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from './orders.ts';
@@ -109,8 +108,7 @@ export class Worker implements WorkerCommands {
       registry: context.extensions,
       context,
       connector: new SocketConnector(this.network),
-      createCodec: createClientCodec,
-      http2: { createCodec: createHttp2ClientCodec, createSessions: () => new Http2Sessions() },
+      ...clientCodecs,
       // Clusters come when the context is there.
       upstreamFilters: (filters, scene) => this.context.upstreamFilters(filters, scene),
       createBudget: sharedBudgets(this.budgets, options.index),

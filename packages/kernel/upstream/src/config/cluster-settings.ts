@@ -43,7 +43,8 @@ export interface ClusterSettings {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
+/** `per_connection_buffer_limit_bytes`. */
+export const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 /** Linux: the time before the first probe (`net.ipv4.tcp_keepalive_time`). */
 const DEFAULT_KEEPALIVE_S = 7_200;
 
@@ -83,6 +84,7 @@ const FIELDS = new Set([
   'wait_for_warm_on_init',
   'cleanup_interval',
   'ignore_health_on_host_removal',
+  'health_checks',
   'upstream_bind_config',
   'upstream_connection_options',
   'preconnect_policy',
@@ -92,7 +94,6 @@ const FIELDS = new Set([
 ]);
 
 const REASONS = {
-  health_checks: 'active health checking is not built yet; remove it, or give health_status to the endpoints',
   outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',

@@ -32,6 +32,8 @@ const COMMON_FIELDS = new Set([
   'zone_aware_lb_config',
   'locality_weighted_lb_config',
   'consistent_hashing_lb_config',
+  'update_merge_window',
+  'ignore_new_hosts_until_first_hc',
 ]);
 const POLICY_PREFIX = 'envoy.load_balancing_policies.';
 const SUBSET = `${POLICY_PREFIX}subset`;
@@ -42,7 +44,6 @@ export function readCommonLb(cluster: Cluster, problems: ProblemCollector): Comm
   if (config !== undefined)
     problems.try('common_lb_config', () =>
       refuseUnsupported(config, Cluster_CommonLbConfigSchema, COMMON_FIELDS, '', {
-        update_merge_window: 'merging of host updates is not built yet: every update acts at once',
         override_host_status: 'hosts that a request names are not built yet',
       }),
     );

@@ -10,6 +10,8 @@ import type {
   Logger,
   MainContext,
 } from '@dragoman/core';
+import { type HealthDependencies, HostPipeline } from '../health/host-pipeline.ts';
+import type { MergeStats } from '../health/update-merger.ts';
 import { clusterResolver } from './dns-resolvers.ts';
 import { Membership } from './membership.ts';
 
@@ -20,7 +22,15 @@ export interface SourceListener {
   onWarm(): void;
 }
 
-/** The discovery of one cluster, on main. */
+/** What all sources share. */
+export interface SourceDependencies {
+  readonly registry: ExtensionRegistry;
+  readonly context: MainContext;
+  readonly health: HealthDependencies | undefined;
+  readonly mergeStats: MergeStats;
+}
+
+/** The discovery of one cluster, on main, and the checks of its hosts. */
 export class ClusterSource {
   readonly message: Cluster;
   /** The hosts as last published. */
@@ -28,6 +38,8 @@ export class ClusterSource {
   private readonly discovery: Discovery;
   private readonly ownResolver: DnsResolver | undefined;
   private readonly membership: Membership;
+  private readonly pipeline: HostPipeline;
+  private listener: SourceListener | undefined = undefined;
   private readonly warmingState: Gauge;
   private readonly logger: Logger;
   private active = false;
@@ -36,7 +48,7 @@ export class ClusterSource {
   private failing = false;
 
   /** @throws ConfigError with paths relative to the cluster */
-  constructor(message: Cluster, registry: ExtensionRegistry, context: MainContext) {
+  constructor(message: Cluster, { registry, context, health, mergeStats }: SourceDependencies) {
     this.message = message;
     const statName = message.altStatName === '' ? message.name : message.altStatName;
     const clusterScope = context.stats.scope(`cluster.${statName}`);
@@ -50,6 +62,20 @@ export class ClusterSource {
     this.membership = new Membership(clusterScope);
     this.warmingState = clusterScope.gauge('warming_state', 'never-import');
     this.logger = context.loggers.logger('upstream');
+    this.pipeline = new HostPipeline({
+      cluster: message,
+      registry,
+      context,
+      clusterScope,
+      health,
+      mergeStats,
+      onHosts: (update) => {
+        if (!this.active) return;
+        this.last = update;
+        if (this.counted) this.membership.record(update);
+        this.listener?.onHosts(update);
+      },
+    });
   }
 
   /** False until the first answer or failure. */
@@ -61,15 +87,14 @@ export class ClusterSource {
   start(listener: SourceListener, counted = true): void {
     this.active = true;
     this.counted = counted;
+    this.listener = listener;
     this.warmingState.set(1);
     this.discovery.start({
       onHosts: (update) => {
         if (!this.active) return;
         this.failing = false;
-        this.last = update;
-        if (this.counted) this.membership.record(update);
-        listener.onHosts(update);
-        this.setWarm(listener);
+        this.pipeline.update(update);
+        this.pipeline.whenChecked(() => this.setWarm(listener));
       },
       onFailure: (reason) => {
         if (!this.active) return;
@@ -83,6 +108,11 @@ export class ClusterSource {
     });
   }
 
+  /** A worker saw that a host wants no more traffic. */
+  failPassively(identity: string): void {
+    this.pipeline.failPassively(identity);
+  }
+
   /** From now on the cluster's stats are about these hosts. */
   count(): void {
     this.counted = true;
@@ -93,6 +123,7 @@ export class ClusterSource {
     if (this.active && !this.isWarm) this.warmingState.set(0);
     this.active = false;
     this.discovery.stop();
+    this.pipeline.stop();
     this.ownResolver?.close();
     if (this.counted) this.membership.clear();
   }
