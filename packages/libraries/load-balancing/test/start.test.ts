@@ -18,7 +18,8 @@ it('starts in the midst of the schedule as if the picks before had been made', (
         const scheduler = new EdfScheduler(weights, undefined, passedOver);
         const counts = new Array<number>(weights.length).fill(0);
         for (let i = 0; i < total; i++) counts[scheduler.next()]++;
-        weights.forEach((weight, entry) => expect(Math.abs(counts[entry] - weight)).toBeLessThanOrEqual(1));
+        for (const [entry, weight] of weights.entries())
+          expect(Math.abs(counts[entry] - weight)).toBeLessThanOrEqual(1);
       },
     ),
   );
