@@ -16,6 +16,7 @@ import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
+import { tellLoad } from './load-report.ts';
 import {
   MAINTENANCE_MODE,
   maxDurationReply,
@@ -159,6 +160,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
 
   onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
     const { config, info, stream, route } = this;
+    tellLoad(upstream, headers);
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
     const retried = this.retry === undefined ? 'no' : this.retriesAnswer(this.retry, upstream, headers);
@@ -218,6 +220,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   }
 
   onUpstreamTrailers(upstream: UpstreamRequest, trailers: Trailers): void {
+    tellLoad(upstream, trailers);
     judgeEnd(upstream, trailers);
     upstream.log?.onTrailers(trailers);
     this.onResponseComplete(upstream, this.stream.responseHeaders);

@@ -7,7 +7,7 @@ export class EdfPicker implements HostPicker {
   private readonly scheduler: EdfScheduler;
 
   /**
-   * @param skip picks to pass over at the start, so that many proxies do not begin with the same host
+   * @param skip picks to pass over at the start, so that many proxies do not begin with the same host; any whole number of 0 or more
    * @param weigh the weight of a host at this moment, more than 0; asked for whenever it is picked. Default: the weight it had when the picker was made
    */
   constructor(hosts: readonly Host[], skip: number, weigh?: (host: Host) => number) {
@@ -15,8 +15,8 @@ export class EdfPicker implements HostPicker {
     this.scheduler = new EdfScheduler(
       hosts.map(weigh ?? ((host) => Math.max(1, host.weight))),
       weigh === undefined ? undefined : (entry) => weigh(hosts[entry]),
+      skip,
     );
-    for (let i = 0; i < skip; i++) this.scheduler.next();
   }
 
   pick(): Host | undefined {

@@ -54,6 +54,7 @@ export {
 } from './http2-frames.ts';
 export { type FieldLines, FIRST_DYNAMIC_INDEX, HpackDecoder, hpack } from './http2-hpack.ts';
 export * from './kits/index.ts';
+export { benchLoadBalancer, type LoadBalancerBench } from './load-balancer-bench.ts';
 export { expectNoLeaks, LeakTracker, trackLeaks } from './leaks.ts';
 export {
   type ConnectionPair,
