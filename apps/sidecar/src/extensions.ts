@@ -12,6 +12,8 @@ import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query'
 import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
 import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
+import { adaptiveConcurrency } from '@dragoman/http-filter-adaptive-concurrency';
+import { admissionControl } from '@dragoman/http-filter-admission-control';
 import { connectGrpcBridge } from '@dragoman/http-filter-connect-grpc-bridge';
 import { grpcHttp1Bridge } from '@dragoman/http-filter-grpc-http1-bridge';
 import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse-bridge';
@@ -25,7 +27,12 @@ import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cros
 import { httpInspector } from '@dragoman/listener-filter-http-inspector';
 import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
 import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
+import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
+import { leastRequest } from '@dragoman/load-balancer-least-request';
+import { pickFirst } from '@dragoman/load-balancer-pick-first';
+import { random } from '@dragoman/load-balancer-random';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
+import { wrrLocality } from '@dragoman/load-balancer-wrr-locality';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
 import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
 import {
@@ -75,6 +82,8 @@ export const extensions: readonly Extension[] = [
   httpConnectionManager,
   router,
   upstreamCodec,
+  admissionControl,
+  adaptiveConcurrency,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,
@@ -92,6 +101,11 @@ export const extensions: readonly Extension[] = [
   starttls,
   upstreamProxyProtocol,
   roundRobin,
+  leastRequest,
+  random,
+  pickFirst,
+  wrrLocality,
+  clientSideWeightedRoundRobin,
   staticDiscovery,
   strictDns,
   logicalDns,

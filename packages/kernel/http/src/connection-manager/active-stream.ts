@@ -214,6 +214,7 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     this.finished = true;
     const { config, info } = this;
     info.end = config.clock.now();
+    info.responseComplete = answered;
     if (this.headersEncoded) info.lastDownstreamTxByteSent = info.end;
     countStream(config.stats, info, answered);
     if (this.upgrading) config.stats.cxUpgradesActive.dec();
