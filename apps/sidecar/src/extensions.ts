@@ -29,8 +29,10 @@ import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
 import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
 import { leastRequest } from '@dragoman/load-balancer-least-request';
+import { maglev } from '@dragoman/load-balancer-maglev';
 import { pickFirst } from '@dragoman/load-balancer-pick-first';
 import { random } from '@dragoman/load-balancer-random';
+import { ringHash } from '@dragoman/load-balancer-ring-hash';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
 import { wrrLocality } from '@dragoman/load-balancer-wrr-locality';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
@@ -106,6 +108,8 @@ export const extensions: readonly Extension[] = [
   pickFirst,
   wrrLocality,
   clientSideWeightedRoundRobin,
+  ringHash,
+  maglev,
   staticDiscovery,
   strictDns,
   logicalDns,

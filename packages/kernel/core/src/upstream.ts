@@ -164,8 +164,13 @@ export interface LoadBalancerContext {
  * (and moves its own cursor) and does not allocate.
  */
 export interface HostPicker {
-  /** Undefined when there is none. */
-  pick(context: LoadBalancerContext | undefined): Host | undefined;
+  /**
+   * Undefined when there is none.
+   *
+   * @param attempt how often this pick was repeated, because its host is to be skipped ({@link LoadBalancerContext.shouldSkip}). A policy that
+   *   picks by hash must answer with another host as a rule; others need not look at it. Default 0
+   */
+  pick(context: LoadBalancerContext | undefined, attempt?: number): Host | undefined;
 }
 
 /** Chooses a host for each request of a cluster: priorities, localities, panic and all. */

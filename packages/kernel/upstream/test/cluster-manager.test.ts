@@ -1,4 +1,12 @@
-import { ExtensionRegistry, emptyRuntime, type Host } from '@dragoman/core';
+import { MaglevSchema } from '@dragoman/api';
+import {
+  ConfigError,
+  defineLoadBalancer,
+  ExtensionRegistry,
+  emptyRuntime,
+  type Host,
+  type PickerPolicy,
+} from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { CLUSTER_COUNTERS, CLUSTER_GAUGES, createClusterManager } from '../src/index.ts';
@@ -33,6 +41,21 @@ describe('createClusterManager', () => {
       /clusters\[0\]\.outlier_detection: .*\n.*clusters\[2\]\.name: another cluster is named "b" too\n.*clusters\[3\]\.name/,
     );
   });
+});
+
+it('says in which message of a cluster its policy found a fault', () => {
+  const strict = defineLoadBalancer({
+    name: 'envoy.load_balancing_policies.maglev',
+    config: MaglevSchema,
+    lbPolicy: 'MAGLEV',
+    create: (): PickerPolicy => {
+      throw ConfigError.at('table_size', 'is odd');
+    },
+  });
+  const config = { lb_policy: 'MAGLEV', maglev_lb_config: { table_size: 7 } };
+  expect(() => world(config, { registry: new ExtensionRegistry([strict]) })).toThrow(
+    'maglev_lb_config.table_size: is odd',
+  );
 });
 
 describe('changes while it runs', () => {

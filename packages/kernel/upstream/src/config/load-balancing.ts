@@ -105,7 +105,10 @@ function byEnum(cluster: Cluster, registry: ExtensionRegistry): CreatePolicy {
     registry.resolve('load-balancers', POLICY_PREFIX + name.toLowerCase(), undefined, 'lb_policy');
   const config = legacyPolicyConfig(name, cluster);
   const subset = config && legacySubsetConfig(cluster, { name: extension.name, config });
-  if (subset === undefined) return (context) => createPolicy(extension, config, context, registry);
+  if (subset === undefined) {
+    const path = config === undefined ? 'lb_policy' : `${name.toLowerCase()}_lb_config`;
+    return (context) => atPath(path, () => createPolicy(extension, config, context, registry));
+  }
   const outer = registry.resolve('load-balancers', SUBSET, SubsetSchema.typeName, 'lb_subset_config');
   return (context) => atPath('lb_subset_config', () => createPolicy(outer, subset, context, registry));
 }

@@ -297,6 +297,14 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
           assert.equal(again.pick(context), host);
         }
       });
+
+      it('comes to another host in an attempt more', () => {
+        const picker = pickerOver(create(), testHosts(3));
+        const context = pickContext({ hash: randomHash(random) });
+        const found = Array.from({ length: 20 }, (_, attempt) => picker.pick(context, attempt));
+        assert.ok(found.every((host) => host !== undefined));
+        assert.ok(new Set(found).size > 1);
+      });
     }
 
     it('keeps clusters apart', () => {
