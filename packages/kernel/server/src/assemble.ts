@@ -23,7 +23,12 @@ import {
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { Dispatcher, EventClock, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { StatsStore } from '@dragoman/stats';
-import { type ClusterSources, createClusterSources, type HealthDependencies } from '@dragoman/upstream';
+import {
+  type ClusterSources,
+  createClusterSources,
+  type HealthDependencies,
+  type OnHostEvent,
+} from '@dragoman/upstream';
 import { createAccessLoggers } from './access-loggers.ts';
 import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
@@ -159,7 +164,10 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
-  const inline = new InlineWorker({ context, logFiles, drain, certificates });
+  // Workers are there before the sources of their hosts.
+  let sources: ClusterSources | undefined;
+  const onHostEvent: OnHostEvent = (...event) => sources?.onHostEvent(...event);
+  const inline = new InlineWorker({ context, logFiles, drain, certificates, onHostEvent });
   const workers =
     threads === 'inline' || ledger === undefined
       ? new Workers([inline], () => clock.now())
@@ -176,15 +184,17 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           ledger,
           relay: new LogRelayServer({ files: logFiles }),
           secrets: secretsToWire(secrets),
+          onHostEvent,
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
-  const sources = problems.try('', () =>
+  sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],
       registry: context.extensions,
       context: { ...context, dns },
       sinks: [workers],
       health: healthDependencies(context, stats, logFiles),
+      ejectionLog: bootstrap.clusterManager?.outlierDetection?.eventLogPath,
     }),
   );
   const logContext = mainLogContext(context, logFiles, drain);

@@ -3,6 +3,7 @@ import {
   type Bootstrap,
   Bootstrap_StaticResourcesSchema,
   BootstrapSchema,
+  ClusterManager_OutlierDetectionSchema,
   ClusterManagerSchema,
 } from '@dragoman/api';
 import { ConfigError, ProblemCollector, refuseUnsupported } from '@dragoman/core';
@@ -42,15 +43,23 @@ const ADMIN_SUPPORTED = new Set([
   'ignore_global_conn_limit',
 ]);
 
-const MANAGER_SUPPORTED = new Set(['local_cluster_name']);
+const MANAGER_SUPPORTED = new Set(['local_cluster_name', 'outlier_detection']);
+const LOG_SUPPORTED = new Set(['event_log_path']);
 
 function checkClusterManager({ clusterManager, staticResources }: Bootstrap): void {
   if (clusterManager === undefined) return;
   refuseUnsupported(clusterManager, ClusterManagerSchema, MANAGER_SUPPORTED, '', {
-    outlier_detection: 'the log of ejections is not built yet',
     upstream_bind_config: 'a bind config for all clusters is not built yet; set it for each cluster',
     load_stats_config: 'load reports (LRS) are not built yet',
   });
+  if (clusterManager.outlierDetection !== undefined)
+    refuseUnsupported(
+      clusterManager.outlierDetection,
+      ClusterManager_OutlierDetectionSchema,
+      LOG_SUPPORTED,
+      'outlier_detection',
+      { event_service: 'events to a gRPC service are not built yet; use event_log_path' },
+    );
   const { localClusterName: name } = clusterManager;
   if (name !== '' && !staticResources?.clusters.some((cluster) => cluster.name === name))
     throw ConfigError.at('local_cluster_name', `there is no cluster "${name}" in static_resources.clusters`);

@@ -13,6 +13,7 @@ import {
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
+import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
 
@@ -28,6 +29,8 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
+  /** Tells main what was seen of a host. Default: nobody hears of it. */
+  readonly onHostEvent?: OnHostEvent | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -61,6 +64,7 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
   const problems = new ProblemCollector();
   const manager = new Clusters(registry, {
     localZone: new LocalZone(options.context.localInfo),
+    onHostEvent: options.onHostEvent ?? (() => {}),
     context: options.context,
     connector: options.connector,
     createCodec: options.createCodec,

@@ -30,6 +30,7 @@ import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-s
 import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
+import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
@@ -44,6 +45,8 @@ export interface ClusterDependencies {
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
   readonly localZone: LocalZone;
+  /** Tells main what was seen of a host. */
+  readonly onHostEvent: OnHostEvent;
 }
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
@@ -58,6 +61,7 @@ export class UpstreamCluster implements Cluster {
   private readonly draining = new Set<DrainablePool>();
   private readonly settings: ClusterSettings;
   private readonly sockets: SocketChooser | undefined;
+  private readonly monitors: HostMonitors | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -68,6 +72,7 @@ export class UpstreamCluster implements Cluster {
     this.logger = context.loggers.logger('upstream');
     this.clock = context.clock;
     this.balancer = createBalancer(settings, info, dependencies);
+    this.monitors = HostMonitors.of(settings, context.runtime, dependencies.onHostEvent);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.defaultContext = poolContext(settings, info, dependencies, 'default');
     this.highContext = poolContext(settings, info, dependencies, 'high');
@@ -111,6 +116,7 @@ export class UpstreamCluster implements Cluster {
         ),
     );
     this.snapshot = snapshot;
+    this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);

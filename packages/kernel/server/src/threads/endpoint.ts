@@ -145,6 +145,7 @@ export class ThreadEndpoint implements ThreadCommands {
       clusters: clusters.map(readCluster),
       listeners: listeners.map(readListener),
       connections: this.data.connections,
+      onHostEvent: (cluster, identity, event) => this.post({ kind: 'host-event', cluster, identity, event }),
     });
     compactHeap();
     this.heart.start();

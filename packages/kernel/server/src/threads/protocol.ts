@@ -1,5 +1,5 @@
 import type { LogRelayAnswer, LogRelayMessage } from '@dragoman/access-log';
-import type { CertificateGroup, ConfigProblem, LocalInfo, LogLevel } from '@dragoman/core';
+import type { CertificateGroup, ConfigProblem, HostEvent, LocalInfo, LogLevel } from '@dragoman/core';
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
@@ -97,5 +97,12 @@ export type ThreadReport =
   | { readonly kind: 'warn'; readonly path: string; readonly message: string }
   | { readonly kind: 'log-relay'; readonly message: LogRelayMessage }
   | { readonly kind: 'hosts-wanted'; readonly cluster: string }
+  /** Something was seen of a host. */
+  | {
+      readonly kind: 'host-event';
+      readonly cluster: string;
+      readonly identity: string;
+      readonly event: HostEvent;
+    }
   /** Somebody failed to catch something; `fatal`: the thread ends for it. */
   | { readonly kind: 'fault'; readonly fatal: boolean; readonly what: string; readonly stack: string };

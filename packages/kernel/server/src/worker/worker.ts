@@ -2,6 +2,7 @@ import { type AccessLog, Listener_DrainType, TrafficDirection } from '@dragoman/
 import {
   ConfigError,
   type FactoryContext,
+  type HostEvent,
   type HostListUpdate,
   joinPath,
   type LogFiles,
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   readonly listeners: readonly ListenerOrder[];
   /** The connections of all workers; undefined: this one is the only one. */
   readonly connections: SharedCountsHandle | undefined;
+  /** Tells main what was seen of a host. */
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void;
 }
 
 /** A listener on this worker, with the drain that is its own. */
@@ -109,6 +112,7 @@ export class Worker implements WorkerCommands {
       context,
       connector: new SocketConnector(this.network),
       ...clientCodecs,
+      onHostEvent: (...event) => options.onHostEvent(...event),
       // Clusters come when the context is there.
       upstreamFilters: (filters, scene) => this.context.upstreamFilters(filters, scene),
       createBudget: sharedBudgets(this.budgets, options.index),

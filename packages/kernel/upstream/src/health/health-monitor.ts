@@ -31,6 +31,8 @@ export interface HealthMonitorOptions {
   hasTraffic(): boolean;
   /** What is known of hosts has changed. */
   onChange(): void;
+  /** A host has passed a check, and counts as healthy. */
+  onHealthy(identity: string): void;
   writeEvent(path: string, line: string): void;
 }
 
@@ -144,6 +146,11 @@ export class HealthMonitor implements HostCheckOwner {
 
   onChange(): void {
     this.options.onChange();
+  }
+
+  onHealthy(check: HostCheck): void {
+    const { endpoint } = check as WatchedHost;
+    this.options.onHealthy(endpoint.id ?? endpoint.address);
   }
 
   onFirstResult(): void {

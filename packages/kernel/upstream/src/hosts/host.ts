@@ -3,6 +3,7 @@ import {
   type EndpointData,
   HealthFlag,
   type Host,
+  type HostMonitor,
   type HostStats,
   type HttpPool,
   type Locality,
@@ -116,6 +117,9 @@ export class UpstreamHost implements Host {
   activeRequests = 0;
   healthySince: number;
   onLoadReport: Host['onLoadReport'] = undefined;
+  monitor: HostMonitor | undefined = undefined;
+  /** Where {@link monitor} counts. */
+  monitorRow: number | undefined = undefined;
   /** Number of the update that listed it last. */
   listedBy = 0;
   /** Where it is among the hosts of the snapshot that was looked through last. A hint. */
