@@ -295,6 +295,31 @@ describe('updates', () => {
     expect(scene.over({ v: 2 })).toEqual(new Set([b]));
   });
 
+  it('look only at priorities that have changed', () => {
+    const [a, b, c] = [host('1', { v: 1 }), host('2', { v: 1 }), host('3', { v: 2 })];
+    const [first, second] = [hostSetOf([a]), hostSetOf([b], { priority: 1 })];
+    const scene = new Scene(config).update(first, second);
+    const [[before]] = scene.seen;
+    scene.update(first, hostSetOf([b, c], { priority: 1 }));
+    expect(scene.seen[0][0]).toBe(before);
+    expect(scene.seen.map((sets) => sets.map((set) => set.hosts))).toEqual([
+      [[a], [b]],
+      [[], [c]],
+    ]);
+    expect(scene.seen[1].map(({ priority }) => priority)).toEqual([0, 1]);
+    // A host may go to another priority, and a priority may go.
+    scene.update(hostSetOf([c]), hostSetOf([a], { priority: 1 }));
+    expect(scene.seen.map((sets) => sets.map((set) => set.hosts))).toEqual([
+      [[], [a]],
+      [[c], []],
+    ]);
+    scene.update(hostSetOf([c]));
+    expect([scene.over({ v: 1 }), scene.over({ v: 2 })]).toEqual([new Set(), new Set([c])]);
+    expect([scene.count('active'), scene.count('removed'), scene.closed]).toEqual([1, 1, 1]);
+    scene.update([c], [a], [b]);
+    expect(scene.count('created')).toBe(3);
+  });
+
   it('give each subset a policy of its own', () => {
     let made = 0;
     const { policy: child } = loadBalancerContext();
