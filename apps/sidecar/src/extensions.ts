@@ -30,10 +30,12 @@ import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
 import { leastRequest } from '@dragoman/load-balancer-least-request';
 import { maglev } from '@dragoman/load-balancer-maglev';
+import { overrideHost } from '@dragoman/load-balancer-override-host';
 import { pickFirst } from '@dragoman/load-balancer-pick-first';
 import { random } from '@dragoman/load-balancer-random';
 import { ringHash } from '@dragoman/load-balancer-ring-hash';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
+import { subset } from '@dragoman/load-balancer-subset';
 import { wrrLocality } from '@dragoman/load-balancer-wrr-locality';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
 import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
@@ -110,6 +112,8 @@ export const extensions: readonly Extension[] = [
   clientSideWeightedRoundRobin,
   ringHash,
   maglev,
+  subset,
+  overrideHost,
   staticDiscovery,
   strictDns,
   logicalDns,
