@@ -16,6 +16,7 @@ import {
   ConfigError,
   type DnsResolver,
   type FactoryContext,
+  neverOverloaded,
   ProblemCollector,
   type StatsScope,
   type WorkerContext,
@@ -31,6 +32,7 @@ import { DrainManager } from './drain-manager.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
+import { createOverload, type Overload } from './overload/index.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { newProcessKey, secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
@@ -63,6 +65,8 @@ export interface Assembly {
   readonly clusters: ClusterDirectory;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
+  /** Undefined without an `overload_manager`. */
+  readonly overload: Overload | undefined;
   /** Open connections, over all workers. */
   readonly activeConnections: () => number;
 }
@@ -157,8 +161,21 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
-  const inline = new InlineWorker({ context, logFiles, drain, certificates });
-  const workers =
+  const { overloadManager } = bootstrap;
+  const activeConnections = (): number => ledger?.connections.total(0) ?? inline.activeConnections;
+  const overload =
+    overloadManager &&
+    problems.try('overload_manager', () =>
+      createOverload({
+        config: overloadManager,
+        context,
+        stats: rootScope,
+        downstreamConnections: activeConnections,
+        workers: () => workers,
+      }),
+    );
+  const inline = new InlineWorker({ context, logFiles, drain, certificates, overload: overload?.handle });
+  const workers: Workers =
     threads === 'inline' || ledger === undefined
       ? new Workers([inline], () => clock.now())
       : startThreads({
@@ -174,6 +191,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           ledger,
           relay: new LogRelayServer({ files: logFiles }),
           secrets: secretsToWire(secrets),
+          overload: overload?.handle,
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
   const sources = problems.try('', () =>
@@ -222,7 +240,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     clusters,
     listeners,
     workers,
-    activeConnections: () => ledger?.connections.total(0) ?? inline.activeConnections,
+    overload,
+    activeConnections,
   };
   if (problems.problems.length > 0) {
     await dismantle(assembly);
@@ -232,7 +251,9 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 }
 
 /** Ends what an assembly has opened or begun. */
-export async function dismantle({ sources, dns, listeners, workers, logFiles }: Assembly): Promise<void> {
+export async function dismantle(assembly: Assembly): Promise<void> {
+  const { sources, dns, listeners, workers, logFiles, overload } = assembly;
+  overload?.stop();
   // Absent when the config was wrong.
   (sources as ClusterSources | undefined)?.stop();
   dns.close();
@@ -253,6 +274,7 @@ function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: 
     upstreamFilters: upstreamFilterCompiler(() => logContext),
     logFiles,
     drain,
+    overload: neverOverloaded,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], logContext),
   };
   return logContext;

@@ -14,13 +14,13 @@ const SUPPORTED = new Set([
   'dns_resolution_config',
   'watchdog',
   'watchdogs',
+  'overload_manager',
 ]);
 
 const REASONS = {
   dynamic_resources:
     'configuration from a management server (xDS) is not supported yet; write static_resources',
   tracing: 'tracing is not supported yet; remove it',
-  overload_manager: 'the overload manager is not supported yet; remove overload_manager',
   hds_config: 'health discovery (HDS) is not supported yet; remove it',
   cluster_manager:
     'cluster_manager (zone-aware routing, outlier log, bind config for all clusters) is not supported yet; remove it',

@@ -8,6 +8,7 @@ import {
   type ExtensionRegistry,
   type FactoryContext,
   type HostListUpdate,
+  type LoadShedPoint,
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
@@ -28,6 +29,8 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
+  /** Asked before a pool opens a connection; undefined: there is no such load shed point. */
+  readonly newConnection?: LoadShedPoint | undefined;
   /** `cluster_manager.local_cluster_name`: the cluster of proxies that this one is one of. Default: not known. */
   readonly localClusterName?: string | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
@@ -69,6 +72,7 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
     http2: options.http2,
     upstreamFilters: options.upstreamFilters,
     createBudget: options.createBudget ?? createLocalBudget,
+    newConnection: options.newConnection,
   });
   options.clusters.forEach((cluster, index) => {
     problems.try(`${path}[${index}]`, () => {
