@@ -10,7 +10,9 @@ const INJECTED = 'envoy.resource_monitors.injected_resource';
 const action = (name: string): string => `envoy.overload_actions.${name}`;
 
 const ok: Message = { match: { prefix: '/' }, direct_response: { status: 200 } };
-const LOG: Message = { text_format_source: { inline_string: '%RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n' } };
+const LOG: Message = {
+  text_format_source: { inline_string: '%RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n' },
+};
 
 /** The command with an overload manager that reads `pressure` in its folder. */
 class Overloaded implements AsyncDisposable {
@@ -24,7 +26,10 @@ class Overloaded implements AsyncDisposable {
 
   static async serve(workers: number, manager: Message): Promise<Overloaded> {
     const config = {
-      ...bootstrap([httpListener({ routes: [ok], manager: { access_log: [fileLog('access.log', LOG)] } })], []),
+      ...bootstrap(
+        [httpListener({ routes: [ok], manager: { access_log: [fileLog('access.log', LOG)] } })],
+        [],
+      ),
       overload_manager: {
         refresh_interval: '0.02s',
         resource_monitors: [
@@ -87,7 +92,8 @@ describe.skipIf(skipUnbuilt).each([1, 2])(`overload of %s workers${UNBUILT}`, (w
     await using proxy = await Overloaded.serve(workers, { actions: [{ name, triggers }] });
     expect((await proxy.get()).status).toBe(200);
     await proxy.press(0.95, name, 100);
-    for (let i = 0; i < 6; i++) expect(await proxy.get()).toMatchObject({ status: 503, body: 'envoy overloaded' });
+    for (let i = 0; i < 6; i++)
+      expect(await proxy.get()).toMatchObject({ status: 503, body: 'envoy overloaded' });
     await proxy.press(0.2, name, 0);
     for (let i = 0; i < 6; i++) expect((await proxy.get()).status).toBe(200);
     await proxy.untilStat(`overload.${INJECTED}.pressure`, 20);

@@ -8,7 +8,10 @@ const { hcmDecodeHeaders, hcmCreatingCodec, http1AbortDispatch, http2GoAwayOnDis
 
 type Name = ConstructorParameters<typeof TestOverload>[0][number];
 
-function rigWith(names: readonly Name[], options: RigOptions = {}): { rig: ManagerRig; overload: TestOverload } {
+function rigWith(
+  names: readonly Name[],
+  options: RigOptions = {},
+): { rig: ManagerRig; overload: TestOverload } {
   const overload = new TestOverload(names);
   return { rig: new ManagerRig({ ...options, context: { ...options.context, overload } }), overload };
 }
@@ -320,7 +323,9 @@ describe('reduce_timeouts', () => {
   ])('of streams: %s', async (_, fields, ofRoute) => {
     const { rig, overload } = rigWith([streamIdle], {
       manager: fields,
-      routes: [{ match: { prefix: '/' }, route: { cluster: 'c', ...(ofRoute && { idle_timeout: ofRoute }) } }],
+      routes: [
+        { match: { prefix: '/' }, route: { cluster: 'c', ...(ofRoute && { idle_timeout: ofRoute }) } },
+      ],
       upstream: { headers() {} },
     });
     await rig.request();

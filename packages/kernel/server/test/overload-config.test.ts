@@ -26,7 +26,10 @@ const CONNECTIONS = {
 
 const read = (fields: JsonObject) =>
   readOverloadManager(
-    readLoose(OverloadManagerSchema, { resource_monitors: [{ name: 'a' }, { name: 'b' }], ...fields }) as never,
+    readLoose(OverloadManagerSchema, {
+      resource_monitors: [{ name: 'a' }, { name: 'b' }],
+      ...fields,
+    }) as never,
     context,
   );
 
@@ -41,7 +44,10 @@ const typed = (type: string, fields: JsonObject = {}): JsonObject => ({
   ...fields,
 });
 const timers = (...list: JsonObject[]): JsonObject =>
-  action({ name: REDUCE, typed_config: typed('ScaleTimersOverloadActionConfig', { timer_scale_factors: list }) });
+  action({
+    name: REDUCE,
+    typed_config: typed('ScaleTimersOverloadActionConfig', { timer_scale_factors: list }),
+  });
 
 describe('what is read', () => {
   test('defaults', () => {
@@ -71,7 +77,9 @@ describe('what is read', () => {
       loadshed_points: [action({ name: ACCEPT })],
     });
     expect(plan.refreshMs).toBe(250);
-    expect(plan.actions.map(({ name, triggers }) => [name, triggers.map(({ resource }) => resource)])).toEqual([
+    expect(
+      plan.actions.map(({ name, triggers }) => [name, triggers.map(({ resource }) => resource)]),
+    ).toEqual([
       [STOP, [1, 2]],
       [REDUCE, [0]],
       [SHRINK, [0]],
@@ -110,7 +118,10 @@ describe('what is refused', () => {
       'a monitor’s own config',
       {
         resource_monitors: [
-          { ...CONNECTIONS, typed_config: { ...CONNECTIONS.typed_config, max_active_downstream_connections: 0 } },
+          {
+            ...CONNECTIONS,
+            typed_config: { ...CONNECTIONS.typed_config, max_active_downstream_connections: 0 },
+          },
         ],
       },
       'resource_monitors[0].typed_config.max_active_downstream_connections',
@@ -168,7 +179,9 @@ describe('what is refused', () => {
       'thresholds that are one',
       {
         actions: [
-          action({ triggers: [{ name: 'a', scaled: { scaling_threshold: 0.5, saturation_threshold: 0.5 } }] }),
+          action({
+            triggers: [{ name: 'a', scaled: { scaling_threshold: 0.5, saturation_threshold: 0.5 } }],
+          }),
         ],
       },
       'actions[0].triggers[0].scaled',
@@ -215,7 +228,10 @@ describe('what is refused', () => {
       'memory that tcmalloc keeps',
       {
         actions: [
-          action({ name: SHRINK, typed_config: typed('ShrinkHeapConfig', { max_unfreed_memory_bytes: '1' }) }),
+          action({
+            name: SHRINK,
+            typed_config: typed('ShrinkHeapConfig', { max_unfreed_memory_bytes: '1' }),
+          }),
         ],
       },
       'actions[0].typed_config.max_unfreed_memory_bytes',
@@ -248,15 +264,17 @@ describe('what is refused', () => {
     } catch (error) {
       expect(error).toBeInstanceOf(ConfigError);
       const { problems } = error as ConfigError;
-      expect(problems).toEqual([expect.objectContaining({ path, message: expect.stringContaining(message) })]);
+      expect(problems).toEqual([
+        expect.objectContaining({ path, message: expect.stringContaining(message) }),
+      ]);
       return;
     }
     throw new Error('it was accepted');
   });
 
   test('all problems at once', () => {
-    expect(() => read({ refresh_interval: '0s', actions: [action({ name: 'x' })], buffer_factory_config: {} })).toThrow(
-      /buffer_factory_config[\s\S]*refresh_interval[\s\S]*actions\[0\]\.name/,
-    );
+    expect(() =>
+      read({ refresh_interval: '0s', actions: [action({ name: 'x' })], buffer_factory_config: {} }),
+    ).toThrow(/buffer_factory_config[\s\S]*refresh_interval[\s\S]*actions\[0\]\.name/);
   });
 });

@@ -21,7 +21,9 @@ const ACCEPT = LoadShedPointName.tcpListenerAccept;
 const threshold = (value: number) =>
   compileTrigger({ triggerOneof: { case: 'threshold', value: { value } } } as never);
 const scaled = (scalingThreshold: number, saturationThreshold: number) =>
-  compileTrigger({ triggerOneof: { case: 'scaled', value: { scalingThreshold, saturationThreshold } } } as never);
+  compileTrigger({
+    triggerOneof: { case: 'scaled', value: { scalingThreshold, saturationThreshold } },
+  } as never);
 
 class Source implements ResourceMonitor {
   pressure: number | (() => number | Promise<number>) = 0;
@@ -108,7 +110,8 @@ describe('triggers', () => {
           for (const trigger of [threshold(x), scaled(Math.min(x, y), Math.max(x, y))]) {
             const values = pressures.sort((p, q) => p - q).map(trigger);
             values.forEach((value, i) => {
-              if (!(value >= 0 && value <= 1) || value < (values[i - 1] ?? 0)) throw new Error(String(values));
+              if (!(value >= 0 && value <= 1) || value < (values[i - 1] ?? 0))
+                throw new Error(String(values));
             });
           }
         },
@@ -164,7 +167,8 @@ describe('what is measured', () => {
     expect(rig.stats.value('overload.a.pressure')).toBe(90);
     expect(rig.worker.action(STOP)?.saturated).toBe(true);
     // Once, and again when it failed after it had not.
-    const lines = (): string[] => rig.loggers.lines.filter((line) => line.includes('failed to update resource a'));
+    const lines = (): string[] =>
+      rig.loggers.lines.filter((line) => line.includes('failed to update resource a'));
     expect(lines()).toHaveLength(1);
     rig.a.pressure = 0.1;
     await rig.tick();
@@ -209,7 +213,8 @@ describe('what is decided', () => {
       actions: [on(STOP, { resource: 0, value: scaled(0, 1) }, { resource: 1, value: threshold(0.5) })],
     });
     const action = rig.worker.action(STOP);
-    const shown = (): number[] => ['active', 'scale_percent'].map((stat) => rig.stats.value(`overload.${STOP}.${stat}`));
+    const shown = (): number[] =>
+      ['active', 'scale_percent'].map((stat) => rig.stats.value(`overload.${STOP}.${stat}`));
     expect([shown(), action?.value]).toEqual([[0, 0], 0]);
     rig.a.pressure = 0.3;
     await rig.tick();

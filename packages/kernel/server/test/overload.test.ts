@@ -96,7 +96,10 @@ async function connectionThatWaits(proxy: TestProxy) {
 
 describe('connections', () => {
   test.each<[string, Parts]>([
-    [OverloadActionName.rejectIncomingConnections, { actions: [{ name: OverloadActionName.rejectIncomingConnections }] }],
+    [
+      OverloadActionName.rejectIncomingConnections,
+      { actions: [{ name: OverloadActionName.rejectIncomingConnections }] },
+    ],
     [LoadShedPointName.tcpListenerAccept, { points: [LoadShedPointName.tcpListenerAccept] }],
   ])('%s: they are closed', async (name, parts) => {
     using pressure = new Pressure();
@@ -224,12 +227,19 @@ describe('connections', () => {
               },
             },
           ],
-          actions: [{ name: STOP, triggers: [{ name: monitor, scaled: { scaling_threshold: 0, saturation_threshold: 1 } }] }],
+          actions: [
+            {
+              name: STOP,
+              triggers: [{ name: monitor, scaled: { scaling_threshold: 0, saturation_threshold: 1 } }],
+            },
+          ],
         },
       },
       { extensions: [...EXTENSIONS, hold] },
     );
-    expect(proxy.log.find('in the runtime key overload.global_downstream_max_connections, which has no effect')).toHaveLength(1);
+    expect(
+      proxy.log.find('in the runtime key overload.global_downstream_max_connections, which has no effect'),
+    ).toHaveLength(1);
     const port = proxy.portOf('one');
     await using _first = await rawClient({ port });
     await scale(proxy, STOP, 50);
@@ -241,7 +251,9 @@ describe('connections', () => {
     await using fourth = await rawClient({ port: proxy.portOf('two') });
     await proxy.untilStat('listener.two.downstream_cx_active', 1);
     expect(fourth.peerEnded).toBe(false);
-    expect(proxy.stat('overload.envoy.resource_monitors.global_downstream_max_connections.pressure')).toBe(100);
+    expect(proxy.stat('overload.envoy.resource_monitors.global_downstream_max_connections.pressure')).toBe(
+      100,
+    );
   });
 });
 

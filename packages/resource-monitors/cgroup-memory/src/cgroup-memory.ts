@@ -10,7 +10,8 @@ export const cgroupMemory = defineResourceMonitor({
   name: 'envoy.resource_monitors.cgroup_memory',
   config: CgroupMemoryConfigSchema,
   create({ maxMemoryBytes }) {
-    if (maxMemoryBytes === 0n) throw ConfigError.at('max_memory_bytes', 'must be greater than 0, or left out');
+    if (maxMemoryBytes === 0n)
+      throw ConfigError.at('max_memory_bytes', 'must be greater than 0, or left out');
     return createMemoryMonitor(SYSTEM, maxMemoryBytes === undefined ? undefined : Number(maxMemoryBytes));
   },
 });

@@ -61,7 +61,9 @@ describe('what cannot be read', () => {
   });
 
   test('no control groups', () => {
-    expect(() => createMemoryMonitor(files({}), undefined)).toThrow('there is no control group that counts memory');
+    expect(() => createMemoryMonitor(files({}), undefined)).toThrow(
+      'there is no control group that counts memory',
+    );
     expect(() => createMemoryMonitor(files({ [V2.usage]: '1' }), undefined)).toThrow('fixed_heap');
   });
 

@@ -59,7 +59,8 @@ function coresOf(text: string): number {
     const found = /^(\d+)(?:-(\d+))?$/.exec(range);
     const first = Number(found?.[1]);
     const last = Number(found?.[2] ?? first);
-    if (found === null || last < first) throw new Error(`${V2.cores} holds "${text.trim()}", and no list of cores`);
+    if (found === null || last < first)
+      throw new Error(`${V2.cores} holds "${text.trim()}", and no list of cores`);
     cores += last - first + 1;
   }
   return cores;
@@ -70,7 +71,8 @@ function quotaOf(text: string): number {
   const [quota, period] = text.trim().split(' ');
   if (quota === 'max') return Number.POSITIVE_INFINITY;
   const cores = Number(quota) / Number(period);
-  if (!Number.isFinite(cores) || cores <= 0) throw new Error(`${V2.quota} holds "${text.trim()}", and no quota`);
+  if (!Number.isFinite(cores) || cores <= 0)
+    throw new Error(`${V2.quota} holds "${text.trim()}", and no quota`);
   return cores;
 }
 

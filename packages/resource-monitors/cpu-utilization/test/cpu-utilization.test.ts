@@ -1,7 +1,13 @@
 import { CpuUtilizationConfigSchema, create } from '@dragoman/api';
 import { testContext } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
-import { containerUsage, type CpuSources, cpuUtilization, createCpuMonitor, hostUsage } from '../src/index.ts';
+import {
+  containerUsage,
+  type CpuSources,
+  cpuUtilization,
+  createCpuMonitor,
+  hostUsage,
+} from '../src/index.ts';
 
 class System implements CpuSources {
   files: Record<string, string> = {};

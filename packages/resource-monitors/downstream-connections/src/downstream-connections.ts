@@ -11,7 +11,10 @@ export const downstreamConnections = defineResourceMonitor({
   create({ maxActiveDownstreamConnections }, context) {
     const max = Number(maxActiveDownstreamConnections);
     if (max <= 0)
-      throw ConfigError.at('max_active_downstream_connections', 'must be greater than 0: how many connections there may be');
+      throw ConfigError.at(
+        'max_active_downstream_connections',
+        'must be greater than 0: how many connections there may be',
+      );
     return {
       maxDownstreamConnections: max,
       measure: () => context.downstreamConnections() / max,

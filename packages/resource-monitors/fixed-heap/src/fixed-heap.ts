@@ -8,7 +8,8 @@ export const fixedHeap = defineResourceMonitor({
   config: FixedHeapConfigSchema,
   create({ maxHeapSizeBytes }) {
     const max = Number(maxHeapSizeBytes);
-    if (max <= 0) throw ConfigError.at('max_heap_size_bytes', 'must be greater than 0: bytes, e.g. 1073741824 (1 GiB)');
+    if (max <= 0)
+      throw ConfigError.at('max_heap_size_bytes', 'must be greater than 0: bytes, e.g. 1073741824 (1 GiB)');
     return { measure: () => usedMemory() / max };
   },
 });

@@ -7,7 +7,8 @@ export const injectedResource = defineResourceMonitor({
   name: 'envoy.resource_monitors.injected_resource',
   config: InjectedResourceConfigSchema,
   create({ filename }) {
-    if (filename === '') throw ConfigError.at('filename', 'is required: a file that holds a number from 0 to 1');
+    if (filename === '')
+      throw ConfigError.at('filename', 'is required: a file that holds a number from 0 to 1');
     return { measure: async () => pressureOf(await readFile(filename, 'latin1'), filename) };
   },
 });

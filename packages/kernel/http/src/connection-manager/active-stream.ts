@@ -75,7 +75,8 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
   /** No filters are made for it: that would cost what the proxy has not. */
   private refusedByOverload({ shedRequest, stopRequests, rqClose, reply }: HttpOverload): boolean {
     // A request that begins anew has been let in.
-    if (this.restarted || (shedRequest?.shouldShed() !== true && stopRequests?.fires() !== true)) return false;
+    if (this.restarted || (shedRequest?.shouldShed() !== true && stopRequests?.fires() !== true))
+      return false;
     rqClose.inc();
     this.info.setResponseFlag(ResponseFlag.OverloadManager);
     this.responseStarted = true;

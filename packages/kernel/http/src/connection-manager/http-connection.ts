@@ -240,7 +240,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.requests++;
-    if (this.config.overload?.goAwayHttp2 !== undefined) this.considerGoAway(this.config.overload.goAwayHttp2);
+    if (this.config.overload?.goAwayHttp2 !== undefined)
+      this.considerGoAway(this.config.overload.goAwayHttp2);
     const stream = new ActiveStream(this, encoder, protocol);
     this.streams.add(stream);
     return stream;

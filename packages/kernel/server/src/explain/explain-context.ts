@@ -1,5 +1,10 @@
 import type { Listener } from '@dragoman/api';
-import { type FactoryContext, type ListenerFactoryContext, neverOverloaded, silentLogger } from '@dragoman/core';
+import {
+  type FactoryContext,
+  type ListenerFactoryContext,
+  neverOverloaded,
+  silentLogger,
+} from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { StatsStore } from '@dragoman/stats';
 import { upstreamFilterCompiler } from '../worker/upstream-filters.ts';

@@ -92,7 +92,8 @@ export function readOverloadManager(
     problems.try(`actions[${i}].typed_config`, () => {
       if (action.name === OverloadActionName.reduceTimeouts) timers = readTimers(action.typedConfig);
       else if (action.name === OverloadActionName.shrinkHeap) shrinkIntervalMs = readShrinkHeap(action);
-      else if (action.typedConfig !== undefined) throw ConfigError.at('', `${action.name} takes no config; remove it`);
+      else if (action.typedConfig !== undefined)
+        throw ConfigError.at('', `${action.name} takes no config; remove it`);
     });
   });
   problems.throwIfAny();
@@ -173,7 +174,10 @@ function readTriggers(
     const value = problems.try(at, () => compileTrigger(trigger));
     const resource = usable.includes(trigger.name) ? resources.indexOf(trigger.name) : -1;
     if (resource < 0)
-      problems.add(`${at}.name`, `"${trigger.name}" is no resource monitor that can be used here; ${listed(usable)}`);
+      problems.add(
+        `${at}.name`,
+        `"${trigger.name}" is no resource monitor that can be used here; ${listed(usable)}`,
+      );
     return value === undefined || resource < 0 ? [] : [{ resource, value }];
   });
 }

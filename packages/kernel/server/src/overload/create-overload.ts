@@ -50,10 +50,7 @@ export function createOverload({
     logger: loggers.logger('main'),
     onChange: () => workers().overloadChanged(),
   });
-  if (
-    manager.handle.maxDownstreamConnections !== undefined &&
-    runtime.get(CONNECTIONS_KEY) !== undefined
-  ) {
+  if (manager.handle.maxDownstreamConnections !== undefined && runtime.get(CONNECTIONS_KEY) !== undefined) {
     context.warn(
       'overload_manager.resource_monitors',
       `the limit of downstream connections is configured here and in the runtime key ${CONNECTIONS_KEY}, which has no effect then; remove the key`,

@@ -11,7 +11,7 @@ export const REFUSED_ACTIONS: Readonly<Record<string, string>> = {
 /** What {@link LoadShedPointName} lacks of Envoy's points, and why. */
 export const REFUSED_POINTS: Readonly<Record<string, string>> = {
   'envoy.load_shed_points.http2_server_go_away_and_close_on_dispatch':
-    'an HTTP/2 connection cannot be cut in the middle of its frames on Node; use http2_server_go_away_on_dispatch',
+    'to close a connection over its open streams is not built; use http2_server_go_away_on_dispatch',
   'envoy.load_shed_points.http3_server_go_away_on_dispatch': 'HTTP/3 is not supported',
   'envoy.load_shed_points.http3_server_go_away_and_close_on_dispatch': 'HTTP/3 is not supported',
 };

@@ -53,9 +53,8 @@ export class OverloadManager {
       actions: actions.map(({ name }) => name),
       points: points.map(({ name }) => name),
       timers: plan.timers,
-      maxDownstreamConnections: monitors.find(
-        ({ monitor }) => monitor.maxDownstreamConnections !== undefined,
-      )?.monitor.maxDownstreamConnections,
+      maxDownstreamConnections: monitors.find(({ monitor }) => monitor.maxDownstreamConnections !== undefined)
+        ?.monitor.maxDownstreamConnections,
     };
     this.words = new Int32Array(this.handle.buffer);
     const scope = stats.scope('overload');
