@@ -74,10 +74,39 @@ describe.each([undefined, 1, 2])('with %s threads of workers', (workers) => {
     await before.write(requestText('GET', '/'));
     expect((await before.readResponse()).status).toBe(200);
     expect(waiting.peerEnded).toBe(false);
+    // On one thread there is no moment in between.
+    if (workers === undefined) expect(proxy.stat(`${LISTENER}.downstream_cx_total`)).toBe(1);
     pressure.set(0);
     expect((await waiting.readResponse()).status).toBe(200);
     await waiting[Symbol.asyncDispose]();
   });
+});
+
+test('a worker that takes the place of another knows the state', async () => {
+  using pressure = new Pressure();
+  const listener = (name: string, filters: readonly JsonObject[]): JsonObject => ({
+    name,
+    address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+    filter_chains: [{ filters }],
+  });
+  const { listeners } = httpBootstrap().static_resources as { listeners: readonly JsonObject[] };
+  await using proxy = await startProxy(
+    {
+      static_resources: { listeners: [...listeners, listener('crash', [{ name: 'crash' }])] },
+      ...pressure.manager({ actions: [{ name: STOP }] }),
+    },
+    { extensions: EXTENSIONS, threads: THREADS, flags: { concurrency: 1 } },
+  );
+  pressure.set(1);
+  await scale(proxy, STOP, 100);
+  await using bad = await proxy.connect({ port: proxy.portOf('crash') });
+  await bad.readUntilClose().catch(() => '');
+  await proxy.untilStat('server.worker_deaths', 1);
+  await eventually(() => proxy.log.find('is there again').length === 1);
+  expect((await proxy.get('/')).status).toBe(503);
+  pressure.set(0);
+  await scale(proxy, STOP, 0);
+  expect((await proxy.get('/')).status).not.toBe(503);
 });
 
 /** One that has sent a request, and is not among those that were accepted. */
