@@ -72,6 +72,11 @@ import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-he
 import { xffDetection } from '@dragoman/original-ip-detection-xff';
 import { uriTemplateMatcher, uriTemplateRewriter } from '@dragoman/path-matcher-uri-template';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
+import { cgroupMemory } from '@dragoman/resource-monitor-cgroup-memory';
+import { cpuUtilization } from '@dragoman/resource-monitor-cpu-utilization';
+import { downstreamConnections } from '@dragoman/resource-monitor-downstream-connections';
+import { fixedHeap } from '@dragoman/resource-monitor-fixed-heap';
+import { injectedResource } from '@dragoman/resource-monitor-injected-resource';
 import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
 import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
 import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
@@ -166,4 +171,9 @@ export const extensions: readonly Extension[] = [
   serverNameTree,
   runtimeFractionMatcher,
   consistentHashingMatcher,
+  fixedHeap,
+  cgroupMemory,
+  cpuUtilization,
+  downstreamConnections,
+  injectedResource,
 ];

@@ -22,6 +22,7 @@ import {
   MAINTENANCE_MODE,
   maxDurationReply,
   overloaded,
+  PROXY_OVERLOADED,
   resetReply,
   timeoutReply,
   timeoutStatus,
@@ -81,6 +82,11 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const host = cluster.chooseHost(this);
     if (host === undefined) {
       this.failWithoutHost();
+      return;
+    }
+    if (config.shedRequest?.shouldShed() === true) {
+      config.stats.rqOverloadLocalReply.inc();
+      this.fail(ResponseFlag.OverloadManager, PROXY_OVERLOADED);
       return;
     }
     if (endStream) this.onRequestComplete();

@@ -22,13 +22,13 @@ const SUPPORTED = new Set([
   'watchdog',
   'watchdogs',
   'cluster_manager',
+  'overload_manager',
 ]);
 
 const REASONS = {
   dynamic_resources:
     'configuration from a management server (xDS) is not supported yet; write static_resources',
   tracing: 'tracing is not supported yet; remove it',
-  overload_manager: 'the overload manager is not supported yet; remove overload_manager',
   hds_config: 'health discovery (HDS) is not supported yet; remove it',
   use_tcp_for_dns_lookups: 'DNS over TCP only cannot be asked for on Node; remove it',
   stats_sinks: 'stats sinks are not supported yet; scrape /stats/prometheus instead',

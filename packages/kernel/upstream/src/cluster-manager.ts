@@ -8,6 +8,7 @@ import {
   type ExtensionRegistry,
   type FactoryContext,
   type HostListUpdate,
+  type LoadShedPoint,
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
@@ -31,6 +32,8 @@ export interface ClusterManagerOptions {
   readonly createBudget?: CreateBudget;
   /** Tells main what was seen of a host. Default: nobody hears of it. */
   readonly onHostEvent?: OnHostEvent | undefined;
+  /** Asked before a pool opens a connection; undefined: there is no such load shed point. */
+  readonly newConnection?: LoadShedPoint | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -71,6 +74,7 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
     http2: options.http2,
     upstreamFilters: options.upstreamFilters,
     createBudget: options.createBudget ?? createLocalBudget,
+    newConnection: options.newConnection,
   });
   options.clusters.forEach((cluster, index) => {
     problems.try(`${path}[${index}]`, () => {

@@ -14,6 +14,7 @@ import {
   type LoadBalancer,
   type LoadBalancerContext,
   type LoadBalancerPolicy,
+  type LoadShedPoint,
   type Logger,
   type PoolWishes,
   type RoutingPriority,
@@ -44,6 +45,7 @@ export interface ClusterDependencies {
   readonly http2: Http2Codecs | undefined;
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
+  readonly newConnection: LoadShedPoint | undefined;
   readonly localZone: LocalZone;
   /** Tells main what was seen of a host. */
   readonly onHostEvent: OnHostEvent;
@@ -265,6 +267,7 @@ function poolContext(
     http2: http2Of(settings, info, dependencies),
     stats: info.stats,
     resources: info.resources(priority),
+    newConnection: dependencies.newConnection,
     http,
     connectTimeoutMs: settings.connectTimeoutMs,
     connectOptions: (host, transport): ConnectOptions => {

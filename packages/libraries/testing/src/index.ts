@@ -79,6 +79,7 @@ export {
   TestProxy,
 } from './start-proxy.ts';
 export { RecordingLoggers, type TestContext, TestDrain, testContext } from './test-context.ts';
+export { TestOverload } from './test-overload.ts';
 export {
   requestHeaders,
   responseHeaders,

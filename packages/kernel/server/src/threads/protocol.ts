@@ -3,6 +3,7 @@ import type { CertificateGroup, ConfigProblem, HostEvent, LocalInfo, LogLevel } 
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
+import type { OverloadHandle } from '../overload/index.ts';
 import type { WatchdogTimeouts } from '../watchdog/index.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder, Wire } from '../worker/orders.ts';
@@ -34,6 +35,8 @@ export interface ThreadData {
   readonly drainStrategy: DrainStrategy;
   readonly connections: SharedCountsHandle;
   readonly heartbeats: Heartbeats;
+  /** Undefined without an overload manager. */
+  readonly overload: OverloadHandle | undefined;
 }
 
 /** The page that threads touch while they are alive: worker `index` its slot of that number. */
@@ -64,6 +67,8 @@ export interface ThreadCommands {
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(levels: LogLevels): void;
   reopenLogs(): void;
+  overloadChanged(): void;
+  shrinkHeap(): void;
   /** Ends everything; the thread ends after its answer. */
   close(): Promise<void>;
 }
