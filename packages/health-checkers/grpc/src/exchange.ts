@@ -23,7 +23,12 @@ const ID_GRPC_MESSAGE = wellKnownId('grpc-message');
 const HTTP_OK = 200;
 /** The message has two bytes; a host that adds fields of its own has room for them. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
-const STATUS_NAMES: readonly (string | undefined)[] = ['unknown', 'serving', 'not_serving', 'service_unknown'];
+const STATUS_NAMES: readonly (string | undefined)[] = [
+  'unknown',
+  'serving',
+  'not_serving',
+  'service_unknown',
+];
 
 /** Calls `grpc.health.v1.Health/Check`, and judges what comes back. */
 export class GrpcCheckExchange implements HttpExchange {
@@ -83,7 +88,9 @@ export class GrpcCheckExchange implements HttpExchange {
     const { serving } = this;
     if (status !== GrpcStatus.OK) return failed(status, decodeGrpcMessage(message ?? ''));
     if (serving === ServingStatus.SERVING) return HEALTHY;
-    return unhealthy(serving === undefined ? 'no message' : (STATUS_NAMES[serving] ?? `serving status ${serving}`));
+    return unhealthy(
+      serving === undefined ? 'no message' : (STATUS_NAMES[serving] ?? `serving status ${serving}`),
+    );
   }
 }
 

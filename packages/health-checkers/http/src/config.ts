@@ -88,7 +88,8 @@ export function parseConfig(config: HttpHealthCheck, formatters: FormatterFactor
 
 function methodOf({ method }: HttpHealthCheck): RequestMethod {
   if (method === RequestMethod.METHOD_UNSPECIFIED) return RequestMethod.GET;
-  if (method === RequestMethod.CONNECT) throw ConfigError.at('method', 'CONNECT cannot check a host; use GET');
+  if (method === RequestMethod.CONNECT)
+    throw ConfigError.at('method', 'CONNECT cannot check a host; use GET');
   return method;
 }
 
@@ -97,7 +98,10 @@ function pathOf({ path, method }: HttpHealthCheck): string {
   if (!star && !path.startsWith('/'))
     throw ConfigError.at('path', `"${path}" is no path: it has to begin with /, as in /healthz`);
   if (UNFIT_PATH.test(path))
-    throw ConfigError.at('path', 'may not contain spaces, control characters or #; write them as %20 and the like');
+    throw ConfigError.at(
+      'path',
+      'may not contain spaces, control characters or #; write them as %20 and the like',
+    );
   return utf8Bytes(path);
 }
 

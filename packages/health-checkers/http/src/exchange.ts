@@ -85,10 +85,8 @@ export class HttpCheckExchange implements HttpExchange {
     const { status } = headers;
     const { expected, retriable } = this.options;
     const immediate = headers.hasKnown(ID_IMMEDIATE_FAIL);
-    if (this.scan?.matched === false)
-      return unhealthy(`payload mismatch (status ${status})`, { immediate });
-    if (!expected(status))
-      return unhealthy(`status ${status}`, { immediate, retriable: retriable(status) });
+    if (this.scan?.matched === false) return unhealthy(`payload mismatch (status ${status})`, { immediate });
+    if (!expected(status)) return unhealthy(`status ${status}`, { immediate, retriable: retriable(status) });
     return this.judgeService(headers) ?? (headers.hasKnown(ID_DEGRADED) ? DEGRADED : HEALTHY);
   }
 
@@ -104,7 +102,10 @@ export class HttpCheckExchange implements HttpExchange {
 }
 
 function asksToClose(headers: ResponseHeaders): boolean {
-  return hasClose(headers, ID_CONNECTION, 'connection') || hasClose(headers, ID_PROXY_CONNECTION, 'proxy-connection');
+  return (
+    hasClose(headers, ID_CONNECTION, 'connection') ||
+    hasClose(headers, ID_PROXY_CONNECTION, 'proxy-connection')
+  );
 }
 
 function hasClose(headers: ResponseHeaders, id: number, name: string): boolean {

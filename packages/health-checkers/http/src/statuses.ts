@@ -17,7 +17,10 @@ export function compileStatuses(ranges: readonly Int64Range[], path: string): St
   for (const [i, { start, end }] of ranges.entries()) {
     const at = `${path}[${i}]`;
     if (start >= end)
-      throw ConfigError.at(at, `expected start < end (the end does not belong to it), found ${start} and ${end}`);
+      throw ConfigError.at(
+        at,
+        `expected start < end (the end does not belong to it), found ${start} and ${end}`,
+      );
     if (start < LOWEST)
       throw ConfigError.at(joinPath(at, 'start'), `expected a status from ${LOWEST} on, found ${start}`);
     if (end > END) throw ConfigError.at(joinPath(at, 'end'), `expected at most ${END}, found ${end}`);

@@ -4,7 +4,12 @@ import {
   HealthCheck_HttpHealthCheckSchema as HttpHealthCheckSchema,
   type MessageInitShape,
 } from '@dragoman/api';
-import type { HealthCheckerContext, HealthHttpConnection, HealthHttpHandler, ResponseDecoder } from '@dragoman/core';
+import type {
+  HealthCheckerContext,
+  HealthHttpConnection,
+  HealthHttpHandler,
+  ResponseDecoder,
+} from '@dragoman/core';
 import { createClientCodec } from '@dragoman/http1';
 import { HealthScene, type HealthSceneOptions } from '@dragoman/testing';
 import { httpHealthChecker } from '../src/index.ts';
@@ -22,11 +27,17 @@ export function plainScene(options: HealthSceneOptions = {}): HealthScene {
 
 /** HTTP/1.1 is put into bytes by the proxy's own codec. */
 export function wireScene(options: HealthSceneOptions = {}): HealthScene {
-  return plainScene({ connectHttp: (scene, _target, _protocol, handler) => overHttp1(scene, handler), ...options });
+  return plainScene({
+    connectHttp: (scene, _target, _protocol, handler) => overHttp1(scene, handler),
+    ...options,
+  });
 }
 
 export function checkerFor(config: Config, context: HealthCheckerContext) {
-  return httpHealthChecker.create(create(HttpHealthCheckSchema, { path: '/healthz', ...config }) as never, context);
+  return httpHealthChecker.create(
+    create(HttpHealthCheckSchema, { path: '/healthz', ...config }) as never,
+    context,
+  );
 }
 
 function overHttp1(scene: HealthScene, handler: HealthHttpHandler): HealthHttpConnection {

@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { checkerFor, type Config, plainScene, text } from './scene.ts';
 
 const SUCCESSES = [{ start: 200n, end: 300n }];
-const RETRIED = [{ start: 429n, end: 430n }, { start: 500n, end: 600n }];
+const RETRIED = [
+  { start: 429n, end: 430n },
+  { start: 500n, end: 600n },
+];
 
 function begun(config: Config, scene: HealthScene = plainScene()): HealthScene {
   scene.check(scene.session(checkerFor(config, scene.context)));
@@ -12,10 +15,14 @@ function begun(config: Config, scene: HealthScene = plainScene()): HealthScene {
   return scene;
 }
 
-function answer(scene: HealthScene, headers: Record<string, string>, ...body: string[]): HealthCheckResult | undefined {
+function answer(
+  scene: HealthScene,
+  headers: Record<string, string>,
+  ...body: string[]
+): HealthCheckResult | undefined {
   const { decoder } = scene.lastHttp.last;
   decoder.onHeaders(responseHeaders(headers), body.length === 0);
-  body.forEach((part, i) => decoder.onBody(Buffer.from(part), i === body.length - 1, false));
+  for (const [i, part] of body.entries()) decoder.onBody(Buffer.from(part), i === body.length - 1, false);
   return scene.results[0];
 }
 
@@ -32,14 +39,34 @@ describe('status and headers', () => {
     ['200', {}, {}, { ok: true }],
     ['204', {}, { ':status': '204' }, active('status 204', false)],
     ['expected', { expectedStatuses: SUCCESSES }, { ':status': '299' }, { ok: true }],
-    ['the end is outside', { expectedStatuses: SUCCESSES }, { ':status': '300' }, active('status 300', false)],
+    [
+      'the end is outside',
+      { expectedStatuses: SUCCESSES },
+      { ':status': '300' },
+      active('status 300', false),
+    ],
     ['200 not listed', { expectedStatuses: RETRIED }, {}, active('status 200', false)],
     ['retriable', { retriableStatuses: RETRIED }, { ':status': '503' }, active('status 503', true)],
     ['not retriable', { retriableStatuses: RETRIED }, { ':status': '404' }, active('status 404', false)],
-    ['both: expected wins', { expectedStatuses: RETRIED, retriableStatuses: RETRIED }, { ':status': '500' }, { ok: true }],
+    [
+      'both: expected wins',
+      { expectedStatuses: RETRIED, retriableStatuses: RETRIED },
+      { ':status': '500' },
+      { ok: true },
+    ],
     ['degraded', {}, { 'x-envoy-degraded': '' }, { ok: true, degraded: true }],
-    ['immediate', {}, { ':status': '503', 'x-envoy-immediate-health-check-fail': 'true' }, active('status 503', false, true)],
-    ['immediate means nothing of an answer that is well', {}, { 'x-envoy-immediate-health-check-fail': 'true' }, { ok: true }],
+    [
+      'immediate',
+      {},
+      { ':status': '503', 'x-envoy-immediate-health-check-fail': 'true' },
+      active('status 503', false, true),
+    ],
+    [
+      'immediate means nothing of an answer that is well',
+      {},
+      { 'x-envoy-immediate-health-check-fail': 'true' },
+      { ok: true },
+    ],
     ['above 599', {}, { ':status': '799' }, active('status 799', false)],
   ])('%s', (_name, config, headers, expected) => {
     expect(answer(begun(config), headers)).toEqual(expected);
@@ -58,7 +85,8 @@ describe('status and headers', () => {
       { serviceNameMatcher: { matchPattern: { case: 'prefix', value: 'locations' } } },
       plainScene({ context: { runtime } }),
     );
-    const headers = name === undefined ? {} : { 'x-envoy-upstream-healthchecked-cluster': name };
+    const headers: Record<string, string> =
+      name === undefined ? {} : { 'x-envoy-upstream-healthchecked-cluster': name };
     expect(answer(scene, headers)).toEqual(expected);
     expect(scene.context.stats.value('cluster.test.health_check.verify_cluster')).toBe(verified);
   });
@@ -78,12 +106,18 @@ describe('payload', () => {
     ['beyond that', { receive, responseBufferSize: 10n }, ['xhelloworld'], false],
   ])('%s', (_name, config, body, expected) => {
     const result = answer(begun(config), {}, ...body);
-    expect(result).toEqual(expected ? { ok: true } : { ok: false, kind: 'active', reason: 'payload mismatch (status 200)', immediate: false });
+    expect(result).toEqual(
+      expected
+        ? { ok: true }
+        : { ok: false, kind: 'active', reason: 'payload mismatch (status 200)', immediate: false },
+    );
   });
 
   it('counts before the status, and is never retriable', () => {
     const scene = begun({ receive, retriableStatuses: RETRIED });
-    expect(answer(scene, { ':status': '503' }, 'x')).toMatchObject({ reason: 'payload mismatch (status 503)' });
+    expect(answer(scene, { ':status': '503' }, 'x')).toMatchObject({
+      reason: 'payload mismatch (status 503)',
+    });
   });
 
   it('is complete with trailers', () => {
@@ -115,7 +149,9 @@ describe('GOAWAY and resets', () => {
   it('is unreachable after a reset, and goes on with the connection while it takes requests', () => {
     const scene = begun({});
     scene.lastHttp.last.decoder.onReset('remote-reset', 'rst');
-    expect(scene.results).toEqual([{ ok: false, kind: 'network', reason: 'stream reset: remote-reset (rst)' }]);
+    expect(scene.results).toEqual([
+      { ok: false, kind: 'network', reason: 'stream reset: remote-reset (rst)' },
+    ]);
     expect(scene.lastHttp.closed).toBe(false);
   });
 
@@ -210,9 +246,15 @@ describe('configs that are refused', () => {
     [{ codecClientType: 2 }, 'codec_client_type: HTTP3 is not supported'],
     [{ receive: [text('hello')], responseBufferSize: 4n }, 'receive: has 5 bytes'],
     [{ expectedStatuses: [{ start: 200n, end: 200n }] }, 'expected_statuses[0]: expected start < end'],
-    [{ expectedStatuses: [{ start: 99n, end: 200n }] }, 'expected_statuses[0].start: expected a status from 100'],
+    [
+      { expectedStatuses: [{ start: 99n, end: 200n }] },
+      'expected_statuses[0].start: expected a status from 100',
+    ],
     [{ retriableStatuses: [{ start: 500n, end: 601n }] }, 'retriable_statuses[0].end: expected at most 600'],
-    [{ requestHeadersToAdd: [{ header: { key: ':path', value: 'x' } }] }, 'request_headers_to_add[0].header.key'],
+    [
+      { requestHeadersToAdd: [{ header: { key: ':path', value: 'x' } }] },
+      'request_headers_to_add[0].header.key',
+    ],
     [{ requestHeadersToRemove: ['host'] }, 'request_headers_to_remove[0]'],
     [{ serviceNameMatcher: {} }, 'service_name_matcher: needs one of'],
   ])('%o', (config, message) => {

@@ -1,5 +1,11 @@
 import type { Connection, HealthCheckResult } from '@dragoman/core';
-import { type ByteExchange, type ByteVerdict, HEALTHY, unhealthy, unreachable } from '@dragoman/health-checking';
+import {
+  type ByteExchange,
+  type ByteVerdict,
+  HEALTHY,
+  unhealthy,
+  unreachable,
+} from '@dragoman/health-checking';
 import { type RespAnswer, RespReader } from './resp.ts';
 
 /** A command as Redis reads it: an array of strings with their lengths. */

@@ -11,7 +11,8 @@ export const redisHealthChecker = defineHealthChecker({
     refuseUnsupported(config, RedisSchema, new Set(['key']));
     const { key } = config;
     return {
-      session: (target) => new ByteCheckSession(context, target, new RedisCheckExchange(key), { strict: true }),
+      session: (target) =>
+        new ByteCheckSession(context, target, new RedisCheckExchange(key), { strict: true }),
     };
   },
 });

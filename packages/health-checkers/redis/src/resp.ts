@@ -50,7 +50,8 @@ export class RespReader {
     for (let i = Math.max(0, this.skip - 2); i < taken; i++) {
       // The last two are the line end.
       const expected = this.skip - i === 2 ? CR : this.skip - i === 1 ? LF : undefined;
-      if (expected !== undefined && chunk[at + i] !== expected) this.fail('a string does not end as its length says');
+      if (expected !== undefined && chunk[at + i] !== expected)
+        this.fail('a string does not end as its length says');
     }
     this.skip -= taken;
     if (this.skip === 0) this.valueDone();
@@ -121,7 +122,8 @@ export class RespReader {
   private takeArray(text: string): void {
     const length = INTEGER.test(text) ? Number(text) : Number.NaN;
     if (length < 0) this.value({ kind: 'null', text: '' });
-    else if (!(length <= MAX_VALUES) || this.open.length === MAX_DEPTH) this.fail('an array is too long or too deep');
+    else if (!(length <= MAX_VALUES) || this.open.length === MAX_DEPTH)
+      this.fail('an array is too long or too deep');
     else {
       this.first ??= { kind: 'array', text: '' };
       if (length === 0) this.valueDone();

@@ -139,7 +139,10 @@ describe('RespReader', () => {
   });
 
   it('survives everything else', () => {
-    const near = fc.string({ unit: fc.constantFrom('+', '-', ':', '$', '*', '1', '0', '\r', '\n', 'a'), maxLength: 40 });
+    const near = fc.string({
+      unit: fc.constantFrom('+', '-', ':', '$', '*', '1', '0', '\r', '\n', 'a'),
+      maxLength: 40,
+    });
     fc.assert(
       fc.property(near, fc.integer({ min: 1, max: 5 }), (text, size) => {
         const whole = new RespReader();

@@ -38,7 +38,13 @@ export function parseConfig(config: TcpHealthCheck): TcpCheckOptions {
 
 /** Version 1 tells the ends of the connection, version 2 that it is the proxy's own (`LOCAL`). */
 function preambleOf(config: ProxyProtocolConfig): (connection: Connection) => Buffer {
-  refuseUnsupported(config, ProxyProtocolConfigSchema, new Set(['version']), 'proxy_protocol_config', REASONS);
+  refuseUnsupported(
+    config,
+    ProxyProtocolConfigSchema,
+    new Set(['version']),
+    'proxy_protocol_config',
+    REASONS,
+  );
   if (config.version === Version.V2) return () => LOCAL_HEADER;
   return ({ info }) => writeV1(info.localAddress, info.remoteAddress);
 }

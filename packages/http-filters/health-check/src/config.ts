@@ -29,7 +29,10 @@ export function parseConfig(config: HttpHealthCheck, warn: HttpFilterContext['wa
   const cacheMs =
     cacheTime === undefined ? 0 : Number(cacheTime.seconds) * 1000 + Math.floor(cacheTime.nanos / 1e6);
   if (!passThrough && cacheMs !== 0)
-    throw ConfigError.at('cache_time', 'must not be set when pass_through_mode is false: nothing is passed through');
+    throw ConfigError.at(
+      'cache_time',
+      'must not be set when pass_through_mode is false: nothing is passed through',
+    );
   const entries = Object.entries(clusterMinHealthyPercentages);
   if (passThrough && entries.length > 0)
     warn('HealthCheck.cluster_min_healthy_percentages', 'has no effect with pass_through_mode: true');

@@ -1,7 +1,13 @@
 import { create, HttpHealthCheckSchema, type MessageInitShape } from '@dragoman/api';
 import type { Cluster, HttpFilterContext, ResponseHeaders } from '@dragoman/core';
 import { ResponseFlag } from '@dragoman/core';
-import { requestHeaders, responseHeaders, TestHttpStream, testContext } from '@dragoman/testing';
+import {
+  httpFilterConformance,
+  requestHeaders,
+  responseHeaders,
+  TestHttpStream,
+  testContext,
+} from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { healthCheck } from '../src/index.ts';
 
@@ -39,7 +45,11 @@ function scene(config: Config, clusters: Record<string, Cluster> = {}) {
     const [reply] = one.replies;
     const headers = responseHeaders(reply === undefined ? {} : { ':status': String(reply.status) });
     reply?.modifyHeaders?.(headers);
-    return { reply, info: one.info, respond: (made = headers) => (filter.onResponseHeaders(made), made) };
+    const respond = (made = headers) => {
+      filter.onResponseHeaders(made);
+      return made;
+    };
+    return { reply, info: one.info, respond };
   };
   return { context, stream, ask };
 }
@@ -50,6 +60,25 @@ interface HealthFilter {
   onRequestTrailers(): unknown;
   onResponseHeaders(headers: ResponseHeaders): void;
 }
+
+httpFilterConformance(
+  { describe, it },
+  {
+    extension: healthCheck,
+    config: create(HttpHealthCheckSchema, { passThroughMode: true, headers: [PATH] }) as never,
+    invalid: [
+      { name: 'no mode', config: create(HttpHealthCheckSchema) as never, path: 'pass_through_mode' },
+      {
+        name: 'a cache for nothing',
+        config: create(HttpHealthCheckSchema, {
+          passThroughMode: false,
+          cacheTime: { seconds: 1n, nanos: 0 },
+        }) as never,
+        path: 'cache_time',
+      },
+    ],
+  },
+);
 
 describe('answering itself', () => {
   const config: Config = { passThroughMode: false };
@@ -136,7 +165,8 @@ describe('cluster_min_healthy_percentages', () => {
     expect(info.hasResponseFlag(ResponseFlag.FailedLocalHealthCheck)).toBe(status === 503);
     const outcome = status === 200 ? 'ok' : 'failed';
     const expected = { request_total: 1, [outcome]: 1, ...(stat === undefined ? {} : { [stat]: 1 }) };
-    for (const [name, value] of Object.entries(expected)) expect(context.stats.value(PREFIX + name)).toBe(value);
+    for (const [name, value] of Object.entries(expected))
+      expect(context.stats.value(PREFIX + name)).toBe(value);
     expect(Object.keys(context.stats.used()).length).toBe(Object.keys(expected).length);
   });
 });

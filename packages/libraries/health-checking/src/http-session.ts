@@ -176,9 +176,6 @@ class Link implements HealthHttpHandler, ResponseDecoder {
   private settle(result: HealthCheckResult | undefined, endStream: boolean): void {
     if (result === undefined) return;
     this.state = 'idle';
-    this.session.finish(
-      result,
-      endStream && this.reusable && !this.session.exchange.lastOnConnection,
-    );
+    this.session.finish(result, endStream && this.reusable && !this.session.exchange.lastOnConnection);
   }
 }

@@ -75,7 +75,8 @@ export class CheckedHttpConnection implements HealthHttpConnection {
     this.requests.push(request);
     return {
       responseHeadBytes: 0,
-      headers: (headers: RequestHeaders, endStream: boolean) => Object.assign(request, { headers, ended: endStream }),
+      headers: (headers: RequestHeaders, endStream: boolean) =>
+        Object.assign(request, { headers, ended: endStream }),
       body: (chunk: Buffer, endStream: boolean) => {
         Object.assign(request, { body: Buffer.concat([request.body, chunk]), ended: endStream });
         return true;
@@ -105,7 +106,10 @@ export interface HealthSceneOptions {
   readonly pair?: ConnectionPairOptions;
   readonly context?: Partial<TestContext>;
   /** Default: HTTP is not put into bytes, see {@link HealthScene.http}. */
-  readonly connectHttp?: (scene: HealthScene, ...call: Parameters<HealthCheckerContext['connectHttp']>) => HealthHttpConnection;
+  readonly connectHttp?: (
+    scene: HealthScene,
+    ...call: Parameters<HealthCheckerContext['connectHttp']>
+  ) => HealthHttpConnection;
 }
 
 /** The surroundings of a health checker: connections in memory, results that are kept. Cluster `test`, timeout 2 s. */

@@ -18,7 +18,12 @@ export function explainContext(context: FactoryContext, listener: Listener): Lis
     upstreamFilters: upstreamFilterCompiler(() => explained),
     logFiles: { open: () => ({ write() {} }) },
     accessLoggers: () => [],
-    drain: { drainClose: () => false, draining: false, healthCheckFailed: false, onDrain: () => () => undefined },
+    drain: {
+      drainClose: () => false,
+      draining: false,
+      healthCheckFailed: false,
+      onDrain: () => () => undefined,
+    },
     listenerScope: stats.scope('listener'),
     perConnectionBufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1024 * 1024,
     listenerName: listener.name,
