@@ -11,6 +11,10 @@ import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
+import { grpcHealthChecker } from '@dragoman/health-checker-grpc';
+import { httpHealthChecker } from '@dragoman/health-checker-http';
+import { redisHealthChecker } from '@dragoman/health-checker-redis';
+import { tcpHealthChecker } from '@dragoman/health-checker-tcp';
 import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
 import { adaptiveConcurrency } from '@dragoman/http-filter-adaptive-concurrency';
 import { admissionControl } from '@dragoman/http-filter-admission-control';
@@ -20,6 +24,7 @@ import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse
 import { grpcJsonTranscoder } from '@dragoman/http-filter-grpc-json-transcoder';
 import { grpcStats } from '@dragoman/http-filter-grpc-stats';
 import { grpcWeb } from '@dragoman/http-filter-grpc-web';
+import { healthCheck } from '@dragoman/http-filter-health-check';
 import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
@@ -93,6 +98,7 @@ export const extensions: readonly Extension[] = [
   upstreamCodec,
   admissionControl,
   adaptiveConcurrency,
+  healthCheck,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,
@@ -121,6 +127,10 @@ export const extensions: readonly Extension[] = [
   overrideHost,
   staticDiscovery,
   strictDns,
+  httpHealthChecker,
+  tcpHealthChecker,
+  grpcHealthChecker,
+  redisHealthChecker,
   logicalDns,
   caresDnsResolver,
   fileAccessLogger,

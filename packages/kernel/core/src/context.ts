@@ -82,6 +82,8 @@ export interface DrainDecision {
   drainClose(): boolean;
   /** True from the moment draining began. */
   readonly draining: boolean;
+  /** `/healthcheck/fail` was called, and not taken back: the proxy is to say that it is not well. */
+  readonly healthCheckFailed: boolean;
   /**
    * `callback` runs when a drain begins that closes idle connections, and again when one begins that ends sooner: such a
    * connection is to go in `delayMs` (whole, 0 or more; 0 unless draining is gradual). With such a drain under way it runs

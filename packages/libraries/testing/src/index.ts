@@ -16,6 +16,14 @@ export { FakeClock } from './clock.ts';
 export { DiscoveryScene, FakeDns } from './discovery-scene.ts';
 export { Gate } from './gate.ts';
 export {
+  type CheckedConnection,
+  CheckedHttpConnection,
+  type CheckedRequest,
+  HealthScene,
+  type HealthSceneOptions,
+  healthCheckTarget,
+} from './health-scene.ts';
+export {
   type Answer,
   breakOff,
   type Exchange,

@@ -102,6 +102,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
 /** Draining as a test says. */
 export class TestDrain implements DrainDecision {
   draining = false;
+  healthCheckFailed = false;
   /** What {@link drainClose} answers while draining. */
   closes = true;
   private delayMs = 0;

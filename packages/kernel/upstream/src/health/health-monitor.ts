@@ -248,6 +248,6 @@ function targetOf(
   return {
     host,
     address: onAltPort ? Address.ip(own.ip, altPort) : asked,
-    hostname: endpoint.healthCheckHostname || endpoint.hostname,
+    hostname: endpoint.healthCheckHostname ?? '',
   };
 }
