@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { KubernetesCluster_AddressFamily as Family } from '@dragoman/api';
-import type { LocatedEndpoint } from '@dragoman/api-discovery';
+import { type LocatedEndpoint, printable } from '@dragoman/api-discovery';
 import { Address, type EndpointData } from '@dragoman/core';
 import type { Slice, SliceEndpoint } from './slices.ts';
 
@@ -55,7 +55,10 @@ export function hostsOf(slices: ReadonlyMap<string, Slice>, options: HostOptions
       const health = healthOf(endpoint);
       if (health === 'unhealthy' && !options.includeNotReady) continue;
       if (!isAddress(endpoint.address, slice.addressType))
-        omit(1, `slice ${slice.name} has an ${slice.addressType} address that is none: ${printable(endpoint.address)}`);
+        omit(
+          1,
+          `slice ${slice.name} has an ${slice.addressType} address that is none: ${printable(endpoint.address)}`,
+        );
       else hosts.push(hostOf(endpoint, port, health, options.region));
     }
   }
@@ -86,7 +89,9 @@ function healthOf({ ready, serving, terminating }: SliceEndpoint): NonNullable<E
 /** The number, or what is wrong with the slice's ports. */
 function portOf({ ports }: Slice, { portName, portNumber }: HostOptions): number | string {
   const tcp = ports.filter(({ protocol }) => protocol === 'TCP');
-  const listed = tcp.map(({ name, number }) => printable(`${name || '(unnamed)'} ${number ?? 'any'}`)).join(', ');
+  const listed = tcp
+    .map(({ name, number }) => printable(`${name || '(unnamed)'} ${number ?? 'any'}`))
+    .join(', ');
   if (portNumber !== undefined) {
     return tcp.some(({ number }) => number === portNumber || number === undefined)
       ? portNumber
@@ -126,8 +131,4 @@ function hostOf(
       ...(health === 'healthy' ? {} : { health }),
     },
   };
-}
-
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, '?').slice(0, 64);
 }

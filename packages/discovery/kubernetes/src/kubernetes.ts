@@ -1,6 +1,11 @@
 import { type Cluster, ClusterSchema, KubernetesClusterSchema } from '@dragoman/api';
-import { HostReporter } from '@dragoman/api-discovery';
-import { defineDiscovery, type Discovery, type DiscoveryContext, type DiscoveryListener } from '@dragoman/core';
+import { HostReporter, warnOfToken } from '@dragoman/api-discovery';
+import {
+  defineDiscovery,
+  type Discovery,
+  type DiscoveryContext,
+  type DiscoveryListener,
+} from '@dragoman/core';
 import { type KubernetesOptions, readOptions } from './config.ts';
 import { SliceWatcher } from './slice-watcher.ts';
 
@@ -12,11 +17,7 @@ class KubernetesDiscovery implements Discovery {
   constructor(cluster: Cluster, context: DiscoveryContext) {
     this.options = readOptions(cluster);
     this.context = context;
-    if (this.options.server.exposesToken)
-      context.warn(
-        'cluster_type.typed_config.api_server.url',
-        'the token of token_file goes over the network in clear text; use https',
-      );
+    warnOfToken(this.options.server, context);
   }
 
   start(listener: DiscoveryListener): void {

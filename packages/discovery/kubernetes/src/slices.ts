@@ -1,4 +1,4 @@
-import { asArray, asObject, asString, type JsonObjectView } from '@dragoman/api-discovery';
+import { asArray, asObject, asString, type JsonObjectView, printable } from '@dragoman/api-discovery';
 
 /** One endpoint of a slice: what a proxy uses of it. */
 export interface SliceEndpoint {
@@ -87,7 +87,7 @@ export function readEvent(value: unknown): SliceEvent {
 function readError(status: JsonObjectView): SliceEvent {
   const gone = status.code === GONE || status.reason === 'Expired' || status.reason === 'Gone';
   const text = asString(status.message) || asString(status.reason) || 'without a reason';
-  return { type: 'error', gone, reason: text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200) };
+  return { type: 'error', gone, reason: printable(text, 200) };
 }
 
 function readSlice(value: unknown): Slice {

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '@dragoman/core';
 import type { Dispatcher } from 'undici';
 import { ApiConnection } from './connection.ts';
+import { printable } from './json.ts';
 import type { ApiServerSettings } from './server-settings.ts';
 
 /** A GET. */
@@ -205,7 +206,9 @@ class Call implements ApiCall, Dispatcher.DispatchHandler {
 
   private onTimeout(): void {
     const { headMs, totalMs } = this.request;
-    this.abort(this.status === 0 ? `no answer in ${headMs} ms` : `the answer was not complete in ${totalMs} ms`);
+    this.abort(
+      this.status === 0 ? `no answer in ${headMs} ms` : `the answer was not complete in ${totalMs} ms`,
+    );
   }
 
   private limit(): void {
@@ -235,10 +238,7 @@ class Call implements ApiCall, Dispatcher.DispatchHandler {
 
   private errorText(): string {
     const said = Buffer.concat(this.errorBody).toString('utf8');
-    const text = messageOf(said)
-      .replace(/[^\x20-\x7e]+/g, ' ')
-      .trim()
-      .slice(0, MAX_ERROR_TEXT);
+    const text = printable(messageOf(said).trim(), MAX_ERROR_TEXT);
     return `answered ${this.status}${text === '' ? '' : `: ${text}`}`;
   }
 }

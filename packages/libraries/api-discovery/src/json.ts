@@ -70,4 +70,9 @@ export function asString(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** What a stranger wrote, for a log: one line of ASCII, at most `length` characters. */
+export function printable(text: string, length = 64): string {
+  return text.slice(0, length).replace(/[^\x20-\x7e]+/g, '?');
+}
+
 const EMPTY: JsonObjectView = Object.freeze(Object.create(null));

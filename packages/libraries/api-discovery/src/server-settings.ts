@@ -49,7 +49,9 @@ export function readApiServer(
 ): ApiServerSettings {
   const problems = new ProblemCollector();
   const own = server.url !== '' || defaults === undefined;
-  const url = problems.try('url', () => readUrl(server.url === '' ? (defaults?.url ?? '') : server.url, missing));
+  const url = problems.try('url', () =>
+    readUrl(server.url === '' ? (defaults?.url ?? '') : server.url, missing),
+  );
   if ((server.clientCertificateFile === '') !== (server.clientKeyFile === ''))
     problems.add(
       server.clientKeyFile === '' ? 'client_key_file' : 'client_certificate_file',

@@ -1,5 +1,6 @@
 import { anyTypeName, type Cluster, type DescMessage, type MessageShape, unpackAnyAs } from '@dragoman/api';
-import { atPath, ConfigError } from '@dragoman/core';
+import { atPath, ConfigError, type FactoryContext } from '@dragoman/core';
+import type { ApiServerSettings } from './server-settings.ts';
 
 const PATH = 'cluster_type.typed_config';
 
@@ -22,4 +23,13 @@ export function readTypedConfig<C extends DescMessage, T>(
   if (config === undefined)
     throw ConfigError.at(PATH, `expected ${schema.typeName}, found ${anyTypeName(any)}`);
   return atPath(PATH, () => read(config));
+}
+
+/** Warns of a token that anybody on the way can read. */
+export function warnOfToken({ exposesToken }: ApiServerSettings, context: FactoryContext): void {
+  if (exposesToken)
+    context.warn(
+      `${PATH}.api_server.url`,
+      'the token of token_file goes over the network in clear text; use https',
+    );
 }

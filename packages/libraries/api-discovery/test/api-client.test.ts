@@ -91,19 +91,26 @@ it('reads an answer, with the token of now', async () => {
   expect(clock.pendingTimers).toBe(1);
 });
 
-it.each([401, 403])('reads the token again at once after %i, and repeats the request once', async (status) => {
-  await using api = await ManualApi.start();
-  const asker = client(api.url, { token_file: file('token', 'old') });
-  const outcome = ask(asker);
-  const refused = await api.next();
-  file('token', 'new');
-  refused.answer('expired', status);
-  const again = await api.next();
-  expect(again.header('authorization')).toBe('Bearer new');
-  again.answer('still not', status);
-  await outcome.settled();
-  expect(outcome.failure).toMatchObject({ status, reason: `answered ${status}: still not`, refused: false });
-});
+it.each([401, 403])(
+  'reads the token again at once after %i, and repeats the request once',
+  async (status) => {
+    await using api = await ManualApi.start();
+    const asker = client(api.url, { token_file: file('token', 'old') });
+    const outcome = ask(asker);
+    const refused = await api.next();
+    file('token', 'new');
+    refused.answer('expired', status);
+    const again = await api.next();
+    expect(again.header('authorization')).toBe('Bearer new');
+    again.answer('still not', status);
+    await outcome.settled();
+    expect(outcome.failure).toMatchObject({
+      status,
+      reason: `answered ${status}: still not`,
+      refused: false,
+    });
+  },
+);
 
 it('does not repeat a refused request with the same token', async () => {
   await using api = await ManualApi.start();
@@ -115,7 +122,11 @@ it('does not repeat a refused request with the same token', async () => {
 });
 
 it.each([
-  ['a file that is not there', (): object => ({ token_file: join(folder, 'none') }), /cannot read ".*none": ENOENT/],
+  [
+    'a file that is not there',
+    (): object => ({ token_file: join(folder, 'none') }),
+    /cannot read ".*none": ENOENT/,
+  ],
   ['an empty token', () => ({ token_file: file('t', ' \n') }), /"\/.*\/t" is empty$/],
   ['two lines in the token file', () => ({ token_file: file('t', 'a\r\nb: c') }), /more than a token/],
 ])('fails with %s, saying so', async (_, fields, reason) => {
@@ -177,7 +188,7 @@ it('says what a server answers, cut and cleaned, and when to come back', async (
   (await api.next()).answer(`busy\n\u001b[31m${'x'.repeat(60_000)}`, 429, { 'retry-after': '7' });
   await outcome.settled();
   expect(outcome.failure).toMatchObject({ status: 429, retryAfterMs: 7000 });
-  expect(outcome.failure?.reason).toMatch(/^answered 429: busy \[31mx{1,200}$/);
+  expect(outcome.failure?.reason).toMatch(/^answered 429: busy\?\[31mx{190}$/);
   const moved = ask(asker);
   (await api.next()).answer('', 307, { location: `${api.url}/elsewhere` });
   await moved.settled();
@@ -204,7 +215,12 @@ it('says nothing after cancel, wherever the request is', async () => {
   expect(request.path).toBe('/late');
   call.cancel();
   await request.gone();
-  expect([early.failure, early.ended, late.failure, late.ended]).toEqual([undefined, false, undefined, false]);
+  expect([early.failure, early.ended, late.failure, late.ended]).toEqual([
+    undefined,
+    false,
+    undefined,
+    false,
+  ]);
   expect(clock.pendingTimers).toBe(0);
 });
 

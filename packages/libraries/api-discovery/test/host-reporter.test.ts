@@ -37,7 +37,12 @@ it('keeps the healthiest of several entries of one address', () => {
     entry('10.0.0.1:80', 'd', { health: 'unhealthy' }),
   ]);
   expect(scene.updates[0].localities).toEqual([
-    { locality: { region: 'r', zone: 'b', subZone: '' }, weight: 0, priority: 0, endpoints: [entry('10.0.0.1:80', 'b').endpoint] },
+    {
+      locality: { region: 'r', zone: 'b', subZone: '' },
+      weight: 0,
+      priority: 0,
+      endpoints: [entry('10.0.0.1:80', 'b').endpoint],
+    },
   ]);
 });
 

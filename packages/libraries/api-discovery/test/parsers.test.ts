@@ -6,7 +6,9 @@ describe('lines', () => {
   it('are the same however the bytes are cut', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.uint8Array({ maxLength: 20 }).map((bytes) => bytes.map((byte) => (byte === 10 ? 11 : byte)))),
+        fc.array(
+          fc.uint8Array({ maxLength: 20 }).map((bytes) => bytes.map((byte) => (byte === 10 ? 11 : byte))),
+        ),
         fc.array(fc.nat(30)),
         (lines, cuts) => {
           const bytes = Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]));
@@ -20,7 +22,9 @@ describe('lines', () => {
             expect(splitter.push(bytes.subarray(at, at + cut))).toBeUndefined();
             at += cut;
           }
-          const full = lines.filter((line) => line.length > 0).map((line) => Buffer.from(line).toString('hex'));
+          const full = lines
+            .filter((line) => line.length > 0)
+            .map((line) => Buffer.from(line).toString('hex'));
           expect(seen).toEqual(full);
           expect(splitter.pendingBytes).toBe(0);
         },
@@ -52,13 +56,19 @@ describe('JSON', () => {
 
   it('throws only its own errors, whatever comes', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string().map((text) => Buffer.from(text))), (bytes) => {
-        try {
-          parseJson(Buffer.from(bytes));
-        } catch (error) {
-          expect((error as Error).message).toMatch(/^is (not JSON|nested)/);
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 200 }),
+          fc.string().map((text) => Buffer.from(text)),
+        ),
+        (bytes) => {
+          try {
+            parseJson(Buffer.from(bytes));
+          } catch (error) {
+            expect((error as Error).message).toMatch(/^is (not JSON|nested)/);
+          }
+        },
+      ),
     );
   });
 

@@ -56,7 +56,9 @@ export function slice(
         'kubernetes.io/service-name': 'web',
       },
       ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name: 'web', uid: '0', controller: true }],
-      managedFields: [{ manager: 'kube-controller-manager', operation: 'Update', fieldsV1: { 'f:ports': {} } }],
+      managedFields: [
+        { manager: 'kube-controller-manager', operation: 'Update', fieldsV1: { 'f:ports': {} } },
+      ],
     },
     addressType,
     endpoints,
