@@ -71,6 +71,7 @@ export {
   connectionPair,
   MemoryConnection,
 } from './memory-connection.ts';
+export { HeldRequest, ManualApi } from './manual-api.ts';
 export { MemoryStats } from './memory-stats.ts';
 export * from './pki.ts';
 export { ScriptedRandom, SeededRandom } from './random.ts';
