@@ -2,6 +2,8 @@ import { fileAccessLogger } from '@dragoman/access-logger-file';
 import { stderrAccessLogger } from '@dragoman/access-logger-stderr';
 import { stdoutAccessLogger } from '@dragoman/access-logger-stdout';
 import type { Extension } from '@dragoman/core';
+import { consul } from '@dragoman/discovery-consul';
+import { kubernetes } from '@dragoman/discovery-kubernetes';
 import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
@@ -132,6 +134,8 @@ export const extensions: readonly Extension[] = [
   grpcHealthChecker,
   redisHealthChecker,
   logicalDns,
+  kubernetes,
+  consul,
   caresDnsResolver,
   fileAccessLogger,
   stdoutAccessLogger,
