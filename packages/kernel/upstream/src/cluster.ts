@@ -31,6 +31,7 @@ import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
+import { OverflowTexts } from './pool/overflow-texts.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
 import type { CreateBudget } from './resources.ts';
@@ -167,7 +168,7 @@ export class UpstreamCluster implements Cluster {
       protocolFor(this.settings.http.protocol, undefined),
       undefined,
     );
-    if (pool === undefined) return overflowingPool;
+    if (pool === undefined) return overflowingPool(this.contextOf(priority));
     setPool(host, priority, pool);
     return pool;
   }
@@ -180,7 +181,7 @@ export class UpstreamCluster implements Cluster {
     const known = host.wishedPools?.get(key);
     if (known !== undefined) return known.pool;
     const pool = this.makePool(host, priority, protocol, transport);
-    if (pool === undefined) return overflowingPool;
+    if (pool === undefined) return overflowingPool(this.contextOf(priority));
     host.wishedPools ??= new Map();
     host.wishedPools.set(key, { pool, priority });
     pool.onUnused = () => {
@@ -251,9 +252,14 @@ function poolContext(
   const { context, connector, createCodec } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
+  const thresholds = settings.thresholds[priority];
+  const logger = context.loggers.logger('pool');
   return {
+    overflow: new OverflowTexts(settings.name, priority, thresholds, logger),
+    maxConnectionsPerHost: thresholds.maxConnectionsPerHost,
+    preconnectRatio: settings.preconnectRatio,
     clock: context.clock,
-    logger: context.loggers.logger('pool'),
+    logger,
     connector,
     createCodec,
     http2: http2Of(settings, info, dependencies),
@@ -321,9 +327,11 @@ function setPool(host: UpstreamHost, priority: RoutingPriority, pool: DrainableP
 }
 
 /** Stands in for a pool that `max_connection_pools` forbids. */
-const overflowingPool: HttpPool = {
-  newStream(_decoder, callbacks) {
-    callbacks.onPoolFailure('overflow', '', undefined);
-    return undefined;
-  },
-};
+function overflowingPool({ overflow }: PoolContext): HttpPool {
+  return {
+    newStream(_decoder, callbacks) {
+      callbacks.onPoolFailure('overflow', overflow.refused('connectionPools'), undefined);
+      return undefined;
+    },
+  };
+}

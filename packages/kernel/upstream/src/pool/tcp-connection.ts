@@ -13,6 +13,7 @@ import type {
 import type { UpstreamHost } from '../hosts/host.ts';
 import {
   connectFailureReason,
+  connectionsOverflow,
   countClosed,
   countConnectFailure,
   countOpened,
@@ -28,15 +29,15 @@ export function openTcpConnection(
   callbacks: TcpPoolCallbacks,
   transport?: TransportOptions,
 ): Cancellable | undefined {
-  const { stats, resources } = context;
-  if (!resources.connections.canTake()) {
-    stats.upstreamCxOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', undefined);
+  const { stats, resources, overflow } = context;
+  const full = connectionsOverflow(context, host);
+  if (full !== undefined) {
+    callbacks.onPoolFailure('overflow', overflow.refused(full), undefined);
     return undefined;
   }
   if (!resources.pendingRequests.canTake()) {
     stats.upstreamRqPendingOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', undefined);
+    callbacks.onPoolFailure('overflow', overflow.refused('pendingRequests'), undefined);
     return undefined;
   }
   return new TcpClient(host, context, callbacks, transport);
@@ -93,7 +94,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     this.connected = true;
     this.countUnqueued();
     stats.upstreamCxConnectMs.record(clock.now() - this.openedAt);
-    countRequest(context, host);
+    countRequest(context, host, undefined);
     this.callbacks.onPoolReady(this, host);
   }
 
@@ -115,7 +116,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
     countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
     if (connected) {
-      giveRequestBack(context, host);
+      giveRequestBack(context, host, undefined);
       this.handler?.onClose(kind, reason);
       return;
     }

@@ -11,6 +11,7 @@ import {
   type Host,
   type HostListUpdate,
   type LocalityEndpoints,
+  type Logger,
   type Runtime,
   silentLogger,
 } from '@dragoman/core';
@@ -79,6 +80,8 @@ export interface WorldOptions {
   readonly registry?: ExtensionRegistry;
   readonly runtime?: Runtime;
   readonly createBudget?: CreateBudget;
+  /** Default: writes nothing. */
+  readonly logger?: Logger;
   readonly hosts?: HostListUpdate;
   /** Of this proxy. */
   readonly zone?: string;
@@ -89,12 +92,13 @@ export function testContext(
   stats: MemoryStats,
   runtime: Runtime = emptyRuntime,
   zone = '',
+  logger = silentLogger,
 ) {
   const warnings: string[] = [];
   const context: FactoryContext = {
     clock,
     random: new SeededRandom(7),
-    loggers: { logger: () => silentLogger },
+    loggers: { logger: () => logger },
     runtime,
     localInfo: { cluster: '', node: '', zone, address: '127.0.0.1' },
     stats,
@@ -113,7 +117,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
   const clock = new FakeClock();
   const stats = new MemoryStats();
   const connector = new FakeConnector();
-  const { context, warnings } = testContext(clock, stats, options.runtime, options.zone);
+  const { context, warnings } = testContext(clock, stats, options.runtime, options.zone, options.logger);
   const manager = createClusterManager({
     clusters: [clusterMessage(config)],
     registry: options.registry ?? new Registry([inOrder]),
