@@ -25,12 +25,14 @@ import { createHttp2Stats } from '@dragoman/http2';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
+import { FailedHosts } from './failed-hosts.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
 import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
+import { OpenTcp } from './pool/open-tcp.ts';
 import { OverflowTexts } from './pool/overflow-texts.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
@@ -59,6 +61,8 @@ export class UpstreamCluster implements Cluster {
   private readonly draining = new Set<DrainablePool>();
   private readonly settings: ClusterSettings;
   private readonly sockets: SocketChooser | undefined;
+  private readonly failedHosts = new FailedHosts();
+  private readonly openTcp: OpenTcp | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -70,8 +74,10 @@ export class UpstreamCluster implements Cluster {
     this.clock = context.clock;
     this.balancer = createBalancer(settings, info, dependencies);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
-    this.defaultContext = poolContext(settings, info, dependencies, 'default');
-    this.highContext = poolContext(settings, info, dependencies, 'high');
+    this.openTcp = settings.closeTcpOnHealthFailure ? new OpenTcp() : undefined;
+    const { openTcp } = this;
+    this.defaultContext = poolContext(settings, info, { ...dependencies, openTcp }, 'default');
+    this.highContext = poolContext(settings, info, { ...dependencies, openTcp }, 'high');
   }
 
   get hostSets(): readonly HostSet[] {
@@ -101,25 +107,32 @@ export class UpstreamCluster implements Cluster {
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
   updateHosts(update: HostListUpdate): void {
-    const { snapshot, removed } = applyHostList(
-      this.info.name,
-      this.snapshot,
-      update,
-      this.clock.now(),
-      (address) =>
-        this.logger.error(
-          `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
-        ),
+    const before = this.snapshot;
+    const { snapshot, removed } = applyHostList(this.info.name, before, update, this.clock.now(), (address) =>
+      this.logger.error(
+        `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
+      ),
     );
     this.snapshot = snapshot;
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);
+    this.endConnections(removed.length, snapshot.hosts.length - (before.hosts.length - removed.length));
+  }
+
+  /** After an update, of those hosts that are still there. */
+  private endConnections(removed: number, added: number): void {
+    for (const host of this.failedHosts.update(this.snapshot.hosts)) {
+      // Were it the path and not the host that failed, new connections may do better (as in Envoy).
+      this.release(host);
+      this.openTcp?.close(host);
+    }
+    if (this.settings.commonLb.closeOnHostSetChange && removed + added > 0) this.drain();
   }
 
   /** Lets idle connections go, and the others when their requests end. */
   drain(): void {
-    for (const host of this.snapshot.byKey.values()) this.release(host);
+    for (const host of this.snapshot.hosts) this.release(host);
   }
 
   /** {@link drain} for a cluster that nobody will find any more. */
@@ -246,10 +259,10 @@ function createBalancer(
 function poolContext(
   settings: ClusterSettings,
   info: UpstreamClusterInfo,
-  dependencies: ClusterDependencies,
+  dependencies: ClusterDependencies & Pick<PoolContext, 'openTcp'>,
   priority: RoutingPriority,
 ): PoolContext {
-  const { context, connector, createCodec } = dependencies;
+  const { context, connector, createCodec, openTcp } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
   const thresholds = settings.thresholds[priority];
@@ -258,6 +271,7 @@ function poolContext(
     overflow: new OverflowTexts(settings.name, priority, thresholds, logger),
     maxConnectionsPerHost: thresholds.maxConnectionsPerHost,
     preconnectRatio: settings.preconnectRatio,
+    openTcp,
     clock: context.clock,
     logger,
     connector,

@@ -37,6 +37,8 @@ export interface ClusterSettings {
   readonly preconnectRatio: number | undefined;
   readonly thresholds: Readonly<Record<RoutingPriority, Thresholds>>;
   readonly commonLb: CommonLbSettings;
+  /** A host that fails loses its TCP connections too. Default false. */
+  readonly closeTcpOnHealthFailure: boolean;
   readonly bindAddress: Address | undefined;
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
@@ -86,6 +88,7 @@ const FIELDS = new Set([
   'wait_for_warm_on_init',
   'cleanup_interval',
   'ignore_health_on_host_removal',
+  'close_connections_on_host_health_failure',
   'health_checks',
   'upstream_bind_config',
   'upstream_connection_options',
@@ -143,6 +146,7 @@ export function readCluster(
     preconnectRatio,
     thresholds,
     commonLb,
+    closeTcpOnHealthFailure: cluster.closeConnectionsOnHostHealthFailure,
     bindAddress,
     keepAlive,
     metadata: metadata as MetadataMap,

@@ -19,6 +19,7 @@ import type {
 import type { HttpSettings } from '../config/http-options.ts';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
+import type { OpenTcp } from './open-tcp.ts';
 import type { OverflowTexts } from './overflow-texts.ts';
 
 /** What a client codec is made with: the options of the HTTP/1 package that a cluster's config reaches. */
@@ -63,6 +64,8 @@ export interface PoolContext {
   readonly maxConnectionsPerHost: number | undefined;
   /** `per_upstream_preconnect_ratio`, more than 1. Undefined: nothing is opened ahead. */
   readonly preconnectRatio: number | undefined;
+  /** Undefined: nobody asks for them. */
+  readonly openTcp: OpenTcp | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connector: Connector;

@@ -78,6 +78,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     this.timer = clock.timer(() => this.onConnectTimeout());
     this.connection = connector.connect(context.connectOptions(host, transport), this);
     this.timer.enable(context.connectTimeoutMs);
+    context.openTcp?.add(host, this);
   }
 
   cancel(): void {
@@ -113,6 +114,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
   onClose(kind: ConnectionCloseKind, reason: string): void {
     const { host, context, connected } = this;
     this.timer.disable();
+    context.openTcp?.remove(host, this);
     // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
     countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
     if (connected) {
