@@ -28,6 +28,7 @@ import { type BindTarget, keptTargets } from './addresses.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { type ListenerFilterOutcome, ListenerFilterRun } from './listener-filter-run.ts';
 import { createListenerStats, type ListenerStats } from './listener-stats.ts';
+import type { ListenersByAddress } from './listeners-by-address.ts';
 
 /** What the connection limits look at. */
 export interface ListenerCounts {
@@ -43,7 +44,6 @@ export class ActiveListener implements AcceptHandler {
   readonly compiled: CompiledListener;
   private readonly network: NetworkContext;
   private readonly logger: Logger;
-  private readonly filterLogger: Logger;
   private readonly stats: ListenerStats;
   /** The runtime key of this listener's own limit. */
   private readonly limitKey: string;
@@ -51,6 +51,10 @@ export class ActiveListener implements AcceptHandler {
   /** By address; several for one address when this worker accepts on several sockets. */
   private sockets: TcpListener[][] = [];
   private readonly connections = new Set<AcceptedConnection>();
+  /** Those of this worker. */
+  private readonly serving: ListenersByAddress<ActiveListener>;
+  /** One for all connections. */
+  private readonly home: ConnectionHome;
   /** Sockets come and go one after the other: one that is being bound is not forgotten. */
   private turn: Promise<unknown> = Promise.resolve();
   /** Somebody waits for the last connection to be gone. */
@@ -61,14 +65,23 @@ export class ActiveListener implements AcceptHandler {
     network: NetworkContext,
     workerName: string,
     counts: ListenerCounts,
+    serving: ListenersByAddress<ActiveListener>,
   ) {
     this.compiled = compiled;
     this.network = network;
     this.logger = compiled.context.loggers.logger('conn_handler');
-    this.filterLogger = compiled.context.loggers.logger('filter');
     this.limitKey = `envoy.resource_limits.listener.${compiled.name}.connection_limit`;
     this.stats = createListenerStats(compiled.context.listenerScope, workerName);
     this.counts = counts;
+    this.serving = serving;
+    this.home = {
+      listener: compiled,
+      stats: this.stats,
+      network,
+      filterLogger: compiled.context.loggers.logger('filter'),
+      onClosed: (accepted) => this.leave(accepted),
+      handOff: (accepted) => this.handOff(accepted),
+    };
   }
 
   /** Where it listens, ports resolved; what the config says while (or where) it is not bound. */
@@ -82,11 +95,15 @@ export class ActiveListener implements AcceptHandler {
    */
   listen(orders: readonly (readonly SocketOrder[])[]): Promise<void> {
     return this.inTurn(async () => {
-      if (!this.compiled.bindToPort) return;
+      if (!this.compiled.bindToPort) {
+        this.serve();
+        return;
+      }
       try {
         for (const [i, target] of this.compiled.targets.entries()) {
           for (const order of orders[i] ?? []) this.socketsOf(i).push(await this.bind(target, order));
         }
+        this.serve();
       } catch (error) {
         await this.closeSockets();
         throw error;
@@ -109,6 +126,7 @@ export class ActiveListener implements AcceptHandler {
           this.socketsOf(i).push(...sockets);
           for (const socket of sockets) socket.handOver(this.handOverOptions(i), this);
         });
+        this.serve();
       }),
     );
   }
@@ -136,7 +154,17 @@ export class ActiveListener implements AcceptHandler {
     return this.emptied.promise;
   }
 
+  /** Takes what is handed off to its addresses. */
+  private serve(): void {
+    const { addresses, compiled } = this;
+    this.serving.set(
+      this,
+      compiled.targets.map(({ address, ipv6Only }, i) => ({ address: addresses[i] ?? address, ipv6Only })),
+    );
+  }
+
   private async closeSockets(): Promise<void> {
+    this.serving.delete(this);
     const sockets = this.sockets.flat();
     this.sockets = [];
     await Promise.all(sockets.map((socket) => socket.close()));
@@ -192,17 +220,8 @@ export class ActiveListener implements AcceptHandler {
     const { runtime } = this.compiled.context;
     if (this.overLimit(runtime)) return undefined;
     this.stats.acceptedPerEvent.record(1);
-    this.counts.listener.inc();
-    this.counts.proxy.inc();
-    const accepted = new AcceptedConnection(
-      connection,
-      this.compiled,
-      this.stats,
-      this.network,
-      this.filterLogger,
-      this.closed,
-    );
-    this.connections.add(accepted);
+    const accepted = new AcceptedConnection(connection, this.home);
+    this.enter(accepted);
     // Before anything can fail: a connection that a filter's bug closes is reported to its handler like any other.
     connection.setHandler(accepted);
     accepted.start();
@@ -228,28 +247,59 @@ export class ActiveListener implements AcceptHandler {
     return false;
   }
 
-  /** One for all connections. */
-  private readonly closed = (accepted: AcceptedConnection): void => {
+  private enter(accepted: AcceptedConnection): void {
+    this.counts.listener.inc();
+    this.counts.proxy.inc();
+    this.connections.add(accepted);
+  }
+
+  private leave(accepted: AcceptedConnection): void {
     this.connections.delete(accepted);
     this.counts.listener.dec();
     this.counts.proxy.dec();
     if (this.connections.size > 0) return;
     this.emptied?.resolve();
     this.emptied = undefined;
-  };
+  }
+
+  /**
+   * A connection that was redirected goes to the listener at the address that it was made to.
+   * @returns that listener's home; undefined: the connection stays
+   */
+  private handOff(accepted: AcceptedConnection): ConnectionHome | undefined {
+    const { info } = accepted.connection;
+    if (!this.compiled.useOriginalDst || info.localAddressRestored !== true) return undefined;
+    const listener = this.serving.find(info.localAddress);
+    if (listener === undefined || listener === this) return undefined;
+    this.leave(accepted);
+    // Its limit is not looked at: Envoy's connections are limited where they are accepted.
+    listener.enter(accepted);
+    return listener.home;
+  }
 }
+
+/** What a connection has of its listener. */
+interface ConnectionHome {
+  readonly listener: CompiledListener;
+  readonly stats: ListenerStats;
+  readonly network: NetworkContext;
+  readonly filterLogger: Logger;
+  onClosed(accepted: AcceptedConnection): void;
+  /** Asked once, when listener filters have had their say: the listener that the connection belongs to from now on. */
+  handOff(accepted: AcceptedConnection): ConnectionHome | undefined;
+}
+
+const NOTHING = Buffer.alloc(0);
 
 /** An accepted connection: peeked at by listener filters, then handed to its filter chain. */
 class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwner {
   readonly connection: SocketConnection;
-  readonly start0: number;
+  start0 = 0;
   /** When it got its filter chain. */
-  private counted0: number;
-  private readonly listener: CompiledListener;
-  private readonly stats: ListenerStats;
-  private readonly network: NetworkContext;
-  private readonly filterLogger: Logger;
-  private readonly onClosed: (accepted: AcceptedConnection) => void;
+  private counted0 = 0;
+  private home: ConnectionHome;
+  /** It was another listener's: it stays where it is. */
+  private handedOff = false;
   private chain: NetworkFilterChain | undefined = undefined;
   private streamInfo: StreamInfo | undefined = undefined;
   /** The listener filters, until all of them have had their say. */
@@ -258,31 +308,27 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
   /** Until the transport's handshake is through. */
   private transport: TransportStart | undefined = undefined;
 
-  constructor(
-    connection: SocketConnection,
-    listener: CompiledListener,
-    stats: ListenerStats,
-    network: NetworkContext,
-    filterLogger: Logger,
-    onClosed: (accepted: AcceptedConnection) => void,
-  ) {
+  constructor(connection: SocketConnection, home: ConnectionHome) {
     this.connection = connection;
-    this.listener = listener;
-    this.stats = stats;
-    this.network = network;
-    this.filterLogger = filterLogger;
-    this.onClosed = onClosed;
-    this.start0 = network.clock.now();
-    this.counted0 = this.start0;
+    this.home = home;
   }
 
   start(): void {
-    if (this.listener.listenerFilters.length === 0) {
-      this.chooseChain();
-      return;
-    }
+    this.begin(NOTHING);
+  }
+
+  /** @param arrived bytes that are to be delivered first */
+  private begin(arrived: Buffer): void {
+    this.start0 = this.network.clock.now();
+    this.counted0 = this.start0;
+    if (this.listener.listenerFilters.length === 0) this.chooseChain();
+    else this.beginFilters();
+    if (arrived.length > 0 && this.connection.open) this.onData(arrived);
+  }
+
+  private beginFilters(): void {
     this.stats.preCxActive.inc();
-    this.filters = new ListenerFilterRun(this.listener.listenerFilters, this.connection.info, this);
+    this.filters = new ListenerFilterRun(this.listener.listenerFilters, this.connection, this);
     const { listenerFiltersTimeoutMs: ms } = this.listener;
     if (ms > 0) {
       this.timer = this.network.clock.timer(() => this.onTimeout());
@@ -323,7 +369,19 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
     this.chain?.onClose(kind, reason);
     if (this.connection.info.filterChain !== undefined) this.countEnd();
     this.log();
-    this.onClosed(this);
+    this.home.onClosed(this);
+  }
+
+  private get listener(): CompiledListener {
+    return this.home.listener;
+  }
+
+  private get stats(): ListenerStats {
+    return this.home.stats;
+  }
+
+  private get network(): NetworkContext {
+    return this.home.network;
   }
 
   /** Made when somebody asks. */
@@ -351,9 +409,28 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
     if (this.filters === undefined || !this.connection.open) return;
     const { rest } = this.filters;
     this.endFilters();
+    const home = this.handedOff ? undefined : this.home.handOff(this);
+    if (home !== undefined) {
+      this.moveTo(home, rest);
+      return;
+    }
     if (this.streamInfo !== undefined) this.streamInfo.remoteAddress = this.connection.info.remoteAddress;
     this.chooseChain();
     if (rest.length > 0 && this.connection.open) this.onData(rest);
+  }
+
+  /**
+   * Begins anew with another listener: only what the socket and its addresses tell is kept, as in Envoy, and that listener's filters see the
+   * bytes which the first one's have left.
+   */
+  private moveTo(home: ConnectionHome, rest: Buffer): void {
+    const { connection } = this;
+    this.home = home;
+    this.handedOff = true;
+    this.streamInfo = undefined;
+    connection.info.filterState = undefined;
+    connection.bufferLimitBytes = home.listener.bufferLimitBytes;
+    this.begin(rest);
   }
 
   private endFilters(): void {
@@ -384,7 +461,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
     }
     connection.info.filterChain = compiled.info;
     this.countBegin();
-    const chain = new NetworkFilterChain(connection, compiled, this, this.filterLogger);
+    const chain = new NetworkFilterChain(connection, compiled, this, this.home.filterLogger);
     this.chain = chain;
     const { transportSocket, transportTimeoutMs } = compiled;
     if (transportSocket?.acceptLater !== undefined) this.offerSecureTransport(transportSocket.acceptLater);
