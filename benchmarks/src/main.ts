@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import type { Experiment } from './experiment.ts';
+import { healthChecks } from './experiments/health-checks.ts';
 import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
@@ -17,7 +18,16 @@ import type { Peer } from './peers/peer.ts';
 import { Workbench } from './workbench.ts';
 
 const PEERS: readonly Peer[] = [dragoman, dragomanInThread, nginx, ...haproxies, ...nodeProxies];
-const EXPERIMENTS: readonly Experiment[] = [...loads, idle, startUp, scaling, inThread, hostUpdates, restart];
+const EXPERIMENTS: readonly Experiment[] = [
+  ...loads,
+  idle,
+  startUp,
+  scaling,
+  inThread,
+  hostUpdates,
+  restart,
+  healthChecks,
+];
 
 interface Result {
   readonly case: string;

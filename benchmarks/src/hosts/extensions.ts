@@ -22,7 +22,9 @@ function reporting(inner: LoadBalancerExtension): LoadBalancerExtension {
     ...inner,
     create: (...args) => {
       const policy = inner.create(...args);
+      if ('createBalancer' in policy) return policy;
       return {
+        ...policy,
         createPicker: (hosts, previous) => {
           // A microtask runs when the worker has done with the message that brought the list.
           const [{ hostname: marker, priority }] = hosts;

@@ -8,6 +8,7 @@ import {
   type DiscoveryListener,
 } from '@dragoman/core';
 import {
+  endpointAt,
   type ConfiguredEndpoint,
   type ConfiguredLocality,
   type DnsOptions,
@@ -69,9 +70,9 @@ class LogicalDnsDiscovery implements Discovery {
           return false;
         }
         success.inc();
-        const { text } = Address.ip(addresses[0].ip, this.endpoint.port);
-        if (text === this.address) noRebuild.inc();
-        else this.publish(text, listener);
+        const address = Address.ip(addresses[0].ip, this.endpoint.port);
+        if (address.text === this.address) noRebuild.inc();
+        else this.publish(address, listener);
         return true;
       },
       onFailure: fail,
@@ -84,18 +85,17 @@ class LogicalDnsDiscovery implements Discovery {
     this.watcher = undefined;
   }
 
-  private publish(address: string, listener: DiscoveryListener): void {
-    const { data, host } = this.endpoint;
+  private publish(address: Address, listener: DiscoveryListener): void {
+    const { host, port } = this.endpoint;
     const { locality, weight, priority } = this.group;
-    this.address = address;
-    const hostname = data.hostname === '' ? host : data.hostname;
+    this.address = address.text;
     listener.onHosts({
       localities: [
         {
           locality,
           weight,
           priority,
-          endpoints: [{ ...data, hostname, address, id: `${host}:${this.endpoint.port}` }],
+          endpoints: [{ ...endpointAt(this.endpoint, address, host), id: `${host}:${port}` }],
         },
       ],
       ...(this.overprovisioningFactor === undefined

@@ -9,7 +9,7 @@ import {
   type HostListUpdate,
   ProblemCollector,
 } from '@dragoman/core';
-import { type ConfiguredEndpoint, readLoadAssignment } from '@dragoman/endpoints';
+import { type ConfiguredEndpoint, endpointAt, readLoadAssignment } from '@dragoman/endpoints';
 
 /** Publishes once, from `start`: the hosts never change. */
 class StaticDiscovery implements Discovery {
@@ -35,10 +35,11 @@ class StaticDiscovery implements Discovery {
   stop(): void {}
 }
 
-function resolve({ host, port, pipe, path, data }: ConfiguredEndpoint): EndpointData {
-  if (pipe !== '') return { ...data, address: pipe };
+function resolve(endpoint: ConfiguredEndpoint): EndpointData {
+  const { host, port, pipe, path } = endpoint;
+  if (pipe !== '') return endpointAt(endpoint, Address.pipe(pipe));
   try {
-    return { ...data, address: Address.ip(host, port).text };
+    return endpointAt(endpoint, Address.ip(host, port));
   } catch {
     throw ConfigError.at(
       `${path}.socket_address.address`,

@@ -10,6 +10,7 @@ import {
   type EndpointData,
 } from '@dragoman/core';
 import {
+  endpointAt,
   type ConfiguredEndpoint,
   type DnsOptions,
   type LoadAssignment,
@@ -105,10 +106,9 @@ class StrictDnsDiscovery implements Discovery {
 
 /** Sorted, so that a server that rotates its answers does not look like a change. */
 function hostsOf(endpoint: ConfiguredEndpoint, addresses: readonly DnsAddress[]): EndpointData[] {
-  const { data, host, port } = endpoint;
-  const hostname = data.hostname === '' ? host : data.hostname;
-  const texts = new Set(addresses.map(({ ip }) => Address.ip(ip, port).text));
-  return [...texts].sort().map((address) => ({ ...data, hostname, address }));
+  const { host, port } = endpoint;
+  const byText = new Map(addresses.map(({ ip }) => Address.ip(ip, port)).map((one) => [one.text, one]));
+  return [...byText.keys()].sort().map((text) => endpointAt(endpoint, byText.get(text) as Address, host));
 }
 
 function sameHosts(one: readonly EndpointData[], other: readonly EndpointData[]): boolean {

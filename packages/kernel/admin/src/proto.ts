@@ -1,5 +1,4 @@
 import {
-  type AddressSchema,
   create,
   type DescMessage,
   type JsonValue,
@@ -7,7 +6,6 @@ import {
   registry,
   toJson,
 } from '@dragoman/api';
-import type { Address } from '@dragoman/core';
 
 /**
  * A message as Envoy's admin interface prints it: the proto's field names; with `always`, fields that have their
@@ -23,10 +21,4 @@ export function messageJson<S extends DescMessage>(
     useProtoFieldName: true,
     alwaysEmitImplicit: always,
   });
-}
-
-export function toAddress(address: Address): MessageInitShape<typeof AddressSchema> {
-  if (address.family === 'pipe') return { address: { case: 'pipe', value: { path: address.path } } };
-  const portSpecifier = { case: 'portValue', value: address.port } as const;
-  return { address: { case: 'socketAddress', value: { address: address.ip, portSpecifier } } };
 }

@@ -81,6 +81,7 @@ export {
   locateError,
 } from './load-config.ts';
 export { mergeBootstrap, mergeMessages } from './merge.ts';
+export { addressMessage } from './address-message.ts';
 export { nearest } from './nearest.ts';
 export { formatPath, type PathStep, parsePath } from './path.ts';
 export { messageType, registry, typeUrl } from './registry.ts';

@@ -2,6 +2,7 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { AccessLogger, FormatterCommand } from './access-log.ts';
 import type { FactoryContext, ListenerFactoryContext, MainContext, WorkerContext } from './context.ts';
 import type { DnsResolver } from './dns.ts';
+import type { HealthChecker, HealthCheckerContext } from './health.ts';
 import type { HeaderNameFormatter, RequestHeaders, ResponseHeaders } from './header-map.ts';
 import type { CreateHttpFilter, CreateTerminalHttpFilter } from './http-filter.ts';
 import type {
@@ -179,18 +180,21 @@ export function defineTransportSocket<C extends DescMessage>(definition: {
 
 export interface LoadBalancerExtension extends ExtensionBase {
   readonly category: 'load-balancers';
-  /** Value of `Cluster.lb_policy` that also means this policy, e.g. `ROUND_ROBIN`. */
+  /** Value of `Cluster.lb_policy` that also means this policy, e.g. `ROUND_ROBIN`; `*_lb_config` reaches it as {@link config}. */
   readonly lbPolicy?: string | undefined;
-  /** `config` is undefined when the policy was asked for by `lb_policy` and has no config message of its own there. */
+  /** Throws ConfigError with a path below its own config. */
   create(config: never, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
 }
 
-export function defineLoadBalancer<C extends DescMessage>(definition: {
+export function defineLoadBalancer<C extends DescMessage, P extends LoadBalancerPolicy>(definition: {
   readonly name: string;
   readonly config: C;
+  readonly configAliases?: readonly DescMessage[];
   readonly lbPolicy?: string;
-  create(config: MessageShape<C> | undefined, context: LoadBalancerContextForCluster): LoadBalancerPolicy;
-}): LoadBalancerExtension {
+  create(config: MessageShape<C>, context: LoadBalancerContextForCluster): P;
+}): Omit<LoadBalancerExtension, 'create'> & {
+  create(config: never, context: LoadBalancerContextForCluster): P;
+} {
   return { category: 'load-balancers', ...definition };
 }
 
@@ -225,21 +229,17 @@ export function defineDiscovery<C extends DescMessage>(definition: {
 /** Checks whether hosts are well, on main. */
 export interface HealthCheckerExtension extends ExtensionBase {
   readonly category: 'health-checkers';
-  create(config: never, context: MainContext): HealthChecker;
-}
-
-export interface HealthChecker {
-  /** Begins checking one host; `report` gets every result. */
-  watch(
-    host: import('./upstream.ts').EndpointData,
-    report: (healthy: boolean, reason: string) => void,
-  ): { stop(): void };
+  /** The field of `envoy.config.core.v3.HealthCheck` that means it; its message is {@link config}. Absent: only by `custom_health_check`. */
+  readonly field?: 'http_health_check' | 'tcp_health_check' | 'grpc_health_check' | undefined;
+  /** Throws ConfigError with a path below its own config. */
+  create(config: never, context: HealthCheckerContext): HealthChecker;
 }
 
 export function defineHealthChecker<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: MainContext): HealthChecker;
+  readonly field?: HealthCheckerExtension['field'];
+  create(config: MessageShape<C>, context: HealthCheckerContext): HealthChecker;
 }): HealthCheckerExtension {
   return { category: 'health-checkers', ...definition };
 }
@@ -572,20 +572,33 @@ export function defineHeaderFormatter<C extends DescMessage>(definition: {
   return { category: 'header-formatters', ...definition };
 }
 
-/** Measures one resource for the overload manager: 0 … 1 of its limit. */
+/** Measures one resource for the overload manager, on main. */
 export interface ResourceMonitor {
-  measure(): number;
+  /**
+   * How much of the resource is used: 0 none, 1 all of it; more where a limit can be passed. Called at each `refresh_interval`, and not
+   * again before a promise has settled. What it throws, or rejects with, is a failed update: the last pressure stays.
+   */
+  measure(): number | Promise<number>;
+  /** Of the monitor of downstream connections: how many there may be. Whoever accepts looks at it himself (Envoy: a proactive resource). */
+  readonly maxDownstreamConnections?: number | undefined;
+}
+
+/** What a factory of a resource monitor may use besides. */
+export interface ResourceMonitorContext extends FactoryContext {
+  /** Open downstream connections of the proxy, over all workers. */
+  downstreamConnections(): number;
 }
 
 export interface ResourceMonitorExtension extends ExtensionBase {
   readonly category: 'resource-monitors';
-  create(config: never, context: MainContext): ResourceMonitor;
+  /** Throws ConfigError with a path below its own config. */
+  create(config: never, context: ResourceMonitorContext): ResourceMonitor;
 }
 
 export function defineResourceMonitor<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: MainContext): ResourceMonitor;
+  create(config: MessageShape<C>, context: ResourceMonitorContext): ResourceMonitor;
 }): ResourceMonitorExtension {
   return { category: 'resource-monitors', ...definition };
 }

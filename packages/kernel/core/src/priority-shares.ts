@@ -1,10 +1,13 @@
 import type { PriorityShares } from './retry.ts';
 import type { HostSet } from './upstream.ts';
 
-/** How much of all traffic the `available` hosts of a priority can carry, percent: their share times the overprovisioning factor, at most 100. */
+/**
+ * How much of all traffic the `available` hosts of a priority can carry, percent: their share of those that count (see
+ * {@link HostSet.excluded}) times the overprovisioning factor, at most 100.
+ */
 export function availability(set: HostSet, available: number): number {
-  const count = set.hosts.length;
-  return count === 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
+  const count = set.hosts.length - set.excluded;
+  return count <= 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
 }
 
 /**

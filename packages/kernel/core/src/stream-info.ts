@@ -285,6 +285,8 @@ export class StreamInfo implements StreamTimings {
   responseCodeDetails = '';
   /** Bits of {@link ResponseFlag}. */
   responseFlags = 0;
+  /** The response has gone to the codec whole. Known from a filter's `onComplete` on; false for a stream that was reset. */
+  responseComplete = false;
 
   /** The peer as trusted through x-forwarded-for; starts as the connection's. */
   remoteAddress: Address;

@@ -1,10 +1,12 @@
 import type { Address } from './address.ts';
+import type { Clock, RandomSource } from './clock.ts';
 import type { HashValue } from './hash.ts';
 import type { RequestEncoder, ResponseDecoder } from './http-codec.ts';
 import type { RequestHeaders } from './header-map.ts';
 import type { Connection, ConnectionHandler } from './network.ts';
 import type { PriorityShares } from './retry.ts';
 import type { Route, RoutingPriority } from './route.ts';
+import type { Runtime } from './runtime.ts';
 import type { Counter, Gauge, Histogram, StatsScope } from './stats.ts';
 import type { MetadataValue, Protocol, StreamInfo, TlsInfo } from './stream-info.ts';
 import type { TransportOptions, UpstreamTransportSocket } from './transport.ts';
@@ -31,6 +33,14 @@ export interface EndpointData {
   readonly health?: 'healthy' | 'unhealthy' | 'degraded' | 'draining' | 'timeout';
   /** Where active health checks go, when not to {@link address}. */
   readonly healthCheckAddress?: string;
+  /** The host of active checks of its own (`health_check_config.hostname`). */
+  readonly healthCheckHostname?: string;
+  /** It is not checked, and counts as one that has passed (`disable_active_health_check`). Default false. */
+  readonly noHealthCheck?: boolean;
+  /** Not for sources: bits of {@link HealthFlag} that active health checks and outlier detection came to. Default 0. */
+  readonly checked?: number;
+  /** Not for sources: where in {@link HostListUpdate.outcomes} its tries are counted. */
+  readonly outcomeRow?: number;
 }
 
 export interface LocalityEndpoints {
@@ -47,6 +57,8 @@ export interface HostListUpdate {
   readonly localities: readonly LocalityEndpoints[];
   /** Percent, default 140. */
   readonly overprovisioningFactor?: number;
+  /** Not for sources: the outcomes of tries at the hosts, in memory that all threads share. */
+  readonly outcomes?: SharedArrayBuffer;
 }
 
 /** Counters of one host (`/clusters` prints them). */
@@ -86,11 +98,61 @@ export const HealthFlag = {
   eds_status_draining: 1 << 9,
 } as const;
 
+/** What a host says of its load in a response (ORCA: `xds.data.orca.v3.OrcaLoadReport`). Utilisations: 1 is what the host is made for. */
+export interface LoadReport {
+  readonly cpuUtilization: number;
+  readonly memUtilization: number;
+  /** 0: not reported. */
+  readonly applicationUtilization: number;
+  /** Requests a second. */
+  readonly rpsFractional: number;
+  /** Errors a second. */
+  readonly eps: number;
+  readonly requestCost: ReadonlyMap<string, number>;
+  readonly utilization: ReadonlyMap<string, number>;
+  readonly namedMetrics: ReadonlyMap<string, number>;
+}
+
+/**
+ * How a try at a host went, apart from the status of an answer. `connected` is for protocols that say more later, `connected-final` for
+ * those that do not (TCP); `failed` and `succeeded` are for answers that have no status.
+ */
+export type HostResult =
+  | 'connected'
+  | 'connected-final'
+  | 'connect-failed'
+  | 'timeout'
+  | 'failed'
+  | 'succeeded';
+
+/** What a worker tells main of a host. */
+export type HostEvent =
+  | 'consecutive-5xx'
+  | 'consecutive-gateway-failure'
+  | 'consecutive-local-origin-failure'
+  | 'immediate-fail';
+
+/** Hears how tries at a host went (Envoy: outlier detector and health check monitor of a host). */
+export interface HostMonitor {
+  /** An answer; that of a gRPC call by the HTTP status its own stands for. */
+  onStatus(status: number): void;
+  /** @param status counts in place of the one that stands for `result`, where local errors are not told apart */
+  onResult(result: HostResult, status?: number): void;
+  /** An answer had `x-envoy-immediate-health-check-fail`. */
+  onImmediateFail(): void;
+}
+
 /** An upstream host on one worker. */
 export interface Host extends HostDescription {
   readonly stats: HostStats;
+  /** {@link Clock.now} when it was listed first, or passed its first active health check: slow start counts from here. */
+  readonly healthySince: number;
+  /** Set by a load-balancing policy that wants the reports which come with responses; nobody reads them otherwise. */
+  onLoadReport?: ((report: LoadReport) => void) | undefined;
   /** Its connections are encrypted. Absent: as {@link ClusterInfo.secure} says. */
   readonly secure?: boolean | undefined;
+  /** Undefined where nobody wants to know: no outlier detection, no health checks. */
+  readonly monitor?: HostMonitor | undefined;
   weight: number;
   /** Bits of {@link HealthFlag}. */
   healthFlags: number;
@@ -98,16 +160,22 @@ export interface Host extends HostDescription {
   activeRequests: number;
 }
 
-/** The hosts of one priority: a snapshot, replaced whole. */
+/** The hosts of one priority: a snapshot, replaced whole. Lists by locality are all in the order of {@link localities}. */
 export interface HostSet {
   readonly priority: number;
   readonly hosts: readonly Host[];
   readonly healthyHosts: readonly Host[];
   readonly degradedHosts: readonly Host[];
+  readonly localities: readonly Locality[];
   readonly hostsByLocality: readonly (readonly Host[])[];
   readonly healthyHostsByLocality: readonly (readonly Host[])[];
-  /** One weight for each locality, or undefined when localities are not weighted. */
+  readonly degradedHostsByLocality: readonly (readonly Host[])[];
+  /** One weight for each locality, or undefined when none is weighted. */
   readonly localityWeights: readonly number[] | undefined;
+  /** How many hosts of each locality are left out when its health is judged (Envoy: excluded hosts). They are in {@link hosts}. */
+  readonly excludedByLocality: readonly number[];
+  /** The sum of {@link excludedByLocality}. */
+  readonly excluded: number;
   readonly overprovisioningFactor: number;
 }
 
@@ -131,27 +199,96 @@ export interface LoadBalancerContext {
  * (and moves its own cursor) and does not allocate.
  */
 export interface HostPicker {
-  /** Undefined when there is none. */
-  pick(context: LoadBalancerContext | undefined): Host | undefined;
+  /**
+   * Undefined when there is none.
+   *
+   * @param attempt how often this pick was repeated, because its host is to be skipped ({@link LoadBalancerContext.shouldSkip}). A policy that
+   *   picks by hash must answer with another host as a rule; others need not look at it. Default 0
+   */
+  pick(context: LoadBalancerContext | undefined, attempt?: number): Host | undefined;
+}
+
+/** Chooses a host for each request of a cluster: priorities, localities, panic and all. */
+export interface LoadBalancer {
+  /** Takes new host sets, by priority. Called before the first {@link choose}. */
+  update(sets: readonly HostSet[]): void;
+  /** Undefined when there is none. Does not allocate. */
+  choose(context: LoadBalancerContext | undefined): Host | undefined;
+  /** Ends timers. */
+  close?(): void;
+}
+
+/** How the localities of a priority share its traffic (Envoy: `LocalityLbConfig`). */
+export type LocalityRouting =
+  | { readonly kind: 'weighted' }
+  | {
+      readonly kind: 'zone-aware';
+      /** Percent of the requests. Default 100. Runtime `upstream.zone_routing.enabled`. */
+      readonly routingEnabled: number;
+      /** Below this number of hosts localities play no part. Default 6. Runtime `upstream.zone_routing.min_cluster_size`. */
+      readonly minClusterSize: number;
+      /** A priority in panic has no host at all. Default false. */
+      readonly failTrafficOnPanic: boolean;
+      /** From this many healthy hosts in its own zone on a proxy uses only those. Default: the zones' shares are evened out. */
+      readonly forceLocalZoneMinSize: number | undefined;
+      /** What makes a zone's share. Default `hosts`. */
+      readonly basis: 'hosts' | 'weights';
+    };
+
+/** Where pickers see which locality a host is in. */
+export interface PickerLocalities {
+  /** One list for each locality; together they are the picker's hosts. */
+  readonly hosts: readonly (readonly Host[])[];
+  /** One for each locality; all of the hosts together, when they are weighted. 0: takes no traffic. */
+  readonly weights: readonly number[];
 }
 
 /** What a load-balancing policy is built from. */
 export interface LoadBalancerContextForCluster {
   readonly clusterName: string;
+  /** `cluster.<name>.` */
   readonly stats: StatsScope;
-  readonly random: { random(): number; next(): number };
-  readonly clock: { now(): number };
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly runtime: Runtime;
+  /**
+   * A policy inside a policy: of a message `envoy.config.cluster.v3.LoadBalancingPolicy` the first that the assembly knows.
+   * @throws ConfigError with paths that begin with `path`
+   */
+  policy(config: unknown, path: string): LoadBalancerPolicy;
 }
 
 /** One policy of one cluster on one worker. */
-export interface LoadBalancerPolicy {
-  /** Whether hosts are picked by the request's hash: their priority is then chosen by it too. Default false. */
-  readonly usesHash?: boolean;
+export type LoadBalancerPolicy = PickerPolicy | BalancerPolicy;
+
+/** Picks among hosts; priorities, localities, degraded hosts and panic are the caller's business. */
+export interface PickerPolicy {
   /**
-   * A picker over `hosts` (healthy, degraded or all: the caller has decided on priority, panic and locality).
-   * `previous` is the picker it replaces, for cursors that should go on.
+   * Whether hosts are picked by the request's hash. Their priority is then chosen by it too, and localities are weighted, if at all, by
+   * the picker, over all hosts of the priority. Default false.
    */
-  createPicker(hosts: readonly Host[], previous: HostPicker | undefined): HostPicker;
+  readonly usesHash?: boolean | undefined;
+  /** Default: zone-aware with Envoy's defaults, which does nothing where the proxy does not know its own zone and cluster. */
+  readonly locality?: LocalityRouting | undefined;
+  /**
+   * A picker over `hosts` (healthy, degraded or all; at least one). `previous` is the picker it replaces, for cursors that should go on. Made
+   * anew at each change of the hosts, their health or their weights.
+   *
+   * @param localities only with {@link usesHash} and localities that are weighted
+   */
+  createPicker(
+    hosts: readonly Host[],
+    previous: HostPicker | undefined,
+    localities?: PickerLocalities,
+  ): HostPicker;
+  /** Ends timers. */
+  close?(): void;
+}
+
+/** Decides for itself, usually with other policies in its hand. */
+export interface BalancerPolicy {
+  /** @param standard makes the balancer that decides on priorities, localities and panic around a policy */
+  createBalancer(standard: (policy: LoadBalancerPolicy) => LoadBalancer): LoadBalancer;
 }
 
 /** Finds the hosts of a cluster, on main. Each update replaces the list. */

@@ -203,6 +203,44 @@ describe('the filter chain', () => {
     expect(rig.upstream).toEqual(['complete']);
   });
 
+  test.each<[name: string, upstream: (stream: TerminalHttpStream) => void, cut: boolean, complete: boolean]>([
+    ['headers alone', (stream) => stream.sendHeaders(respond(204), true), false, true],
+    [
+      'a body',
+      (stream) => {
+        stream.sendHeaders(respond(200), false);
+        stream.sendBody(Buffer.from('all'), true, true);
+      },
+      false,
+      true,
+    ],
+    ['a reply of the proxy', (stream) => stream.reply({ status: 503, details: 'no' }), false, true],
+    [
+      'an upstream that breaks off',
+      (stream) => {
+        stream.sendHeaders(respond(200), false);
+        stream.reset('local-reset');
+      },
+      false,
+      false,
+    ],
+    ['a client that goes', (stream) => stream.sendHeaders(respond(200), false), true, false],
+  ])('whether the response was complete is known at the end: %s', async (_, headers, cut, complete) => {
+    const seen: boolean[] = [];
+    const rig = await ask({
+      filters: {
+        watcher: (stream: HttpStream): HttpFilter => ({
+          onResponseHeaders: () => void seen.push(stream.info.responseComplete),
+          onComplete: () => void seen.push(stream.info.responseComplete),
+        }),
+      },
+      upstream: { headers: (stream) => headers(stream) },
+    });
+    if (cut) rig.pair.client.close('reset');
+    await rig.run();
+    expect(seen).toEqual([false, complete]);
+  });
+
   describe('limits', () => {
     const collect = (stream: HttpStream): HttpFilter => {
       stream.bufferLimit = 4;

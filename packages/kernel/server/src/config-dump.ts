@@ -1,5 +1,5 @@
 import {
-  type AddressSchema,
+  addressMessage,
   anyPack,
   type Bootstrap,
   BootstrapConfigDumpSchema,
@@ -167,18 +167,11 @@ function endpointsOf(priority: number, localities: readonly LocalityReport[]): L
 
 function lbEndpointOf({ address, hostname, healthFlags, metadata, weight }: HostReport): LbEndpointInit {
   return {
-    hostIdentifier: { case: 'endpoint', value: { hostname, address: addressOf(address) } },
+    hostIdentifier: { case: 'endpoint', value: { hostname, address: addressMessage(Address.of(address)) } },
     healthStatus: healthStatusOf(healthFlags),
     metadata: { filterMetadata: metadata as Record<string, JsonObject> },
     loadBalancingWeight: weight,
   };
-}
-
-function addressOf(text: string): MessageInitShape<typeof AddressSchema> {
-  const address = Address.of(text);
-  if (address.family === 'pipe') return { address: { case: 'pipe', value: { path: address.path } } };
-  const portSpecifier = { case: 'portValue', value: address.port } as const;
-  return { address: { case: 'socketAddress', value: { address: address.ip, portSpecifier } } };
 }
 
 /** As coarse as Envoy prints it: a draining host is not healthy. */

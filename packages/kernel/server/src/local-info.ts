@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import type { Node } from '@dragoman/api';
+import type { Bootstrap } from '@dragoman/api';
 import type { LocalInfo } from '@dragoman/core';
 
 /** What flags say of this proxy; they win over the bootstrap's `node`. */
@@ -10,11 +10,14 @@ export interface LocalInfoFlags {
   readonly localAddressIpVersion: 'v4' | 'v6';
 }
 
-export function readLocalInfo(node: Node | undefined, flags: LocalInfoFlags): LocalInfo {
+export function readLocalInfo({ node, clusterManager }: Bootstrap, flags: LocalInfoFlags): LocalInfo {
   return {
     cluster: flags.serviceCluster || (node?.cluster ?? ''),
     node: flags.serviceNode || (node?.id ?? ''),
     zone: flags.serviceZone || (node?.locality?.zone ?? ''),
+    region: node?.locality?.region ?? '',
+    subZone: node?.locality?.subZone ?? '',
+    localClusterName: clusterManager?.localClusterName || undefined,
     address: firstAddress(flags.localAddressIpVersion),
   };
 }

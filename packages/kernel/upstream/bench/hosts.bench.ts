@@ -130,13 +130,13 @@ for (const count of [10, 1000, 10_000]) {
   measure(
     'apply, all hosts new',
     () => new HostListReceiver().receive(whole),
-    (update) => applyHostList('web', EMPTY_SNAPSHOT, update, ignore),
+    (update) => applyHostList('web', EMPTY_SNAPSHOT, update, 0, ignore),
   );
-  const known = applyHostList('web', EMPTY_SNAPSHOT, list, ignore).snapshot;
+  const known = applyHostList('web', EMPTY_SNAPSHOT, list, 0, ignore).snapshot;
   measure(
     'apply, hosts known, all objects new',
     () => hosts(count, () => 1),
-    (update) => applyHostList('web', known, update, ignore),
+    (update) => applyHostList('web', known, update, 0, ignore),
   );
   port1.close();
   for (const [name, before, after] of cases(count)) {
@@ -158,11 +158,11 @@ for (const count of [10, 1000, 10_000]) {
       () => {
         const { receiver, list: first } = pair(before, after());
         return {
-          snapshot: applyHostList('web', EMPTY_SNAPSHOT, first, ignore).snapshot,
+          snapshot: applyHostList('web', EMPTY_SNAPSHOT, first, 0, ignore).snapshot,
           update: receiver.receive(message),
         };
       },
-      ({ snapshot, update }) => applyHostList('web', snapshot, update, ignore),
+      ({ snapshot, update }) => applyHostList('web', snapshot, update, 0, ignore),
     );
     measure(
       'count the members (main)',

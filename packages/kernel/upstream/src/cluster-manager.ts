@@ -8,10 +8,13 @@ import {
   type ExtensionRegistry,
   type FactoryContext,
   type HostListUpdate,
+  type LoadShedPoint,
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
+import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
+import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
 
@@ -27,6 +30,10 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
+  /** Tells main what was seen of a host. Default: nobody hears of it. */
+  readonly onHostEvent?: OnHostEvent | undefined;
+  /** Asked before a pool opens a connection; undefined: there is no such load shed point. */
+  readonly newConnection?: LoadShedPoint | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -59,12 +66,15 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
   const { registry, path = 'static_resources.clusters' } = options;
   const problems = new ProblemCollector();
   const manager = new Clusters(registry, {
+    localZone: new LocalZone(options.context.localInfo),
+    onHostEvent: options.onHostEvent ?? (() => {}),
     context: options.context,
     connector: options.connector,
     createCodec: options.createCodec,
     http2: options.http2,
     upstreamFilters: options.upstreamFilters,
     createBudget: options.createBudget ?? createLocalBudget,
+    newConnection: options.newConnection,
   });
   options.clusters.forEach((cluster, index) => {
     problems.try(`${path}[${index}]`, () => {
@@ -85,12 +95,14 @@ interface Entry {
 class Clusters implements WorkerClusterManager {
   private readonly registry: ExtensionRegistry;
   private readonly dependencies: ClusterDependencies;
+  private readonly localClusterName: string | undefined;
   private readonly entries = new Map<string, Entry>();
   /** What requests look up: no indirection through {@link entries}. */
   private readonly byName = new Map<string, UpstreamCluster>();
 
   constructor(registry: ExtensionRegistry, dependencies: ClusterDependencies) {
     this.registry = registry;
+    this.localClusterName = dependencies.context.localInfo.localClusterName;
     this.dependencies = dependencies;
   }
 
@@ -104,13 +116,14 @@ class Clusters implements WorkerClusterManager {
 
   updateHosts(clusterName: string, update: HostListUpdate): void {
     this.byName.get(clusterName)?.updateHosts(update);
+    this.noteLocal(clusterName);
   }
 
   addOrUpdateCluster(message: ClusterMessage, hosts?: HostListUpdate): void {
     const { name } = message;
     const before = this.entries.get(name);
     if (before !== undefined && equals(ClusterSchema, before.message, message)) {
-      if (hosts !== undefined) before.cluster.updateHosts(hosts);
+      if (hosts !== undefined) this.updateHosts(name, hosts);
       return;
     }
     const settings = readCluster(message, this.registry, this.dependencies.context);
@@ -118,6 +131,7 @@ class Clusters implements WorkerClusterManager {
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
+    this.noteLocal(name);
     before?.cluster.retire();
   }
 
@@ -126,8 +140,15 @@ class Clusters implements WorkerClusterManager {
     if (entry === undefined) return false;
     this.entries.delete(clusterName);
     this.byName.delete(clusterName);
+    this.noteLocal(clusterName);
     entry.cluster.retire();
     return true;
+  }
+
+  /** Balancing by zone looks at the hosts of the proxy's own cluster. */
+  private noteLocal(clusterName: string): void {
+    if (clusterName === this.localClusterName)
+      this.dependencies.localZone.update(this.byName.get(clusterName)?.hostSets);
   }
 
   drain(): void {

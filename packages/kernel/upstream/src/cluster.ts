@@ -1,6 +1,7 @@
 import {
   type Cancellable,
   type Cluster,
+  type Clock,
   type CompileUpstreamFilters,
   ConfigError,
   type Connector,
@@ -10,7 +11,10 @@ import {
   type HostListUpdate,
   type HostSet,
   type HttpPool,
+  type LoadBalancer,
   type LoadBalancerContext,
+  type LoadBalancerPolicy,
+  type LoadShedPoint,
   type Logger,
   type PoolWishes,
   type RoutingPriority,
@@ -24,8 +28,10 @@ import type { ClusterSettings } from './config/cluster-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
+import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
+import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
@@ -39,19 +45,25 @@ export interface ClusterDependencies {
   readonly http2: Http2Codecs | undefined;
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
+  readonly newConnection: LoadShedPoint | undefined;
+  readonly localZone: LocalZone;
+  /** Tells main what was seen of a host. */
+  readonly onHostEvent: OnHostEvent;
 }
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
   readonly info: UpstreamClusterInfo;
   private readonly logger: Logger;
-  private readonly balancer: PriorityBalancer;
+  private readonly balancer: LoadBalancer;
+  private readonly clock: Clock;
   private readonly defaultContext: PoolContext;
   private readonly highContext: PoolContext;
   /** Pools that were taken from their hosts and have requests under way. */
   private readonly draining = new Set<DrainablePool>();
   private readonly settings: ClusterSettings;
   private readonly sockets: SocketChooser | undefined;
+  private readonly monitors: HostMonitors | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -60,25 +72,9 @@ export class UpstreamCluster implements Cluster {
     const info = new UpstreamClusterInfo(settings, context, dependencies);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
-    this.balancer = new PriorityBalancer({
-      policy: settings.createPolicy({
-        clusterName: settings.name,
-        stats: info.statsScope,
-        random: context.random,
-        clock: context.clock,
-      }),
-      random: context.random,
-      panicThreshold: () =>
-        Math.min(
-          100,
-          context.runtime.getInteger(
-            'upstream.healthy_panic_threshold',
-            settings.commonLb.healthyPanicThreshold,
-          ),
-        ),
-      failTrafficOnPanic: settings.commonLb.failTrafficOnPanic,
-      healthyPanic: info.stats.lbHealthyPanic,
-    });
+    this.clock = context.clock;
+    this.balancer = createBalancer(settings, info, dependencies);
+    this.monitors = HostMonitors.of(settings, context.runtime, dependencies.onHostEvent);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.defaultContext = poolContext(settings, info, dependencies, 'default');
     this.highContext = poolContext(settings, info, dependencies, 'high');
@@ -111,12 +107,18 @@ export class UpstreamCluster implements Cluster {
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
   updateHosts(update: HostListUpdate): void {
-    const { snapshot, removed } = applyHostList(this.info.name, this.snapshot, update, (address) =>
-      this.logger.error(
-        `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
-      ),
+    const { snapshot, removed } = applyHostList(
+      this.info.name,
+      this.snapshot,
+      update,
+      this.clock.now(),
+      (address) =>
+        this.logger.error(
+          `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
+        ),
     );
     this.snapshot = snapshot;
+    this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);
@@ -130,6 +132,7 @@ export class UpstreamCluster implements Cluster {
   /** {@link drain} for a cluster that nobody will find any more. */
   retire(): void {
     this.drain();
+    this.balancer.close?.();
     for (const socket of allSockets(this.settings.transport)) socket.close?.();
   }
 
@@ -226,6 +229,27 @@ export class UpstreamCluster implements Cluster {
   }
 }
 
+function createBalancer(
+  settings: ClusterSettings,
+  { statsScope, stats }: UpstreamClusterInfo,
+  { context: { runtime, random, clock }, localZone }: ClusterDependencies,
+): LoadBalancer {
+  const { healthyPanicThreshold } = settings.commonLb;
+  const scene = {
+    zone: localZone,
+    runtime,
+    random,
+    stats,
+    panicThreshold: () =>
+      Math.min(100, runtime.getInteger('upstream.healthy_panic_threshold', healthyPanicThreshold)),
+  };
+  const around = (policy: LoadBalancerPolicy): LoadBalancer =>
+    'createBalancer' in policy ? policy.createBalancer(around) : new PriorityBalancer(policy, scene);
+  return around(
+    settings.createPolicy({ clusterName: settings.name, stats: statsScope, random, clock, runtime }),
+  );
+}
+
 function poolContext(
   settings: ClusterSettings,
   info: UpstreamClusterInfo,
@@ -243,6 +267,7 @@ function poolContext(
     http2: http2Of(settings, info, dependencies),
     stats: info.stats,
     resources: info.resources(priority),
+    newConnection: dependencies.newConnection,
     http,
     connectTimeoutMs: settings.connectTimeoutMs,
     connectOptions: (host, transport): ConnectOptions => {

@@ -35,7 +35,7 @@ describe('readCluster', () => {
       statName: 'web',
       connectTimeoutMs: 5000,
       bufferLimitBytes: 1_048_576,
-      commonLb: { healthyPanicThreshold: 50, failTrafficOnPanic: false },
+      commonLb: { healthyPanicThreshold: 50 },
       http: {
         idleTimeoutMs: 3_600_000,
         maxConnectionDurationMs: 0,
@@ -171,32 +171,15 @@ describe('readCluster', () => {
   const options =
     'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]';
   it.each<[object, string, string]>([
-    [
-      { health_checks: [{ timeout: '1s', interval: '1s' }] },
-      'health_checks',
-      'active health checking is not built yet',
-    ],
-    [{ outlier_detection: {} }, 'outlier_detection', 'not built yet'],
+    [{ track_timeout_budgets: true }, 'track_timeout_budgets', 'not supported'],
     [{ lb_policy: 'LEAST_REQUEST' }, 'lb_policy', '@dragoman/load-balancer-least-request would provide it'],
     [{ lb_policy: 'RING_HASH' }, 'lb_policy', '@dragoman/load-balancer-ring-hash would provide it'],
     [{ lb_policy: 'LOAD_BALANCING_POLICY_CONFIG' }, 'lb_policy', 'needs load_balancing_policy'],
     [
-      { round_robin_lb_config: { slow_start_config: {} } },
-      'round_robin_lb_config.slow_start_config',
-      'slow start',
+      { lb_subset_config: { subset_selectors: [{ keys: ['a'] }] } },
+      'lb_subset_config',
+      '@dragoman/load-balancer-subset would provide it',
     ],
-    [{ lb_subset_config: { list_as_any: true } }, 'lb_subset_config', 'not built yet'],
-    [
-      { common_lb_config: { locality_weighted_lb_config: {} } },
-      'common_lb_config.locality_weighted_lb_config',
-      'not built yet',
-    ],
-    [
-      { common_lb_config: { zone_aware_lb_config: { min_cluster_size: 3 } } },
-      'common_lb_config.zone_aware_lb_config.min_cluster_size',
-      'not built yet',
-    ],
-    [{ common_lb_config: { update_merge_window: '1s' } }, 'common_lb_config.update_merge_window', 'at once'],
     [{ use_tcp_for_dns_lookups: true }, 'use_tcp_for_dns_lookups', 'not possible'],
     [
       { connection_pool_per_downstream_connection: true },
@@ -258,6 +241,6 @@ describe('readCluster', () => {
   });
 
   it('reports every problem at once', () => {
-    expect(problems({ health_checks: [{}], outlier_detection: {}, connect_timeout: '0s' })).toHaveLength(3);
+    expect(problems({ track_timeout_budgets: true, name: '', connect_timeout: '0s' })).toHaveLength(3);
   });
 });

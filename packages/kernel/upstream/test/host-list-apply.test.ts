@@ -9,7 +9,7 @@ import { endpoint, hostList, localityOf } from './support/clusters.ts';
 import { histories } from './support/host-lists.ts';
 
 const apply = (previous: HostSnapshot, update: HostListUpdate) =>
-  applyHostList('web', previous, update, () => {});
+  applyHostList('web', previous, update, 0, () => {});
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -36,6 +36,7 @@ const described = (snapshot: HostSnapshot) =>
       degradedHosts: names(set.degradedHosts),
       hostsByLocality: set.hostsByLocality.map(names),
       healthyHostsByLocality: set.healthyHostsByLocality.map(names),
+      degradedHostsByLocality: set.degradedHostsByLocality.map(names),
     };
   });
 

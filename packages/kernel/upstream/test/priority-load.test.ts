@@ -1,4 +1,5 @@
 import type { Host, HostSet } from '@dragoman/core';
+import { hostSetOf } from '@dragoman/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { choosePriority, DEGRADED_BIT, priorityLoad } from '../src/hosts/priority-load.ts';
@@ -6,16 +7,9 @@ import { choosePriority, DEGRADED_BIT, priorityLoad } from '../src/hosts/priorit
 /** `healthy/degraded/total` hosts of each priority. */
 function sets(...counts: [healthy: number, degraded: number, total: number][]): HostSet[] {
   const list = (count: number) => new Array<Host>(count);
-  return counts.map(([healthy, degraded, total], priority) => ({
-    priority,
-    hosts: list(total),
-    healthyHosts: list(healthy),
-    degradedHosts: list(degraded),
-    hostsByLocality: [],
-    healthyHostsByLocality: [],
-    localityWeights: undefined,
-    overprovisioningFactor: 140,
-  }));
+  return counts.map(([healthy, degraded, total], priority) =>
+    hostSetOf(list(total), { priority, healthyHosts: list(healthy), degradedHosts: list(degraded) }),
+  );
 }
 
 describe('priorityLoad', () => {

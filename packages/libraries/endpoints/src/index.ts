@@ -2,6 +2,7 @@ export { type DnsOptions, readDnsOptions } from './dns-options.ts';
 export {
   type ConfiguredEndpoint,
   type ConfiguredLocality,
+  endpointAt,
   type LoadAssignment,
   readLoadAssignment,
 } from './load-assignment.ts';

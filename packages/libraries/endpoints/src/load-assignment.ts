@@ -1,9 +1,12 @@
 import {
+  type Address as AddressMessage,
   type Cluster,
   type ClusterLoadAssignment,
   ClusterLoadAssignment_PolicySchema,
   ClusterLoadAssignmentSchema,
   type Endpoint,
+  type Endpoint_HealthCheckConfig,
+  Endpoint_HealthCheckConfigSchema,
   EndpointSchema,
   HealthStatus,
   type LbEndpoint,
@@ -34,6 +37,8 @@ export interface ConfiguredEndpoint {
   readonly pipe: string;
   /** All but the address. `hostname` is as configured, perhaps empty. */
   readonly data: Omit<EndpointData, 'address'>;
+  /** `health_check_config.port_value`: checks go there at the endpoint's address; 0: they do not. */
+  readonly healthCheckPort: number;
   /** Where it stands, below the cluster. */
   readonly path: string;
 }
@@ -59,7 +64,8 @@ const ASSIGNMENT_FIELDS = new Set(['cluster_name', 'endpoints', 'policy']);
 const POLICY_FIELDS = new Set(['overprovisioning_factor']);
 const LOCALITY_FIELDS = new Set(['locality', 'lb_endpoints', 'load_balancing_weight', 'priority']);
 const LB_ENDPOINT_FIELDS = new Set(['endpoint', 'health_status', 'metadata', 'load_balancing_weight']);
-const ENDPOINT_FIELDS = new Set(['address', 'hostname']);
+const ENDPOINT_FIELDS = new Set(['address', 'hostname', 'health_check_config']);
+const CHECK_FIELDS = new Set(['port_value', 'hostname', 'address', 'disable_active_health_check']);
 const SOCKET_FIELDS = new Set(['protocol', 'address', 'port_value', 'ipv4_compat']);
 const PIPE_FIELDS = new Set(['path']);
 const METADATA_FIELDS = new Set(['filter_metadata']);
@@ -125,7 +131,6 @@ function readEndpoint(entry: LbEndpoint, path: string): ConfiguredEndpoint {
   if (entry.hostIdentifier.case !== 'endpoint') throw ConfigError.at(path, 'has no endpoint');
   const endpoint = entry.hostIdentifier.value;
   refuseUnsupported(endpoint, EndpointSchema, ENDPOINT_FIELDS, `${path}.endpoint`, {
-    health_check_config: 'active health checking is not built yet',
     additional_addresses: 'several addresses for one endpoint are not built yet',
   });
   return {
@@ -136,8 +141,51 @@ function readEndpoint(entry: LbEndpoint, path: string): ConfiguredEndpoint {
       weight: readWeight(entry, path),
       ...readMetadata(entry, path),
       ...readHealth(entry),
+      ...readCheckConfig(endpoint.healthCheckConfig, `${path}.endpoint.health_check_config`),
     },
+    healthCheckPort: endpoint.healthCheckConfig?.portValue ?? 0,
   };
+}
+
+/** What a source publishes of an endpoint once its address is known. @param hostname where the endpoint has none of its own */
+export function endpointAt(
+  { data, healthCheckPort }: ConfiguredEndpoint,
+  address: Address,
+  hostname = '',
+): EndpointData {
+  const own = data.hostname === '' ? { ...data, hostname } : data;
+  const { text, ip, family } = address;
+  return healthCheckPort === 0 || data.healthCheckAddress !== undefined || family === 'pipe'
+    ? { ...own, address: text }
+    : { ...own, address: text, healthCheckAddress: Address.ip(ip, healthCheckPort).text };
+}
+
+/** `health_check_config`, but for a port that goes with the endpoint's own address. */
+function readCheckConfig(
+  config: Endpoint_HealthCheckConfig | undefined,
+  path: string,
+): Pick<EndpointData, 'healthCheckAddress' | 'healthCheckHostname' | 'noHealthCheck'> {
+  if (config === undefined) return {};
+  refuseUnsupported(config, Endpoint_HealthCheckConfigSchema, CHECK_FIELDS, path);
+  if (config.portValue > 65_535)
+    throw ConfigError.at(`${path}.port_value`, `must be at most 65535, is ${config.portValue}`);
+  return {
+    ...(config.address === undefined
+      ? {}
+      : { healthCheckAddress: checkAddress(config.address, config.portValue, `${path}.address`) }),
+    ...(config.hostname === '' ? {} : { healthCheckHostname: config.hostname }),
+    ...(config.disableActiveHealthCheck ? { noHealthCheck: true } : {}),
+  };
+}
+
+function checkAddress({ address }: AddressMessage, port: number, path: string): string {
+  if (address.case !== 'socketAddress') throw ConfigError.at(path, 'must be a socket_address');
+  const socket = readSocketAddress(address.value, `${path}.socket_address`);
+  try {
+    return Address.ip(socket.host, port || socket.port).text;
+  } catch {
+    throw ConfigError.at(`${path}.socket_address.address`, `"${socket.host}" is not an IP address`);
+  }
 }
 
 function readAddress(endpoint: Endpoint, path: string): { host: string; port: number; pipe: string } {

@@ -1,7 +1,7 @@
 import { ClusterSchema, readLoose } from '@dragoman/api';
-import { ConfigError } from '@dragoman/core';
+import { Address, ConfigError } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { readLoadAssignment } from '../src/index.ts';
+import { endpointAt, readLoadAssignment } from '../src/index.ts';
 
 const read = (assignment: object) =>
   readLoadAssignment(
@@ -45,6 +45,7 @@ describe('readLoadAssignment', () => {
               port: 8080,
               pipe: '',
               path: 'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address',
+              healthCheckPort: 0,
               data: {
                 hostname: 'a.example',
                 weight: 7,
@@ -57,6 +58,7 @@ describe('readLoadAssignment', () => {
               port: 0,
               pipe: '/run/b.sock',
               path: 'load_assignment.endpoints[0].lb_endpoints[1].endpoint.address',
+              healthCheckPort: 0,
               data: { hostname: '', weight: 1 },
             },
           ],
@@ -137,9 +139,9 @@ describe('readLoadAssignment', () => {
       `${at}.endpoint.additional_addresses`,
     ],
     [
-      'a health check port',
-      one({ endpoint: { address: socket('10.0.0.1'), health_check_config: { port_value: 9 } } }),
-      `${at}.endpoint.health_check_config`,
+      'a name where health checks go',
+      one({ endpoint: { address: socket('10.0.0.1'), health_check_config: { address: socket('web') } } }),
+      `${at}.endpoint.health_check_config.address.socket_address.address`,
     ],
     [
       'weight 0',
@@ -161,6 +163,24 @@ describe('readLoadAssignment', () => {
     }
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).problems.map((problem) => problem.path)).toEqual([path]);
+  });
+
+  it('knows where health checks go', () => {
+    const found = (health_check_config: object) => {
+      const [group] = read(
+        one({ endpoint: { address: socket('10.0.0.1'), health_check_config } }),
+      ).localities;
+      return endpointAt(group.endpoints[0], Address.ip('10.0.0.1', 80));
+    };
+    expect(found({ port_value: 9 }).healthCheckAddress).toBe('10.0.0.1:9');
+    expect(found({ address: socket('10.0.0.2', 7) }).healthCheckAddress).toBe('10.0.0.2:7');
+    expect(found({ hostname: 'a', disable_active_health_check: true })).toEqual({
+      address: '10.0.0.1:80',
+      hostname: '',
+      weight: 1,
+      healthCheckHostname: 'a',
+      noHealthCheck: true,
+    });
   });
 
   it('reports every problem, not only the first', () => {

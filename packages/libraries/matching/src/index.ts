@@ -11,6 +11,12 @@ export {
 } from './query-parameter.ts';
 export { compileRuntimeFraction, fractionDenominator } from './runtime-fraction.ts';
 export {
+  compileRuntimeDouble,
+  compileRuntimeFlag,
+  compileRuntimePercent,
+  compileRuntimeUint32,
+} from './runtime-values.ts';
+export {
   compileRegexMatcher,
   compileStringMatcher,
   type StringMatcherOptions,

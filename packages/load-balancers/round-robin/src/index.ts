@@ -1,2 +1,1 @@
-export { EdfScheduler } from './edf-scheduler.ts';
 export { roundRobin } from './round-robin.ts';

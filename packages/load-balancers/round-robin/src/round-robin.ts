@@ -1,50 +1,28 @@
-import { LocalityLbConfigSchema, type RoundRobin, RoundRobinSchema } from '@dragoman/api';
+import { type RoundRobin, RoundRobinSchema } from '@dragoman/api';
 import {
   defineLoadBalancer,
   type Host,
   type HostPicker,
-  type LoadBalancerPolicy,
-  refuseUnsupported,
+  type LoadBalancerContextForCluster,
+  type LocalityRouting,
+  type PickerPolicy,
 } from '@dragoman/core';
-import { CursorPicker, WeightedPicker } from './pickers.ts';
+import { readLocalityRouting, SlowStart, turnPicker } from '@dragoman/load-balancing';
 
-const FIELDS: ReadonlySet<string> = new Set(['locality_lb_config']);
-const NONE: ReadonlySet<string> = new Set();
+class RoundRobinPolicy implements PickerPolicy {
+  readonly locality: LocalityRouting;
+  private readonly seed: number;
+  private readonly slowStart: SlowStart | undefined;
 
-class RoundRobinPolicy implements LoadBalancerPolicy {
-  private readonly random: { next(): number };
-
-  constructor(random: { next(): number }) {
-    this.random = random;
+  constructor(config: RoundRobin, { random, clock, runtime }: LoadBalancerContextForCluster) {
+    this.seed = random.next();
+    this.locality = readLocalityRouting(config.localityLbConfig);
+    this.slowStart = SlowStart.of(config.slowStartConfig, clock, runtime);
   }
 
   createPicker(hosts: readonly Host[], previous: HostPicker | undefined): HostPicker {
-    if (hosts.length === 0) return NO_HOST;
-    if (sameWeights(hosts)) {
-      const start = previous instanceof CursorPicker ? previous.position : this.random.next();
-      return new CursorPicker(hosts, start);
-    }
-    return new WeightedPicker(hosts, this.random.next() % hosts.length);
+    return turnPicker(hosts, this.seed, this.slowStart, previous);
   }
-}
-
-const NO_HOST: HostPicker = { pick: () => undefined };
-
-function sameWeights(hosts: readonly Host[]): boolean {
-  const { weight } = hosts[0];
-  for (let i = 1; i < hosts.length; i++) if (hosts[i].weight !== weight) return false;
-  return true;
-}
-
-function checkConfig(config: RoundRobin): void {
-  refuseUnsupported(config, RoundRobinSchema, FIELDS, '', {
-    slow_start_config: 'slow start is not built yet',
-  });
-  if (config.localityLbConfig !== undefined)
-    refuseUnsupported(config.localityLbConfig, LocalityLbConfigSchema, NONE, 'locality_lb_config', {
-      zone_aware_lb_config: 'routing by zone is not built yet',
-      locality_weighted_lb_config: 'load balancing weighted by locality is not built yet',
-    });
 }
 
 /** Each host in turn, in proportion to its weight. */
@@ -52,8 +30,5 @@ export const roundRobin = defineLoadBalancer({
   name: 'envoy.load_balancing_policies.round_robin',
   config: RoundRobinSchema,
   lbPolicy: 'ROUND_ROBIN',
-  create(config, context) {
-    if (config !== undefined) checkConfig(config);
-    return new RoundRobinPolicy(context.random);
-  },
+  create: (config, context) => new RoundRobinPolicy(config, context),
 });

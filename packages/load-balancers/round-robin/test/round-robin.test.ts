@@ -1,12 +1,26 @@
 import { readLoose, RoundRobinSchema } from '@dragoman/api';
-import type { Host, HostPicker, LoadBalancerContextForCluster, LoadBalancerPolicy } from '@dragoman/core';
-import { loadBalancerConformance, ScriptedRandom, SeededRandom, testHosts } from '@dragoman/testing';
+import type { Host, HostPicker, LoadBalancerContextForCluster, PickerPolicy } from '@dragoman/core';
+import {
+  FakeClock,
+  loadBalancerConformance,
+  loadBalancerContext,
+  ScriptedRandom,
+  SeededRandom,
+  testHost,
+  testHosts,
+} from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { roundRobin } from '../src/index.ts';
 
-function policy(random: { random(): number; next(): number } = new SeededRandom()): LoadBalancerPolicy {
-  const context = { clusterName: 'test', stats: {}, random, clock: { now: () => 0 } };
-  return roundRobin.create(undefined as never, context as unknown as LoadBalancerContextForCluster);
+function policy(
+  random: LoadBalancerContextForCluster['random'] = new SeededRandom(),
+  config: object = {},
+  clock = new FakeClock(),
+): PickerPolicy {
+  return roundRobin.create(
+    readLoose(RoundRobinSchema, config) as never,
+    loadBalancerContext({ random, clock }),
+  );
 }
 
 function picks(picker: HostPicker, count: number): (Host | undefined)[] {
@@ -15,20 +29,7 @@ function picks(picker: HostPicker, count: number): (Host | undefined)[] {
 
 const hosts = (...weights: number[]): Host[] => testHosts(weights.length, weights);
 
-loadBalancerConformance(
-  { describe, it },
-  {
-    extension: roundRobin,
-    config: undefined,
-    invalid: [
-      {
-        name: 'slow start',
-        config: readLoose(RoundRobinSchema, { slow_start_config: {} }),
-        path: 'slow_start_config',
-      },
-    ],
-  },
-);
+loadBalancerConformance({ describe, it }, { extension: roundRobin, config: readLoose(RoundRobinSchema, {}) });
 
 describe('hosts of equal weight', () => {
   const [a, b, c] = hosts(1, 1, 1);
@@ -82,30 +83,29 @@ it('serves an update while the old picker is in use', () => {
   expect([a, b]).toContain(old.pick(undefined));
 });
 
-describe('config', () => {
-  const context = { clusterName: 'test', stats: {}, random: new SeededRandom(), clock: { now: () => 0 } };
-  const make = (json: object) =>
-    roundRobin.create(
-      readLoose(RoundRobinSchema, json) as never,
-      context as unknown as LoadBalancerContextForCluster,
-    );
+it('gives a new host its share by and by', () => {
+  const clock = new FakeClock();
+  const rounds = policy(new SeededRandom(), { slow_start_config: { slow_start_window: '10s' } }, clock);
+  const [old] = hosts(1);
+  const fresh = testHost('10.0.1.1:80', 1, { healthySince: clock.now() });
+  const share = (): number => {
+    const found = picks(rounds.createPicker([old, fresh], undefined), 1100);
+    return found.filter((host) => host === fresh).length / found.filter((host) => host === old).length;
+  };
+  expect(share()).toBeCloseTo(0.1, 1);
+  clock.advance(5_000);
+  expect(share()).toBeCloseTo(0.5, 1);
+  clock.advance(5_000);
+  expect(share()).toBeCloseTo(1, 1);
+});
 
-  it('accepts an empty message', () => {
-    expect(() => make({})).not.toThrow();
-    expect(() => make({ locality_lb_config: {} })).not.toThrow();
-  });
-
-  it.each([
-    [{ slow_start_config: { slow_start_window: '10s' } }, 'slow_start_config: slow start is not built yet'],
-    [
-      { locality_lb_config: { locality_weighted_lb_config: {} } },
-      'locality_lb_config.locality_weighted_lb_config: load balancing weighted by locality is not built yet',
-    ],
-    [
-      { locality_lb_config: { zone_aware_lb_config: {} } },
-      'locality_lb_config.zone_aware_lb_config: routing by zone is not built yet',
-    ],
-  ])('refuses %j', (json, message) => {
-    expect(() => make(json)).toThrow(message);
-  });
+it.each([
+  [{}, { kind: 'zone-aware', minClusterSize: 6, routingEnabled: 100 }],
+  [{ locality_lb_config: { locality_weighted_lb_config: {} } }, { kind: 'weighted' }],
+  [
+    { locality_lb_config: { zone_aware_lb_config: { min_cluster_size: 2, fail_traffic_on_panic: true } } },
+    { kind: 'zone-aware', minClusterSize: 2, failTrafficOnPanic: true },
+  ],
+])('says how localities count: %j', (config, routing) => {
+  expect(policy(undefined, config).locality).toMatchObject(routing);
 });

@@ -1,4 +1,5 @@
 import {
+  addressMessage,
   ClustersSchema,
   type ClusterStatusSchema,
   HealthStatus,
@@ -10,7 +11,7 @@ import {
 } from '@dragoman/api';
 import { HealthFlag } from '@dragoman/core';
 import type { Endpoint } from '../endpoint.ts';
-import { messageJson, toAddress } from '../proto.ts';
+import { messageJson } from '../proto.ts';
 import { json, text } from '../request.ts';
 import type { AdminCircuitBreaker, AdminCluster, AdminHost, AdminHostStats } from '../state.ts';
 
@@ -135,7 +136,7 @@ function hostStatus(host: AdminHost): MessageInitShape<typeof HostStatusSchema> 
     type,
   });
   return {
-    address: toAddress(host.address),
+    address: addressMessage(host.address),
     stats: [
       ...COUNTERS.map(metric(SimpleMetric_Type.COUNTER)),
       ...GAUGES.map(metric(SimpleMetric_Type.GAUGE)),

@@ -1,6 +1,6 @@
-import { ListenersSchema } from '@dragoman/api';
+import { addressMessage, ListenersSchema } from '@dragoman/api';
 import type { Endpoint } from '../endpoint.ts';
-import { messageJson, toAddress } from '../proto.ts';
+import { messageJson } from '../proto.ts';
 import { json, ok, text } from '../request.ts';
 
 export function listeners(): Endpoint[] {
@@ -14,8 +14,8 @@ export function listeners(): Endpoint[] {
         if (query.get('format') === 'json') {
           const listenerStatuses = list.map(({ name, addresses: [main, ...others] }) => ({
             name,
-            ...(main === undefined ? {} : { localAddress: toAddress(main) }),
-            additionalLocalAddresses: others.map(toAddress),
+            ...(main === undefined ? {} : { localAddress: addressMessage(main) }),
+            additionalLocalAddresses: others.map(addressMessage),
           }));
           return json(messageJson(ListenersSchema, { listenerStatuses }));
         }

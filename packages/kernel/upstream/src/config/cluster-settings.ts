@@ -11,16 +11,15 @@ import {
   ConfigError,
   type ExtensionRegistry,
   type FactoryContext,
-  type LoadBalancerContextForCluster,
-  type LoadBalancerPolicy,
   ProblemCollector,
   refuseUnsupported,
   type RoutingPriority,
 } from '@dragoman/core';
 import type { MetadataMap } from '../hosts/host.ts';
+import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
 import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
-import { type CommonLbSettings, readCommonLb, readPolicy } from './load-balancing.ts';
+import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
 import { readThresholds } from './thresholds.ts';
 import { readTransportSockets, type TransportSockets } from './transport-sockets.ts';
@@ -41,11 +40,16 @@ export interface ClusterSettings {
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
   readonly transport: TransportSockets;
-  createPolicy(context: LoadBalancerContextForCluster): LoadBalancerPolicy;
+  readonly createPolicy: CreatePolicy;
+  /** Undefined: nobody is taken out for bad answers. */
+  readonly outliers: OutlierSettings | undefined;
+  /** Hosts are checked, so that their answers may say that they want no more traffic. */
+  readonly healthChecked: boolean;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
+/** `per_connection_buffer_limit_bytes`. */
+export const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 /** Linux: the time before the first probe (`net.ipv4.tcp_keepalive_time`). */
 const DEFAULT_KEEPALIVE_S = 7_200;
 
@@ -60,6 +64,10 @@ const FIELDS = new Set([
   'lb_policy',
   'load_balancing_policy',
   'round_robin_lb_config',
+  'least_request_lb_config',
+  'ring_hash_lb_config',
+  'maglev_lb_config',
+  'lb_subset_config',
   'common_lb_config',
   'load_assignment',
   'max_requests_per_connection',
@@ -81,6 +89,8 @@ const FIELDS = new Set([
   'wait_for_warm_on_init',
   'cleanup_interval',
   'ignore_health_on_host_removal',
+  'health_checks',
+  'outlier_detection',
   'upstream_bind_config',
   'upstream_connection_options',
   'preconnect_policy',
@@ -90,14 +100,8 @@ const FIELDS = new Set([
 ]);
 
 const REASONS = {
-  health_checks: 'active health checking is not built yet; remove it, or give health_status to the endpoints',
-  outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
-  lb_subset_config: 'subset load balancing is not built yet',
-  ring_hash_lb_config: 'the ring hash policy is not built yet',
-  maglev_lb_config: 'the maglev policy is not built yet',
-  least_request_lb_config: 'the least request policy is not built yet',
   original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
 } as const;
 
@@ -132,6 +136,9 @@ export function readCluster(
   const transport = problems.try('', () => readTransportSockets(cluster, registry, context));
   if (transport !== undefined) problems.try(http.protocolPath, () => checkAlpn(http, transport));
   problems.try('preconnect_policy', () => checkPreconnect(cluster));
+  const outliers = problems.try('outlier_detection', () =>
+    cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
+  );
   problems.throwIfAny();
   return {
     name: cluster.name,
@@ -145,6 +152,8 @@ export function readCluster(
     keepAlive,
     metadata: metadata as MetadataMap,
     transport: transport as TransportSockets,
+    outliers,
+    healthChecked: cluster.healthChecks.length > 0,
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
   };
 }

@@ -1,4 +1,5 @@
 import type { EndpointData, HostListUpdate, HostSet, LocalityEndpoints } from '@dragoman/core';
+import { isExcluded } from '@dragoman/load-balancing';
 import { isDegraded, isHealthy, UpstreamHost } from './host.ts';
 
 /** Percent: how much of a priority may be unhealthy before traffic spills to the next (Envoy). */
@@ -16,6 +17,8 @@ interface HostGroup {
   readonly start: number;
   readonly healthy: Hosts;
   readonly degraded: Hosts;
+  /** How many are left out when the health of all is judged. */
+  readonly excluded: number;
 }
 
 /** The hosts of a cluster at one moment. */
@@ -58,22 +61,25 @@ let updates = 0;
  *
  * What is the same object as in the update before (an endpoint, a whole locality) is taken to be unchanged, and costs next to
  * nothing. A set of which nothing has changed is the same object too.
+ *
+ * @param now {@link Clock.now}: since when new hosts are there
  */
 export function applyHostList(
   clusterName: string,
   previous: HostSnapshot,
   update: HostListUpdate,
+  now: number,
   onBadAddress: (address: string) => void,
 ): HostChange {
   const number = ++updates;
   const kept = keepGroups(previous, update, number);
-  const finder = new HostFinder(previous, number);
+  const finder = new HostFinder(previous, number, clusterName, now);
   const groups: HostGroup[] = [];
   let start = 0;
   for (const [index, source] of update.localities.entries()) {
     const same = kept[index];
     if (same !== undefined) finder.passOver(same);
-    const hosts = same?.hosts ?? hostsOf(source, clusterName, finder, onBadAddress);
+    const hosts = same?.hosts ?? hostsOf(source, finder, onBadAddress);
     groups.push(groupOf(source, hosts, start, same));
     start += hosts.length;
   }
@@ -103,15 +109,14 @@ function keepGroups(
 
 function hostsOf(
   { endpoints, locality, priority }: LocalityEndpoints,
-  clusterName: string,
   finder: HostFinder,
   onBadAddress: (address: string) => void,
 ): Hosts {
   const hosts: UpstreamHost[] = [];
   for (const endpoint of endpoints) {
     try {
-      const host = finder.find(endpoint) ?? new UpstreamHost(clusterName, endpoint.address);
-      host.update(endpoint, locality, priority);
+      const host = finder.find(endpoint) ?? finder.create(endpoint);
+      host.update(endpoint, locality, priority, finder.now);
       host.listedBy = finder.number;
       hosts.push(host);
     } catch {
@@ -125,14 +130,22 @@ function hostsOf(
 class HostFinder {
   /** Of the update. */
   readonly number: number;
+  readonly now: number;
+  private readonly clusterName: string;
   private readonly previous: HostSnapshot;
   private cursor = 0;
   /** For identities that are listed more than once: up to which number their hosts are taken. */
   private readonly repeats = new Map<string, number>();
 
-  constructor(previous: HostSnapshot, number: number) {
+  constructor(previous: HostSnapshot, number: number, clusterName: string, now: number) {
     this.previous = previous;
     this.number = number;
+    this.clusterName = clusterName;
+    this.now = now;
+  }
+
+  create({ address }: EndpointData): UpstreamHost {
+    return new UpstreamHost(this.clusterName, address, this.now);
   }
 
   /** Undefined for a new one. */
@@ -214,14 +227,20 @@ function groupOf(
 ): HostGroup {
   let healthyCount = 0;
   let degradedCount = 0;
+  let excluded = 0;
   for (const { healthFlags } of hosts) {
+    if (isExcluded(healthFlags)) excluded++;
     if (isHealthy(healthFlags)) healthyCount++;
     else if (isDegraded(healthFlags)) degradedCount++;
   }
   const healthy = some(hosts, healthyCount, isHealthy, same?.healthy);
   const degraded = some(hosts, degradedCount, isDegraded, same?.degraded);
-  const unchanged = same?.start === start && same.healthy === healthy && same.degraded === degraded;
-  return unchanged ? same : { source, hosts, start, healthy, degraded };
+  const unchanged =
+    same?.start === start &&
+    same.healthy === healthy &&
+    same.degraded === degraded &&
+    same.excluded === excluded;
+  return unchanged ? same : { source, hosts, start, healthy, degraded, excluded };
 }
 
 /** The `count` of `hosts` whose flags are as wanted; the array from before if it has those. */
@@ -256,14 +275,21 @@ function setsOf(groups: readonly HostGroup[], factor: number, previous: HostSnap
 function setOf(priority: number, groups: readonly HostGroup[], overprovisioningFactor: number): HostSet {
   const hostsByLocality = groups.map((group) => group.hosts);
   const healthyHostsByLocality = groups.map((group) => group.healthy);
+  const degradedHostsByLocality = groups.map((group) => group.degraded);
+  const excludedByLocality = groups.map((group) => group.excluded);
+  const weighted = groups.some(({ source }) => source.weight > 0);
   return {
     priority,
     hosts: joined(hostsByLocality),
     healthyHosts: joined(healthyHostsByLocality),
-    degradedHosts: joined(groups.map((group) => group.degraded)),
+    degradedHosts: joined(degradedHostsByLocality),
+    localities: groups.map(({ source }) => source.locality),
     hostsByLocality,
     healthyHostsByLocality,
-    localityWeights: undefined,
+    degradedHostsByLocality,
+    localityWeights: weighted ? groups.map(({ source }) => source.weight) : undefined,
+    excludedByLocality,
+    excluded: excludedByLocality.reduce((all, count) => all + count, 0),
     overprovisioningFactor,
   };
 }

@@ -3,6 +3,7 @@ import {
   type EndpointData,
   HealthFlag,
   type Host,
+  type HostMonitor,
   type HostStats,
   type HttpPool,
   type Locality,
@@ -52,9 +53,6 @@ const FAILED =
   HealthFlag.active_hc_timeout |
   HealthFlag.eds_status_draining;
 const DEGRADED = HealthFlag.degraded_active_hc | HealthFlag.degraded_eds_health;
-/** The flags that an update of the host list decides. */
-const FROM_SOURCE =
-  HealthFlag.failed_eds_health | HealthFlag.degraded_eds_health | HealthFlag.eds_status_draining;
 
 /** Whether a host with these flags counts as healthy, degraded or neither. */
 export function isHealthy(flags: number): boolean {
@@ -78,6 +76,11 @@ export function sourceHealthFlags(health: EndpointData['health']): number {
     default:
       return 0;
   }
+}
+
+/** All flags of an endpoint: what its source says, and what checks of main's came to. */
+export function endpointHealthFlags({ health, checked }: EndpointData): number {
+  return sourceHealthFlags(health) | (checked ?? 0);
 }
 
 class LocalHostStats implements HostStats {
@@ -106,6 +109,11 @@ export class UpstreamHost implements Host {
   weight = 1;
   healthFlags = 0;
   activeRequests = 0;
+  healthySince: number;
+  onLoadReport: Host['onLoadReport'] = undefined;
+  monitor: HostMonitor | undefined = undefined;
+  /** Where {@link monitor} counts. */
+  monitorRow: number | undefined = undefined;
   /** Number of the update that listed it last. */
   listedBy = 0;
   /** Where it is among the hosts of the snapshot that was looked through last. A hint. */
@@ -121,10 +129,14 @@ export class UpstreamHost implements Host {
   socketChoice: SocketChoice | undefined = undefined;
   private ownStats: HostStats | undefined = undefined;
 
-  /** @throws RangeError when `address` is not the text of an {@link Address} */
-  constructor(clusterName: string, address: string) {
+  /**
+   * @param now {@link Clock.now}
+   * @throws RangeError when `address` is not the text of an {@link Address}
+   */
+  constructor(clusterName: string, address: string, now: number) {
     this.address = parseAddress(address);
     this.clusterName = clusterName;
+    this.healthySince = now;
   }
 
   /** Made when first asked for: of a very long list, a worker may use only some hosts. */
@@ -149,7 +161,7 @@ export class UpstreamHost implements Host {
    * @returns whether there may be news in it
    * @throws RangeError when it has moved to something that is no address; it is as before then
    */
-  update(data: EndpointData, locality: Locality, priority: number): boolean {
+  update(data: EndpointData, locality: Locality, priority: number, now: number): boolean {
     const before = this.data;
     if (data === before && locality === this.locality && priority === this.priority) return false;
     if (data.address !== before?.address && data.address !== this.address.text)
@@ -160,8 +172,14 @@ export class UpstreamHost implements Host {
     this.priority = priority;
     this.weight = data.weight;
     if (data.metadata !== before?.metadata) this.takeMetadata(data.metadata);
-    this.healthFlags = (this.healthFlags & ~FROM_SOURCE) | sourceHealthFlags(data.health);
+    this.takeHealth(endpointHealthFlags(data), now);
     return true;
+  }
+
+  /** Slow start begins (again) with the first check that a host passes. */
+  private takeHealth(flags: number, now: number): void {
+    if ((this.healthFlags & ~flags & HealthFlag.failed_active_hc) !== 0) this.healthySince = now;
+    this.healthFlags = flags;
   }
 
   private takeMetadata(metadata: EndpointData['metadata']): void {

@@ -1,14 +1,23 @@
 import type {
-  Counter,
   Host,
   HostPicker,
   HostSet,
+  LoadBalancer,
   LoadBalancerContext,
-  LoadBalancerPolicy,
+  LocalityRouting,
+  PickerPolicy,
   PriorityShares,
-  RandomSource,
 } from '@dragoman/core';
+import type { Counter } from '@dragoman/core';
 import { hashModulo } from '@dragoman/hashing';
+import { DEFAULT_LOCALITY_ROUTING } from '@dragoman/load-balancing';
+import {
+  effectiveWeights,
+  WeightedLocalities,
+  ZonePicker,
+  type ZoneScene,
+  type ZoneStats,
+} from './locality-pickers.ts';
 import {
   choosePriority,
   DEGRADED_BIT,
@@ -17,67 +26,115 @@ import {
   priorityLoad,
 } from './priority-load.ts';
 
-export interface PriorityBalancerOptions {
-  readonly policy: LoadBalancerPolicy;
-  readonly random: RandomSource;
-  /** Percent; asked for anew at each update (runtime may change it). */
-  panicThreshold(): number;
-  /** `fail_traffic_on_panic`: a priority in panic has no host at all. */
-  readonly failTrafficOnPanic: boolean;
-  readonly healthyPanic: Counter;
+/** What the balancers of one cluster share. */
+export interface BalancerScene extends ZoneScene {
+  readonly stats: ZoneStats & { readonly lbHealthyPanic: Counter };
 }
 
 /** The pickers of one priority. A list that takes no traffic has none. */
 interface PriorityPickers {
+  /** What they were made of. */
+  readonly set: HostSet;
+  readonly panic: boolean;
   readonly healthy: HostPicker | undefined;
   readonly degraded: HostPicker | undefined;
   /** Over all hosts, used in panic. */
   readonly all: HostPicker | undefined;
 }
 
-/** Chooses a priority, then lets the policy's picker of that priority choose the host. */
-export class PriorityBalancer {
-  private readonly options: PriorityBalancerOptions;
+/** Chooses a priority and, where they count, a locality; then lets the policy's picker choose the host. */
+export class PriorityBalancer implements LoadBalancer {
+  private readonly policy: PickerPolicy;
+  private readonly routing: LocalityRouting;
+  private readonly scene: BalancerScene;
   private load: PriorityLoad = { healthy: [100], degraded: [0], panic: [false] };
   private pickers: PriorityPickers[] = [];
   private sets: readonly HostSet[] = [];
 
-  constructor(options: PriorityBalancerOptions) {
-    this.options = options;
+  constructor(policy: PickerPolicy, scene: BalancerScene) {
+    this.policy = policy;
+    this.routing = policy.locality ?? DEFAULT_LOCALITY_ROUTING;
+    this.scene = scene;
   }
 
-  /** Takes new host sets. Pickers are made anew, and go on from where their predecessors were. */
+  /** Pickers of a priority that has changed are made anew, and go on from where their predecessors were. */
   update(sets: readonly HostSet[]): void {
-    const { policy } = this.options;
-    const load = priorityLoad(sets, this.options.panicThreshold());
+    const load = priorityLoad(sets, this.scene.panicThreshold());
     const before = this.pickers;
     this.load = load;
     this.sets = sets;
     this.pickers = sets.map((set, priority) => {
       const previous = before[priority];
       const panic = load.panic[priority];
-      const picker = (wanted: boolean, hosts: readonly Host[], old: HostPicker | undefined) =>
-        wanted && hosts.length > 0 ? policy.createPicker(hosts, old) : undefined;
-      return {
-        healthy: picker(!panic, set.healthyHosts, previous?.healthy),
-        degraded: picker(!panic, set.degradedHosts, previous?.degraded),
-        all: picker(panic, set.hosts, previous?.all),
-      };
+      return previous?.set === set && previous.panic === panic
+        ? previous
+        : this.pickersOf(set, panic, previous);
     });
   }
 
   choose(context: LoadBalancerContext | undefined): Host | undefined {
-    let host = this.chooseOnce(context);
+    let host = this.chooseOnce(context, 0);
     if (host === undefined || context === undefined || context.shouldSkip === undefined) return host;
     const attempts = context.hostSelectionAttempts ?? 1;
-    for (let attempt = 0; attempt < attempts && context.shouldSkip(host); attempt++) {
-      host = this.chooseOnce(context);
+    for (let attempt = 1; attempt <= attempts && context.shouldSkip(host); attempt++) {
+      host = this.chooseOnce(context, attempt);
       if (host === undefined) return undefined;
     }
     return host;
   }
 
-  private chooseOnce(context: LoadBalancerContext | undefined): Host | undefined {
+  close(): void {
+    this.policy.close?.();
+  }
+
+  private pickersOf(set: HostSet, panic: boolean, previous: PriorityPickers | undefined): PriorityPickers {
+    return {
+      set,
+      panic,
+      healthy: panic ? undefined : this.healthyPicker(set, previous?.healthy),
+      degraded: panic
+        ? undefined
+        : this.picker(set, set.degradedHosts, set.degradedHostsByLocality, previous?.degraded),
+      all: panic ? this.pickerOfAll(set, previous?.all) : undefined,
+    };
+  }
+
+  private healthyPicker(set: HostSet, previous: HostPicker | undefined): HostPicker | undefined {
+    const { policy, routing, scene } = this;
+    if (routing.kind === 'zone-aware' && policy.usesHash !== true && this.mayGoByZone(set))
+      return new ZonePicker(set, policy, routing, scene, previous);
+    return this.picker(set, set.healthyHosts, set.healthyHostsByLocality, previous);
+  }
+
+  private mayGoByZone({ healthyHosts, localities }: HostSet): boolean {
+    return this.scene.zone.version > 0 && localities.length > 1 && healthyHosts.length > 0;
+  }
+
+  private picker(
+    set: HostSet,
+    hosts: readonly Host[],
+    byLocality: readonly (readonly Host[])[],
+    previous: HostPicker | undefined,
+  ): HostPicker | undefined {
+    if (hosts.length === 0) return undefined;
+    const { policy } = this;
+    const weighted = this.routing.kind === 'weighted' && set.localityWeights !== undefined;
+    if (!weighted) return policy.createPicker(hosts, previous);
+    if (policy.usesHash === true)
+      return policy.createPicker(hosts, previous, { hosts: byLocality, weights: set.localityWeights });
+    return (
+      WeightedLocalities.over(byLocality, effectiveWeights(set, byLocality), policy, previous) ??
+      policy.createPicker(hosts, previous)
+    );
+  }
+
+  /** In panic localities do not count; but for hashing ones, whose picks must stay what they were. */
+  private pickerOfAll(set: HostSet, previous: HostPicker | undefined): HostPicker | undefined {
+    if (this.policy.usesHash === true) return this.picker(set, set.hosts, set.hostsByLocality, previous);
+    return set.hosts.length === 0 ? undefined : this.policy.createPicker(set.hosts, previous);
+  }
+
+  private chooseOnce(context: LoadBalancerContext | undefined, attempt: number): Host | undefined {
     const { load, pickers } = this;
     if (pickers.length === 0) return undefined;
     const single = pickers.length === 1 && load.degraded[0] === 0;
@@ -85,11 +142,12 @@ export class PriorityBalancer {
     const priority = choice & ~DEGRADED_BIT;
     const { healthy, degraded, all } = pickers[priority];
     if (load.panic[priority]) {
-      this.options.healthyPanic.inc();
-      return this.options.failTrafficOnPanic || all === undefined ? undefined : all.pick(context);
+      this.scene.stats.lbHealthyPanic.inc();
+      const fails = this.routing.kind === 'zone-aware' && this.routing.failTrafficOnPanic;
+      return fails || all === undefined ? undefined : all.pick(context, attempt);
     }
     const picker = (choice & DEGRADED_BIT) === 0 ? healthy : degraded;
-    return picker === undefined ? undefined : picker.pick(context);
+    return picker === undefined ? undefined : picker.pick(context, attempt);
   }
 
   private sharesFor(context: LoadBalancerContext | undefined): PriorityShares {
@@ -102,8 +160,7 @@ export class PriorityBalancer {
    * ask for it: working it out may make a cookie.
    */
   private draw(context: LoadBalancerContext | undefined): number {
-    const { policy, random } = this.options;
-    const hash = policy.usesHash === true ? context?.hash : undefined;
-    return hash === undefined ? random.next() : hashModulo(hash, PRIORITY_POINTS);
+    const hash = this.policy.usesHash === true ? context?.hash : undefined;
+    return hash === undefined ? this.scene.random.next() : hashModulo(hash, PRIORITY_POINTS);
   }
 }

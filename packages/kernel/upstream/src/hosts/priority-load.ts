@@ -54,9 +54,10 @@ function nothingAvailable(sets: readonly HostSet[]): PriorityShares {
   return { healthy: sets.map((_, index) => (index === 0 ? 100 : 0)), degraded: sets.map(() => 0) };
 }
 
-function inPanic(set: HostSet, threshold: number): boolean {
-  const count = set.hosts.length;
-  const usable = count === 0 ? 0 : (100 * (set.healthyHosts.length + set.degradedHosts.length)) / count;
+/** Whether too few hosts of a priority are usable. @param threshold percent */
+export function inPanic(set: HostSet, threshold: number): boolean {
+  const count = set.hosts.length - set.excluded;
+  const usable = count <= 0 ? 0 : (100 * (set.healthyHosts.length + set.degradedHosts.length)) / count;
   return usable < threshold;
 }
 

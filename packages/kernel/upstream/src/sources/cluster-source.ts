@@ -6,10 +6,13 @@ import type {
   DnsResolver,
   ExtensionRegistry,
   Gauge,
+  HostEvent,
   HostListUpdate,
   Logger,
   MainContext,
 } from '@dragoman/core';
+import { type HealthDependencies, HostPipeline } from '../health/host-pipeline.ts';
+import type { MergeStats } from '../health/update-merger.ts';
 import { clusterResolver } from './dns-resolvers.ts';
 import { Membership } from './membership.ts';
 
@@ -20,7 +23,16 @@ export interface SourceListener {
   onWarm(): void;
 }
 
-/** The discovery of one cluster, on main. */
+/** What all sources share. */
+export interface SourceDependencies {
+  readonly registry: ExtensionRegistry;
+  readonly context: MainContext;
+  readonly health: HealthDependencies | undefined;
+  readonly mergeStats: MergeStats;
+  readonly ejectionLog: string;
+}
+
+/** The discovery of one cluster, on main, and the checks of its hosts. */
 export class ClusterSource {
   readonly message: Cluster;
   /** The hosts as last published. */
@@ -28,6 +40,8 @@ export class ClusterSource {
   private readonly discovery: Discovery;
   private readonly ownResolver: DnsResolver | undefined;
   private readonly membership: Membership;
+  private readonly pipeline: HostPipeline;
+  private listener: SourceListener | undefined = undefined;
   private readonly warmingState: Gauge;
   private readonly logger: Logger;
   private active = false;
@@ -36,7 +50,7 @@ export class ClusterSource {
   private failing = false;
 
   /** @throws ConfigError with paths relative to the cluster */
-  constructor(message: Cluster, registry: ExtensionRegistry, context: MainContext) {
+  constructor(message: Cluster, { registry, context, health, mergeStats, ejectionLog }: SourceDependencies) {
     this.message = message;
     const statName = message.altStatName === '' ? message.name : message.altStatName;
     const clusterScope = context.stats.scope(`cluster.${statName}`);
@@ -50,6 +64,21 @@ export class ClusterSource {
     this.membership = new Membership(clusterScope);
     this.warmingState = clusterScope.gauge('warming_state', 'never-import');
     this.logger = context.loggers.logger('upstream');
+    this.pipeline = new HostPipeline({
+      cluster: message,
+      registry,
+      context,
+      clusterScope,
+      health,
+      mergeStats,
+      ejectionLog,
+      onHosts: (update) => {
+        if (!this.active) return;
+        this.last = update;
+        if (this.counted) this.membership.record(update);
+        this.listener?.onHosts(update);
+      },
+    });
   }
 
   /** False until the first answer or failure. */
@@ -61,15 +90,14 @@ export class ClusterSource {
   start(listener: SourceListener, counted = true): void {
     this.active = true;
     this.counted = counted;
+    this.listener = listener;
     this.warmingState.set(1);
     this.discovery.start({
       onHosts: (update) => {
         if (!this.active) return;
         this.failing = false;
-        this.last = update;
-        if (this.counted) this.membership.record(update);
-        listener.onHosts(update);
-        this.setWarm(listener);
+        this.pipeline.update(update);
+        this.pipeline.whenChecked(() => this.setWarm(listener));
       },
       onFailure: (reason) => {
         if (!this.active) return;
@@ -83,6 +111,11 @@ export class ClusterSource {
     });
   }
 
+  /** A worker saw something of a host. */
+  onEvent(identity: string, event: HostEvent): void {
+    this.pipeline.onEvent(identity, event);
+  }
+
   /** From now on the cluster's stats are about these hosts. */
   count(): void {
     this.counted = true;
@@ -93,6 +126,7 @@ export class ClusterSource {
     if (this.active && !this.isWarm) this.warmingState.set(0);
     this.active = false;
     this.discovery.stop();
+    this.pipeline.stop();
     this.ownResolver?.close();
     if (this.counted) this.membership.clear();
   }

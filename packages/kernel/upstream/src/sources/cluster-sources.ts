@@ -3,12 +3,15 @@ import {
   type Counter,
   type ExtensionRegistry,
   type Gauge,
+  type HostEvent,
   type HostListUpdate,
   type MainContext,
   ProblemCollector,
   type StatsScope,
 } from '@dragoman/core';
-import { ClusterSource } from './cluster-source.ts';
+import type { HealthDependencies } from '../health/host-pipeline.ts';
+import type { MergeStats } from '../health/update-merger.ts';
+import { ClusterSource, type SourceDependencies } from './cluster-source.ts';
 
 /** Gets host lists: a worker's cluster manager, or the way to one. */
 export interface ClusterSink {
@@ -21,6 +24,10 @@ export interface ClusterSourcesOptions {
   readonly registry: ExtensionRegistry;
   readonly context: MainContext;
   readonly sinks: readonly ClusterSink[];
+  /** Opens the connections of health checks. Undefined: clusters with checks are taken, and not checked. */
+  readonly health?: HealthDependencies | undefined;
+  /** `cluster_manager.outlier_detection.event_log_path`. Default: ejections are not logged. */
+  readonly ejectionLog?: string | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -58,6 +65,8 @@ export interface ClusterSources {
   warmCluster(cluster: Cluster): WarmingCluster;
   /** @returns whether there was one */
   removeCluster(clusterName: string): boolean;
+  /** A worker saw something of a host. */
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void;
   /** Ends discovery; nothing is published any more. */
   stop(): void;
 }
@@ -75,12 +84,13 @@ export function createClusterSources(options: ClusterSourcesOptions): ClusterSou
   return sources;
 }
 
-/** Stats of `cluster_manager.`; those of merging windows are there, at 0, for whoever looks for them. */
+/** Stats of `cluster_manager.` */
 class ManagerStats {
   readonly added: Counter;
   readonly modified: Counter;
   readonly removed: Counter;
   readonly updated: Counter;
+  readonly merge: MergeStats;
   readonly active: Gauge;
   readonly warming: Gauge;
 
@@ -89,8 +99,11 @@ class ManagerStats {
     this.modified = scope.counter('cluster_modified');
     this.removed = scope.counter('cluster_removed');
     this.updated = scope.counter('cluster_updated');
-    for (const name of ['cluster_updated_via_merge', 'update_merge_cancelled', 'update_out_of_merge_window'])
-      scope.counter(name);
+    this.merge = {
+      viaMerge: scope.counter('cluster_updated_via_merge'),
+      cancelled: scope.counter('update_merge_cancelled'),
+      outOfWindow: scope.counter('update_out_of_merge_window'),
+    };
     this.active = scope.gauge('active_clusters', 'never-import');
     this.warming = scope.gauge('warming_clusters', 'never-import');
   }
@@ -98,8 +111,7 @@ class ManagerStats {
 
 class Sources implements ClusterSources {
   readonly warmed: Promise<void>;
-  private readonly registry: ExtensionRegistry;
-  private readonly context: MainContext;
+  private readonly dependencies: SourceDependencies;
   private readonly stats: ManagerStats;
   private readonly sinks: Set<ClusterSink>;
   private readonly byName = new Map<string, ClusterSource>();
@@ -112,9 +124,9 @@ class Sources implements ClusterSources {
   private stopped = false;
 
   constructor(options: ClusterSourcesOptions) {
-    this.registry = options.registry;
-    this.context = options.context;
-    this.stats = new ManagerStats(options.context.stats.scope('cluster_manager'));
+    const { registry, context, health, ejectionLog = '' } = options;
+    this.stats = new ManagerStats(context.stats.scope('cluster_manager'));
+    this.dependencies = { registry, context, health, mergeStats: this.stats.merge, ejectionLog };
     this.sinks = new Set(options.sinks);
     this.warmed = new Promise((resolve) => {
       this.resolveWarmed = resolve;
@@ -136,7 +148,7 @@ class Sources implements ClusterSources {
   /** Of the bootstrap. A second one of a name is passed over: the workers say that it is there. */
   add(message: Cluster): void {
     if (this.byName.has(message.name)) return;
-    this.byName.set(message.name, new ClusterSource(message, this.registry, this.context));
+    this.byName.set(message.name, new ClusterSource(message, this.dependencies));
     this.stats.added.inc();
     this.refresh();
   }
@@ -144,7 +156,7 @@ class Sources implements ClusterSources {
   warmCluster(message: Cluster): WarmingCluster {
     if (this.stopped) throw new Error('discovery has ended');
     const { name } = message;
-    const source = new ClusterSource(message, this.registry, this.context);
+    const source = new ClusterSource(message, this.dependencies);
     const warm = Promise.withResolvers<void>();
     let taken: HostListUpdate | undefined;
     let active = false;
@@ -209,6 +221,10 @@ class Sources implements ClusterSources {
     this.stats.removed.inc();
     this.refresh();
     return true;
+  }
+
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void {
+    this.byName.get(clusterName)?.onEvent(identity, event);
   }
 
   stop(): void {

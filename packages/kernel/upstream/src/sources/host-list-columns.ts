@@ -6,7 +6,7 @@ export type EndpointMetadata = NonNullable<EndpointData['metadata']>;
 /** JSON where that says it exactly, else (infinities, NaN, −0) base64 of V8's serialisation. */
 export type WireMetadata = EndpointMetadata | string;
 
-type Cell = string | number | null;
+type Cell = string | number | boolean | null;
 
 /**
  * Endpoints by field: the one value that all have, or one for each; `null` is undefined. That of `metadata` is its place in a table. A field that is
@@ -23,6 +23,10 @@ const FIELDS = Object.keys({
   metadata: true,
   health: true,
   healthCheckAddress: true,
+  healthCheckHostname: true,
+  noHealthCheck: true,
+  checked: true,
+  outcomeRow: true,
 } satisfies Record<keyof EndpointData, true>) as (keyof EndpointData)[];
 
 /** @param bases for amended endpoints, what each was before */
@@ -59,6 +63,10 @@ export function readEndpoint(
     metadata: columns.metadata === undefined ? base?.metadata : place === undefined ? place : metadata[place],
     health: cell(columns.health, row, base?.health),
     healthCheckAddress: cell(columns.healthCheckAddress, row, base?.healthCheckAddress),
+    healthCheckHostname: cell(columns.healthCheckHostname, row, base?.healthCheckHostname),
+    noHealthCheck: cell(columns.noHealthCheck, row, base?.noHealthCheck),
+    checked: cell(columns.checked, row, base?.checked),
+    outcomeRow: cell(columns.outcomeRow, row, base?.outcomeRow),
   } satisfies { [field in keyof Required<EndpointData>]: EndpointData[field] };
 }
 
@@ -125,6 +133,10 @@ export function sameEndpoint(one: EndpointData, other: EndpointData): boolean {
       one.weight === other.weight &&
       one.health === other.health &&
       one.healthCheckAddress === other.healthCheckAddress &&
+      one.healthCheckHostname === other.healthCheckHostname &&
+      one.noHealthCheck === other.noHealthCheck &&
+      one.checked === other.checked &&
+      one.outcomeRow === other.outcomeRow &&
       sameValue(one.metadata, other.metadata))
   );
 }

@@ -1,5 +1,6 @@
 import type { Counter, Gauge, HostListUpdate, StatsScope } from '@dragoman/core';
-import { isDegraded, isHealthy, sourceHealthFlags } from '../hosts/host.ts';
+import { isExcluded } from '@dragoman/load-balancing';
+import { endpointHealthFlags, isDegraded, isHealthy } from '../hosts/host.ts';
 import { CLUSTER_MEMBERSHIP_COUNTERS, CLUSTER_MEMBERSHIP_GAUGES } from '../stats/cluster-stats.ts';
 
 /** Counts the hosts of a cluster as its source publishes them. */
@@ -8,6 +9,7 @@ export class Membership {
   private readonly total: Gauge;
   private readonly healthy: Gauge;
   private readonly degraded: Gauge;
+  private readonly excluded: Gauge;
   private readonly maxWeight: Gauge;
   private known = new Members();
 
@@ -21,6 +23,7 @@ export class Membership {
     this.total = gauge('membership_total');
     this.healthy = gauge('membership_healthy');
     this.degraded = gauge('membership_degraded');
+    this.excluded = gauge('membership_excluded');
     this.maxWeight = gauge('max_host_weight');
   }
 
@@ -28,10 +31,12 @@ export class Membership {
     const known = new Members();
     let healthy = 0;
     let degraded = 0;
+    let excluded = 0;
     let maxWeight = 0;
     for (const { priority, endpoints } of update.localities)
       for (const endpoint of endpoints) {
-        const flags = sourceHealthFlags(endpoint.health);
+        const flags = endpointHealthFlags(endpoint);
+        if (isExcluded(flags)) excluded++;
         if (isHealthy(flags)) healthy++;
         if (isDegraded(flags)) degraded++;
         if (endpoint.weight > maxWeight) maxWeight = endpoint.weight;
@@ -42,11 +47,13 @@ export class Membership {
     this.total.set(known.count);
     this.healthy.set(healthy);
     this.degraded.set(degraded);
+    this.excluded.set(excluded);
     this.maxWeight.set(maxWeight);
   }
 
   clear(): void {
-    for (const gauge of [this.total, this.healthy, this.degraded, this.maxWeight]) gauge.set(0);
+    for (const gauge of [this.total, this.healthy, this.degraded, this.excluded, this.maxWeight])
+      gauge.set(0);
   }
 }
 

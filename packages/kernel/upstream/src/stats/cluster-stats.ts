@@ -109,6 +109,13 @@ export const CLUSTER_MEMBERSHIP_GAUGES = [
 export class ClusterStats implements ClusterTrafficStats {
   readonly bindErrors: Counter;
   readonly lbHealthyPanic: Counter;
+  readonly lbLocalClusterNotOk: Counter;
+  readonly lbRecalculateZoneStructures: Counter;
+  readonly lbZoneClusterTooSmall: Counter;
+  readonly lbZoneNoCapacityLeft: Counter;
+  readonly lbZoneRoutingAllDirectly: Counter;
+  readonly lbZoneRoutingCrossZone: Counter;
+  readonly lbZoneRoutingSampled: Counter;
   readonly retryOrShadowAbandoned: Counter;
   readonly upstreamInternalRedirectSucceededTotal: Counter;
   readonly upstreamInternalRedirectFailedTotal: Counter;
@@ -170,6 +177,13 @@ export class ClusterStats implements ClusterTrafficStats {
     for (const name of CLUSTER_GAUGES) scope.gauge(name);
     this.bindErrors = scope.counter('bind_errors');
     this.lbHealthyPanic = scope.counter('lb_healthy_panic');
+    this.lbLocalClusterNotOk = scope.counter('lb_local_cluster_not_ok');
+    this.lbRecalculateZoneStructures = scope.counter('lb_recalculate_zone_structures');
+    this.lbZoneClusterTooSmall = scope.counter('lb_zone_cluster_too_small');
+    this.lbZoneNoCapacityLeft = scope.counter('lb_zone_no_capacity_left');
+    this.lbZoneRoutingAllDirectly = scope.counter('lb_zone_routing_all_directly');
+    this.lbZoneRoutingCrossZone = scope.counter('lb_zone_routing_cross_zone');
+    this.lbZoneRoutingSampled = scope.counter('lb_zone_routing_sampled');
     this.retryOrShadowAbandoned = scope.counter('retry_or_shadow_abandoned');
     this.upstreamInternalRedirectSucceededTotal = scope.counter('upstream_internal_redirect_succeeded_total');
     this.upstreamInternalRedirectFailedTotal = scope.counter('upstream_internal_redirect_failed_total');

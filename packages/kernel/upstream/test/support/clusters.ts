@@ -10,12 +10,14 @@ import {
   type FactoryContext,
   type Host,
   type HostListUpdate,
+  type LoadShedPoint,
   type LocalityEndpoints,
   type Runtime,
   silentLogger,
 } from '@dragoman/core';
 import type { Http2Sessions } from '@dragoman/http2';
 import { RoundRobinSchema, UpstreamTlsContextSchema } from '@dragoman/api';
+import { readLocalityRouting } from '@dragoman/load-balancing';
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { createClusterManager, type CreateBudget, type WorkerClusterManager } from '../../src/index.ts';
 import { FakeCodec, FakeConnector, FakeHttp2Codec } from './fake-upstream.ts';
@@ -26,7 +28,8 @@ export const inOrder = defineLoadBalancer({
   name: 'envoy.load_balancing_policies.round_robin',
   config: RoundRobinSchema,
   lbPolicy: 'ROUND_ROBIN',
-  create: () => ({
+  create: ({ localityLbConfig }) => ({
+    locality: readLocalityRouting(localityLbConfig),
     createPicker: (hosts: readonly Host[]) => {
       let next = 0;
       return { pick: () => hosts[next++ % hosts.length] };
@@ -38,7 +41,7 @@ export const inOrder = defineLoadBalancer({
 export const byHash = defineLoadBalancer({
   ...inOrder,
   config: RoundRobinSchema,
-  create: () => ({ ...inOrder.create(undefined as never, undefined as never), usesHash: true }),
+  create: (config) => ({ ...inOrder.create(config as never, undefined as never), usesHash: true }),
 });
 
 export function clusterMessage(config: object): Cluster {
@@ -80,6 +83,7 @@ export interface WorldOptions {
   readonly hosts?: HostListUpdate;
   /** Of this proxy. */
   readonly zone?: string;
+  readonly newConnection?: LoadShedPoint;
 }
 
 export function testContext(
@@ -123,6 +127,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
       createSessions: () => ({}) as Http2Sessions,
     },
     createBudget: options.createBudget,
+    newConnection: options.newConnection,
   });
   manager.updateHosts('web', options.hosts ?? hostList('10.0.0.1:80'));
   return {

@@ -42,6 +42,10 @@ const fields: { [field in keyof EndpointData]-?: fc.Arbitrary<Required<EndpointD
   metadata,
   health: fc.constantFrom('healthy', 'unhealthy', 'degraded', 'draining', 'timeout'),
   healthCheckAddress: fc.constantFrom('10.0.0.9:81', '/run/health.sock'),
+  healthCheckHostname: fc.constantFrom('', 'health'),
+  noHealthCheck: fc.boolean(),
+  checked: fc.constantFrom(0, 1, 3, 64),
+  outcomeRow: fc.nat(9),
 };
 
 const FIELDS = Object.keys(fields) as (keyof EndpointData)[];
@@ -61,7 +65,10 @@ const group: fc.Arbitrary<LocalityEndpoints> = fc.record<Required<LocalityEndpoi
   endpoints: fc.array(endpoint, { maxLength: 8 }),
 });
 
-const list: fc.Arbitrary<HostListUpdate> = fc.record<Required<HostListUpdate>, 'localities'>(
+const list: fc.Arbitrary<HostListUpdate> = fc.record<
+  Required<Omit<HostListUpdate, 'outcomes'>>,
+  'localities'
+>(
   { localities: fc.array(group, { maxLength: 4 }), overprovisioningFactor: fc.constantFrom(100, 140, 200) },
   { requiredKeys: ['localities'] },
 );

@@ -18,9 +18,13 @@ export {
   peekThrough,
 } from './listener-filter.ts';
 export {
-  type LoadBalancerSubject,
+  hostSetOf,
+  hostsInTurn,
   loadBalancerConformance,
+  loadBalancerContext,
+  type LoadBalancerSubject,
   pickContext,
+  simpleBalancer,
   testHost,
   testHosts,
 } from './load-balancer.ts';

@@ -3,11 +3,16 @@ import {
   Address,
   type HashValue,
   type Host,
+  emptyRuntime,
   type HostPicker,
+  type HostSet,
   type HostStats,
+  type LoadBalancer,
   type LoadBalancerContext,
+  type LoadBalancerContextForCluster,
   type LoadBalancerExtension,
   type LoadBalancerPolicy,
+  type PickerPolicy,
 } from '@dragoman/core';
 import { FakeClock } from '../clock.ts';
 import { MemoryStats } from '../memory-stats.ts';
@@ -17,13 +22,17 @@ import { type ConformanceRunner, checkIdentity, type InvalidConfig, refusals } f
 /** What {@link loadBalancerConformance} is told of the policy. */
 export interface LoadBalancerSubject {
   readonly extension: LoadBalancerExtension;
-  /** A typed config that is valid; undefined for a policy that may have none. */
+  /** A typed config that is valid. */
   readonly config: unknown;
   readonly invalid?: readonly InvalidConfig[];
   /** What decides where a request goes: `spread` (each pick may be another host) or `hash` (the same hash gives the same host). Default `spread`. */
   readonly kind?: 'spread' | 'hash';
   /** Whether picks are in proportion to the weights of hosts. Default true. */
   readonly weighted?: boolean;
+  /** Whether it stays with one host as long as that is there. Default false. */
+  readonly sticky?: boolean;
+  /** The policies that stand inside its config. Default: round robin of the kit's own, whatever the config says. */
+  readonly child?: PickerPolicy;
 }
 
 /** Hosts `10.0.0.1:80`, … of weight 1, or of the given weights. */
@@ -32,7 +41,7 @@ export function testHosts(count: number, weights: readonly number[] = []): Host[
 }
 
 /** A healthy host of cluster `test`. */
-export function testHost(address: string, weight = 1): Host {
+export function testHost(address: string, weight = 1, over: Partial<Host> = {}): Host {
   const parsed = Address.parse(address);
   assert.ok(parsed !== undefined, `${address} is an address`);
   return {
@@ -47,7 +56,87 @@ export function testHost(address: string, weight = 1): Host {
     weight,
     healthFlags: 0,
     activeRequests: 0,
+    healthySince: Number.NEGATIVE_INFINITY,
+    ...over,
   };
+}
+
+/** A priority with one locality, all healthy, unless `over` says otherwise. */
+export function hostSetOf(hosts: readonly Host[], over: Partial<HostSet> = {}): HostSet {
+  return {
+    priority: 0,
+    hosts,
+    healthyHosts: hosts,
+    degradedHosts: [],
+    localities: [{ region: '', zone: '', subZone: '' }],
+    hostsByLocality: [hosts],
+    healthyHostsByLocality: [hosts],
+    degradedHostsByLocality: [[]],
+    localityWeights: undefined,
+    excludedByLocality: [0],
+    excluded: 0,
+    overprovisioningFactor: 140,
+    ...over,
+  };
+}
+
+/** What a policy is built from, with a seed and fake time. */
+export function loadBalancerContext(
+  over: Partial<LoadBalancerContextForCluster> = {},
+): LoadBalancerContextForCluster {
+  return {
+    clusterName: 'test',
+    stats: new MemoryStats('cluster.test'),
+    random: new SeededRandom(17),
+    clock: new FakeClock(),
+    runtime: emptyRuntime,
+    policy: () => hostsInTurn(),
+    ...over,
+  };
+}
+
+/** Hosts in turn: a child for policies that need one. */
+export function hostsInTurn(): PickerPolicy {
+  return {
+    createPicker(hosts) {
+      let next = 0;
+      return { pick: () => (hosts.length === 0 ? undefined : hosts[next++ % hosts.length]) };
+    },
+  };
+}
+
+/** A balancer around `policy` that knows only the healthy hosts of the first priority: what a cluster does around policies, at its simplest. */
+export function simpleBalancer(policy: LoadBalancerPolicy): LoadBalancer {
+  if ('createBalancer' in policy) return policy.createBalancer(simpleBalancer);
+  let picker: HostPicker | undefined;
+  return {
+    update([set]) {
+      picker = set.healthyHosts.length === 0 ? undefined : policy.createPicker(set.healthyHosts, picker);
+    },
+    choose: (context) => picker?.pick(context),
+    close: () => policy.close?.(),
+  };
+}
+
+/** Picks over `hosts`, with a policy of either kind. */
+function pickerOver(policy: LoadBalancerPolicy, hosts: readonly Host[], previous?: HostPicker): HostPicker {
+  if (!('createBalancer' in policy)) return policy.createPicker(hosts, previous);
+  const balancer =
+    previous instanceof BalancerPicker ? previous.balancer : policy.createBalancer(simpleBalancer);
+  balancer.update([hostSetOf(hosts)]);
+  return new BalancerPicker(balancer);
+}
+
+class BalancerPicker implements HostPicker {
+  readonly balancer: LoadBalancer;
+
+  constructor(balancer: LoadBalancer) {
+    this.balancer = balancer;
+  }
+
+  pick(context: LoadBalancerContext | undefined): Host | undefined {
+    return this.balancer.choose(context);
+  }
 }
 
 function hostStats(): HostStats {
@@ -80,14 +169,10 @@ export function pickContext(over: Partial<LoadBalancerContext> = {}): LoadBalanc
  */
 export function loadBalancerConformance(runner: ConformanceRunner, subject: LoadBalancerSubject): void {
   const { describe, it } = runner;
-  const { extension, kind = 'spread', weighted = true } = subject;
+  const { extension, kind = 'spread', weighted = true, sticky = false } = subject;
   const create = (config: unknown = subject.config): LoadBalancerPolicy =>
-    extension.create(config as never, {
-      clusterName: 'test',
-      stats: new MemoryStats('cluster.test'),
-      random: new SeededRandom(17),
-      clock: new FakeClock(),
-    });
+    extension.create(config as never, loadBalancerContext({ policy: () => subject.child ?? hostsInTurn() }));
+  const chooses = 'createBalancer' in create();
   const random = new SeededRandom(19);
   const pick = (picker: HostPicker): Host | undefined =>
     picker.pick(kind === 'hash' ? pickContext({ hash: randomHash(random) }) : undefined);
@@ -103,12 +188,15 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
   describe(`${extension.name} keeps the contract of load balancers`, () => {
     it('is a load balancer', () => checkIdentity(extension, 'load-balancers'));
 
-    it('says whether it picks by hash', () => assert.equal(create().usesHash === true, kind === 'hash'));
+    it('says whether it picks by hash', () => {
+      const policy = create();
+      if (!('createBalancer' in policy)) assert.equal(policy.usesHash === true, kind === 'hash');
+    });
 
     refusals(runner, subject.invalid, (config) => create(config));
 
     it('finds no host in an empty set', () => {
-      const picker = create().createPicker([], undefined);
+      const picker = pickerOver(create(), []);
       assert.equal(picker.pick(undefined), undefined);
       assert.equal(
         picker.pick(pickContext({ hash: { high: 0, low: 1 }, shouldSkip: () => true })),
@@ -118,7 +206,7 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
 
     it('finds the only host', () => {
       const [host] = testHosts(1);
-      const picker = create().createPicker([host], undefined);
+      const picker = pickerOver(create(), [host]);
       for (const context of [
         undefined,
         pickContext(),
@@ -129,16 +217,17 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
       }
     });
 
-    it('comes to every host, and to no other', () => {
-      const hosts = testHosts(7);
-      const found = counts(create().createPicker(hosts, undefined), 700);
-      assert.deepEqual(new Set(found.keys()), new Set(hosts));
-    });
+    if (!sticky)
+      it('comes to every host, and to no other', () => {
+        const hosts = testHosts(7);
+        const found = counts(pickerOver(create(), hosts), 700);
+        assert.deepEqual(new Set(found.keys()), new Set(hosts));
+      });
 
     if (weighted) {
       it('picks in proportion to weights', () => {
         const hosts = testHosts(3, [1, 2, 5]);
-        const found = counts(create().createPicker(hosts, undefined), 8000);
+        const found = counts(pickerOver(create(), hosts), 8000);
         for (const host of hosts) {
           const share = (found.get(host) ?? 0) / 1000;
           assert.ok(Math.abs(share - host.weight) < host.weight * 0.25, `weight ${host.weight} got ${share}`);
@@ -149,53 +238,58 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
     it('forgets a host that was removed, and finds one that was added', () => {
       const policy = create();
       const hosts = testHosts(4);
-      const before = policy.createPicker(hosts, undefined);
+      const before = pickerOver(policy, hosts);
       counts(before, 10);
       const [removed, ...kept] = hosts;
       const added = testHost('10.0.1.1:80');
-      const after = policy.createPicker([...kept, added], before);
+      const after = pickerOver(policy, [...kept, added], before);
       const found = counts(after, 800);
       assert.equal(found.get(removed), undefined);
-      assert.deepEqual(new Set(found.keys()), new Set([...kept, added]));
-      assert.equal(policy.createPicker([], after).pick(undefined), undefined);
+      if (sticky)
+        assert.ok([...found.keys()].every((host) => host !== undefined && [...kept, added].includes(host)));
+      else assert.deepEqual(new Set(found.keys()), new Set([...kept, added]));
+      assert.equal(pickerOver(policy, [], after).pick(undefined), undefined);
     });
 
-    it('goes on with its own hosts while a successor is made', () => {
-      const policy = create();
-      const hosts = testHosts(3);
-      const before = policy.createPicker(hosts, undefined);
-      pick(before);
-      const successor = policy.createPicker(testHosts(1), before);
-      for (let i = 0; i < 30; i++) {
-        assert.ok(hosts.includes(pick(before) as Host));
-        pick(successor);
-      }
-    });
+    if (!chooses)
+      it('goes on with its own hosts while a successor is made', () => {
+        const policy = create();
+        const hosts = testHosts(3);
+        const before = pickerOver(policy, hosts);
+        pick(before);
+        const successor = pickerOver(policy, testHosts(1), before);
+        for (let i = 0; i < 30; i++) {
+          assert.ok(hosts.includes(pick(before) as Host));
+          pick(successor);
+        }
+      });
 
     it('does not change the list it was given', () => {
       const hosts = Object.freeze(testHosts(5, [3, 1, 2, 1, 1]));
       const order = [...hosts];
-      counts(create().createPicker(hosts, undefined), 100);
+      counts(pickerOver(create(), hosts), 100);
       assert.deepEqual([...hosts], order);
     });
 
-    if (kind === 'spread') {
+    if (kind === 'spread' && !sticky) {
       // The cluster asks again while a host is to be skipped (Envoy: host_selection_retry_max_attempts).
       it('comes to a host that a retry may use', () => {
         const hosts = testHosts(3);
-        const picker = create().createPicker(hosts, undefined);
+        const picker = pickerOver(create(), hosts);
         const skipped = new Set(hosts.slice(0, 2));
         const context = pickContext({ shouldSkip: (host) => skipped.has(host) });
         const found = Array.from({ length: 60 }, () => picker.pick(context));
         assert.ok(found.includes(hosts[2]));
         assert.ok(found.every((host) => host !== undefined));
       });
-    } else {
+    }
+
+    if (kind === 'hash') {
       it('gives the same hash the same host, also after an update that does not concern it', () => {
         const policy = create();
         const hosts = testHosts(8);
-        const picker = policy.createPicker(hosts, undefined);
-        const again = policy.createPicker([...hosts], picker);
+        const picker = pickerOver(policy, hosts);
+        const again = pickerOver(policy, [...hosts], picker);
         for (let i = 0; i < 100; i++) {
           const context = pickContext({ hash: randomHash(random) });
           const host = picker.pick(context);
@@ -203,13 +297,21 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
           assert.equal(again.pick(context), host);
         }
       });
+
+      it('comes to another host in an attempt more', () => {
+        const picker = pickerOver(create(), testHosts(3));
+        const context = pickContext({ hash: randomHash(random) });
+        const found = Array.from({ length: 20 }, (_, attempt) => picker.pick(context, attempt));
+        assert.ok(found.every((host) => host !== undefined));
+        assert.ok(new Set(found).size > 1);
+      });
     }
 
     it('keeps clusters apart', () => {
       const [first, second] = [create(), create()];
-      const a = first.createPicker(testHosts(2), undefined);
+      const a = pickerOver(first, testHosts(2));
       const hosts = testHosts(2);
-      const b = second.createPicker(hosts, undefined);
+      const b = pickerOver(second, hosts);
       pick(a);
       for (let i = 0; i < 10; i++) assert.ok(hosts.includes(pick(b) as Host));
     });

@@ -8,7 +8,7 @@ import {
   spreadOverPriorities,
 } from '@dragoman/core';
 import { testContext } from '../test-context.ts';
-import { testHost, testHosts } from './load-balancer.ts';
+import { hostSetOf, testHost, testHosts } from './load-balancer.ts';
 import { type ConformanceRunner, checkIdentity, type InvalidConfig, refusals } from './runner.ts';
 
 /** What {@link retryHostPredicateConformance} and {@link retryPriorityConformance} are told. */
@@ -26,16 +26,12 @@ export function testHostSet(priority: number, count: number, healthy = count, de
     (_, i): Host => ({ ...testHost(`10.${priority}.0.${i + 1}:80`), priority }),
   );
   const healthyHosts = hosts.slice(0, healthy);
-  return {
+  return hostSetOf(hosts, {
     priority,
-    hosts,
     healthyHosts,
     degradedHosts: hosts.slice(healthy, healthy + degraded),
-    hostsByLocality: [hosts],
     healthyHostsByLocality: [healthyHosts],
-    localityWeights: undefined,
-    overprovisioningFactor: 140,
-  };
+  });
 }
 
 /** Registers the tests that every retry host predicate has to pass: identity, configs, one state for each request. */

@@ -1,0 +1,1 @@
+export { adaptiveConcurrency } from './extension.ts';

@@ -1,0 +1,1 @@
+export { admissionControl } from './extension.ts';

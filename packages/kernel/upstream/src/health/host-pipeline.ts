@@ -1,0 +1,206 @@
+import type { Cluster } from '@dragoman/api';
+import { durationMs } from '@dragoman/api';
+import {
+  atPath,
+  type EndpointData,
+  type ExtensionRegistry,
+  HealthFlag,
+  type HostEvent,
+  type HostListUpdate,
+  type MainContext,
+  ProblemCollector,
+  type StatsScope,
+} from '@dragoman/core';
+import { DEFAULT_BUFFER_LIMIT } from '../config/cluster-settings.ts';
+import { readHttpOptions } from '../config/http-options.ts';
+import { readTransportSockets } from '../config/transport-sockets.ts';
+import { OutlierDetector } from '../outliers/outlier-detector.ts';
+import { OutlierLog } from '../outliers/outlier-log.ts';
+import { readOutlierDetection } from '../outliers/outlier-settings.ts';
+import { CheckConnections, type HealthConnector } from './check-connections.ts';
+import { CheckedHosts, Stabilizer } from './checked-hosts.ts';
+import { HealthMonitor, type HealthMonitorOptions } from './health-monitor.ts';
+import { type HealthSettings, readHealthCheck } from './health-settings.ts';
+import { type MergeStats, UpdateMerger } from './update-merger.ts';
+
+const DEFAULT_MERGE_WINDOW_MS = 1_000;
+
+/** What health checks need of the process. */
+export interface HealthDependencies extends HealthConnector {
+  /** Whether any worker has ever connected to a host of the cluster. */
+  hasTraffic(statName: string): boolean;
+  /** Appends a line to a file. */
+  writeEvent(path: string, line: string): void;
+}
+
+export interface HostPipelineOptions {
+  readonly cluster: Cluster;
+  readonly registry: ExtensionRegistry;
+  readonly context: MainContext;
+  /** `cluster.<name>` */
+  readonly clusterScope: StatsScope;
+  /** Undefined: clusters with health checks are refused. */
+  readonly health: HealthDependencies | undefined;
+  readonly mergeStats: MergeStats;
+  /** `cluster_manager.outlier_detection.event_log_path`; empty: none. */
+  readonly ejectionLog: string;
+  /** Gets the lists that workers are to have. */
+  onHosts(update: HostListUpdate): void;
+}
+
+/** From what a source lists to what workers get: with the results of health checks, not too often. */
+export class HostPipeline {
+  private readonly options: HostPipelineOptions;
+  private readonly checked: CheckedHosts;
+  private readonly stabilizer: Stabilizer | undefined;
+  private readonly monitor: HealthMonitor | undefined;
+  private readonly detector: OutlierDetector | undefined;
+  private readonly merger: UpdateMerger;
+  private listed: HostListUpdate | undefined = undefined;
+  private members: ReadonlySet<string> = new Set();
+
+  /** @throws ConfigError with paths relative to the cluster */
+  constructor(options: HostPipelineOptions) {
+    const { cluster, context, mergeStats } = options;
+    this.options = options;
+    this.monitor = createMonitor(options, {
+      onChange: () => this.onChecked(),
+      onHealthy: (identity) => this.detector?.onHealthy(identity),
+    });
+    this.detector = createDetector(options, () => this.onChecked());
+    const { monitor, detector } = this;
+    const checkFlags = (identity: string): number => monitor?.flagsOf(identity) ?? 0;
+    this.checked = new CheckedHosts({
+      flagsOf: (identity) => checkFlags(identity) | (detector?.flagsOf(identity) ?? 0),
+      rowOf: (identity) => detector?.rowOf(identity),
+    });
+    this.stabilizer =
+      monitor === undefined || cluster.ignoreHealthOnHostRemoval
+        ? undefined
+        : new Stabilizer((endpoint) => isUp(checkFlags(endpoint.id ?? endpoint.address)));
+    const windowMs = durationMs(cluster.commonLbConfig?.updateMergeWindow) ?? DEFAULT_MERGE_WINDOW_MS;
+    this.merger = new UpdateMerger(windowMs, context.clock, mergeStats, () => this.deliver());
+  }
+
+  /** Takes a list of the source. */
+  update(update: HostListUpdate): void {
+    const whole = this.stabilizer?.update(update) ?? update;
+    // Known before the list is delivered: new hosts begin as failed.
+    const begin = this.monitor?.update(whole);
+    this.detector?.update(whole);
+    this.take(whole);
+    begin?.();
+  }
+
+  /** A worker saw something of a host. */
+  onEvent(identity: string, event: HostEvent): void {
+    if (event === 'immediate-fail') this.monitor?.failPassively(identity);
+    else this.detector?.onEvent(identity, event);
+  }
+
+  /** Calls once all hosts there are have been checked; at once without health checks. */
+  whenChecked(callback: () => void): void {
+    if (this.monitor === undefined) callback();
+    else this.monitor.whenChecked(callback);
+  }
+
+  stop(): void {
+    this.merger.stop();
+    this.monitor?.close();
+    this.detector?.stop();
+  }
+
+  private onChecked(): void {
+    const { listed, stabilizer } = this;
+    if (listed === undefined) return;
+    const whole = stabilizer?.whole() ?? listed;
+    this.take(whole);
+    // One that was kept for its health alone is gone.
+    if (whole === listed) return;
+    this.monitor?.update(whole)();
+    this.detector?.update(whole);
+  }
+
+  private take(whole: HostListUpdate): void {
+    const members = membersOf(whole);
+    const first = this.listed === undefined;
+    const mergeable = !first && sameMembers(members, this.members);
+    this.listed = whole;
+    this.members = members;
+    this.merger.schedule(mergeable);
+  }
+
+  private deliver(): void {
+    if (this.listed === undefined) return;
+    const list = this.checked.apply(this.listed);
+    const outcomes = this.detector?.outcomes.buffer;
+    this.options.onHosts(outcomes === undefined ? list : { ...list, outcomes });
+  }
+}
+
+function createDetector(
+  { cluster, context, clusterScope, health, ejectionLog }: HostPipelineOptions,
+  onChange: () => void,
+): OutlierDetector | undefined {
+  if (cluster.outlierDetection === undefined) return undefined;
+  const config = cluster.outlierDetection;
+  const settings = atPath('outlier_detection', () => readOutlierDetection(config));
+  const write = (line: string): void => {
+    if (ejectionLog !== '') health?.writeEvent(ejectionLog, line);
+  };
+  const log = ejectionLog === '' ? undefined : new OutlierLog(cluster.name, context.clock, write);
+  return new OutlierDetector({ settings, context, clusterScope, log, onChange });
+}
+
+function createMonitor(
+  options: HostPipelineOptions,
+  callbacks: Pick<HealthMonitorOptions, 'onChange' | 'onHealthy'>,
+): HealthMonitor | undefined {
+  const { cluster, registry, context, clusterScope, health } = options;
+  const settings = readHealthCheck(cluster, registry);
+  if (settings === undefined || health === undefined) return undefined;
+  return new HealthMonitor({
+    clusterName: cluster.name,
+    settings,
+    context,
+    clusterScope,
+    connections: checkConnections(options, settings, health),
+    ignoreNewHosts: cluster.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
+    hasTraffic: () => health.hasTraffic(cluster.altStatName || cluster.name),
+    ...callbacks,
+    writeEvent: (path, line) => health.writeEvent(path, line),
+  });
+}
+
+function checkConnections(
+  { cluster, registry, context }: HostPipelineOptions,
+  settings: HealthSettings,
+  health: HealthDependencies,
+): CheckConnections {
+  const problems = new ProblemCollector();
+  const http = readHttpOptions(cluster, problems, registry, context);
+  problems.throwIfAny();
+  return new CheckConnections({
+    ...health,
+    sockets: readTransportSockets(cluster, registry, context),
+    settings,
+    bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
+    http,
+  });
+}
+
+/** Whether checks find nothing wrong. */
+function isUp(flags: number): boolean {
+  return (flags & HealthFlag.failed_active_hc) === 0;
+}
+
+function membersOf({ localities }: HostListUpdate): ReadonlySet<string> {
+  const key = (priority: number, { id, address }: EndpointData): string => `${priority} ${id ?? address}`;
+  return new Set(
+    localities.flatMap(({ priority, endpoints }) => endpoints.map((endpoint) => key(priority, endpoint))),
+  );
+}
+
+function sameMembers(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  return one.size === other.size && [...one].every((member) => other.has(member));
+}

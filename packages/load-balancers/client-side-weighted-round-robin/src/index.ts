@@ -1,0 +1,1 @@
+export { clientSideWeightedRoundRobin } from './policy.ts';

@@ -1,0 +1,1 @@
+export { leastRequest } from './least-request.ts';

@@ -1,0 +1,1 @@
+export { pickFirst } from './pick-first.ts';

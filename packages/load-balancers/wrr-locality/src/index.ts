@@ -1,0 +1,1 @@
+export { wrrLocality } from './wrr-locality.ts';
