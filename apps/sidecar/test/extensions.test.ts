@@ -26,6 +26,7 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.filters.http.router',
     'envoy.filters.http.upstream_codec',
     'envoy.filters.listener.http_inspector',
+    'envoy.filters.listener.original_dst',
     'envoy.filters.listener.proxy_protocol',
     'envoy.filters.listener.tls_inspector',
     'envoy.filters.network.direct_response',
