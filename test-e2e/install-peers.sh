@@ -3,4 +3,4 @@
 # its kin. Run as root; the tests that need an absent one are skipped with a message, except where CI=true.
 set -eu
 apt-get update
-apt-get install -y --no-install-recommends curl nginx-light iproute2 iptables
+apt-get install -y --no-install-recommends curl nginx-light redis-server iproute2 iptables
