@@ -1,4 +1,11 @@
-import type { Clock, CloseMode, ConnectHandler, Connection, ConnectionInfo, ConnectOptions } from '@dragoman/core';
+import type {
+  Clock,
+  CloseMode,
+  ConnectHandler,
+  Connection,
+  ConnectionInfo,
+  ConnectOptions,
+} from '@dragoman/core';
 import { connectionInfo } from '@dragoman/testing';
 import type { SimHost } from './host.ts';
 

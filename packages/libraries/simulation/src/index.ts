@@ -18,7 +18,7 @@ export { type Imbalance, imbalance } from './imbalance.ts';
 export { constant, exponential, type Latency, lognormal } from './latency.ts';
 export type { Network } from './network.ts';
 export type { OpenLoop, OpenLoopOptions } from './open-loop.ts';
-export type { Proxy, ProxyOptions } from './proxy.ts';
+export type { SimProxy, ProxyOptions } from './proxy.ts';
 export { percentile, Results, type Summary, type Window } from './results.ts';
 export { Simulation, type SimulationOptions } from './simulation.ts';
 export type { Outcome } from './stream.ts';

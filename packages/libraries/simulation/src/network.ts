@@ -1,4 +1,11 @@
-import type { Clock, ConnectHandler, Connection, Connector, ConnectOptions, RandomSource } from '@dragoman/core';
+import type {
+  Clock,
+  ConnectHandler,
+  Connection,
+  Connector,
+  ConnectOptions,
+  RandomSource,
+} from '@dragoman/core';
 import { SimConnection } from './connection.ts';
 import { type HostModel, SimHost } from './host.ts';
 

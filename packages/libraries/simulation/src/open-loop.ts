@@ -1,12 +1,12 @@
 import type { Clock, RandomSource, Timer } from '@dragoman/core';
 import type { SeededRandom } from '@dragoman/testing';
 import { drawExponential } from './latency.ts';
-import type { Proxy } from './proxy.ts';
+import type { SimProxy } from './proxy.ts';
 import { Results } from './results.ts';
 
 /** Clients that do not wait for each other: a Poisson stream of requests. */
 export interface OpenLoopOptions {
-  readonly proxy: Proxy;
+  readonly proxy: SimProxy;
   /** Requests a second, more than 0, on average. */
   readonly ratePerSecond: number;
   /** Milliseconds since the start of the simulation. Default 0. */
@@ -35,7 +35,8 @@ export class OpenLoop {
 
   constructor(options: OpenLoopOptions, clock: Clock, startedAt: number, random: SeededRandom) {
     const { ratePerSecond, fromMs = 0, untilMs = Number.POSITIVE_INFINITY, results } = options;
-    if (!(ratePerSecond > 0)) throw new RangeError(`${ratePerSecond} requests a second: more than 0 is needed`);
+    if (!(ratePerSecond > 0))
+      throw new RangeError(`${ratePerSecond} requests a second: more than 0 is needed`);
     this.options = options;
     this.clock = clock;
     this.random = random;

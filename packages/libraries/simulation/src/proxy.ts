@@ -27,7 +27,7 @@ import { type Outcome, SimStream } from './stream.ts';
 
 /** What a proxy is configured with. JSON is as in Envoy's config. */
 export interface ProxyOptions {
-  /** Without `type`: hosts are told by {@link Proxy.updateHosts}. */
+  /** Without `type`: hosts are told by {@link SimProxy.updateHosts}. */
   readonly clusters: readonly JsonObject[];
   /** Load-balancing policies, retry predicates and whatever else the config names. */
   readonly extensions: readonly Extension[];
@@ -42,7 +42,7 @@ export interface ProxyOptions {
 }
 
 /** A worker of a proxy: real clusters, pools, breakers, balancers, routes and the real router, between simulated clients and hosts. */
-export class Proxy {
+export class SimProxy {
   readonly clusters: WorkerClusterManager;
   private readonly store = new StatsStore();
   private readonly context: HttpFilterContext;

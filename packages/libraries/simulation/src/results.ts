@@ -40,7 +40,7 @@ export class Results {
     return this.starts.length;
   }
 
-  /** Writes an outcome down. A bound function: what is handed to `Proxy.send`. */
+  /** Writes an outcome down. A bound function: what is handed to `SimProxy.send`. */
   readonly add = (outcome: Outcome): void => {
     this.starts.push(outcome.startedAt - this.startedAt);
     this.latencies.push(outcome.endedAt - outcome.startedAt);
@@ -94,7 +94,8 @@ export class Results {
     let hash = 0;
     for (const column of [this.starts, this.latencies, this.statuses, this.tries]) {
       const { buffer, byteOffset, byteLength } = column.values;
-      for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) hash = (Math.imul(hash, 31) + byte) | 0;
+      for (const byte of new Uint8Array(buffer, byteOffset, byteLength))
+        hash = (Math.imul(hash, 31) + byte) | 0;
     }
     return (hash >>> 0).toString(16).padStart(8, '0');
   }

@@ -1,7 +1,7 @@
 import { FakeClock, SeededRandom } from '@dragoman/testing';
 import { Network } from './network.ts';
 import { OpenLoop, type OpenLoopOptions } from './open-loop.ts';
-import { Proxy, type ProxyOptions } from './proxy.ts';
+import { SimProxy, type ProxyOptions } from './proxy.ts';
 
 /** What distinguishes a simulation. */
 export interface SimulationOptions {
@@ -32,8 +32,8 @@ export class Simulation {
   }
 
   /** @throws ConfigError for a config that is wrong */
-  addProxy(options: ProxyOptions): Proxy {
-    return new Proxy(options, this.clock, this.newRandom(), this.network);
+  addProxy(options: ProxyOptions): SimProxy {
+    return new SimProxy(options, this.clock, this.newRandom(), this.network);
   }
 
   /** Clients that send at their rate, whatever comes of it. */
