@@ -5,6 +5,7 @@ import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
 import { loads } from './experiments/load.ts';
+import { resilience } from './experiments/resilience.ts';
 import { restart } from './experiments/restart.ts';
 import { scaling } from './experiments/scaling.ts';
 import { startUp } from './experiments/start-up.ts';
@@ -17,7 +18,16 @@ import type { Peer } from './peers/peer.ts';
 import { Workbench } from './workbench.ts';
 
 const PEERS: readonly Peer[] = [dragoman, dragomanInThread, nginx, ...haproxies, ...nodeProxies];
-const EXPERIMENTS: readonly Experiment[] = [...loads, idle, startUp, scaling, inThread, hostUpdates, restart];
+const EXPERIMENTS: readonly Experiment[] = [
+  ...loads,
+  idle,
+  startUp,
+  scaling,
+  inThread,
+  hostUpdates,
+  restart,
+  resilience,
+];
 
 interface Result {
   readonly case: string;

@@ -15,8 +15,8 @@ export interface HostModel {
   readonly roundTrip?: Latency;
   /** What goes wrong when. Default: nothing. */
   readonly condition?: Timeline;
-  /** Whether answers say what load the host has (ORCA, in `endpoint-load-metrics`). Needs {@link servers}. Default false. */
-  readonly reportsLoad?: boolean;
+  /** Answers say what load the host had over a span of as many milliseconds (ORCA, in `endpoint-load-metrics`). Needs {@link servers}. Default: they do not. */
+  readonly reportsLoadOverMs?: number;
 }
 
 /** Who has sent a request to a host. */
@@ -32,7 +32,7 @@ export class SimHost {
   readonly address: string;
   /** Position among the hosts of its network. */
   readonly index: number;
-  /** May be replaced at any time: counts from the next request on. */
+  /** May be replaced at any time: counts from the next request on, but for whether the load is reported. */
   model: HostModel;
   /** Requests that have come, that it has answered well, and that it has answered with an error or lost. */
   arrived = 0;
@@ -46,7 +46,7 @@ export class SimHost {
   private readonly clock: Clock;
   private readonly random: RandomSource;
   private readonly startedAt: number;
-  private readonly meter: LoadMeter;
+  private readonly meter: LoadMeter | undefined = undefined;
 
   constructor(address: string, index: number, model: HostModel, clock: Clock, random: RandomSource) {
     this.address = address;
@@ -55,7 +55,9 @@ export class SimHost {
     this.clock = clock;
     this.random = random;
     this.startedAt = clock.now();
-    this.meter = new LoadMeter(this.startedAt);
+    const { reportsLoadOverMs, servers } = model;
+    if (reportsLoadOverMs !== undefined && servers !== undefined)
+      this.meter = new LoadMeter(this.startedAt, reportsLoadOverMs);
   }
 
   /** Requests that wait for a server. */
@@ -101,15 +103,14 @@ export class SimHost {
   }
 
   private serve(exchange: Exchange, status: number): void {
-    const now = this.clock.now();
-    this.meter.onBusy(now, this.busy);
+    this.meter?.onBusy(this.clock.now(), this.busy);
     this.busy++;
     const timer = this.clock.timer(() => this.finish(exchange, status));
     timer.enable(this.model.serviceTime(this.random) * this.condition.timeFactor);
   }
 
   private finish(exchange: Exchange, status: number): void {
-    this.meter.onBusy(this.clock.now(), this.busy);
+    this.meter?.onBusy(this.clock.now(), this.busy);
     this.busy--;
     const { reachable } = this.condition;
     this.serveNext();
@@ -149,12 +150,11 @@ export class SimHost {
   }
 
   private report(status: number): string | undefined {
-    const { reportsLoad, servers } = this.model;
-    if (reportsLoad !== true || servers === undefined) return undefined;
-    const now = this.clock.now();
-    this.meter.onBusy(now, this.busy);
-    this.meter.onAnswer(status < 500);
-    return this.meter.text(servers);
+    const { meter } = this;
+    if (meter === undefined) return undefined;
+    meter.onBusy(this.clock.now(), this.busy);
+    meter.onAnswer(status < 500);
+    return meter.text(this.model.servers ?? 1);
   }
 
   private lose(exchange: Exchange): void {

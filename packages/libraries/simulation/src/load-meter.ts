@@ -1,6 +1,3 @@
-/** Over how long a host's load is taken, milliseconds. */
-const WINDOW_MS = 1000;
-
 /** The load of a host over the last whole window, as it reports it (ORCA). */
 export class LoadMeter {
   private since: number;
@@ -13,7 +10,11 @@ export class LoadMeter {
   private perSecond = 0;
   private errorsPerSecond = 0;
 
-  constructor(now: number) {
+  private readonly windowMs: number;
+
+  /** @param windowMs over how long the load is taken, milliseconds */
+  constructor(now: number, windowMs: number) {
+    this.windowMs = windowMs;
     this.since = now;
     this.changedAt = now;
   }
@@ -23,7 +24,7 @@ export class LoadMeter {
     this.busyMs += (now - this.changedAt) * busy;
     this.changedAt = now;
     const span = now - this.since;
-    if (span < WINDOW_MS) return;
+    if (span < this.windowMs) return;
     this.utilization = this.busyMs / span;
     this.perSecond = (this.answers * 1000) / span;
     this.errorsPerSecond = (this.errors * 1000) / span;

@@ -17,7 +17,7 @@ function run(policy: string, seed: number): string {
     serviceTime: index % 2 === 0 ? exponential(20) : lognormal(15, 0.6),
     servers: 4,
     roundTrip: constant(1),
-    reportsLoad: true,
+    reportsLoadOverMs: 1000,
     ...(index < 5
       ? { condition: during({ fromMs: 500, untilMs: 1500 }, ill({ timeFactor: 8, errorRate: 0.3 })) }
       : {}),
