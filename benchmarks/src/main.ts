@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import type { Experiment } from './experiment.ts';
+import { healthChecks } from './experiments/health-checks.ts';
 import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
@@ -27,6 +28,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   hostUpdates,
   restart,
   resilience,
+  healthChecks,
 ];
 
 interface Result {

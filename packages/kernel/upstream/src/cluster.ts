@@ -14,6 +14,7 @@ import {
   type LoadBalancer,
   type LoadBalancerContext,
   type LoadBalancerPolicy,
+  type LoadShedPoint,
   type Logger,
   type PoolWishes,
   type RoutingPriority,
@@ -30,6 +31,7 @@ import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-s
 import type { LocalZone } from './hosts/local-zone.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
+import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
@@ -43,7 +45,10 @@ export interface ClusterDependencies {
   readonly http2: Http2Codecs | undefined;
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
+  readonly newConnection: LoadShedPoint | undefined;
   readonly localZone: LocalZone;
+  /** Tells main what was seen of a host. */
+  readonly onHostEvent: OnHostEvent;
 }
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
@@ -58,6 +63,7 @@ export class UpstreamCluster implements Cluster {
   private readonly draining = new Set<DrainablePool>();
   private readonly settings: ClusterSettings;
   private readonly sockets: SocketChooser | undefined;
+  private readonly monitors: HostMonitors | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -68,6 +74,7 @@ export class UpstreamCluster implements Cluster {
     this.logger = context.loggers.logger('upstream');
     this.clock = context.clock;
     this.balancer = createBalancer(settings, info, dependencies);
+    this.monitors = HostMonitors.of(settings, context.runtime, dependencies.onHostEvent);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.defaultContext = poolContext(settings, info, dependencies, 'default');
     this.highContext = poolContext(settings, info, dependencies, 'high');
@@ -111,6 +118,7 @@ export class UpstreamCluster implements Cluster {
         ),
     );
     this.snapshot = snapshot;
+    this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);
@@ -259,6 +267,7 @@ function poolContext(
     http2: http2Of(settings, info, dependencies),
     stats: info.stats,
     resources: info.resources(priority),
+    newConnection: dependencies.newConnection,
     http,
     connectTimeoutMs: settings.connectTimeoutMs,
     connectOptions: (host, transport): ConnectOptions => {

@@ -36,9 +36,9 @@ describe('createClusterManager', () => {
 
   it('reports the problems of all clusters, located', () => {
     expect(() =>
-      make({ name: 'a', outlier_detection: {} }, { name: 'b' }, { name: 'b' }, { name: '' }),
+      make({ name: 'a', track_timeout_budgets: true }, { name: 'b' }, { name: 'b' }, { name: '' }),
     ).toThrow(
-      /clusters\[0\]\.outlier_detection: .*\n.*clusters\[2\]\.name: another cluster is named "b" too\n.*clusters\[3\]\.name/,
+      /clusters\[0\]\.track_timeout_budgets: .*\n.*clusters\[2\]\.name: another cluster is named "b" too\n.*clusters\[3\]\.name/,
     );
   });
 });
@@ -89,8 +89,8 @@ describe('changes while it runs', () => {
 
   it('change nothing when the new config is wrong', () => {
     const { here } = busy();
-    expect(() => here.manager.addOrUpdateCluster(clusterMessage({ outlier_detection: {} }))).toThrow(
-      'outlier_detection',
+    expect(() => here.manager.addOrUpdateCluster(clusterMessage({ track_timeout_budgets: true }))).toThrow(
+      'track_timeout_budgets',
     );
     expect(here.manager.get('web')).toBe(here.cluster);
   });

@@ -3,10 +3,13 @@ import {
   type ConnectionCloseKind,
   type ConnectionHandler,
   type ConnectionInfo,
+  LoadShedPointName,
+  type LoadShedPoint,
   type Logger,
   type LogContext,
+  OverloadActionName,
+  type OverloadAction,
   ResponseFlag,
-  type Runtime,
   StreamInfo,
   type Timer,
   type TransportAccept,
@@ -48,6 +51,13 @@ export class ActiveListener implements AcceptHandler {
   /** The runtime key of this listener's own limit. */
   private readonly limitKey: string;
   private readonly counts: ListenerCounts;
+  /** Undefined where no config speaks of them. */
+  private readonly shedAccept: LoadShedPoint | undefined;
+  private readonly rejectConnections: OverloadAction | undefined;
+  private readonly stopConnections: OverloadAction | undefined;
+  private readonly stopWatchingOverload: () => void;
+  /** `stop_accepting_connections` is saturated. */
+  private holding = false;
   /** By address; several for one address when this worker accepts on several sockets. */
   private sockets: TcpListener[][] = [];
   private readonly connections = new Set<AcceptedConnection>();
@@ -69,6 +79,20 @@ export class ActiveListener implements AcceptHandler {
     this.limitKey = `envoy.resource_limits.listener.${compiled.name}.connection_limit`;
     this.stats = createListenerStats(compiled.context.listenerScope, workerName);
     this.counts = counts;
+    const { overload } = compiled.context;
+    this.shedAccept = overload.loadShedPoint(LoadShedPointName.tcpListenerAccept);
+    this.rejectConnections = overload.action(OverloadActionName.rejectIncomingConnections);
+    this.stopConnections = overload.action(OverloadActionName.stopAcceptingConnections);
+    this.holding = this.stopConnections?.saturated === true;
+    this.stopWatchingOverload =
+      this.stopConnections === undefined ? () => undefined : overload.onChange(() => this.onOverloadChange());
+  }
+
+  private onOverloadChange(): void {
+    const holding = this.stopConnections?.saturated === true;
+    if (holding === this.holding) return;
+    this.holding = holding;
+    for (const socket of this.sockets.flat()) socket.hold(holding);
   }
 
   /** Where it listens, ports resolved; what the config says while (or where) it is not bound. */
@@ -85,7 +109,11 @@ export class ActiveListener implements AcceptHandler {
       if (!this.compiled.bindToPort) return;
       try {
         for (const [i, target] of this.compiled.targets.entries()) {
-          for (const order of orders[i] ?? []) this.socketsOf(i).push(await this.bind(target, order));
+          for (const order of orders[i] ?? []) {
+            const socket = await this.bind(target, order);
+            socket.hold(this.holding);
+            this.socketsOf(i).push(socket);
+          }
         }
       } catch (error) {
         await this.closeSockets();
@@ -107,7 +135,10 @@ export class ActiveListener implements AcceptHandler {
           const sockets = previous.sockets[from] ?? [];
           previous.sockets[from] = [];
           this.socketsOf(i).push(...sockets);
-          for (const socket of sockets) socket.handOver(this.handOverOptions(i), this);
+          for (const socket of sockets) {
+            socket.handOver(this.handOverOptions(i), this);
+            socket.hold(this.holding);
+          }
         });
       }),
     );
@@ -125,6 +156,7 @@ export class ActiveListener implements AcceptHandler {
 
   /** Ends every connection now. Resolves when the last of them is gone and its requests are logged. */
   closeConnections(): Promise<void> {
+    this.stopWatchingOverload();
     for (const accepted of this.connections) accepted.connection.close('now', 'listener_closed');
     return this.untilEmpty();
   }
@@ -189,8 +221,7 @@ export class ActiveListener implements AcceptHandler {
   // --- AcceptHandler -------------------------------------------------------------------------------------------------
 
   onAccept(connection: SocketConnection): ConnectionHandler | undefined {
-    const { runtime } = this.compiled.context;
-    if (this.overLimit(runtime)) return undefined;
+    if (this.overLimit()) return undefined;
     this.stats.acceptedPerEvent.record(1);
     this.counts.listener.inc();
     this.counts.proxy.inc();
@@ -213,16 +244,27 @@ export class ActiveListener implements AcceptHandler {
     this.logger.warn(`listener ${this.compiled.name || this.addresses[0]?.text}: ${error.message}`);
   }
 
-  private overLimit(runtime: Runtime): boolean {
-    const { ignoreGlobalLimit } = this.compiled;
+  onHeldTooMany(): void {
+    this.stats.cxOverloadReject.inc();
+  }
+
+  private overLimit(): boolean {
+    const { ignoreGlobalLimit, context } = this.compiled;
+    const { runtime, overload } = context;
     const own = runtime.getInteger(this.limitKey, Number.MAX_SAFE_INTEGER);
     if (this.counts.listener.total >= own) {
       this.stats.cxOverflow.inc();
       return true;
     }
-    const all = runtime.getInteger('overload.global_downstream_max_connections', Number.MAX_SAFE_INTEGER);
+    const all =
+      overload.maxDownstreamConnections ??
+      runtime.getInteger('overload.global_downstream_max_connections', Number.MAX_SAFE_INTEGER);
     if (!ignoreGlobalLimit && this.counts.proxy.total >= all) {
       this.stats.globalCxOverflow.inc();
+      return true;
+    }
+    if (this.shedAccept?.shouldShed() === true || this.rejectConnections?.fires() === true) {
+      this.stats.cxOverloadReject.inc();
       return true;
     }
     return false;
@@ -396,6 +438,7 @@ class AcceptedConnection implements ConnectionHandler, InfoSource, TransportOwne
         this,
         this.network,
         transportTimeoutMs,
+        this.listener.connectScale,
       );
   }
 

@@ -3,8 +3,10 @@ import {
   atPath,
   ConfigError,
   type ListenerFactoryContext,
+  neverOverloaded,
   ProblemCollector,
   refuseUnsupported,
+  type TimeoutScale,
   type WorkerContext,
 } from '@dragoman/core';
 import { type BindTarget, readBindTarget } from './addresses.ts';
@@ -36,6 +38,7 @@ const SUPPORTED = new Set([
   'bind_to_port',
   'enable_reuse_port',
   'ignore_global_conn_limit',
+  'bypass_overload_manager',
 ]);
 
 const REASONS = {
@@ -67,6 +70,8 @@ export interface CompiledListener {
   readonly trafficDirection: string;
   readonly ignoreGlobalLimit: boolean;
   readonly context: ListenerFactoryContext;
+  /** Shortens `transport_socket_connect_timeout`; undefined: nothing does. */
+  readonly connectScale: TimeoutScale | undefined;
   readonly chains: FilterChains<CompiledChain>;
   readonly listenerFilters: readonly CompiledListenerFilter[];
   readonly listenerFiltersTimeoutMs: number;
@@ -106,6 +111,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
   const trafficDirection = TRAFFIC_DIRECTIONS[config.trafficDirection] ?? 'UNSPECIFIED';
   const listenerContext: ListenerFactoryContext = {
     ...context,
+    overload: config.bypassOverloadManager ? neverOverloaded : context.overload,
     listenerScope: context.stats.scope(`listener.${statsName(config, targets[0] as BindTarget)}`),
     perConnectionBufferLimitBytes: bufferLimitBytes,
     listenerName: name,
@@ -148,6 +154,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     trafficDirection,
     ignoreGlobalLimit: config.ignoreGlobalConnLimit,
     context: listenerContext,
+    connectScale: listenerContext.overload.timeoutScale('TRANSPORT_SOCKET_CONNECT'),
     chains:
       tree === undefined
         ? new FilterChainMatcher(compiledChains, fallback)

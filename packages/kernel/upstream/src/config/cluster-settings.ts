@@ -16,6 +16,7 @@ import {
   type RoutingPriority,
 } from '@dragoman/core';
 import type { MetadataMap } from '../hosts/host.ts';
+import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
 import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
 import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
@@ -40,6 +41,10 @@ export interface ClusterSettings {
   readonly metadata: MetadataMap;
   readonly transport: TransportSockets;
   readonly createPolicy: CreatePolicy;
+  /** Undefined: nobody is taken out for bad answers. */
+  readonly outliers: OutlierSettings | undefined;
+  /** Hosts are checked, so that their answers may say that they want no more traffic. */
+  readonly healthChecked: boolean;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -85,6 +90,7 @@ const FIELDS = new Set([
   'cleanup_interval',
   'ignore_health_on_host_removal',
   'health_checks',
+  'outlier_detection',
   'upstream_bind_config',
   'upstream_connection_options',
   'preconnect_policy',
@@ -94,7 +100,6 @@ const FIELDS = new Set([
 ]);
 
 const REASONS = {
-  outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
@@ -131,6 +136,9 @@ export function readCluster(
   const transport = problems.try('', () => readTransportSockets(cluster, registry, context));
   if (transport !== undefined) problems.try(http.protocolPath, () => checkAlpn(http, transport));
   problems.try('preconnect_policy', () => checkPreconnect(cluster));
+  const outliers = problems.try('outlier_detection', () =>
+    cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
+  );
   problems.throwIfAny();
   return {
     name: cluster.name,
@@ -144,6 +152,8 @@ export function readCluster(
     keepAlive,
     metadata: metadata as MetadataMap,
     transport: transport as TransportSockets,
+    outliers,
+    healthChecked: cluster.healthChecks.length > 0,
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
   };
 }

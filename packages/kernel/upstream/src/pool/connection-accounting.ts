@@ -71,8 +71,12 @@ export function giveRequestBack(context: PoolContext, host: UpstreamHost): void 
   resources.requests.give();
 }
 
-/** Whether a pool may open one more. The first is always allowed: else its requests would wait for nothing. */
+/**
+ * Whether a pool may open one more. The first is always allowed: else its requests would wait for nothing. An overloaded proxy
+ * opens none, and the pool lets go of who waits for nothing.
+ */
 export function mayConnect(context: PoolContext, poolIsEmpty: boolean): boolean {
+  if (context.newConnection?.shouldShed() === true) return false;
   if (context.resources.connections.canTake()) return true;
   context.stats.upstreamCxOverflow.inc();
   return poolIsEmpty;

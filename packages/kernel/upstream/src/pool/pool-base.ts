@@ -95,6 +95,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   /** A connection is gone and its resources are back: those who wait may need another. */
   afterClose(): void {
     this.connectForPending();
+    this.letGoOfUnserved();
     this.reportIfUnused();
   }
 
@@ -129,7 +130,18 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     stats.upstreamRqPendingTotal.inc();
     stats.upstreamRqPendingActive.inc();
     this.connectForPending();
+    this.letGoOfUnserved();
     return request.isWaiting ? request : undefined;
+  }
+
+  /** An overloaded proxy has opened no connection for those who wait, and there is none that could take them. */
+  private letGoOfUnserved(): void {
+    if (this.context.newConnection === undefined || this.clients.size > 0) return;
+    for (const request of this.takePending()) {
+      if (!request.isWaiting) continue;
+      request.settle();
+      this.refuse(request.callbacks);
+    }
   }
 
   /** Carries who waits, ends with the pool, or joins `idle`. */

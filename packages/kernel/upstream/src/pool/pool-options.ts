@@ -6,6 +6,7 @@ import type {
   ConnectOptions,
   Connector,
   HeaderNameFormatter,
+  LoadShedPoint,
   Logger,
   ResourceManager,
   TransportOptions,
@@ -64,6 +65,8 @@ export interface PoolContext {
   readonly http2: (Http2Codecs & { readonly options: Http2ClientOptions }) | undefined;
   readonly stats: ClusterStats;
   readonly resources: ResourceManager;
+  /** `envoy.load_shed_points.connection_pool_new_connection`, where it is configured. */
+  readonly newConnection?: LoadShedPoint | undefined;
   readonly http: HttpSettings;
   readonly connectTimeoutMs: number;
   /** The options of a connection to `host`. */

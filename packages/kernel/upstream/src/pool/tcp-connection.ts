@@ -29,6 +29,10 @@ export function openTcpConnection(
   transport?: TransportOptions,
 ): Cancellable | undefined {
   const { stats, resources } = context;
+  if (context.newConnection?.shouldShed() === true) {
+    callbacks.onPoolFailure('overflow', '', undefined);
+    return undefined;
+  }
   if (!resources.connections.canTake()) {
     stats.upstreamCxOverflow.inc();
     callbacks.onPoolFailure('overflow', '', undefined);

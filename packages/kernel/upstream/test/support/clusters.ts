@@ -10,6 +10,7 @@ import {
   type FactoryContext,
   type Host,
   type HostListUpdate,
+  type LoadShedPoint,
   type LocalityEndpoints,
   type Runtime,
   silentLogger,
@@ -82,6 +83,7 @@ export interface WorldOptions {
   readonly hosts?: HostListUpdate;
   /** Of this proxy. */
   readonly zone?: string;
+  readonly newConnection?: LoadShedPoint;
 }
 
 export function testContext(
@@ -125,6 +127,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
       createSessions: () => ({}) as Http2Sessions,
     },
     createBudget: options.createBudget,
+    newConnection: options.newConnection,
   });
   manager.updateHosts('web', options.hosts ?? hostList('10.0.0.1:80'));
   return {
