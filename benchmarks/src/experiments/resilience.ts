@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Experiment, Session } from '../experiment.ts';
-import { FAST_FAILING, POLICIES, runBrownOut, SLOW } from '../resilience/brown-out.ts';
+import { FAST_FAILING, POLICIES, runBrownOut, SLOW, WITH_OUTLIERS } from '../resilience/brown-out.ts';
 import { failingChart, goodputChart, sharesChart, slowChart } from '../resilience/charts.ts';
 import { FULL_SIZE } from '../resilience/fleet.ts';
 import { RETRIES, runRetryStorm } from '../resilience/retry-storm.ts';
@@ -24,7 +24,8 @@ async function run({ say, keep }: Session): Promise<void> {
   const draw = (name: string, svg: string): void => writeFileSync(join(CHARTS, `${name}.svg`), svg);
   let requests = 0;
   for (const brownOut of [SLOW, FAST_FAILING]) {
-    const results = POLICIES.map((policy) => runBrownOut(policy, brownOut, FULL_SIZE));
+    const policies = brownOut === SLOW ? POLICIES : [...POLICIES, ...WITH_OUTLIERS];
+    const results = policies.map((policy) => runBrownOut(policy, brownOut, FULL_SIZE));
     say(`### ${brownOut.title}\n\n${brownOutTable(results)}\n`);
     draw(brownOut.name, (brownOut === SLOW ? slowChart : failingChart)(results));
     keep(brownOut.name, results);

@@ -50,6 +50,7 @@ export const FAST_FAILING: BrownOut = {
   condition: ill({ errorRate: 0.9, errorTimeMs: 5 }),
 };
 
+const REPORTING = 'client_side_wrr';
 const REPORTS = { blackout_period: '1s', weight_update_period: '0.5s', error_utilization_penalty: 1 };
 
 export const POLICIES: readonly Variant[] = [
@@ -60,7 +61,18 @@ export const POLICIES: readonly Variant[] = [
   variant('ring_hash', 'ring_hash'),
   variant('ring_hash, 100 a host', 'ring_hash', { minimum_ring_size: 1_000_000 }),
   variant('maglev', 'maglev'),
-  variant('client_side_wrr', 'client_side_weighted_round_robin', REPORTS),
+  variant(REPORTING, 'client_side_weighted_round_robin', REPORTS),
+];
+
+/** Worth while where hosts fail: slow answers are no errors. */
+const OUTLIERS = {
+  outlier_detection: { interval: '1s', base_ejection_time: '10s', max_ejection_percent: 20 },
+};
+
+/** The same policies, with hosts taken out that fail. */
+export const WITH_OUTLIERS: readonly Variant[] = [
+  { ...variant('round_robin, outliers', 'round_robin'), cluster: OUTLIERS },
+  { ...variant('least_request, outliers', 'least_request'), cluster: OUTLIERS },
 ];
 
 /** How a policy fared. */
@@ -79,7 +91,11 @@ export interface BrownOutResult {
   readonly fingerprint: string;
 }
 
-export function runBrownOut({ name, policy }: Variant, brownOut: BrownOut, size: StudySize): BrownOutResult {
+export function runBrownOut(
+  { name, policy, cluster }: Variant,
+  brownOut: BrownOut,
+  size: StudySize,
+): BrownOutResult {
   const sim = new Simulation({ seed: size.seed });
   const condition = during({ fromMs: BROWN_FROM_MS, untilMs: BROWN_UNTIL_MS }, brownOut.condition);
   const model = {
@@ -87,14 +103,14 @@ export function runBrownOut({ name, policy }: Variant, brownOut: BrownOut, size:
     servers: SERVERS,
     queueLimit: QUEUE_LIMIT,
     roundTrip: constant(1),
-    reportsLoadOverMs: 3000,
+    ...(name === REPORTING ? { reportsLoadOverMs: 3000 } : {}),
   };
   const hosts = sim.network.addHosts(size.hosts, (index) =>
     index % BAD_EVERY === 0 ? { ...model, condition } : model,
   );
   const bad = hosts.filter((_, index) => index % BAD_EVERY === 0);
   const proxy = sim.addProxy({
-    clusters: [openCluster({ load_balancing_policy: policy })],
+    clusters: [openCluster({ load_balancing_policy: policy, ...cluster })],
     extensions: loadBalancers,
     route: { timeout: '15s', hash_policy: [{ header: { header_name: 'x-user' } }] },
   });

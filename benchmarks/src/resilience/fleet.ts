@@ -41,6 +41,8 @@ export interface Variant {
   readonly name: string;
   /** `load_balancing_policy` of the cluster. */
   readonly policy: JsonObject;
+  /** What else its cluster is to have. Default: nothing. */
+  readonly cluster?: JsonObject;
 }
 
 /** @param fields of the policy's message */

@@ -57,7 +57,7 @@ export class SimHost {
     this.startedAt = clock.now();
     const { reportsLoadOverMs, servers } = model;
     if (reportsLoadOverMs !== undefined && servers !== undefined)
-      this.meter = new LoadMeter(this.startedAt, reportsLoadOverMs);
+      this.meter = new LoadMeter(this.startedAt, reportsLoadOverMs, servers);
   }
 
   /** Requests that wait for a server. */
@@ -154,7 +154,7 @@ export class SimHost {
     if (meter === undefined) return undefined;
     meter.onBusy(this.clock.now(), this.busy);
     meter.onAnswer(status < 500);
-    return meter.text(this.model.servers ?? 1);
+    return meter.text;
   }
 
   private lose(exchange: Exchange): void {

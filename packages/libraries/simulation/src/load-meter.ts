@@ -6,15 +6,18 @@ export class LoadMeter {
   private answers = 0;
   private errors = 0;
   /** Of the window before. */
-  private utilization = 0;
-  private perSecond = 0;
-  private errorsPerSecond = 0;
+  private report: string | undefined = undefined;
 
   private readonly windowMs: number;
+  private readonly servers: number;
 
-  /** @param windowMs over how long the load is taken, milliseconds */
-  constructor(now: number, windowMs: number) {
+  /**
+   * @param windowMs over how long the load is taken, milliseconds
+   * @param servers all of them at work: a utilization of 1
+   */
+  constructor(now: number, windowMs: number, servers: number) {
     this.windowMs = windowMs;
+    this.servers = servers;
     this.since = now;
     this.changedAt = now;
   }
@@ -25,9 +28,7 @@ export class LoadMeter {
     this.changedAt = now;
     const span = now - this.since;
     if (span < this.windowMs) return;
-    this.utilization = this.busyMs / span;
-    this.perSecond = (this.answers * 1000) / span;
-    this.errorsPerSecond = (this.errors * 1000) / span;
+    this.report = this.answers === 0 ? undefined : this.textOf(span);
     this.since = now;
     this.busyMs = 0;
     this.answers = 0;
@@ -39,10 +40,14 @@ export class LoadMeter {
     if (!well) this.errors++;
   }
 
-  /** The value of `endpoint-load-metrics`; undefined before the end of the first window, and of one without requests. */
-  text(servers: number): string | undefined {
-    if (this.perSecond === 0) return undefined;
-    const utilization = (this.utilization / servers).toFixed(4);
-    return `TEXT application_utilization=${utilization},rps_fractional=${this.perSecond.toFixed(2)},eps=${this.errorsPerSecond.toFixed(2)}`;
+  /** The value of `endpoint-load-metrics`; undefined before the end of the first window, and after one without requests. */
+  get text(): string | undefined {
+    return this.report;
+  }
+
+  private textOf(span: number): string {
+    const utilization = (this.busyMs / span / this.servers).toFixed(4);
+    const perSecond = (count: number): string => ((count * 1000) / span).toFixed(2);
+    return `TEXT application_utilization=${utilization},rps_fractional=${perSecond(this.answers)},eps=${perSecond(this.errors)}`;
   }
 }

@@ -24,12 +24,13 @@ import type { JsonObject } from '@dragoman/testing';
 import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
 import { SimCodec } from './codec.ts';
 import { type Outcome, SimStream } from './stream.ts';
+import { Watch } from './watch.ts';
 
 /** What a proxy is configured with. JSON is as in Envoy's config. */
 export interface ProxyOptions {
   /** Without `type`: hosts are told by {@link SimProxy.updateHosts}. */
   readonly clusters: readonly JsonObject[];
-  /** Load-balancing policies, retry predicates and whatever else the config names. */
+  /** Load-balancing policies, health checkers, retry predicates and whatever else the config names. */
   readonly extensions: readonly Extension[];
   /** The action of its one route: timeouts, retries, hash policies. Default: to the first cluster. */
   readonly route?: JsonObject;
@@ -41,10 +42,11 @@ export interface ProxyOptions {
   readonly runtime?: Runtime;
 }
 
-/** A worker of a proxy: real clusters, pools, breakers, balancers, routes and the real router, between simulated clients and hosts. */
+/** A worker of a proxy: real clusters, pools, breakers, balancers, health checks, outlier detection, routes and the real router, between simulated clients and hosts. */
 export class SimProxy {
   readonly clusters: WorkerClusterManager;
   private readonly store = new StatsStore();
+  private readonly watch: Watch | undefined = undefined;
   private readonly context: HttpFilterContext;
   private readonly clock: Clock;
   private readonly random: RandomSource;
@@ -68,13 +70,24 @@ export class SimProxy {
       stats: this.store.createThread(),
       localInfo: { cluster: '', node: '', zone, localClusterName: localCluster, address: '127.0.0.1' },
     };
+    const clusters = options.clusters.map((json) => readLoose(ClusterSchema, { type: 'STATIC', ...json }));
     this.clusters = createClusterManager({
-      clusters: options.clusters.map((json) => readLoose(ClusterSchema, { type: 'STATIC', ...json })),
+      clusters,
       registry,
       context,
       connector,
       createCodec: (connection, handler) => new SimCodec(connection, handler),
+      onHostEvent: (...event) => this.watch?.onHostEvent(...event),
     });
+    const watched = clusters.filter(Watch.concerns);
+    if (watched.length > 0)
+      this.watch = new Watch({
+        clusters: watched,
+        extensions: options.extensions,
+        context,
+        connector,
+        sink: this.clusters,
+      });
     this.context = { ...context, clusters: this.clusters };
     this.routes = compileRouteTable(readLoose(RouteConfigurationSchema, routesOf(options)), {
       context: this.context,
@@ -91,9 +104,12 @@ export class SimProxy {
     return cluster;
   }
 
-  /** Replaces the hosts of a cluster, as a discovery source, health checks or outlier detection would. */
+  /**
+   * Replaces the hosts of a cluster. One with `health_checks` or `outlier_detection` gets them through these, as from a discovery source:
+   * they decide on the flags of its hosts, and flags of the list do not count. For one without, the list's flags say what they would.
+   */
   updateHosts(cluster: string, update: HostListUpdate): void {
-    this.clusters.updateHosts(cluster, update);
+    if (this.watch?.updateHosts(cluster, update) !== true) this.clusters.updateHosts(cluster, update);
   }
 
   /** A counter or gauge by its complete name; 0 when nobody has made it. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { constant, HostList, Simulation } from '../src/index.ts';
 import { POLICIES, web } from './support/worlds.ts';
 
-const REQUESTS = 60_000;
+const REQUESTS = 40_000;
 
 /** Hosts and proxies of each zone. */
 interface Zone {
