@@ -64,9 +64,14 @@ export const POLICIES: readonly Variant[] = [
   variant(REPORTING, 'client_side_weighted_round_robin', REPORTS),
 ];
 
-/** Worth while where hosts fail: slow answers are no errors. */
+/** Worth while where hosts fail: slow answers are no errors. Three errors in a row, as a host has less than two requests a second. */
 const OUTLIERS = {
-  outlier_detection: { interval: '1s', base_ejection_time: '10s', max_ejection_percent: 20 },
+  outlier_detection: {
+    consecutive_5xx: 3,
+    interval: '1s',
+    base_ejection_time: '10s',
+    max_ejection_percent: 20,
+  },
 };
 
 /** The same policies, with hosts taken out that fail. */

@@ -44,6 +44,7 @@ export function lineChart(chart: LineChart): string {
   const y = chart.logarithmic === true ? logarithmic(ys, upwards) : linear(0, Math.max(...ys), upwards);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(chart.title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     text(LEFT, 22, chart.title, 'font-size="15" font-weight="bold"'),
     ...span(chart, x),

@@ -41,14 +41,19 @@ export interface RetryStormResult {
   readonly goodput: readonly (readonly [seconds: number, perSecond: number])[];
 }
 
-/** All hosts take five times as long for five seconds, which is more than they can carry; a try has 400 ms. */
+/**
+ * All hosts take five times as long for five seconds, which is more than they can carry; a try has 400 ms.
+ *
+ * @param hostCount how many; their load is the same. Default 100
+ */
 export function runRetryStorm(
   { name, retries, threshold }: RetryVariant,
-  { seed }: StudySize,
+  { seed }: Pick<StudySize, 'seed'>,
+  hostCount = HOSTS,
 ): RetryStormResult {
   const sim = new Simulation({ seed });
   const condition = during({ fromMs: STORM_FROM_MS, untilMs: STORM_UNTIL_MS }, ill({ timeFactor: 5 }));
-  const hosts = sim.network.addHosts(HOSTS, {
+  const hosts = sim.network.addHosts(hostCount, {
     serviceTime: exponential(50),
     servers: 2,
     queueLimit: 30,
@@ -63,7 +68,7 @@ export function runRetryStorm(
     },
   });
   proxy.updateHosts('web', new HostList({ hosts }).update());
-  const clients = sim.addClients({ proxy, ratePerSecond: HOSTS * RATE_PER_HOST, untilMs: END_MS });
+  const clients = sim.addClients({ proxy, ratePerSecond: hostCount * RATE_PER_HOST, untilMs: END_MS });
   const loadUntil = (ms: number): number => {
     const start = [arrivedAt(hosts), clients.sent] as const;
     sim.runUntil(ms);

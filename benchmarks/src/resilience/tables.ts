@@ -5,6 +5,7 @@ import type { ScaleOutResult } from './scale-out.ts';
 
 export function percent(share: number): string {
   if (share === 0) return '0 %';
+  if (share < 0.0001) return '< 0.01 %';
   return `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`;
 }
 
