@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Experiment, Session } from '../experiment.ts';
 import { FAST_FAILING, POLICIES, runBrownOut, SLOW, WITH_OUTLIERS } from '../resilience/brown-out.ts';
 import { failingChart, goodputChart, sharesChart, slowChart } from '../resilience/charts.ts';
@@ -25,18 +26,18 @@ async function run({ say, keep }: Session): Promise<void> {
   let requests = 0;
   for (const brownOut of [SLOW, FAST_FAILING]) {
     const policies = brownOut === SLOW ? POLICIES : [...POLICIES, ...WITH_OUTLIERS];
-    const results = policies.map((policy) => runBrownOut(policy, brownOut, FULL_SIZE));
+    const results = await each(policies, (policy) => runBrownOut(policy, brownOut, FULL_SIZE));
     say(`### ${brownOut.title}\n\n${brownOutTable(results)}\n`);
     draw(brownOut.name, (brownOut === SLOW ? slowChart : failingChart)(results));
     keep(brownOut.name, results);
     requests += results.reduce((sum, result) => sum + result.requests, 0);
   }
-  const joins = SLOW_STARTS.map((policy) => runScaleOut(policy, FULL_SIZE));
+  const joins = await each(SLOW_STARTS, (policy) => runScaleOut(policy, FULL_SIZE));
   say(`### a tenth more hosts join, and are cold\n\n${scaleOutTable(joins)}\n`);
   draw('slow-start', sharesChart(joins));
   keep('slow-start', joins);
   requests += joins.reduce((sum, result) => sum + result.requests, 0);
-  const storms = RETRIES.map((retries) => runRetryStorm(retries, FULL_SIZE));
+  const storms = await each(RETRIES, (retries) => runRetryStorm(retries, FULL_SIZE));
   say(`### all hosts are slow for five seconds, and requests are tried again\n\n${retryTable(storms)}\n`);
   draw('retries', goodputChart(storms));
   keep('retries', storms);
@@ -44,4 +45,14 @@ async function run({ say, keep }: Session): Promise<void> {
   say(
     `seed ${FULL_SIZE.seed}; ${requests.toLocaleString('en-US')} requests and the storms in ${seconds.toFixed(0)} s\n`,
   );
+}
+
+/** One after the other, with time for signals between them. */
+async function each<T, R>(items: readonly T[], once: (item: T) => R): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) {
+    results.push(once(item));
+    await setImmediate();
+  }
+  return results;
 }

@@ -41,7 +41,7 @@ export function lineChart(chart: LineChart): string {
   const ys = chart.series.flatMap(({ points }) => points.map(([, y]) => y));
   const x = linear(Math.min(...xs), Math.max(...xs), (share) => LEFT + share * PLOT_WIDTH);
   const upwards = (share: number): number => TOP + (1 - share) * PLOT_HEIGHT;
-  const y = chart.logarithmic === true ? logarithmic(ys, upwards) : linear(0, Math.max(...ys), upwards);
+  const y = chart.logarithmic === true ? logarithmic(ys, upwards) : fromZero(Math.max(...ys), upwards);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
     `<title>${escaped(chart.title)}</title>`,
@@ -84,25 +84,37 @@ function line({ name, points }: Series, index: number, x: Axis, y: Axis): readon
   ];
 }
 
+/** From `low` to `high`, with ticks at round values between them. */
 function linear(low: number, high: number, toPixel: (share: number) => number): Axis {
   const step = niceStep((high - low) / 6);
-  const top = Math.max(low + step, Math.ceil(high / step - 1e-9) * step);
-  const count = Math.round((top - low) / step);
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.floor(high / step + 1e-9) - first + 1;
   return {
-    ticks: Array.from({ length: count + 1 }, (_, index) => low + index * step),
-    at: (value) => toPixel((value - low) / (top - low)),
+    ticks: Array.from({ length: count }, (_, index) => (first + index) * step),
+    at: (value) => toPixel((value - low) / (high - low)),
   };
 }
 
-/** Whole powers of ten around the values that are more than 0. */
+/** From 0 to a round value. */
+function fromZero(high: number, toPixel: (share: number) => number): Axis {
+  const step = niceStep(high / 6);
+  return linear(0, Math.max(1, Math.ceil(high / step - 1e-9)) * step, toPixel);
+}
+
+/** Between 1, 2 or 5 times powers of ten, with ticks at all of them; values of 0 are at the lower edge. */
 function logarithmic(values: readonly number[], toPixel: (share: number) => number): Axis {
-  const logs = values.filter((value) => value > 0).map(Math.log10);
-  const low = Math.floor(Math.min(...logs));
-  const high = Math.max(low + 1, Math.ceil(Math.max(...logs)));
-  return {
-    ticks: Array.from({ length: high - low + 1 }, (_, index) => 10 ** (low + index)),
-    at: (value) => toPixel(Math.max(0, (Math.log10(value) - low) / (high - low))),
-  };
+  const positive = values.filter((value) => value > 0);
+  const low = niceBelow(Math.min(...positive));
+  const high = Math.max(10 * low, niceStep(Math.max(...positive)));
+  const ticks: number[] = [];
+  for (let tick = low; tick <= high * (1 + 1e-9); tick = niceStep(tick * 1.5)) ticks.push(tick);
+  return { ticks, at: (value) => toPixel(Math.max(0, Math.log(value / low) / Math.log(high / low))) };
+}
+
+/** 1, 2 or 5 times a power of ten, at most `value`. */
+function niceBelow(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([5, 2, 1].find((factor) => factor * power <= value) ?? 1) * power;
 }
 
 /** 1, 2 or 5 times a power of ten, at least `raw`. */
