@@ -32,6 +32,7 @@ import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-l
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
 import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
 import { httpInspector } from '@dragoman/listener-filter-http-inspector';
+import { originalDst } from '@dragoman/listener-filter-original-dst';
 import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
 import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
@@ -113,6 +114,7 @@ export const extensions: readonly Extension[] = [
   tlsInspector,
   httpInspector,
   proxyProtocol,
+  originalDst,
   rawBuffer,
   tls,
   starttls,

@@ -267,7 +267,8 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
       this.retry?.onHostAttempted(host);
     }
     const transport = transportFailure(reason, details);
-    this.info.upstreamTransportFailureReason = transport;
+    // Which breaker it was is for logs; body and details of an overflow are Envoy's.
+    this.info.upstreamTransportFailureReason = reason === 'overflow' ? details : transport;
     if (this.retriesReset(upstream, resetReasonOf(reason), false)) return;
     if (reason !== 'overflow') host?.stats.rqError.inc();
     this.abort(upstream, failure, transport, '');

@@ -142,6 +142,8 @@ export interface ConnectionInfo {
   readonly id: number;
   /** The address the peer connected to (after original-dst and PROXY protocol). */
   localAddress: Address;
+  /** A listener filter has learnt {@link localAddress}: clusters of type ORIGINAL_DST go there, and `use_original_dst` acts. */
+  localAddressRestored?: boolean | undefined;
   /** The address of the peer as it stands on the socket. */
   readonly directRemoteAddress: Address;
   /** The peer's address after PROXY protocol and its like. */

@@ -176,7 +176,7 @@ describe('zone-aware routing', () => {
           } else throw new Error('zones play no part');
         });
         const count = hosts.reduce((sum, size) => sum + size, 0);
-        hosts.forEach((size, i) => expect(load[i]).toBeCloseTo(size / count, 2));
+        for (const [i, size] of hosts.entries()) expect(load[i]).toBeCloseTo(size / count, 2);
       }),
     );
   });

@@ -111,6 +111,7 @@ class ProxyProtocolFilter implements ListenerFilter {
     const { info } = socket;
     if (addresses !== undefined) {
       info.remoteAddress = addresses.remote;
+      info.localAddressRestored ||= !addresses.local.equals(info.localAddress);
       info.localAddress = addresses.local;
     }
     rules.apply(tlvs, socket);

@@ -21,6 +21,7 @@ import type { DrainManager, DrainStart, ListenerDrain } from '../drain-manager.t
 import { ActiveListener } from '../listener/active-listener.ts';
 import { type OverloadHandle, WorkerOverload } from '../overload/index.ts';
 import { bindFailure } from '../listener/bind-failure.ts';
+import { ListenersByAddress } from '../listener/listeners-by-address.ts';
 import { compileListener } from '../listener/listener-config.ts';
 import { clientCodecs } from './client-codecs.ts';
 import { type ClusterReport, reportClusters } from './cluster-report.ts';
@@ -94,6 +95,7 @@ export class Worker implements WorkerCommands {
   private readonly drainManager: DrainManager;
   private readonly overload: WorkerOverload | undefined;
   private readonly entries = new Map<number, Entry>();
+  private readonly serving = new ListenersByAddress<ActiveListener>();
   private readonly budgets = new Map<string, SharedCounts>();
   /** Sockets that are being bound: who stops accepting waits for them. */
   private binding: Promise<unknown> = Promise.resolve();
@@ -149,10 +151,9 @@ export class Worker implements WorkerCommands {
     const compiled = problems.try(path, () => compileListener(message, name, { ...this.context, drain }));
     problems.throwIfAny();
     if (compiled === undefined) return;
-    const listener = new ActiveListener(compiled, this.network, `worker_${this.index}`, {
-      listener: connectionCount(connections, this.index),
-      proxy: this.connections,
-    });
+    const counts = { listener: connectionCount(connections, this.index), proxy: this.connections };
+    const workerName = `worker_${this.index}`;
+    const listener = new ActiveListener(compiled, this.network, workerName, counts, this.serving);
     this.entries.set(id, { listener, drain, path });
   }
 

@@ -34,8 +34,12 @@ export interface ClusterSettings {
   /** Default 1 MiB. */
   readonly bufferLimitBytes: number;
   readonly http: HttpSettings;
+  /** `per_upstream_preconnect_ratio`, 1 … 3. Undefined for 1: nothing is opened ahead. */
+  readonly preconnectRatio: number | undefined;
   readonly thresholds: Readonly<Record<RoutingPriority, Thresholds>>;
   readonly commonLb: CommonLbSettings;
+  /** A host that fails loses its TCP connections too. Default false. */
+  readonly closeTcpOnHealthFailure: boolean;
   readonly bindAddress: Address | undefined;
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
@@ -89,6 +93,7 @@ const FIELDS = new Set([
   'wait_for_warm_on_init',
   'cleanup_interval',
   'ignore_health_on_host_removal',
+  'close_connections_on_host_health_failure',
   'health_checks',
   'outlier_detection',
   'upstream_bind_config',
@@ -135,10 +140,10 @@ export function readCluster(
   const metadata = problems.try('', () => readMetadata(cluster.metadata, 'metadata'));
   const transport = problems.try('', () => readTransportSockets(cluster, registry, context));
   if (transport !== undefined) problems.try(http.protocolPath, () => checkAlpn(http, transport));
-  problems.try('preconnect_policy', () => checkPreconnect(cluster));
   const outliers = problems.try('outlier_detection', () =>
     cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
   );
+  const preconnectRatio = problems.try('preconnect_policy', () => readPreconnect(cluster));
   problems.throwIfAny();
   return {
     name: cluster.name,
@@ -146,8 +151,10 @@ export function readCluster(
     connectTimeoutMs,
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
     http,
+    preconnectRatio,
     thresholds,
     commonLb,
+    closeTcpOnHealthFailure: cluster.closeConnectionsOnHostHealthFailure,
     bindAddress,
     keepAlive,
     metadata: metadata as MetadataMap,
@@ -182,15 +189,15 @@ function checkAlpn({ protocol }: HttpSettings, { standard, matches }: TransportS
     );
 }
 
-function checkPreconnect(cluster: Cluster): void {
-  const policy = cluster.preconnectPolicy;
-  if (policy === undefined) return;
-  const supported = new Set<string>();
-  // A ratio of 1 is what happens without the field: one connection for each request that waits.
-  if ((policy.perUpstreamPreconnectRatio ?? 1) === 1) supported.add('per_upstream_preconnect_ratio');
+/** A ratio of 1 is what happens without the field: one connection for each request that waits. */
+function readPreconnect({ preconnectPolicy: policy }: Cluster): number | undefined {
+  if (policy === undefined) return undefined;
+  const supported = new Set(['per_upstream_preconnect_ratio']);
   if ((policy.predictivePreconnectRatio ?? 1) === 1) supported.add('predictive_preconnect_ratio');
   refuseUnsupported(policy, Cluster_PreconnectPolicySchema, supported, '', {
-    per_upstream_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
-    predictive_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
+    predictive_preconnect_ratio:
+      'load balancers here do not tell which host they will pick next; only 1.0 is accepted, per_upstream_preconnect_ratio connects ahead to the hosts in use',
   });
+  const ratio = policy.perUpstreamPreconnectRatio ?? 1;
+  return ratio === 1 ? undefined : ratio;
 }

@@ -24,6 +24,8 @@ import { legacyPolicyConfig, legacySubsetConfig } from './legacy-policies.ts';
 export interface CommonLbSettings {
   /** Percent, 0 … 100. Default 50. */
   readonly healthyPanicThreshold: number;
+  /** Hosts that come or go end the connections to all. Default false. */
+  readonly closeOnHostSetChange: boolean;
 }
 
 const DEFAULT_PANIC_THRESHOLD = 50;
@@ -34,6 +36,7 @@ const COMMON_FIELDS = new Set([
   'consistent_hashing_lb_config',
   'update_merge_window',
   'ignore_new_hosts_until_first_hc',
+  'close_connections_on_host_set_change',
 ]);
 const POLICY_PREFIX = 'envoy.load_balancing_policies.';
 const SUBSET = `${POLICY_PREFIX}subset`;
@@ -49,6 +52,7 @@ export function readCommonLb(cluster: Cluster, problems: ProblemCollector): Comm
     );
   return {
     healthyPanicThreshold: config?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
+    closeOnHostSetChange: config?.closeConnectionsOnHostSetChange ?? false,
   };
 }
 

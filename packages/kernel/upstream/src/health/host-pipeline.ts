@@ -114,9 +114,13 @@ export class HostPipeline {
     const { listed, stabilizer } = this;
     if (listed === undefined) return;
     const whole = stabilizer?.whole() ?? listed;
-    this.take(whole);
+    if (whole === listed) {
+      // Only health has changed. With many hosts that is often: nothing is gone through before the list is delivered.
+      this.merger.schedule(true);
+      return;
+    }
     // One that was kept for its health alone is gone.
-    if (whole === listed) return;
+    this.take(whole);
     this.monitor?.update(whole)();
     this.detector?.update(whole);
   }

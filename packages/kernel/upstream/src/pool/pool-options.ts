@@ -20,6 +20,8 @@ import type {
 import type { HttpSettings } from '../config/http-options.ts';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
+import type { OpenTcp } from './open-tcp.ts';
+import type { OverflowTexts } from './overflow-texts.ts';
 
 /** What a client codec is made with: the options of the HTTP/1 package that a cluster's config reaches. */
 export interface ClientCodecSettings {
@@ -57,6 +59,14 @@ export interface Http2Codecs {
 
 /** What all pools of one priority of a cluster share. */
 export interface PoolContext {
+  /** Who is told what of a breaker that is open. */
+  readonly overflow: OverflowTexts;
+  /** `circuit_breakers.per_host_thresholds`, on this worker. Undefined: no limit. */
+  readonly maxConnectionsPerHost: number | undefined;
+  /** `per_upstream_preconnect_ratio`, more than 1. Undefined: nothing is opened ahead. */
+  readonly preconnectRatio: number | undefined;
+  /** Undefined: nobody asks for them. */
+  readonly openTcp: OpenTcp | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connector: Connector;
