@@ -6,6 +6,7 @@ import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
 import { loads } from './experiments/load.ts';
+import { resilience } from './experiments/resilience.ts';
 import { restart } from './experiments/restart.ts';
 import { scaling } from './experiments/scaling.ts';
 import { startUp } from './experiments/start-up.ts';
@@ -26,6 +27,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   inThread,
   hostUpdates,
   restart,
+  resilience,
   healthChecks,
 ];
 
