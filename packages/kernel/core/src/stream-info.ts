@@ -142,6 +142,8 @@ export interface ConnectionInfo {
   readonly id: number;
   /** The address the peer connected to (after original-dst and PROXY protocol). */
   localAddress: Address;
+  /** {@link localAddress} is not the socket's: a listener filter has found where the peer meant to go. Default false. */
+  localAddressRestored?: boolean | undefined;
   /** The address of the peer as it stands on the socket. */
   readonly directRemoteAddress: Address;
   /** The peer's address after PROXY protocol and its like. */

@@ -65,6 +65,7 @@ export {
 } from './memory-connection.ts';
 export { MemoryStats } from './memory-stats.ts';
 export * from './pki.ts';
+export { FakeOwnHosts, ProvidedScene } from './provided-scene.ts';
 export { ScriptedRandom, SeededRandom } from './random.ts';
 export { exchange, type RawTarget, rawClient } from './raw-client.ts';
 export { RawConnection } from './raw-connection.ts';
