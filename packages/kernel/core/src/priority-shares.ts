@@ -58,5 +58,5 @@ export function choosePriority(load: PriorityShares, draw: number): number {
   return 0;
 }
 
-/** Set in what {@link choosePriority} returns when degraded hosts are meant. Priorities are below 128. */
-export const DEGRADED_BIT = 128;
+/** Set in what {@link choosePriority} returns when degraded hosts are meant. A cluster has up to 128 priorities; one made of others has theirs together. */
+export const DEGRADED_BIT = 1 << 24;

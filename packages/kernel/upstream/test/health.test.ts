@@ -250,10 +250,7 @@ it('what has not changed stays the same object', () => {
 
 it('merges changes of health within a window, and delivers changes of members at once', () => {
   const window = { common_lb_config: { update_merge_window: '1s' } };
-  const { pipeline, of, lists, hosts, clock, stats } = healthWorld(
-    { timeout: '60s', unhealthy_threshold: 1 },
-    window,
-  );
+  const { pipeline, of, lists, hosts, clock, stats } = healthWorld({ timeout: '60s', unhealthy_threshold: 1 }, window);
   pipeline.update(hostList(A, B));
   expect(lists.length).toBe(1);
   of(A).succeed();

@@ -5,7 +5,9 @@ import {
   defineProvidedCluster,
   ExtensionRegistry,
   type Host,
+  StreamInfo,
 } from '@dragoman/core';
+import { connectionInfo, requestHeaders } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { clusterMessage, endpoint, hostList, inOrder, localityOf, world } from './support/clusters.ts';
 import { FakeRequest, settleCloses } from './support/fake-upstream.ts';
@@ -196,6 +198,13 @@ describe('hosts of other clusters', () => {
       here.cluster.httpPool(host, 'default'),
     );
   });
+});
+
+it('what streams wish of TLS counts for the connections of members', () => {
+  const { cluster } = scene(() => undefined, { upstream_http_protocol_options: { auto_sni: true } }, true);
+  const info = new StreamInfo(connectionInfo(), 0, 0);
+  const headers = requestHeaders({ ':authority': 'shop.example' });
+  expect(cluster.info.transportOptions?.(headers, info)).toMatchObject({ serverName: 'shop.example' });
 });
 
 it('priorities are shared out with the threshold of the cluster', () => {
