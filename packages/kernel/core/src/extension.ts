@@ -260,15 +260,15 @@ export function defineProvidedCluster<C extends DescMessage>(definition: {
   readonly choosesMembers?: boolean;
   complete?(cluster: MessageShape<C>): MessageShape<C>;
   /** On main, before any worker has it. @throws ConfigError with every problem of the config, paths below the cluster */
-  check(cluster: MessageShape<C>): void;
+  check(cluster: MessageShape<C>, context: DiscoveryContext): void;
   createBalancer(cluster: MessageShape<C>, context: ClusterBalancerContext): LoadBalancer;
 }): DiscoveryExtension {
   const { check, ...rest } = definition;
   return {
     category: 'discovery',
     ...rest,
-    create(cluster: MessageShape<C>) {
-      check(cluster);
+    create(cluster: MessageShape<C>, context) {
+      check(cluster, context);
       return { start: (listener) => listener.onHosts({ localities: [] }), stop() {} };
     },
   };
