@@ -160,7 +160,7 @@ describe('in a proxy', () => {
     [
       'its fields in a cluster of another type',
       { type: 'STATIC', lb_policy: 'ROUND_ROBIN', original_dst_lb_config: {} },
-      /clusters\[0\]\.original_dst_lb_config: only clusters of type ORIGINAL_DST have it/,
+      /clusters\[0\]\.original_dst_lb_config: is only possible in a cluster of type ORIGINAL_DST/,
     ],
   ])('%s is refused', async (_, cluster, message) => {
     await expect(start(cluster)).rejects.toThrow(message);

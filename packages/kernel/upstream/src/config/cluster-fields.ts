@@ -55,7 +55,7 @@ const REASONS = {
   outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
-  original_dst_lb_config: 'only clusters of type ORIGINAL_DST have it',
+  original_dst_lb_config: 'is only possible in a cluster of type ORIGINAL_DST',
 } as const;
 
 /** What of {@link FIELDS} is about hosts that are discovered on main. */

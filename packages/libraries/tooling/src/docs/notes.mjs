@@ -5,8 +5,6 @@
 
 /** Accepted, and right to be accepted, although nothing reads them. */
 export const WITHOUT_EFFECT = {
-  'Cluster.cleanup_interval':
-    'concerns clusters whose hosts are made by requests (ORIGINAL_DST), which are not there',
   'Cluster.ignore_health_on_host_removal':
     'without active health checks a host that is gone is always removed at once',
   'RouteAction.early_data_policy': 'nothing is sent as early data',
@@ -39,6 +37,7 @@ export const NOTES = {
     'there is one pool for each host, priority and protocol, and for each set of what requests ask of TLS (`auto_sni`) and of the PROXY protocol',
   'Cluster.CommonLbConfig.zone_aware_lb_config':
     '`fail_traffic_on_panic` acts; routing by zone is refused, a field at a time',
+  'Cluster.cleanup_interval': 'in a cluster of type `ORIGINAL_DST`; nothing reads it in others',
   'Cluster.metadata': READ_BY_LOGS('CLUSTER'),
   'Cluster.preconnect_policy': 'ratios of 1.0 only, which is what happens without it',
   'Cluster.upstream_connection_options': '`tcp_keepalive.keepalive_time` only',
