@@ -23,32 +23,7 @@ import {
 import { tls } from '@dragoman/transport-socket-tls';
 import { describe, expect, test } from 'vitest';
 import { dynamicForwardProxy } from '../src/index.ts';
-
-const NAME = 'envoy.filters.http.dynamic_forward_proxy';
-const TYPES = 'type.googleapis.com/envoy.extensions';
-
-function filter(cache: JsonObject = {}): JsonObject {
-  return {
-    name: NAME,
-    typed_config: {
-      '@type': `${TYPES}.filters.http.dynamic_forward_proxy.v3.FilterConfig`,
-      dns_cache_config: { name: 'main', ...cache },
-    },
-  };
-}
-
-function cluster(cache: JsonObject = {}): JsonObject {
-  return {
-    lb_policy: 'CLUSTER_PROVIDED',
-    cluster_type: {
-      name: 'envoy.clusters.dynamic_forward_proxy',
-      typed_config: {
-        '@type': `${TYPES}.clusters.dynamic_forward_proxy.v3.ClusterConfig`,
-        dns_cache_config: { name: 'main', ...cache },
-      },
-    },
-  };
-}
+import { cluster, filter, NAME, TYPES } from './config-parts.ts';
 
 function rewritten(prefix: string, host: string): JsonObject {
   return {
