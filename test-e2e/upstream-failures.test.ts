@@ -111,7 +111,14 @@ describe('an upstream that cannot be reached', () => {
       expect((await first).body.toString()).toBe('slow');
       expect((await second).body.toString()).toBe('slow');
       const lines = await proxy.log(3);
-      expect(lines[0]).toMatchObject({ path: '/3', flags: 'UO' });
+      expect(lines[0]).toMatchObject({
+        path: '/3',
+        flags: 'UO',
+        details: 'upstream_reset_before_response_started{overflow}',
+      });
+      expect(lines[0]?.failure).toMatch(
+        /thresholds\[DEFAULT\]\.max_pending_requests.of.cluster.upstream.is.reached/,
+      );
       expect(proxy.stat('cluster.upstream.upstream_rq_pending_overflow')).toBe(1);
     });
   });

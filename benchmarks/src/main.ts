@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import type { Experiment } from './experiment.ts';
+import { healthChecks } from './experiments/health-checks.ts';
 import { hostUpdates } from './experiments/hosts.ts';
 import { idle } from './experiments/idle.ts';
 import { inThread } from './experiments/in-thread.ts';
 import { loads } from './experiments/load.ts';
+import { resilience } from './experiments/resilience.ts';
 import { restart } from './experiments/restart.ts';
 import { scaling } from './experiments/scaling.ts';
 import { startUp } from './experiments/start-up.ts';
@@ -17,7 +19,17 @@ import type { Peer } from './peers/peer.ts';
 import { Workbench } from './workbench.ts';
 
 const PEERS: readonly Peer[] = [dragoman, dragomanInThread, nginx, ...haproxies, ...nodeProxies];
-const EXPERIMENTS: readonly Experiment[] = [...loads, idle, startUp, scaling, inThread, hostUpdates, restart];
+const EXPERIMENTS: readonly Experiment[] = [
+  ...loads,
+  idle,
+  startUp,
+  scaling,
+  inThread,
+  hostUpdates,
+  restart,
+  resilience,
+  healthChecks,
+];
 
 interface Result {
   readonly case: string;

@@ -2,6 +2,8 @@ import { fileAccessLogger } from '@dragoman/access-logger-file';
 import { stderrAccessLogger } from '@dragoman/access-logger-stderr';
 import { stdoutAccessLogger } from '@dragoman/access-logger-stdout';
 import type { Extension } from '@dragoman/core';
+import { consul } from '@dragoman/discovery-consul';
+import { kubernetes } from '@dragoman/discovery-kubernetes';
 import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
@@ -11,6 +13,10 @@ import { metadataFormatter } from '@dragoman/formatter-metadata';
 import { reqWithoutQueryFormatter } from '@dragoman/formatter-req-without-query';
 import { preserveCase } from '@dragoman/header-formatter-preserve-case';
 import { earlyHeaderMutation } from '@dragoman/header-mutation-header-mutation';
+import { grpcHealthChecker } from '@dragoman/health-checker-grpc';
+import { httpHealthChecker } from '@dragoman/health-checker-http';
+import { redisHealthChecker } from '@dragoman/health-checker-redis';
+import { tcpHealthChecker } from '@dragoman/health-checker-tcp';
 import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
 import { adaptiveConcurrency } from '@dragoman/http-filter-adaptive-concurrency';
 import { admissionControl } from '@dragoman/http-filter-admission-control';
@@ -20,18 +26,24 @@ import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse
 import { grpcJsonTranscoder } from '@dragoman/http-filter-grpc-json-transcoder';
 import { grpcStats } from '@dragoman/http-filter-grpc-stats';
 import { grpcWeb } from '@dragoman/http-filter-grpc-web';
+import { healthCheck } from '@dragoman/http-filter-health-check';
 import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
 import { safeCrossScheme } from '@dragoman/internal-redirect-predicate-safe-cross-scheme';
 import { httpInspector } from '@dragoman/listener-filter-http-inspector';
+import { originalDst } from '@dragoman/listener-filter-original-dst';
 import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
 import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
 import { leastRequest } from '@dragoman/load-balancer-least-request';
+import { maglev } from '@dragoman/load-balancer-maglev';
+import { overrideHost } from '@dragoman/load-balancer-override-host';
 import { pickFirst } from '@dragoman/load-balancer-pick-first';
 import { random } from '@dragoman/load-balancer-random';
+import { ringHash } from '@dragoman/load-balancer-ring-hash';
 import { roundRobin } from '@dragoman/load-balancer-round-robin';
+import { subset } from '@dragoman/load-balancer-subset';
 import { wrrLocality } from '@dragoman/load-balancer-wrr-locality';
 import { consistentHashingMatcher } from '@dragoman/matcher-consistent-hashing';
 import { environmentVariableInput } from '@dragoman/matcher-environment-variable';
@@ -68,6 +80,11 @@ import { customHeaderDetection } from '@dragoman/original-ip-detection-custom-he
 import { xffDetection } from '@dragoman/original-ip-detection-xff';
 import { uriTemplateMatcher, uriTemplateRewriter } from '@dragoman/path-matcher-uri-template';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
+import { cgroupMemory } from '@dragoman/resource-monitor-cgroup-memory';
+import { cpuUtilization } from '@dragoman/resource-monitor-cpu-utilization';
+import { downstreamConnections } from '@dragoman/resource-monitor-downstream-connections';
+import { fixedHeap } from '@dragoman/resource-monitor-fixed-heap';
+import { injectedResource } from '@dragoman/resource-monitor-injected-resource';
 import { omitCanaryHosts } from '@dragoman/retry-policy-omit-canary-hosts';
 import { omitHostMetadata } from '@dragoman/retry-policy-omit-host-metadata';
 import { previousHosts } from '@dragoman/retry-policy-previous-hosts';
@@ -84,6 +101,7 @@ export const extensions: readonly Extension[] = [
   upstreamCodec,
   admissionControl,
   adaptiveConcurrency,
+  healthCheck,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,
@@ -96,6 +114,7 @@ export const extensions: readonly Extension[] = [
   tlsInspector,
   httpInspector,
   proxyProtocol,
+  originalDst,
   rawBuffer,
   tls,
   starttls,
@@ -106,9 +125,19 @@ export const extensions: readonly Extension[] = [
   pickFirst,
   wrrLocality,
   clientSideWeightedRoundRobin,
+  ringHash,
+  maglev,
+  subset,
+  overrideHost,
   staticDiscovery,
   strictDns,
+  httpHealthChecker,
+  tcpHealthChecker,
+  grpcHealthChecker,
+  redisHealthChecker,
   logicalDns,
+  kubernetes,
+  consul,
   caresDnsResolver,
   fileAccessLogger,
   stdoutAccessLogger,
@@ -158,4 +187,9 @@ export const extensions: readonly Extension[] = [
   serverNameTree,
   runtimeFractionMatcher,
   consistentHashingMatcher,
+  fixedHeap,
+  cgroupMemory,
+  cpuUtilization,
+  downstreamConnections,
+  injectedResource,
 ];

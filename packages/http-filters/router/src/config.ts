@@ -6,6 +6,8 @@ import {
   ConfigError,
   type Counter,
   type HttpFilterContext,
+  type LoadShedPoint,
+  LoadShedPointName,
   type Logger,
   type RandomSource,
   refuseUnsupported,
@@ -27,8 +29,8 @@ const SUPPORTED = new Set([
   'upstream_http_filters',
 ]);
 
-/** Documented, and counted once the overload manager exists. */
-const RESERVED = ['rq_overload_local_reply', 'rq_retry_skipped_request_not_complete'] as const;
+/** Documented, and counted by nothing here. */
+const RESERVED = ['rq_retry_skipped_request_not_complete'] as const;
 
 /** The router's part of `http.<stat_prefix>.*`. */
 export interface RouterStats {
@@ -36,6 +38,7 @@ export interface RouterStats {
   readonly noCluster: Counter;
   readonly rqRedirect: Counter;
   readonly rqDirectResponse: Counter;
+  readonly rqOverloadLocalReply: Counter;
   readonly rqTotal: Counter;
   readonly rqResetAfterDownstreamResponseStarted: Counter;
   /** `passthrough_internal_redirect_*`: redirects that went to the client although there is a policy. */
@@ -53,6 +56,8 @@ export interface RouterConfig {
   readonly logger: Logger;
   readonly clusters: ClusterManager;
   readonly stats: RouterStats;
+  /** `envoy.load_shed_points.http_downstream_filter_check`, where it is configured. */
+  readonly shedRequest: LoadShedPoint | undefined;
   /** Of this machine; mirrored requests say that they come from it. Empty: unknown. */
   readonly localAddress: string;
   /** `dynamic_stats`: counts `upstream_rq_<code>` and its kin. Default true. */
@@ -78,6 +83,7 @@ function createStats(scope: StatsScope): RouterStats {
     noCluster: scope.counter('no_cluster'),
     rqRedirect: scope.counter('rq_redirect'),
     rqDirectResponse: scope.counter('rq_direct_response'),
+    rqOverloadLocalReply: scope.counter('rq_overload_local_reply'),
     rqTotal: scope.counter('rq_total'),
     rqResetAfterDownstreamResponseStarted: scope.counter('rq_reset_after_downstream_response_started'),
     passthrough: {
@@ -92,7 +98,7 @@ function createStats(scope: StatsScope): RouterStats {
 
 /** The config for requests of this proxy's own: as that of clients' requests, counted under `http.async-client.` */
 export function ownRequests(config: RouterConfig, root: StatsScope): RouterConfig {
-  return { ...config, stats: createStats(root.scope('http.async-client')) };
+  return { ...config, shedRequest: undefined, stats: createStats(root.scope('http.async-client')) };
 }
 
 /** @throws ConfigError for a field that is not built */
@@ -105,6 +111,7 @@ export function compileRouter(config: Router, context: HttpFilterContext): Route
     logger: context.loggers.logger('router'),
     clusters: context.clusters,
     stats: createStats(context.stats.scope(context.statPrefix)),
+    shedRequest: context.overload.loadShedPoint(LoadShedPointName.httpDownstreamFilterCheck),
     localAddress: context.localInfo.address,
     dynamicStats: config.dynamicStats ?? true,
     suppressEnvoyHeaders: config.suppressEnvoyHeaders,

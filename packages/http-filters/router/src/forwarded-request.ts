@@ -15,6 +15,7 @@ import type {
   Trailers,
   VirtualCluster,
 } from '@dragoman/core';
+import { LB_METADATA } from '@dragoman/load-balancing';
 import type { Charged } from './charging.ts';
 import type { RouterConfig } from './config.ts';
 import type { RequestCopy } from './request-copy.ts';
@@ -52,6 +53,8 @@ export abstract class ForwardedRequest implements LoadBalancerContext, Charged {
   protected timeoutAltResponse = false;
   /** Made when a balancer asks for the hash. */
   protected requestHash: RequestHash | undefined = undefined;
+  /** Made when a balancer asks for the criteria and there is dynamic metadata for it. */
+  private mergedMatch: Readonly<Record<string, MetadataValue>> | undefined = undefined;
 
   // --- How far it has come
 
@@ -144,8 +147,15 @@ export abstract class ForwardedRequest implements LoadBalancerContext, Charged {
     return this.stream.requestHeaders;
   }
 
+  /** The route's criteria, and over them what filters have put into dynamic metadata before the first host was chosen. */
   get metadataMatch(): Readonly<Record<string, MetadataValue>> | undefined {
-    return this.action.metadataMatch;
+    if (this.mergedMatch !== undefined) return this.mergedMatch;
+    const { metadataMatch } = this.action;
+    if (!this.info.hasDynamicMetadata) return metadataMatch;
+    const dynamic = this.info.dynamicMetadata.get(LB_METADATA);
+    if (dynamic === undefined) return metadataMatch;
+    this.mergedMatch = { ...metadataMatch, ...dynamic };
+    return this.mergedMatch;
   }
 
   // --- Charged -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import {
 } from '@dragoman/core';
 import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
+import { tellAnswer, tellTimeout } from './host-monitor.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import { tellLoad } from './load-report.ts';
@@ -21,6 +22,7 @@ import {
   MAINTENANCE_MODE,
   maxDurationReply,
   overloaded,
+  PROXY_OVERLOADED,
   resetReply,
   timeoutReply,
   timeoutStatus,
@@ -80,6 +82,11 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const host = cluster.chooseHost(this);
     if (host === undefined) {
       this.failWithoutHost();
+      return;
+    }
+    if (config.shedRequest?.shouldShed() === true) {
+      config.stats.rqOverloadLocalReply.inc();
+      this.fail(ResponseFlag.OverloadManager, PROXY_OVERLOADED);
       return;
     }
     if (endStream) this.onRequestComplete();
@@ -161,6 +168,8 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   onUpstreamHeaders(upstream: UpstreamRequest, headers: ResponseHeaders, endStream: boolean): void {
     const { config, info, stream, route } = this;
     tellLoad(upstream, headers);
+    const monitor = upstream.host?.monitor;
+    if (monitor !== undefined) tellAnswer(monitor, headers, this.isGrpc);
     upstream.log?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
     const retried = this.retry === undefined ? 'no' : this.retriesAnswer(this.retry, upstream, headers);
@@ -254,10 +263,12 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     upstream.log?.flag(failure.flag);
     if (host !== undefined && reason !== 'overflow') {
       this.info.upstreamHost = host;
+      host.monitor?.onResult('connect-failed');
       this.retry?.onHostAttempted(host);
     }
     const transport = transportFailure(reason, details);
-    this.info.upstreamTransportFailureReason = transport;
+    // Which breaker it was is for logs; body and details of an overflow are Envoy's.
+    this.info.upstreamTransportFailureReason = reason === 'overflow' ? details : transport;
     if (this.retriesReset(upstream, resetReasonOf(reason), false)) return;
     if (reason !== 'overflow') host?.stats.rqError.inc();
     this.abort(upstream, failure, transport, '');
@@ -268,6 +279,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const details = reason === 'connection-termination' ? '' : socketDetails;
     const failure = textOfReset(reason);
     this.clusterInfo.stats.upstreamRqRxReset.inc();
+    upstream.host?.monitor?.onResult('connect-failed');
     upstream.log?.flag(failure.flag);
     if (this.retriesReset(upstream, reason, false)) return;
     if (!this.responding) upstream.host?.stats.rqError.inc();
@@ -296,6 +308,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   private onTimeout(): void {
     this.giveUpAll((upstream) => {
       chargeTimeout(this, upstream.host);
+      tellTimeout(upstream, timeoutStatus(this.timeoutAltResponse));
       if (upstream.awaitingHeaders && !this.responding) this.chargeUnanswered(upstream.host);
       upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
     });
@@ -311,12 +324,14 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     // A try has succeeded with its first bytes downstream: from there on only the whole request's time counts.
     if (this.responding) return;
     upstream.log?.flag(ResponseFlag.UpstreamRequestTimeout);
+    tellTimeout(upstream, timeoutStatus(this.timeoutAltResponse));
     if (this.timeouts.hedge) this.hedge(upstream);
     else this.endTry(upstream, this.clusterInfo.stats.upstreamRqPerTryTimeout, 'upstream_per_try_timeout');
   }
 
   onPerTryIdleTimeout(upstream: UpstreamRequest): void {
     upstream.log?.flag(ResponseFlag.StreamIdleTimeout);
+    tellTimeout(upstream, timeoutStatus(this.timeoutAltResponse));
     const { upstreamRqPerTryIdleTimeout } = this.clusterInfo.stats;
     if (this.timeouts.hedge) this.hedge(upstream);
     else this.endTry(upstream, upstreamRqPerTryIdleTimeout, 'upstream_per_try_idle_timeout');

@@ -5,6 +5,9 @@ const ID_OVERLOADED = wellKnownId('x-envoy-overloaded');
 
 export const NO_HEALTHY_UPSTREAM = { status: 503, body: 'no healthy upstream' } as const;
 
+/** The proxy itself is; the texts are Envoy's. */
+export const PROXY_OVERLOADED: LocalReply = { status: 503, body: 'envoy overloaded', details: 'overload' };
+
 export const MAINTENANCE_MODE: LocalReply = {
   status: 503,
   body: 'maintenance mode',

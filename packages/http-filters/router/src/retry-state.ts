@@ -81,6 +81,7 @@ export class RetryState {
   private readonly owner: RetryOwner;
   private readonly policy: RetryPolicy;
   private readonly budget: ResourceBudget;
+  private readonly routePriority: RoutingPriority;
   private on: number;
   private remaining: number;
   private statusCodes: readonly number[];
@@ -120,6 +121,7 @@ export class RetryState {
     this.owner = owner;
     this.policy = policy;
     this.budget = owner.clusterInfo.resources(priority).retries;
+    this.routePriority = priority;
     this.on = policy.on;
     this.remaining = policy.maxRetries;
     this.statusCodes = policy.retriableStatusCodes;
@@ -174,6 +176,14 @@ export class RetryState {
     return this.decide('with-back-off', undefined);
   }
 
+  private logOverflow(): void {
+    const { used, max } = this.budget;
+    const priority = this.routePriority.toUpperCase();
+    this.config.logger.debug(
+      `did not retry (UO): ${used} of ${max} retries of cluster ${this.owner.clusterInfo.name} are under way; circuit_breakers.thresholds[${priority}] limits them by max_retries or retry_budget`,
+    );
+  }
+
   private decide(wish: Wish, afterMs: number | undefined): RetryVerdict {
     const { clusterInfo, virtualCluster, routeStats } = this.owner;
     const { stats } = clusterInfo;
@@ -195,6 +205,7 @@ export class RetryState {
       stats.upstreamRqRetryOverflow.inc();
       virtualCluster?.rqRetryOverflow.inc();
       routeStats?.rqRetryOverflow.inc();
+      if (this.config.logger.enabled('debug')) this.logOverflow();
       return 'overflow';
     }
     if (!this.config.runtime.featureEnabled('upstream.use_retry', FULL, this.config.random.next()))

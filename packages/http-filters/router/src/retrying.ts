@@ -115,6 +115,7 @@ export abstract class Retrying extends Tries implements RetryOwner {
 
   onUpstreamReady(_upstream: UpstreamRequest, host: Host): void {
     this.requestStarted = true;
+    host.monitor?.onResult('connected');
     this.retry?.onHostAttempted(host);
     this.virtualCluster?.rqTotal.inc();
     this.routeStats?.rqTotal.inc();

@@ -86,6 +86,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   log: TryLog | undefined = undefined;
   /** Whether the host has done its work stands in trailers that are still to come. */
   grpcOutcomeOpen = false;
+  /** Whoever watches the host knows that the try took too long. */
+  timeoutTold = false;
   /** What the host says of its load was passed on. */
   loadTold = false;
 

@@ -33,6 +33,8 @@ interface Outcome {
   readonly stats: Readonly<Record<string, number>>;
   readonly header?: readonly [name: string, value: string | undefined];
   readonly host?: boolean;
+  /** `%UPSTREAM_TRANSPORT_FAILURE_REASON%`. */
+  readonly reason?: string;
 }
 
 const cluster = (port: number, more: object = {}): HttpBootstrapOptions => ({
@@ -117,6 +119,7 @@ const OUTCOMES: readonly Outcome[] = [
     log: '503 UO upstream_reset_before_response_started{overflow}',
     stats: { 'cluster.c.upstream_rq_pending_overflow': 1, 'cluster.c.upstream_rq_503': 1 },
     header: ['x-envoy-overloaded', 'true'],
+    reason: 'circuit_breakers.thresholds[DEFAULT].max_requests of cluster c is reached: 0',
   },
   {
     name: 'maintenance mode',
@@ -255,6 +258,7 @@ describe('what becomes of a request that fails upstream', () => {
       expect([name, proxied.proxy.stat(name)]).toEqual([name, value]);
     }
     expect(proxied.proxy.stat(`http.ingress.downstream_rq_${Math.floor(outcome.status / 100)}xx`)).toBe(1);
+    if (outcome.reason !== undefined) expect(entry.info.upstreamTransportFailureReason).toBe(outcome.reason);
     if (outcome.host === true) expect(entry.info.upstreamHost?.address.port).toBe(upstream.port);
     // The client's connection is fine: the failure was upstream's.
     expect(response.header('connection')).toBeUndefined();

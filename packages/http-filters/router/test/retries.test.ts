@@ -104,6 +104,18 @@ describe('how retries end', () => {
     expect(rig.clock.pendingTimers).toBe(0);
   });
 
+  test('which limit was in the way is logged for those who ask for debug', () => {
+    const rig = exhaust(new Rig({ action: on('5xx'), maxRetries: 0 }).request(), answer503);
+    expect(rig.lines).toContain(
+      'router debug: did not retry (UO): 0 of 0 retries of cluster c are under way; circuit_breakers.thresholds[DEFAULT] limits them by max_retries or retry_budget',
+    );
+    const high = exhaust(
+      new Rig({ action: { ...on('5xx'), priority: 'HIGH' }, maxRetries: 0 }).request(),
+      answer503,
+    );
+    expect(high.lines.some((line) => line.includes('thresholds[HIGH]'))).toBe(true);
+  });
+
   test('the body says that there were retries', () => {
     const once = exhaust(new Rig({ action: on('5xx', { num_retries: 0 }) }).request(), lose);
     expect(once.reply.body).toBe(

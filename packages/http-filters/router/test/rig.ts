@@ -226,6 +226,8 @@ export class Rig {
   readonly mirrored: Try[] = [];
   readonly warnings: readonly string[];
   readonly logged: TestContext['logged'];
+  /** What was written to the log, with component and level. */
+  readonly lines: readonly string[];
   /** What each try was chosen by. */
   readonly choices: LoadBalancerContext[] = [];
   /** What each try asked of its connection. */
@@ -277,6 +279,7 @@ export class Rig {
     });
     this.warnings = context.warnings;
     this.logged = context.logged;
+    this.lines = context.loggers.lines;
     this.stream = new RigStream({
       request: requestHeaders(options.headers),
       route: routeOf(options, context),

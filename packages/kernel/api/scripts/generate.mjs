@@ -35,6 +35,7 @@ const DROPPED = ['envoy/config/trace/v3/opencensus.proto', 'envoy/service/trace/
 const isRoot = (path) =>
   /^envoy\/.*\/v3(alpha)?\//.test(path) ||
   /^(xds|udpa|contrib)\//.test(path) ||
+  /^dragoman\/clusters\//.test(path) ||
   /^opentelemetry\//.test(path);
 
 const depsFolder = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps');

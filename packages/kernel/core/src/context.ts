@@ -4,6 +4,7 @@ import type { DnsResolver } from './dns.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
 import type { GrpcClientFactory } from './grpc-client.ts';
 import type { LoggerFactory } from './log.ts';
+import type { OverloadState } from './overload.ts';
 import type { Runtime } from './runtime.ts';
 import type { CertificateBook, SecretSource } from './secrets.ts';
 import type { StatsScope } from './stats.ts';
@@ -58,6 +59,8 @@ export interface WorkerContext extends FactoryContext {
   accessLoggers(configs: readonly unknown[]): readonly AccessLogger[];
   /** True once the server, or this listener, is to be drained. */
   readonly drain: DrainDecision;
+  /** What the overload manager has decided; of a listener that goes around it, and without one: never overloaded. */
+  readonly overload: OverloadState;
 }
 
 /** What a factory of a filter in a listener may use besides. */
@@ -79,6 +82,8 @@ export interface DrainDecision {
   drainClose(): boolean;
   /** True from the moment draining began. */
   readonly draining: boolean;
+  /** `/healthcheck/fail` was called, and not taken back: the proxy is to say that it is not well. */
+  readonly healthCheckFailed: boolean;
   /**
    * `callback` runs when a drain begins that closes idle connections, and again when one begins that ends sooner: such a
    * connection is to go in `delayMs` (whole, 0 or more; 0 unless draining is gradual). With such a drain under way it runs

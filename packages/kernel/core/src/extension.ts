@@ -620,20 +620,33 @@ export function defineHeaderFormatter<C extends DescMessage>(definition: {
   return { category: 'header-formatters', ...definition };
 }
 
-/** Measures one resource for the overload manager: 0 … 1 of its limit. */
+/** Measures one resource for the overload manager, on main. */
 export interface ResourceMonitor {
-  measure(): number;
+  /**
+   * How much of the resource is used: 0 none, 1 all of it; more where a limit can be passed. Called at each `refresh_interval`, and not
+   * again before a promise has settled. What it throws, or rejects with, is a failed update: the last pressure stays.
+   */
+  measure(): number | Promise<number>;
+  /** Of the monitor of downstream connections: how many there may be. Whoever accepts looks at it himself (Envoy: a proactive resource). */
+  readonly maxDownstreamConnections?: number | undefined;
+}
+
+/** What a factory of a resource monitor may use besides. */
+export interface ResourceMonitorContext extends FactoryContext {
+  /** Open downstream connections of the proxy, over all workers. */
+  downstreamConnections(): number;
 }
 
 export interface ResourceMonitorExtension extends ExtensionBase {
   readonly category: 'resource-monitors';
-  create(config: never, context: MainContext): ResourceMonitor;
+  /** Throws ConfigError with a path below its own config. */
+  create(config: never, context: ResourceMonitorContext): ResourceMonitor;
 }
 
 export function defineResourceMonitor<C extends DescMessage>(definition: {
   readonly name: string;
   readonly config: C;
-  create(config: MessageShape<C>, context: MainContext): ResourceMonitor;
+  create(config: MessageShape<C>, context: ResourceMonitorContext): ResourceMonitor;
 }): ResourceMonitorExtension {
   return { category: 'resource-monitors', ...definition };
 }

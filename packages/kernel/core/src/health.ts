@@ -32,7 +32,7 @@ export interface HealthCheckTarget {
   /** Where checks go: `health_check_config`'s address and port, `alt_port`, else the host's own. */
   readonly address: Address;
   readonly host: HostDescription;
-  /** `health_check_config.hostname`, else the host's name; empty when it has none. */
+  /** `health_check_config.hostname`; empty when there is none: then the checker's own setting counts, and at last the cluster's name, as in Envoy. */
   readonly hostname: string;
 }
 
@@ -71,6 +71,8 @@ export interface HealthCheckerContext extends MainContext {
   readonly clusterName: string;
   /** `cluster.<name>.health_check.` */
   readonly scope: StatsScope;
+  /** `timeout`, ms: what a check may take. Whoever calls the checker watches it; gRPC tells it to the host (`grpc-timeout`). */
+  readonly timeoutMs: number;
   /** `reuse_connection`: whether a session keeps its connection between checks. Default true. */
   readonly reuseConnection: boolean;
   /** Opens a connection. The handler gets `onConnected` when bytes can be sent. */

@@ -99,6 +99,11 @@ export interface ServerCodec {
   readonly headPending: boolean;
   /** Gives up a head that is {@link headPending}: `onCodecError` is called with `error`, and nothing more is read. */
   refuseHead(error: CodecError): void;
+  /**
+   * Reads nothing more. A request that has no response yet, or none at all, is `onCodecError`'s with `error`; the response of another is cut,
+   * and its stream reset for overload. Absent on HTTP/2.
+   */
+  abort?(error: CodecError): void;
   /** The response is complete and the rest of its request is being read and thrown away. */
   readonly draining: boolean;
   /**

@@ -27,6 +27,11 @@ const CATEGORY_NAMES: Partial<
   'header-formatters': ['envoy.http.stateful_header_formatters.', 'header-formatter'],
 };
 
+/** Extensions whose folder is not called as they are. */
+const OTHER_FOLDERS: Readonly<Record<string, string>> = {
+  'envoy.resource_monitors.global_downstream_max_connections': 'downstream_connections',
+};
+
 /**
  * The package that an extension of Envoy's would come in, by its name (`envoy.filters.http.cors` →
  * `@dragoman/http-filter-cors`) or the package of its config type; undefined for a name that is not Envoy's.
@@ -39,7 +44,9 @@ export function plannedPackage(
   const entry = CATEGORY_NAMES[category];
   if (entry === undefined) return undefined;
   const [envoyPrefix, stem] = entry;
-  const short = name.startsWith(envoyPrefix) ? name.slice(envoyPrefix.length) : shortNameOfType(typeName);
+  const short =
+    OTHER_FOLDERS[name] ??
+    (name.startsWith(envoyPrefix) ? name.slice(envoyPrefix.length) : shortNameOfType(typeName));
   return short === undefined || short === ''
     ? undefined
     : `@dragoman/${stem}-${short.replaceAll(/[._]/g, '-')}`;

@@ -149,6 +149,8 @@ export interface ListenerFilterSocket {
   readonly info: ConnectionInfo;
   /** Of the connection, made when it is asked for. Its dynamic metadata is not that of the requests on the connection, as in Envoy. */
   readonly streamInfo: StreamInfo;
+  /** Of the accepted socket, for system calls on it; −1 where it has none. Its owner closes it. */
+  readonly descriptor: number;
   /** What has arrived, up to {@link ListenerFilter.maxReadBytes}. Valid until the hook returns. */
   readonly peeked: Buffer;
 }

@@ -142,7 +142,7 @@ export interface ConnectionInfo {
   readonly id: number;
   /** The address the peer connected to (after original-dst and PROXY protocol). */
   localAddress: Address;
-  /** {@link localAddress} is not the socket's: a listener filter has found where the peer meant to go. Default false. */
+  /** A listener filter has learnt {@link localAddress}: clusters of type ORIGINAL_DST go there, and `use_original_dst` acts. */
   localAddressRestored?: boolean | undefined;
   /** The address of the peer as it stands on the socket. */
   readonly directRemoteAddress: Address;

@@ -39,6 +39,8 @@ export interface EndpointData {
   readonly noHealthCheck?: boolean;
   /** Not for sources: bits of {@link HealthFlag} that active health checks and outlier detection came to. Default 0. */
   readonly checked?: number;
+  /** Not for sources: where in {@link HostListUpdate.outcomes} its tries are counted. */
+  readonly outcomeRow?: number;
 }
 
 export interface LocalityEndpoints {
@@ -55,6 +57,8 @@ export interface HostListUpdate {
   readonly localities: readonly LocalityEndpoints[];
   /** Percent, default 140. */
   readonly overprovisioningFactor?: number;
+  /** Not for sources: the outcomes of tries at the hosts, in memory that all threads share. */
+  readonly outcomes?: SharedArrayBuffer;
 }
 
 /** Counters of one host (`/clusters` prints them). */
@@ -109,6 +113,35 @@ export interface LoadReport {
   readonly namedMetrics: ReadonlyMap<string, number>;
 }
 
+/**
+ * How a try at a host went, apart from the status of an answer. `connected` is for protocols that say more later, `connected-final` for
+ * those that do not (TCP); `failed` and `succeeded` are for answers that have no status.
+ */
+export type HostResult =
+  | 'connected'
+  | 'connected-final'
+  | 'connect-failed'
+  | 'timeout'
+  | 'failed'
+  | 'succeeded';
+
+/** What a worker tells main of a host. */
+export type HostEvent =
+  | 'consecutive-5xx'
+  | 'consecutive-gateway-failure'
+  | 'consecutive-local-origin-failure'
+  | 'immediate-fail';
+
+/** Hears how tries at a host went (Envoy: outlier detector and health check monitor of a host). */
+export interface HostMonitor {
+  /** An answer; that of a gRPC call by the HTTP status its own stands for. */
+  onStatus(status: number): void;
+  /** @param status counts in place of the one that stands for `result`, where local errors are not told apart */
+  onResult(result: HostResult, status?: number): void;
+  /** An answer had `x-envoy-immediate-health-check-fail`. */
+  onImmediateFail(): void;
+}
+
 /** An upstream host on one worker. */
 export interface Host extends HostDescription {
   readonly stats: HostStats;
@@ -118,6 +151,8 @@ export interface Host extends HostDescription {
   onLoadReport?: ((report: LoadReport) => void) | undefined;
   /** Its connections are encrypted. Absent: as {@link ClusterInfo.secure} says. */
   readonly secure?: boolean | undefined;
+  /** Undefined where nobody wants to know: no outlier detection, no health checks. */
+  readonly monitor?: HostMonitor | undefined;
   weight: number;
   /** Bits of {@link HealthFlag}. */
   healthFlags: number;
@@ -174,8 +209,13 @@ export interface LoadBalancerContext {
  * (and moves its own cursor) and does not allocate.
  */
 export interface HostPicker {
-  /** Undefined when there is none. */
-  pick(context: LoadBalancerContext | undefined): Host | undefined;
+  /**
+   * Undefined when there is none.
+   *
+   * @param attempt how often this pick was repeated, because its host is to be skipped ({@link LoadBalancerContext.shouldSkip}). A policy that
+   *   picks by hash must answer with another host as a rule; others need not look at it. Default 0
+   */
+  pick(context: LoadBalancerContext | undefined, attempt?: number): Host | undefined;
 }
 
 /** Chooses a host for each request of a cluster: priorities, localities, panic and all. */

@@ -107,6 +107,12 @@ describe('plannedPackage', () => {
       undefined,
       '@dragoman/internal-redirect-predicate-filter-state',
     ],
+    [
+      'resource-monitors',
+      'envoy.resource_monitors.global_downstream_max_connections',
+      undefined,
+      '@dragoman/resource-monitor-downstream-connections',
+    ],
     ['matchers', 'envoy.matching.x', undefined, undefined],
   ] as const)('of %s %s', (category, name, type, expected) => {
     expect(plannedPackage(category, name, type)).toBe(expected);

@@ -143,7 +143,7 @@ describe('shares of priorities', () => {
 
   it('availability is at most 100, and 0 of nothing', () => {
     const set = (count: number) =>
-      ({ hosts: new Array(count), overprovisioningFactor: 140 }) as unknown as HostSet;
+      ({ hosts: new Array(count), excluded: 0, overprovisioningFactor: 140 }) as unknown as HostSet;
     expect([
       availability(set(0), 0),
       availability(set(4), 1),

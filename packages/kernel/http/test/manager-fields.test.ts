@@ -10,8 +10,9 @@ import {
   type HeaderFormatterExtension,
   type HeaderMutationExtension,
   type OriginalIpDetectionExtension,
+  OverloadActionName,
 } from '@dragoman/core';
-import { type JsonObject, SeededRandom } from '@dragoman/testing';
+import { type JsonObject, SeededRandom, TestOverload } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
 
@@ -57,6 +58,12 @@ const early: HeaderMutationExtension = {
     },
   }),
 };
+
+function overloaded(): TestOverload {
+  const overload = new TestOverload([OverloadActionName.stopAcceptingRequests]);
+  overload.set(OverloadActionName.stopAcceptingRequests, 1);
+  return overload;
+}
 
 const mutualTls: RigOptions = {
   connection: {
@@ -262,6 +269,11 @@ const FIELDS: Readonly<Record<string, Acts>> = {
       expect(rig.response.header('via')).toBe('me');
     },
   },
+  append_local_overload: {
+    value: true,
+    rig: { context: { overload: overloaded() } },
+    check: (rig) => expect(rig.response.header('x-envoy-local-overloaded')).toBe('true'),
+  },
   generate_request_id: { value: true, check: (rig) => expect(seen(rig, 'x-request-id')).toBe('rid') },
   preserve_external_request_id: {
     value: true,
@@ -356,7 +368,6 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | 
     { name: 'e', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct', value: {} } },
     'header validators are not supported',
   ],
-  append_local_overload: [true, 'the overload manager is not supported yet'],
   forward_proto_config: [{}, 'is not built yet'],
 };
 

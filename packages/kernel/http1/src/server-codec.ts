@@ -55,6 +55,19 @@ export class ServerConnection extends CodecBase implements ServerCodec {
     if (this.readingHead) this.fail(status, details, message);
   }
 
+  abort(error: CodecError): void {
+    const { stream, decoder } = this;
+    if (this.drain || stream?.started !== true) {
+      this.give(error);
+      return;
+    }
+    this.closing = true;
+    this.decoder = undefined;
+    this.stopInput();
+    this.cut(stream);
+    decoder?.onReset('overload', error.details);
+  }
+
   get draining(): boolean {
     return this.drain;
   }
@@ -170,6 +183,11 @@ export class ServerConnection extends CodecBase implements ServerCodec {
   }
 
   protected override fail(status: number, details: string, message: string): void {
+    this.give({ status, details, message });
+  }
+
+  /** Gives the input up for `error`. */
+  private give(error: CodecError): void {
     const { stream, decoder } = this;
     this.closing = true;
     this.decoder = undefined;
@@ -180,8 +198,8 @@ export class ServerConnection extends CodecBase implements ServerCodec {
     }
     if (stream?.started === true) {
       // An answer is under way: all that is left is to cut it.
-      this.abort(stream);
-      decoder?.onReset('protocol-error', details);
+      this.cut(stream);
+      decoder?.onReset('protocol-error', error.details);
       return;
     }
     let encoder = stream;
@@ -189,7 +207,7 @@ export class ServerConnection extends CodecBase implements ServerCodec {
       encoder = new ServerStream(this, false);
       this.stream = encoder;
     }
-    this.handler.onCodecError({ status, details, message }, encoder, decoder);
+    this.handler.onCodecError(error, encoder, decoder);
   }
 
   protected override onSurplus(): boolean {
@@ -253,7 +271,7 @@ export class ServerConnection extends CodecBase implements ServerCodec {
     this.stream = undefined;
     if (!clean || held || this.closing || this.input === Input.dead || stream.expectContinue) {
       if (clean) this.finish();
-      else this.abort(stream);
+      else this.cut(stream);
       return;
     }
     if (this.input === Input.wait) {
@@ -274,7 +292,7 @@ export class ServerConnection extends CodecBase implements ServerCodec {
   }
 
   /** Closes a connection whose stream cannot be finished. A body that ends with the connection must not seem complete. */
-  abort(stream: ServerStream): void {
+  cut(stream: ServerStream): void {
     stream.done = true;
     this.stream = undefined;
     this.decoder = undefined;

@@ -141,7 +141,7 @@ export class ServerStream implements ResponseEncoder {
 
   reset(_reason: StreamResetReason): void {
     if (this.done) return;
-    this.codec.abort(this);
+    this.codec.cut(this);
   }
 
   pauseBody(): void {

@@ -11,7 +11,7 @@ export function nextConnectionId(): number {
 export class SocketConnectionInfo implements ConnectionInfo {
   readonly id = nextConnectionId();
   localAddress: Address;
-  localAddressRestored: boolean | undefined = undefined;
+  localAddressRestored = false;
   readonly directRemoteAddress: Address;
   remoteAddress: Address;
   requestedServerName = '';

@@ -39,6 +39,11 @@ export interface SocketConnectionOptions {
   readonly delayedCloseMs: number;
 }
 
+/** The private part of Node's socket that {@link SocketConnection.descriptor} reads. */
+interface SocketInternals {
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
 /** Bodies up to this size join the text that is being gathered; larger ones are handed to the kernel as they are. */
 const GATHER_BYTES = 8 * 1024;
 
@@ -59,6 +64,8 @@ export const DELAYED_CLOSE_TIMEOUT = 'delayed_close_timeout';
 export class SocketConnection implements Connection, SocketUser {
   readonly info: ConnectionInfo;
   delayedCloseMs: number;
+  /** Above it a writer should stop (`per_connection_buffer_limit_bytes`). */
+  bufferLimitBytes: number;
   bytesRead = 0;
   bytesWritten = 0;
   /** What a socket that reads into our buffers takes as its `onread`. */
@@ -119,6 +126,7 @@ export class SocketConnection implements Connection, SocketUser {
     this.info = info;
     this.context = context;
     this.options = options;
+    this.bufferLimitBytes = options.bufferLimitBytes;
     this.handler = handler;
     this.delayedCloseMs = options.delayedCloseMs;
     this.readBuffer = context.buffers.shared;
@@ -283,6 +291,12 @@ export class SocketConnection implements Connection, SocketUser {
     this.bytesWritten = bytesWritten;
   }
 
+  /** Of the socket, for system calls on it; −1 where it has none, or no more. */
+  get descriptor(): number {
+    const { below, socket } = this;
+    return ((below ?? socket) as unknown as SocketInternals)._handle?.fd ?? -1;
+  }
+
   get open(): boolean {
     return !this.closing;
   }
@@ -292,7 +306,7 @@ export class SocketConnection implements Connection, SocketUser {
   }
 
   get aboveHighWatermark(): boolean {
-    return this.bufferedBytes > this.options.bufferLimitBytes;
+    return this.bufferedBytes > this.bufferLimitBytes;
   }
 
   get readingPaused(): boolean {
@@ -332,14 +346,14 @@ export class SocketConnection implements Connection, SocketUser {
     if (size <= GATHER_BYTES) {
       // latin1 keeps every byte; copying a small body into the text is cheaper than a second write.
       this.writeText(latin1Slice(data, 0, size));
-      if (this.bufferedBytes <= this.options.bufferLimitBytes) return true;
+      if (this.bufferedBytes <= this.bufferLimitBytes) return true;
       this.flush();
-      return this.waitForRoom(this.options.bufferLimitBytes);
+      return this.waitForRoom(this.bufferLimitBytes);
     }
     if (holdable) this.sendLarge(data);
     else this.sendCopy(data);
     // A holdable chunk is free only when the kernel has all of it; a copied one may wait up to the limit.
-    return this.waitForRoom(holdable ? 0 : this.options.bufferLimitBytes);
+    return this.waitForRoom(holdable ? 0 : this.bufferLimitBytes);
   }
 
   flush(): void {

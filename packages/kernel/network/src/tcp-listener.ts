@@ -43,6 +43,8 @@ export type HandOverOptions = AcceptOptions & Pick<ListenOptions, 'backlog' | 'm
 export interface AcceptHandler {
   /** A fresh connection; its handler is what this returns. Undefined closes it at once. */
   onAccept(connection: SocketConnection): ConnectionHandler | undefined;
+  /** One was closed at once: {@link TcpListener.hold} keeps no more than the backlog. */
+  onHeldTooMany?(): void;
   /** `accept` failed (file descriptors used up): counted, the listener goes on. */
   onAcceptError(error: Error): void;
 }
@@ -62,6 +64,12 @@ interface SocketName {
   address: string;
   port: number;
   family: string;
+}
+
+/** A connection that is kept unread. */
+interface Held {
+  adopt(): void;
+  drop(): void;
 }
 
 /** What `onconnection` gets. Both `get…name` fill what they are given and answer 0, or a negative error number. */
@@ -87,6 +95,8 @@ export class TcpListener {
   /** The address listened on is a connection's own: no wildcard. */
   private localKnown = false;
   private noDelayInherited = false;
+  /** What was accepted while nothing may be done with it, in the order in which it came; undefined: what comes is dealt with. */
+  private held: Held[] | undefined = undefined;
   /** For the tests of the two ways to accept. */
   readonly accepted = { direct: 0, viaServer: 0 };
 
@@ -100,7 +110,8 @@ export class TcpListener {
     this.connectionOptions = connectionOptions(options);
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       this.accepted.viaServer++;
-      this.adoptSocket(socket);
+      if (this.held === undefined) this.adoptSocket(socket);
+      else this.keep({ adopt: () => this.adoptSocket(socket), drop: () => socket.destroy() });
     });
   }
 
@@ -139,6 +150,38 @@ export class TcpListener {
   }
 
   /**
+   * Keeps what comes from now on unread, as the kernel does whose queue nobody empties: as many as the backlog, and what comes on top is
+   * closed. (Node has no way to stop accepting but to close the socket, which resets who waits.) With `on` false what was kept is
+   * dealt with, in its order.
+   */
+  hold(on: boolean): void {
+    if (on) {
+      this.held ??= [];
+      return;
+    }
+    const { held } = this;
+    this.held = undefined;
+    for (const { adopt } of held ?? []) adopt();
+  }
+
+  private keep(one: Held): void {
+    const held = this.held as Held[];
+    if (held.length < this.backlog) {
+      held.push(one);
+      return;
+    }
+    one.drop();
+    this.handler.onHeldTooMany?.();
+  }
+
+  /** Nobody will deal with them any more. */
+  private dropHeld(): void {
+    const { held } = this;
+    if (held !== undefined) this.held = [];
+    for (const { drop } of held ?? []) drop();
+  }
+
+  /**
    * Stops accepting. Open connections go on. What waits in the accept queue is accepted first: the kernel resets what is
    * still in it when the socket closes.
    */
@@ -147,6 +190,7 @@ export class TcpListener {
     // From one immediate to the next the event loop polls once, and libuv then accepts until the queue is empty.
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     if (!this.server.listening) return;
+    this.dropHeld();
     // close() waits for every connection that came through the server; ours did not, so it ends at once.
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve());
@@ -232,7 +276,9 @@ export class TcpListener {
         return;
       }
       this.accepted.direct++;
-      this.adoptHandle(clientHandle as AcceptedHandle);
+      const client = clientHandle as AcceptedHandle;
+      if (this.held === undefined) this.adoptHandle(client);
+      else this.keep({ adopt: () => this.adoptHandle(client), drop: () => client.close() });
     };
   }
 

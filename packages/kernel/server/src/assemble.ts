@@ -16,6 +16,7 @@ import {
   ConfigError,
   type DnsResolver,
   type FactoryContext,
+  neverOverloaded,
   ProblemCollector,
   type StatsScope,
   type WorkerContext,
@@ -23,7 +24,12 @@ import {
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { Dispatcher, EventClock, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { StatsStore } from '@dragoman/stats';
-import { type ClusterSources, createClusterSources, type HealthDependencies } from '@dragoman/upstream';
+import {
+  type ClusterSources,
+  createClusterSources,
+  type HealthDependencies,
+  type OnHostEvent,
+} from '@dragoman/upstream';
 import { createAccessLoggers } from './access-loggers.ts';
 import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
@@ -32,6 +38,7 @@ import { DrainManager } from './drain-manager.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
+import { createOverload, type Overload } from './overload/index.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { newProcessKey, secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
@@ -65,6 +72,8 @@ export interface Assembly {
   readonly clusters: ClusterDirectory;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
+  /** Undefined without an `overload_manager`. */
+  readonly overload: Overload | undefined;
   /** Open connections, over all workers. */
   readonly activeConnections: () => number;
 }
@@ -159,8 +168,31 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const serverStats = createServerStats(rootScope, clock, workerCount);
   const drain = new DrainManager(clock, random, flags.drainStrategy);
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
-  const inline = new InlineWorker({ context, logFiles, drain, certificates });
-  const workers =
+  // Workers are there before the sources of their hosts.
+  let sources: ClusterSources | undefined;
+  const onHostEvent: OnHostEvent = (...event) => sources?.onHostEvent(...event);
+  const { overloadManager } = bootstrap;
+  const activeConnections = (): number => ledger?.connections.total(0) ?? inline.activeConnections;
+  const overload =
+    overloadManager &&
+    problems.try('overload_manager', () =>
+      createOverload({
+        config: overloadManager,
+        context,
+        stats: rootScope,
+        downstreamConnections: activeConnections,
+        workers: () => workers,
+      }),
+    );
+  const inline = new InlineWorker({
+    context,
+    logFiles,
+    drain,
+    certificates,
+    onHostEvent,
+    overload: overload?.handle,
+  });
+  const workers: Workers =
     threads === 'inline' || ledger === undefined
       ? new Workers([inline], () => clock.now())
       : startThreads({
@@ -176,15 +208,18 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           ledger,
           relay: new LogRelayServer({ files: logFiles }),
           secrets: secretsToWire(secrets),
+          onHostEvent,
+          overload: overload?.handle,
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
-  const sources = problems.try('', () =>
+  sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],
       registry: context.extensions,
       context: { ...context, dns },
       sinks: [workers],
       health: healthDependencies(context, stats, logFiles),
+      ejectionLog: bootstrap.clusterManager?.outlierDetection?.eventLogPath,
     }),
   );
   const logContext = mainLogContext(context, logFiles, drain);
@@ -225,7 +260,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     clusters,
     listeners,
     workers,
-    activeConnections: () => ledger?.connections.total(0) ?? inline.activeConnections,
+    overload,
+    activeConnections,
   };
   if (problems.problems.length > 0) {
     await dismantle(assembly);
@@ -235,7 +271,9 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 }
 
 /** Ends what an assembly has opened or begun. */
-export async function dismantle({ sources, dns, listeners, workers, logFiles }: Assembly): Promise<void> {
+export async function dismantle(assembly: Assembly): Promise<void> {
+  const { sources, dns, listeners, workers, logFiles, overload } = assembly;
+  overload?.stop();
   // Absent when the config was wrong.
   (sources as ClusterSources | undefined)?.stop();
   dns.close();
@@ -277,6 +315,7 @@ function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: 
     upstreamFilters: upstreamFilterCompiler(() => logContext),
     logFiles,
     drain,
+    overload: neverOverloaded,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], logContext),
   };
   return logContext;

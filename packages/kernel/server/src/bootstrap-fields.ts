@@ -3,6 +3,7 @@ import {
   type Bootstrap,
   Bootstrap_StaticResourcesSchema,
   BootstrapSchema,
+  ClusterManager_OutlierDetectionSchema,
   ClusterManagerSchema,
 } from '@dragoman/api';
 import { ConfigError, ProblemCollector, refuseUnsupported } from '@dragoman/core';
@@ -21,13 +22,13 @@ const SUPPORTED = new Set([
   'watchdog',
   'watchdogs',
   'cluster_manager',
+  'overload_manager',
 ]);
 
 const REASONS = {
   dynamic_resources:
     'configuration from a management server (xDS) is not supported yet; write static_resources',
   tracing: 'tracing is not supported yet; remove it',
-  overload_manager: 'the overload manager is not supported yet; remove overload_manager',
   hds_config: 'health discovery (HDS) is not supported yet; remove it',
   use_tcp_for_dns_lookups: 'DNS over TCP only cannot be asked for on Node; remove it',
   stats_sinks: 'stats sinks are not supported yet; scrape /stats/prometheus instead',
@@ -42,15 +43,23 @@ const ADMIN_SUPPORTED = new Set([
   'ignore_global_conn_limit',
 ]);
 
-const MANAGER_SUPPORTED = new Set(['local_cluster_name']);
+const MANAGER_SUPPORTED = new Set(['local_cluster_name', 'outlier_detection']);
+const LOG_SUPPORTED = new Set(['event_log_path']);
 
 function checkClusterManager({ clusterManager, staticResources }: Bootstrap): void {
   if (clusterManager === undefined) return;
   refuseUnsupported(clusterManager, ClusterManagerSchema, MANAGER_SUPPORTED, '', {
-    outlier_detection: 'the log of ejections is not built yet',
     upstream_bind_config: 'a bind config for all clusters is not built yet; set it for each cluster',
     load_stats_config: 'load reports (LRS) are not built yet',
   });
+  if (clusterManager.outlierDetection !== undefined)
+    refuseUnsupported(
+      clusterManager.outlierDetection,
+      ClusterManager_OutlierDetectionSchema,
+      LOG_SUPPORTED,
+      'outlier_detection',
+      { event_service: 'events to a gRPC service are not built yet; use event_log_path' },
+    );
   const { localClusterName: name } = clusterManager;
   if (name !== '' && !staticResources?.clusters.some((cluster) => cluster.name === name))
     throw ConfigError.at('local_cluster_name', `there is no cluster "${name}" in static_resources.clusters`);

@@ -124,6 +124,10 @@ class Decision implements ListenerDrain {
     return this.periods.some(({ active }) => active);
   }
 
+  get healthCheckFailed(): boolean {
+    return this.shared.healthCheckFailed;
+  }
+
   drainClose(): boolean {
     const { shared } = this;
     if (shared.healthCheckFailed && !this.modifyOnly) return true;
@@ -178,6 +182,10 @@ export class DrainManager implements DrainDecision {
   /** All listeners are being drained. */
   get draining(): boolean {
     return this.shared.all.active;
+  }
+
+  get healthCheckFailed(): boolean {
+    return this.shared.healthCheckFailed;
   }
 
   drainClose(): boolean {

@@ -99,6 +99,7 @@ export class RunningProxy implements ServedProxy {
       await hotRestart.takeOver();
       await this.openAdminOrRetry();
     }
+    parts.overload?.start();
     if (parts.flags.mode !== 'init_only') await parts.listeners.listen();
     // Closed while it was binding: what has been bound since goes too.
     if (this.closed !== undefined) await parts.workers.close();

@@ -106,7 +106,9 @@ describe('which listeners are drained', () => {
     const { drain } = manager(0.99);
     const [plain, modifyOnly] = [drain.of(DEFAULT), drain.of(MODIFY_ONLY)];
     const { told } = connections(plain, 1);
+    expect(drain.healthCheckFailed).toBe(false);
     drain.failHealthCheck(true);
+    expect(drain.healthCheckFailed).toBe(true);
     expect([drain, plain, modifyOnly].map(state)).toEqual([
       [false, true],
       [false, true],

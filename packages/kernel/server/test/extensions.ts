@@ -26,6 +26,8 @@ import { directResponse } from '@dragoman/network-filter-direct-response';
 import { echo } from '@dragoman/network-filter-echo';
 import { tcpProxy } from '@dragoman/network-filter-tcp-proxy';
 import { uuidRequestId } from '@dragoman/request-id-uuid';
+import { downstreamConnections } from '@dragoman/resource-monitor-downstream-connections';
+import { injectedResource } from '@dragoman/resource-monitor-injected-resource';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 import type { JsonObject } from '@dragoman/testing';
 
@@ -52,6 +54,8 @@ export const EXTENSIONS: readonly Extension[] = [
   metadataFormatter,
   reqWithoutQueryFormatter,
   uuidRequestId,
+  injectedResource,
+  downstreamConnections,
 ];
 
 /** A logger named `capture` that keeps what it is given. */

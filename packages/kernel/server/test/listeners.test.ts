@@ -247,7 +247,7 @@ describe('filter-chain match', () => {
     [
       'use_original_dst',
       { filter_chains: [says('a')], use_original_dst: true },
-      'use_original_dst needs the original_dst listener filter',
+      'use_original_dst: extension "envoy.filters.listener.original_dst" is not part of this proxy: the package @dragoman/listener-filter-original-dst',
     ],
     ['udp', { filter_chains: [says('a')], udp_listener_config: {} }, 'UDP listeners are not supported yet'],
     [

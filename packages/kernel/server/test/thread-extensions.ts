@@ -1,4 +1,5 @@
 import { EXTENSIONS, networkFilter } from './extensions.ts';
+import { restoring } from './support/restoring.ts';
 
 /** Ends the worker that gets a connection. */
 export const crash = networkFilter('crash', true, () => {
@@ -9,4 +10,4 @@ export const crash = networkFilter('crash', true, () => {
 });
 
 /** What worker threads of these tests import. */
-export const extensions = [...EXTENSIONS, crash];
+export const extensions = [...EXTENSIONS, crash, restoring('10.1.0.1:8080')];

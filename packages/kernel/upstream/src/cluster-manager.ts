@@ -10,12 +10,14 @@ import {
   type Host,
   type HostListUpdate,
   type LoadBalancerContext,
+  type LoadShedPoint,
   type MemberClusters,
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
+import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
 
@@ -31,6 +33,10 @@ export interface ClusterManagerOptions {
   readonly upstreamFilters?: CompileUpstreamFilters | undefined;
   /** Makes circuit-breaker budgets. Default: of this thread alone. */
   readonly createBudget?: CreateBudget;
+  /** Tells main what was seen of a host. Default: nobody hears of it. */
+  readonly onHostEvent?: OnHostEvent | undefined;
+  /** Asked before a pool opens a connection; undefined: there is no such load shed point. */
+  readonly newConnection?: LoadShedPoint | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -64,12 +70,14 @@ export function createClusterManager(options: ClusterManagerOptions): WorkerClus
   const problems = new ProblemCollector();
   const manager = new Clusters(registry, {
     localZone: new LocalZone(options.context.localInfo),
+    onHostEvent: options.onHostEvent ?? (() => {}),
     context: options.context,
     connector: options.connector,
     createCodec: options.createCodec,
     http2: options.http2,
     upstreamFilters: options.upstreamFilters,
     createBudget: options.createBudget ?? createLocalBudget,
+    newConnection: options.newConnection,
   });
   options.clusters.forEach((cluster, index) => {
     problems.try(`${path}[${index}]`, () => {

@@ -14,6 +14,7 @@ import {
   type LoadBalancer,
   type LoadBalancerContext,
   type LoadBalancerPolicy,
+  type LoadShedPoint,
   type Logger,
   type MemberClusters,
   type PoolWishes,
@@ -26,6 +27,7 @@ import { createHttp2Stats } from '@dragoman/http2';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
+import { FailedHosts } from './failed-hosts.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
 import type { LocalZone } from './hosts/local-zone.ts';
@@ -33,7 +35,10 @@ import { OwnHostList } from './hosts/own-host-list.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
 import { priorityLoad } from './hosts/priority-load.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
+import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
+import { OpenTcp } from './pool/open-tcp.ts';
+import { OverflowTexts } from './pool/overflow-texts.ts';
 import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
 import type { CreateBudget } from './resources.ts';
@@ -46,10 +51,13 @@ export interface ClusterDependencies {
   readonly http2: Http2Codecs | undefined;
   readonly upstreamFilters: CompileUpstreamFilters | undefined;
   readonly createBudget: CreateBudget;
+  readonly newConnection: LoadShedPoint | undefined;
   readonly localZone: LocalZone;
   readonly clusters: MemberClusters;
   /** The hosts of a cluster have changed otherwise than by {@link UpstreamCluster.updateHosts}. */
   onOwnHosts(clusterName: string): void;
+  /** Tells main what was seen of a host. */
+  readonly onHostEvent: OnHostEvent;
 }
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
@@ -66,6 +74,9 @@ export class UpstreamCluster implements Cluster {
   private readonly sockets: SocketChooser | undefined;
   /** Undefined for a cluster whose hosts are all discovered. */
   private readonly own: OwnHostList | undefined;
+  private readonly monitors: HostMonitors | undefined;
+  private readonly failedHosts = new FailedHosts();
+  private readonly openTcp: OpenTcp | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -75,10 +86,13 @@ export class UpstreamCluster implements Cluster {
     this.info = info;
     this.logger = context.loggers.logger('upstream');
     this.clock = context.clock;
+    this.monitors = HostMonitors.of(settings, context.runtime, dependencies.onHostEvent);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
+    this.openTcp = settings.closeTcpOnHealthFailure ? new OpenTcp() : undefined;
     this.own = settings.provided && this.createOwnHosts(dependencies);
-    this.defaultContext = poolContext(settings, info, dependencies, 'default');
-    this.highContext = poolContext(settings, info, dependencies, 'high');
+    const { openTcp } = this;
+    this.defaultContext = poolContext(settings, info, { ...dependencies, openTcp }, 'default');
+    this.highContext = poolContext(settings, info, { ...dependencies, openTcp }, 'high');
     this.balancer = createBalancer(settings, info, dependencies, this.own);
   }
 
@@ -148,9 +162,10 @@ export class UpstreamCluster implements Cluster {
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
   updateHosts(update: HostListUpdate): void {
+    const before = this.snapshot;
     const { snapshot, removed } = applyHostList(
       this.info.name,
-      this.snapshot,
+      before,
       update,
       this.clock.now(),
       (address) =>
@@ -160,9 +175,21 @@ export class UpstreamCluster implements Cluster {
       this,
     );
     this.snapshot = snapshot;
+    this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) this.release(host);
+    this.endConnections(removed.length, snapshot.hosts.length - (before.hosts.length - removed.length));
+  }
+
+  /** After an update, of those hosts that are still there. */
+  private endConnections(removed: number, added: number): void {
+    for (const host of this.failedHosts.update(this.snapshot.hosts)) {
+      // Were it the path and not the host that failed, new connections may do better (as in Envoy).
+      this.release(host);
+      this.openTcp?.close(host);
+    }
+    if (this.settings.commonLb.closeOnHostSetChange && removed + added > 0) this.drain();
   }
 
   /** Lets idle connections go, and the others when their requests end. */
@@ -217,7 +244,7 @@ export class UpstreamCluster implements Cluster {
       protocolFor(this.settings.http.protocol, undefined),
       undefined,
     );
-    if (pool === undefined) return overflowingPool;
+    if (pool === undefined) return overflowingPool(this.contextOf(priority));
     setPool(host, priority, pool);
     return pool;
   }
@@ -230,7 +257,7 @@ export class UpstreamCluster implements Cluster {
     const known = host.wishedPools?.get(key);
     if (known !== undefined) return known.pool;
     const pool = this.makePool(host, priority, protocol, transport);
-    if (pool === undefined) return overflowingPool;
+    if (pool === undefined) return overflowingPool(this.contextOf(priority));
     host.wishedPools ??= new Map();
     host.wishedPools.set(key, { pool, priority });
     pool.onUnused = () => {
@@ -268,8 +295,7 @@ export class UpstreamCluster implements Cluster {
 
   private everyHost(): Iterable<UpstreamHost> {
     const { own, snapshot } = this;
-    const found = snapshot.byKey.values();
-    return own === undefined ? found : [...found, ...own.hosts];
+    return own === undefined ? snapshot.hosts : [...snapshot.hosts, ...own.hosts];
   }
 
   private contextOf(priority: RoutingPriority): PoolContext {
@@ -322,20 +348,27 @@ function createBalancer(
 function poolContext(
   settings: ClusterSettings,
   info: UpstreamClusterInfo,
-  dependencies: ClusterDependencies,
+  dependencies: ClusterDependencies & Pick<PoolContext, 'openTcp'>,
   priority: RoutingPriority,
 ): PoolContext {
-  const { context, connector, createCodec } = dependencies;
+  const { context, connector, createCodec, openTcp } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
+  const thresholds = settings.thresholds[priority];
+  const logger = context.loggers.logger('pool');
   return {
+    overflow: new OverflowTexts(settings.name, priority, thresholds, logger),
+    maxConnectionsPerHost: thresholds.maxConnectionsPerHost,
+    preconnectRatio: settings.preconnectRatio,
+    openTcp,
     clock: context.clock,
-    logger: context.loggers.logger('pool'),
+    logger,
     connector,
     createCodec,
     http2: http2Of(settings, info, dependencies),
     stats: info.stats,
     resources: info.resources(priority),
+    newConnection: dependencies.newConnection,
     http,
     connectTimeoutMs: settings.connectTimeoutMs,
     connectOptions: (host, transport): ConnectOptions => {
@@ -398,9 +431,11 @@ function setPool(host: UpstreamHost, priority: RoutingPriority, pool: DrainableP
 }
 
 /** Stands in for a pool that `max_connection_pools` forbids. */
-const overflowingPool: HttpPool = {
-  newStream(_decoder, callbacks) {
-    callbacks.onPoolFailure('overflow', '', undefined);
-    return undefined;
-  },
-};
+function overflowingPool({ overflow }: PoolContext): HttpPool {
+  return {
+    newStream(_decoder, callbacks) {
+      callbacks.onPoolFailure('overflow', overflow.refused('connectionPools'), undefined);
+      return undefined;
+    },
+  };
+}

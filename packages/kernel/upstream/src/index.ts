@@ -25,6 +25,7 @@ export {
   createClusterSources,
   type WarmingCluster,
 } from './sources/cluster-sources.ts';
+export type { OnHostEvent } from './outliers/host-monitors.ts';
 export type { HealthDependencies } from './health/host-pipeline.ts';
 export type { HostListMessage } from './sources/host-list-message.ts';
 export { HostListPublisher } from './sources/host-list-publisher.ts';

@@ -23,6 +23,8 @@ export interface Thresholds {
   readonly maxRetries: number;
   /** Default: no limit. */
   readonly maxConnectionPools: number;
+  /** `per_host_thresholds`: connections to one host. Undefined: no limit. */
+  readonly maxConnectionsPerHost: number | undefined;
   /** `track_remaining`: whether the `remaining_*` gauges are kept. */
   readonly trackRemaining: boolean;
   /** Takes the place of {@link maxRetries}. */
@@ -36,6 +38,7 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
   maxRequests: 1024,
   maxRetries: 3,
   maxConnectionPools: 2 ** 32 - 1,
+  maxConnectionsPerHost: undefined,
   trackRemaining: false,
   retryBudget: undefined,
 };

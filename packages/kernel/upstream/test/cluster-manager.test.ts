@@ -1,4 +1,12 @@
-import { ExtensionRegistry, emptyRuntime, type Host } from '@dragoman/core';
+import { MaglevSchema } from '@dragoman/api';
+import {
+  ConfigError,
+  defineLoadBalancer,
+  ExtensionRegistry,
+  emptyRuntime,
+  type Host,
+  type PickerPolicy,
+} from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { CLUSTER_COUNTERS, CLUSTER_GAUGES, createClusterManager } from '../src/index.ts';
@@ -28,11 +36,26 @@ describe('createClusterManager', () => {
 
   it('reports the problems of all clusters, located', () => {
     expect(() =>
-      make({ name: 'a', outlier_detection: {} }, { name: 'b' }, { name: 'b' }, { name: '' }),
+      make({ name: 'a', track_timeout_budgets: true }, { name: 'b' }, { name: 'b' }, { name: '' }),
     ).toThrow(
-      /clusters\[0\]\.outlier_detection: .*\n.*clusters\[2\]\.name: another cluster is named "b" too\n.*clusters\[3\]\.name/,
+      /clusters\[0\]\.track_timeout_budgets: .*\n.*clusters\[2\]\.name: another cluster is named "b" too\n.*clusters\[3\]\.name/,
     );
   });
+});
+
+it('says in which message of a cluster its policy found a fault', () => {
+  const strict = defineLoadBalancer({
+    name: 'envoy.load_balancing_policies.maglev',
+    config: MaglevSchema,
+    lbPolicy: 'MAGLEV',
+    create: (): PickerPolicy => {
+      throw ConfigError.at('table_size', 'is odd');
+    },
+  });
+  const config = { lb_policy: 'MAGLEV', maglev_lb_config: { table_size: 7 } };
+  expect(() => world(config, { registry: new ExtensionRegistry([strict]) })).toThrow(
+    'maglev_lb_config.table_size: is odd',
+  );
 });
 
 describe('changes while it runs', () => {
@@ -66,8 +89,8 @@ describe('changes while it runs', () => {
 
   it('change nothing when the new config is wrong', () => {
     const { here } = busy();
-    expect(() => here.manager.addOrUpdateCluster(clusterMessage({ outlier_detection: {} }))).toThrow(
-      'outlier_detection',
+    expect(() => here.manager.addOrUpdateCluster(clusterMessage({ track_timeout_budgets: true }))).toThrow(
+      'track_timeout_budgets',
     );
     expect(here.manager.get('web')).toBe(here.cluster);
   });

@@ -153,6 +153,35 @@ describe('readCluster', () => {
     expect(thresholds.high.retryBudget).toEqual({ percent: 20, minConcurrency: 3 });
   });
 
+  it('takes the first entry of a priority for the limits of its hosts', () => {
+    const { thresholds } = read({
+      circuit_breakers: {
+        thresholds: [{ max_connections: 9 }],
+        per_host_thresholds: [
+          { priority: 'HIGH' },
+          { max_connections: 2 },
+          { max_connections: 3 },
+          { priority: 'HIGH', max_connections: 4 },
+        ],
+      },
+    });
+    expect([thresholds.default.maxConnections, thresholds.default.maxConnectionsPerHost]).toEqual([9, 2]);
+    // As in Envoy the first one counts, though it says nothing.
+    expect([thresholds.high.maxConnections, thresholds.high.maxConnectionsPerHost]).toEqual([
+      1024,
+      undefined,
+    ]);
+  });
+
+  it.each([
+    [{}, undefined],
+    [{ per_upstream_preconnect_ratio: 1, predictive_preconnect_ratio: 1 }, undefined],
+    [{ per_upstream_preconnect_ratio: 1.05 }, 1.05],
+    [{ per_upstream_preconnect_ratio: 3 }, 3],
+  ])('reads preconnect_policy %j as a ratio of %s', (preconnect_policy, ratio) => {
+    expect(read({ preconnect_policy }).preconnectRatio).toBe(ratio);
+  });
+
   it('takes the first policy of load_balancing_policy that is known', () => {
     const policy = (name: string, type: string) => ({
       typed_extension_config: {
@@ -171,7 +200,7 @@ describe('readCluster', () => {
   const options =
     'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]';
   it.each<[object, string, string]>([
-    [{ outlier_detection: {} }, 'outlier_detection', 'not built yet'],
+    [{ track_timeout_budgets: true }, 'track_timeout_budgets', 'not supported'],
     [{ lb_policy: 'LEAST_REQUEST' }, 'lb_policy', '@dragoman/load-balancer-least-request would provide it'],
     [{ lb_policy: 'RING_HASH' }, 'lb_policy', '@dragoman/load-balancer-ring-hash would provide it'],
     [{ lb_policy: 'LOAD_BALANCING_POLICY_CONFIG' }, 'lb_policy', 'needs load_balancing_policy'],
@@ -186,14 +215,23 @@ describe('readCluster', () => {
       'connection_pool_per_downstream_connection',
       'not supported',
     ],
+    ...(
+      [
+        { max_pending_requests: 1 },
+        { max_requests: 1 },
+        { max_retries: 1 },
+        { max_connection_pools: 1 },
+        { track_remaining: true },
+        { retry_budget: {} },
+      ] as const
+    ).map((limit): [object, string, string] => [
+      { circuit_breakers: { per_host_thresholds: [{ max_connections: 1 }, limit] } },
+      `circuit_breakers.per_host_thresholds[1].${Object.keys(limit)[0]}`,
+      'of one host only max_connections can be limited',
+    ]),
     [
-      { circuit_breakers: { per_host_thresholds: [{}] } },
-      'circuit_breakers.per_host_thresholds',
-      'not built yet',
-    ],
-    [
-      { preconnect_policy: { per_upstream_preconnect_ratio: 2 } },
-      'preconnect_policy.per_upstream_preconnect_ratio',
+      { preconnect_policy: { predictive_preconnect_ratio: 2 } },
+      'preconnect_policy.predictive_preconnect_ratio',
       'only 1.0',
     ],
     [
@@ -241,8 +279,6 @@ describe('readCluster', () => {
   });
 
   it('reports every problem at once', () => {
-    expect(
-      problems({ track_timeout_budgets: true, outlier_detection: {}, connect_timeout: '0s' }),
-    ).toHaveLength(3);
+    expect(problems({ track_timeout_budgets: true, name: '', connect_timeout: '0s' })).toHaveLength(3);
   });
 });

@@ -109,7 +109,7 @@ describe('thresholds', () => {
 
   it('a host that wants no traffic is left out of account until it is well', () => {
     const { of, hosts, clock, pipeline, counts } = well({ healthy_threshold: 1 });
-    pipeline.failPassively(A);
+    pipeline.onEvent(A, 'immediate-fail');
     expect(hosts()[A]).toEqual(['failed_active_hc', 'excluded_via_immediate_hc_fail']);
     expect(counts()).toMatchObject({ passive_failure: 1 });
     clock.advance(5_000);
@@ -250,7 +250,10 @@ it('what has not changed stays the same object', () => {
 
 it('merges changes of health within a window, and delivers changes of members at once', () => {
   const window = { common_lb_config: { update_merge_window: '1s' } };
-  const { pipeline, of, lists, hosts, clock, stats } = healthWorld({ timeout: '60s', unhealthy_threshold: 1 }, window);
+  const { pipeline, of, lists, hosts, clock, stats } = healthWorld(
+    { timeout: '60s', unhealthy_threshold: 1 },
+    window,
+  );
   pipeline.update(hostList(A, B));
   expect(lists.length).toBe(1);
   of(A).succeed();
@@ -258,7 +261,7 @@ it('merges changes of health within a window, and delivers changes of members at
   expect(lists.length).toBe(1);
   clock.advance(1_000);
   expect([lists.length, hosts()]).toEqual([2, { [A]: [], [B]: [] }]);
-  pipeline.failPassively(A);
+  pipeline.onEvent(A, 'immediate-fail');
   pipeline.update(hostList(A, B, '10.0.0.3:80'));
   expect([lists.length, hosts()[A]]).toEqual([3, [...FAILED, 'excluded_via_immediate_hc_fail']]);
   clock.advance(1_001);

@@ -1,4 +1,6 @@
+import { RoundRobinSchema } from '@dragoman/api';
 import {
+  defineLoadBalancer,
   ExtensionRegistry,
   HealthFlag,
   type HashValue,
@@ -6,7 +8,7 @@ import {
   type LoadBalancerContext,
 } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { byHash, endpoint, hostList, localityOf, world } from './support/clusters.ts';
+import { byHash, endpoint, hostList, inOrder, localityOf, world } from './support/clusters.ts';
 
 const names = (hosts: readonly Host[]) => hosts.map(({ address }) => address.text);
 
@@ -191,6 +193,25 @@ describe('chooseHost', () => {
     expect(pick(here, not('10.0.0.1:80'))).toBe('10.0.0.2:80');
     const alone = world({}, { hosts: hostList('10.0.0.1:80') });
     expect(pick(alone, not('10.0.0.1:80'))).toBe('10.0.0.1:80');
+  });
+
+  it('says which attempt it is', () => {
+    const attempts: unknown[] = [];
+    const counting = defineLoadBalancer({
+      ...inOrder,
+      config: RoundRobinSchema,
+      create: () => ({
+        createPicker: ([host]: readonly Host[]) => ({
+          pick: (_: unknown, attempt?: number) => {
+            attempts.push(attempt);
+            return host;
+          },
+        }),
+      }),
+    });
+    const here = world({}, { registry: new ExtensionRegistry([counting]) });
+    pick(here, { shouldSkip: () => true, hostSelectionAttempts: 3 });
+    expect(attempts).toEqual([0, 1, 2, 3]);
   });
 
   it.each([

@@ -237,6 +237,7 @@ it('a policy is told of the balancer only where there is one', () => {
 
 it.each<[object, RegExp]>([
   [{ health_checks: [{}] }, /\.health_checks: has no effect in a cluster of type ORIGINAL_DST/],
+  [{ outlier_detection: {} }, /\.outlier_detection: has no effect/],
   [{ lb_subset_config: {} }, /\.lb_subset_config: has no effect/],
   [{ dns_refresh_rate: '1s' }, /\.dns_refresh_rate: has no effect/],
   [{ common_lb_config: { update_merge_window: '1s' } }, /\.common_lb_config\.update_merge_window/],

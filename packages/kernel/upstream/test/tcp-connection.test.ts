@@ -121,12 +121,16 @@ it('refuses above max_connections and max_pending_requests', () => {
   const here = world({ circuit_breakers: { thresholds: [{ max_connections: 1 }] } });
   open(here);
   const refused = open(here).caller;
-  expect(refused.events).toEqual(['failed:overflow:']);
+  expect(refused.events).toEqual([
+    'failed:overflow:circuit_breakers.thresholds[DEFAULT].max_connections of cluster web is reached: 1',
+  ]);
   expect(refused.failedHost).toBeUndefined();
   expect(here.counts()).toMatchObject({ upstream_cx_overflow: 1 });
   const strict = world({ circuit_breakers: { thresholds: [{ max_pending_requests: 0 }] } });
   const overflowed = open(strict).caller;
-  expect(overflowed.events).toEqual(['failed:overflow:']);
+  expect(overflowed.events).toEqual([
+    'failed:overflow:circuit_breakers.thresholds[DEFAULT].max_pending_requests of cluster web is reached: 0',
+  ]);
   expect(overflowed.failedHost).toBeUndefined();
   expect(strict.counts()).toMatchObject({ upstream_rq_pending_overflow: 1 });
 });

@@ -4,9 +4,14 @@ const TWO_16 = 2 ** 16;
 
 /** The remainder of a hash, exact; `modulus` is whole, 1 … 2³². */
 export function hashModulo(hash: HashValue, modulus: number): number {
+  return halvesModulo(hash.high, hash.low, modulus);
+}
+
+/** The same of a hash in two unsigned halves, for tables that are looked up without an object. */
+export function halvesModulo(high: number, low: number, modulus: number): number {
   // By sixteen bits at a time: no product reaches 2⁵³.
-  const upper = ((hash.high % modulus) * TWO_16 + (hash.low >>> 16)) % modulus;
-  return (upper * TWO_16 + (hash.low & 0xffff)) % modulus;
+  const upper = ((high % modulus) * TWO_16 + (low >>> 16)) % modulus;
+  return (upper * TWO_16 + (low & 0xffff)) % modulus;
 }
 
 /** Sixteen lower-case hexadecimal digits (Envoy: Hex::uint64ToHex). */

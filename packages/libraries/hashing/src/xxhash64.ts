@@ -1,4 +1,5 @@
 import type { HashValue } from '@dragoman/core';
+import { highWord } from './high-word.ts';
 
 /*
  * xxHash64 (https://github.com/Cyan4973/xxHash, the specification in doc/xxhash_spec.md) on pairs of 32-bit halves: BigInt
@@ -171,14 +172,7 @@ function multiplyAdd(aHigh: number, aLow: number, bHigh: number, bLow: number): 
   const high = outHigh;
   const low = outLow;
   const crossed = (Math.imul(high, aLow) + Math.imul(low, aHigh)) | 0;
-  const a0 = aLow & 0xffff;
-  const a1 = aLow >>> 16;
-  const c0 = low & 0xffff;
-  const c1 = low >>> 16;
-  const upper = c1 * a0 + ((c0 * a0) >>> 16);
-  const middle = c0 * a1 + (upper & 0xffff);
-  const top = c1 * a1 + (upper >>> 16) + (middle >>> 16);
-  add(crossed + top, Math.imul(low, aLow), bHigh, bLow);
+  add(crossed + highWord(low, aLow), Math.imul(low, aLow), bHigh, bLow);
 }
 
 /** A number × a prime, xor what is given. */

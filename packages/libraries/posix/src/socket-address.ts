@@ -14,7 +14,8 @@ const AF_INET6 = 10;
 
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
-const SOCKADDR_STORAGE_BYTES = 128;
+/** Room for an address of any family. */
+export const SOCKADDR_STORAGE_BYTES = 128;
 
 /** Before the path in `sockaddr_un`: the family. */
 export const PATH_OFFSET = 2;
@@ -37,23 +38,27 @@ export function socketAddress(fd: number): SocketAddress {
   const address = Buffer.alloc(SOCKADDR_STORAGE_BYTES);
   const length = new Uint32Array([address.length]);
   if (libc.getsockname(fd, address, length) < 0) throw systemError('getsockname', what, libc.errno());
+  const decoded = decodeAddress(libc, address, length[0] ?? 0);
+  if (decoded === undefined) throw systemError('getsockname', what, EAFNOSUPPORT);
+  return decoded;
+}
+
+/**
+ * What the kernel has written into a `sockaddr`.
+ *
+ * @param length bytes that it has written
+ * @returns undefined for a family that is neither IP nor Unix
+ */
+export function decodeAddress(libc: Libc, address: Buffer, length: number): SocketAddress | undefined {
   switch (address.readUInt16LE(0)) {
     case AF_INET:
-      return {
-        family: 'ipv4',
-        ip: formatIp(libc, AF_INET, address.subarray(4)),
-        port: address.readUInt16BE(2),
-      };
+      return { family: 'ipv4', ip: ipv4At(address, 4), port: address.readUInt16BE(2) };
     case AF_INET6:
-      return {
-        family: 'ipv6',
-        ip: formatIp(libc, AF_INET6, address.subarray(8)),
-        port: address.readUInt16BE(2),
-      };
+      return { family: 'ipv6', ip: formatIpv6(libc, address.subarray(8)), port: address.readUInt16BE(2) };
     case AF_UNIX:
-      return { family: 'pipe', path: readPath(address.subarray(PATH_OFFSET, length[0])) };
+      return { family: 'pipe', path: readPath(address.subarray(PATH_OFFSET, length)) };
     default:
-      throw systemError('getsockname', what, EAFNOSUPPORT);
+      return undefined;
   }
 }
 
@@ -81,9 +86,13 @@ function readPath(bytes: Buffer): string {
   return untilZero(bytes).toString();
 }
 
-function formatIp(libc: Libc, family: number, bytes: Buffer): string {
+function ipv4At(bytes: Buffer, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+function formatIpv6(libc: Libc, bytes: Buffer): string {
   const text = Buffer.alloc(INET6_ADDRSTRLEN);
-  libc.inet_ntop(family, bytes, text, text.length);
+  libc.inet_ntop(AF_INET6, bytes, text, text.length);
   return untilZero(text).toString('latin1');
 }
 

@@ -11,6 +11,7 @@ const EVERY_CALL = `
     () => posix.socketAddress(1),
     () => posix.bindSocket({ ip: '127.0.0.1', port: 0 }),
     () => posix.sendDatagram('@nobody', ''),
+    () => posix.originalDestination(1, 'ipv4'),
   ];
   console.log(posix.ffiAvailable());
   for (const call of calls) {
@@ -40,6 +41,7 @@ describeWithFfi('without node:ffi', () => {
       `true getsockname ${ADVICE}`,
       `true binding without listening ${ADVICE}`,
       `true sending to a Unix datagram socket ${ADVICE}`,
+      `true SO_ORIGINAL_DST ${ADVICE}`,
     ]);
   });
 

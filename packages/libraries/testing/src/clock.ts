@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@dragoman/core';
+import { type HeapEntry, TimerHeap } from './timer-heap.ts';
 
 /**
  * Time that moves only when a test says so. Timers fire in the order of their deadlines, those of one deadline in the
@@ -7,7 +8,7 @@ import type { Clock, Timer } from '@dragoman/core';
 export class FakeClock implements Clock {
   private time: number;
   private readonly epochOffset: number;
-  private readonly armed = new Set<FakeTimer>();
+  private readonly armed = new TimerHeap<FakeTimer>();
   private sequence = 0;
 
   /**
@@ -38,7 +39,7 @@ export class FakeClock implements Clock {
 
   /** Milliseconds until the next timer fires; undefined when none is enabled. */
   get nextTimerInMs(): number | undefined {
-    const next = this.earliest(Number.POSITIVE_INFINITY);
+    const next = this.armed.first;
     return next === undefined ? undefined : next.deadline - this.time;
   }
 
@@ -62,6 +63,7 @@ export class FakeClock implements Clock {
 
   /** @internal */
   enable(timer: FakeTimer, delayMs: number): void {
+    this.armed.remove(timer);
     timer.deadline = this.time + Math.max(0, delayMs);
     timer.order = this.sequence++;
     this.armed.add(timer);
@@ -69,12 +71,7 @@ export class FakeClock implements Clock {
 
   /** @internal */
   disable(timer: FakeTimer): void {
-    this.armed.delete(timer);
-  }
-
-  /** @internal */
-  isEnabled(timer: FakeTimer): boolean {
-    return this.armed.has(timer);
+    this.armed.remove(timer);
   }
 
   private targetOf(ms: number): number {
@@ -83,23 +80,19 @@ export class FakeClock implements Clock {
   }
 
   private earliest(limit: number): FakeTimer | undefined {
-    let best: FakeTimer | undefined;
-    for (const timer of this.armed) {
-      if (timer.deadline > limit) continue;
-      const sooner = best === undefined || timer.deadline < best.deadline;
-      if (sooner || (timer.deadline === best?.deadline && timer.order < best.order)) best = timer;
-    }
-    return best;
+    const { first } = this.armed;
+    return first === undefined || first.deadline > limit ? undefined : first;
   }
 
   private fire(timer: FakeTimer): void {
     this.time = Math.max(this.time, timer.deadline);
-    this.armed.delete(timer);
+    this.armed.remove(timer);
     timer.callback();
   }
 }
 
-class FakeTimer implements Timer {
+class FakeTimer implements Timer, HeapEntry {
+  index = -1;
   deadline = 0;
   order = 0;
   readonly callback: () => void;
@@ -111,7 +104,7 @@ class FakeTimer implements Timer {
   }
 
   get enabled(): boolean {
-    return this.clock.isEnabled(this);
+    return this.index >= 0;
   }
 
   enable(delayMs: number): void {

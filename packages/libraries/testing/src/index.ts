@@ -16,6 +16,14 @@ export { FakeClock } from './clock.ts';
 export { DiscoveryScene, FakeDns } from './discovery-scene.ts';
 export { Gate } from './gate.ts';
 export {
+  type CheckedConnection,
+  CheckedHttpConnection,
+  type CheckedRequest,
+  HealthScene,
+  type HealthSceneOptions,
+  healthCheckTarget,
+} from './health-scene.ts';
+export {
   type Answer,
   breakOff,
   type Exchange,
@@ -63,6 +71,7 @@ export {
   connectionPair,
   MemoryConnection,
 } from './memory-connection.ts';
+export { HeldRequest, ManualApi } from './manual-api.ts';
 export { MemoryStats } from './memory-stats.ts';
 export * from './pki.ts';
 export { FakeOwnHosts, ProvidedScene } from './provided-scene.ts';
@@ -80,6 +89,7 @@ export {
   TestProxy,
 } from './start-proxy.ts';
 export { RecordingLoggers, type TestContext, TestDrain, testContext } from './test-context.ts';
+export { TestOverload } from './test-overload.ts';
 export {
   requestHeaders,
   responseHeaders,

@@ -9,6 +9,7 @@ import {
   type Logger,
   type LoggerFactory,
   type LogLevel,
+  neverOverloaded,
   type UpstreamTransportContext,
 } from '@dragoman/core';
 import { FakeClock } from './clock.ts';
@@ -81,6 +82,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
     },
     accessLoggers: (configs) => configs.map(() => logger),
     drain: new TestDrain(),
+    overload: neverOverloaded,
     listenerScope: stats.scope('listener.test'),
     clusterName: 'test',
     clusterScope: stats.scope('cluster.test'),
@@ -100,6 +102,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
 /** Draining as a test says. */
 export class TestDrain implements DrainDecision {
   draining = false;
+  healthCheckFailed = false;
   /** What {@link drainClose} answers while draining. */
   closes = true;
   private delayMs = 0;

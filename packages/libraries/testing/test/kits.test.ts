@@ -270,11 +270,24 @@ describe('loadBalancerConformance', () => {
     const hash = await check(
       () => ({
         usesHash: true,
-        createPicker: (hosts) => ({ pick: (context) => hosts[(context?.hash?.low ?? 0) % hosts.length] }),
+        createPicker: (hosts) => ({
+          pick: (context, attempt = 0) => hosts[((context?.hash?.low ?? 0) + attempt) % hosts.length],
+        }),
       }),
       { kind: 'hash', weighted: false },
     );
     expect(hash).toEqual([]);
+  });
+
+  it('finds policies that pick by hash and stay with a host that is to be skipped', async () => {
+    const staying = await check(
+      () => ({
+        usesHash: true,
+        createPicker: (hosts) => ({ pick: (context) => hosts[(context?.hash?.low ?? 0) % hosts.length] }),
+      }),
+      { kind: 'hash', weighted: false },
+    );
+    expect(staying).toEqual(['comes to another host in an attempt more']);
   });
 
   it('finds policies that stick to a host, keep removed ones or change their list', async () => {

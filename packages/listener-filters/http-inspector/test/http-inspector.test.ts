@@ -117,7 +117,8 @@ describe('the protocol', () => {
     ] as const) {
       const info = connectionInfo({ transportProtocol, applicationProtocols: ['h2'] });
       const filter = httpInspector.create(configOf(), testContext())();
-      const socket = { info, streamInfo: new StreamInfo(info, 0, 0), peeked: Buffer.alloc(0) };
+      const streamInfo = new StreamInfo(info, 0, 0);
+      const socket = { info, streamInfo, descriptor: -1, peeked: Buffer.alloc(0) };
       expect(filter.onAccept(socket)).toBe(verdict);
       expect(info.applicationProtocols).toEqual(['h2']);
     }
@@ -134,7 +135,7 @@ it('asks for 8 KiB, or initial_read_buffer_size, then for twice as much', () => 
     const asked = [filter.maxReadBytes];
     while (asked.length < 4) {
       const peeked = Buffer.alloc(filter.maxReadBytes, 'a');
-      filter.onData?.({ info, streamInfo: new StreamInfo(info, 0, 0), peeked });
+      filter.onData?.({ info, streamInfo: new StreamInfo(info, 0, 0), descriptor: -1, peeked });
       asked.push(filter.maxReadBytes);
     }
     expect(asked).toEqual(expected);

@@ -111,7 +111,7 @@ class ProxyProtocolFilter implements ListenerFilter {
     const { info } = socket;
     if (addresses !== undefined) {
       info.remoteAddress = addresses.remote;
-      if (!info.localAddress.equals(addresses.local)) info.localAddressRestored = true;
+      info.localAddressRestored ||= !addresses.local.equals(info.localAddress);
       info.localAddress = addresses.local;
     }
     rules.apply(tlvs, socket);

@@ -117,6 +117,14 @@ describe('version 1', () => {
     });
   });
 
+  it.each([
+    [LINE, true],
+    ['PROXY TCP4 1.2.3.4 192.0.2.2 773 80\r\n', false],
+    ['PROXY UNKNOWN\r\n', false],
+  ])('%j: the local address is another: %s', (line, restored) => {
+    expect(take(line).info.localAddressRestored ?? false).toBe(restored);
+  });
+
   it('takes addresses beside those that nobody can have', () => {
     expect(take('PROXY TCP4 223.255.255.255 240.0.0.1 1 2\r\n').verdict).toBe('continue');
   });

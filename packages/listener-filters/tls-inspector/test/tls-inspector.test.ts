@@ -318,7 +318,8 @@ describe('what is too large', () => {
     const { info, streamInfo } = inspect(Buffer.alloc(0));
     const asked = [filter.maxReadBytes];
     for (const length of [256, 300, 512]) {
-      expect(filter.onData?.({ info, streamInfo, peeked: large.subarray(0, length) })).toBe('wait');
+      const peeked = large.subarray(0, length);
+      expect(filter.onData?.({ info, streamInfo, descriptor: -1, peeked })).toBe('wait');
       asked.push(filter.maxReadBytes);
     }
     expect(asked).toEqual([256, 512, 512, 900]);

@@ -179,6 +179,7 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
 
   onPoolReady(connection: Connection, host: Host): void {
     this.pending = undefined;
+    host.monitor?.onResult('connected-final');
     if (this.downstreamClosed) {
       connection.close('now');
       return;
@@ -205,6 +206,7 @@ export class TcpProxyFilter implements NetworkFilter, TcpPoolCallbacks, LoadBala
 
   onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
     this.pending = undefined;
+    host?.monitor?.onResult(reason === 'timeout' ? 'timeout' : 'connect-failed');
     if (this.downstreamClosed) return;
     const { info, options } = this;
     info.upstreamHost = host;

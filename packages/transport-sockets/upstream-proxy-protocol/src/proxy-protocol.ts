@@ -18,7 +18,7 @@ import {
   type UpstreamTransportContext,
   type UpstreamTransportSocket,
 } from '@dragoman/core';
-import { LOCAL_HEADER, writeV1, writeV2 } from './header.ts';
+import { LOCAL_HEADER, writeV1, writeV2 } from '@dragoman/proxy-protocol';
 import { TlvSource } from './tlvs.ts';
 
 const SUPPORTED = new Set(['config', 'transport_socket']);

@@ -14,7 +14,7 @@ import {
   StreamInfo,
   type TextFormatter,
 } from '@dragoman/core';
-import { MAX_TLV_VALUE_BYTES } from './header.ts';
+import { MAX_TLV_VALUE_BYTES } from '@dragoman/proxy-protocol';
 
 /** Envoy's texts. */
 const BOTH = "Invalid TLV configuration: only one of 'value' or 'format_string' may be set.";

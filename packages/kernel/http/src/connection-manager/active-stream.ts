@@ -9,6 +9,7 @@ import {
   type TerminalHttpStream,
   type Trailers,
 } from '@dragoman/core';
+import { type HttpOverload, OVERLOAD_ERROR } from './overload.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { RespondingStream } from './responding-stream.ts';
@@ -34,6 +35,7 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     this.isHead = headers.method === 'HEAD';
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
+    if (this.config.overload !== undefined && this.refusedByOverload(this.config.overload)) return;
     this.owner.onRequestHeaders(headers);
     try {
       const refusal = prepareRequest(
@@ -68,6 +70,18 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     } catch (error) {
       this.onBug(this.chain.terminal.name, error);
     }
+  }
+
+  /** No filters are made for it: that would cost what the proxy has not. */
+  private refusedByOverload({ shedRequest, stopRequests, rqClose, reply }: HttpOverload): boolean {
+    // A request that begins anew has been let in.
+    if (this.restarted || (shedRequest?.shouldShed() !== true && stopRequests?.fires() !== true))
+      return false;
+    rqClose.inc();
+    this.info.setResponseFlag(ResponseFlag.OverloadManager);
+    this.responseStarted = true;
+    this.reply(reply);
+    return true;
   }
 
   onBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
@@ -111,6 +125,9 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
     if (reason === 'connection-termination') {
       this.info.setResponseFlag(ResponseFlag.DownstreamConnectionTermination);
       this.setDetails(details.startsWith(LOCAL_DISCONNECT) ? details : 'downstream_remote_disconnect');
+    } else if (reason === 'overload') {
+      this.info.setResponseFlag(ResponseFlag.OverloadManager);
+      this.setDetails(OVERLOAD_ERROR.dispatch);
     } else if (reason === 'protocol-error') {
       this.info.setResponseFlag(ResponseFlag.DownstreamProtocolError);
       this.setDetails(details);
@@ -148,6 +165,14 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
   onHeadTimeout({ status, details, message }: CodecError): void {
     this.endsConnection = true;
     this.config.stats.rqHeaderTimeout.inc();
+    this.reply({ status, body: message, details });
+  }
+
+  /** An overloaded proxy does not look at its bytes. */
+  onDispatchAborted({ status, details, message }: CodecError): void {
+    if (this.finished) return;
+    this.endsConnection = true;
+    this.info.setResponseFlag(ResponseFlag.OverloadManager);
     this.reply({ status, body: message, details });
   }
 

@@ -16,6 +16,7 @@ import type { PathVerdict, RewriteHost } from '../path/index.ts';
 import type { AccessLogTimes } from './access-log-options.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
+import type { HttpOverload } from './overload.ts';
 import type { ConnectionManagerStats } from './stats.ts';
 import type { UpgradeTypes } from './upgrades.ts';
 
@@ -31,6 +32,8 @@ export interface ConnectionManagerConfig {
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly drain: DrainDecision;
+  /** Undefined: no config speaks of overload. */
+  readonly overload: HttpOverload | undefined;
   readonly stats: ConnectionManagerStats;
   readonly accessLogs: readonly AccessLogger[];
   /** When the loggers write besides at the end of a stream. */

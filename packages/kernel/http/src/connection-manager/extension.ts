@@ -36,6 +36,7 @@ import { HttpConnection } from './http-connection.ts';
 import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
 import { compileHttp2Options } from './http2-options.ts';
+import { compileOverload } from './overload.ts';
 import { createStats } from './stats.ts';
 import { compileUpgrades } from './upgrades.ts';
 
@@ -101,6 +102,7 @@ const SUPPORTED = new Set([
   'stream_error_on_invalid_http_message',
   'stream_flush_timeout',
   'add_proxy_protocol_connection_state',
+  'append_local_overload',
 ]);
 
 const REASONS = {
@@ -109,8 +111,6 @@ const REASONS = {
   tracing: 'tracing is not supported yet; remove tracing',
   typed_header_validation_config:
     'header validators are not supported; remove typed_header_validation_config (headers are checked by RFC 9110 and 9112 without one)',
-  append_local_overload:
-    'the overload manager is not supported yet, and nothing else adds x-envoy-local-overloaded; remove append_local_overload',
   represent_ipv4_remote_address_as_ipv4_mapped_ipv6:
     'is not built, in Envoy neither; remove represent_ipv4_remote_address_as_ipv4_mapped_ipv6',
   path_normalization_options:
@@ -246,6 +246,7 @@ export function compileConnectionManager(
   const { routes, chain, upgrades, accessLogs, http1, requestIds, mutateRequest } = parts;
   warnOfIdleFields(config, context);
   const common = config.commonHttpProtocolOptions;
+  const stats = createStats(context.stats, context.listenerScope, config.statPrefix);
   return {
     statPrefix: config.statPrefix,
     clock: context.clock,
@@ -253,7 +254,11 @@ export function compileConnectionManager(
     runtime: context.runtime,
     logger: context.loggers.logger('http'),
     drain: context.drain,
-    stats: createStats(context.stats, context.listenerScope, config.statPrefix),
+    overload: compileOverload(context.overload, config.appendLocalOverload, {
+      rqClose: stats.rqOverloadClose,
+      cxDisableKeepalive: stats.cxOverloadDisableKeepalive,
+    }),
+    stats,
     accessLogs,
     accessLogTimes: parts.accessLogTimes,
     localReplies: parts.localReplies,

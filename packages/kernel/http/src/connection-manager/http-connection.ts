@@ -2,6 +2,7 @@ import type {
   CodecError,
   Connection,
   ConnectionCloseKind,
+  LoadShedPoint,
   NetworkFilter,
   Protocol,
   RequestDecoder,
@@ -19,6 +20,7 @@ import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
 import { knownProtocol, protocolOf } from './codec-choice.ts';
 import type { ConnectionManagerConfig } from './config.ts';
+import { DISPATCH_ABORTED, OVERLOAD_ERROR } from './overload.ts';
 import { PrematureResets, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
 import { isRefusal } from './replies.ts';
 import type { StreamOwner } from './stream-owner.ts';
@@ -63,6 +65,9 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private readonly idleTimer: Timer;
   private readonly durationTimer: Timer | undefined;
   private readonly stopListeningForDrain: () => void;
+  private readonly stopScaling: (() => void) | undefined;
+  /** When {@link idleTimer} began, where overload may shorten it while it runs. */
+  private idleSince = 0;
   /** Made by the first drain. */
   private drainTimer: Timer | undefined = undefined;
   /** When a drain wants this connection gone. */
@@ -118,7 +123,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       stats.cxSslActive.inc();
     }
     this.idleTimer = clock.timer(() => this.onIdle());
-    if (config.idleTimeoutMs > 0) this.idleTimer.enable(config.idleTimeoutMs);
+    if (config.idleTimeoutMs > 0) this.startIdleTimer();
+    this.stopScaling = this.watchScales();
     if (config.maxConnectionDurationMs > 0) {
       this.durationTimer = clock.timer(() => this.onMaxDuration());
       this.durationTimer.enable(config.maxConnectionDurationMs);
@@ -130,7 +136,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
 
   onNewConnection(): undefined {
     // The server speaks first.
-    if (knownProtocol(this.config.codecType, this.connectionInfo) === 'http2') this.startHttp2(undefined);
+    if (knownProtocol(this.config.codecType, this.connectionInfo) !== 'http2' || this.refusesCodec()) return;
+    this.startHttp2(undefined);
   }
 
   onData(data: Buffer): undefined {
@@ -139,6 +146,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       this.onFirstData(data);
       return;
     }
+    if (this.config.overload !== undefined && this.abortsDispatch(codec)) return;
     codec.dispatch(data);
     if (this.headTimer !== undefined || codec.headPending) this.watchHead(codec);
   }
@@ -152,6 +160,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       return;
     }
     this.early = undefined;
+    if (this.refusesCodec()) return;
     if (protocol === 'http2') {
       this.startHttp2(bytes);
       return;
@@ -196,6 +205,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.codec?.onConnectionClosed(details);
     for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
+    this.stopScaling?.();
     this.drainTimer?.disable();
     this.idleTimer.disable();
     this.headTimer?.disable();
@@ -230,6 +240,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.requests++;
+    if (this.config.overload?.goAwayHttp2 !== undefined)
+      this.considerGoAway(this.config.overload.goAwayHttp2);
     const stream = new ActiveStream(this, encoder, protocol);
     this.streams.add(stream);
     return stream;
@@ -244,6 +256,8 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       stream.onHeadTimeout(error);
     } else if (error.details === HEAD_IDLE.details) {
       stream.onHeadIdle();
+    } else if (error === DISPATCH_ABORTED) {
+      stream.onDispatchAborted(error);
     } else {
       if (!isRefusal(error)) this.config.stats.cxProtocolError.inc();
       stream.onCodecError(error);
@@ -275,7 +289,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     if (this.closing && codec.concurrent === true) codec.startDrain();
     else if (this.closing) this.connection.close('flush-and-wait');
     else if (this.config.idleTimeoutMs > 0 && this.connection.open) {
-      this.idleTimer.enable(this.config.idleTimeoutMs);
+      this.startIdleTimer();
     }
     if (this.leaving) this.leave();
     // What the peer sent ahead is read later; it may be no more than the beginning of a head.
@@ -326,6 +340,10 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     else if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
       config.stats.cxMaxRequestsReached.inc();
       this.closing = true;
+    } else if (config.overload?.disableKeepalive?.fires() === true) {
+      config.overload.cxDisableKeepalive.inc();
+      config.stats.cxDrainClose.inc();
+      this.closing = true;
     } else if (config.drain.drainClose()) {
       config.stats.cxDrainClose.inc();
       this.closing = true;
@@ -368,6 +386,69 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.streams.add(next);
     encoder.setDecoder(next);
     return next;
+  }
+
+  // --- Overload --------------------------------------------------------------------------------------------------------
+
+  /** The connection is given up before a codec is made for it. */
+  private refusesCodec(): boolean {
+    const { overload } = this.config;
+    if (overload?.shedCodec?.shouldShed() !== true) return false;
+    overload.rqClose.inc();
+    this.connection.close('flush-and-wait', OVERLOAD_ERROR.codec);
+    return true;
+  }
+
+  /** What has come is not looked at: an HTTP/1 request is answered, or its response cut, and the connection ends. */
+  private abortsDispatch(codec: ServerCodec): boolean {
+    const { overload } = this.config;
+    if (codec.abort === undefined || overload?.abortHttp1?.shouldShed() !== true) return false;
+    overload.rqClose.inc();
+    codec.abort(DISPATCH_ABORTED);
+    return true;
+  }
+
+  /** The stream that begins is served, and so are those before it. */
+  private considerGoAway(point: LoadShedPoint): void {
+    const { codec } = this;
+    if (codec?.concurrent !== true || this.closing || !point.shouldShed()) return;
+    this.closing = true;
+    codec.startDrain();
+  }
+
+  private watchScales(): (() => void) | undefined {
+    const { overload } = this.config;
+    if (overload === undefined) return undefined;
+    const ends = [
+      overload.connectionIdle?.onChange(() => {
+        if (this.idleTimer.enabled) this.rescale(this.idleTimer, this.idleSince, this.idleTimeoutMs);
+      }),
+      overload.streamIdle?.onChange(() => {
+        for (const stream of this.streams) stream.rescaleIdle();
+      }),
+    ];
+    return () => {
+      for (const end of ends) end?.();
+    };
+  }
+
+  private rescale(timer: Timer, since: number, ms: number): void {
+    timer.enable(Math.max(0, since + ms - this.config.clock.now()));
+  }
+
+  private get idleTimeoutMs(): number {
+    const { idleTimeoutMs, overload } = this.config;
+    return overload?.connectionIdle?.scale(idleTimeoutMs) ?? idleTimeoutMs;
+  }
+
+  private startIdleTimer(): void {
+    const { idleTimeoutMs, overload, clock } = this.config;
+    if (overload?.connectionIdle === undefined) {
+      this.idleTimer.enable(idleTimeoutMs);
+      return;
+    }
+    this.idleSince = clock.now();
+    this.idleTimer.enable(this.idleTimeoutMs);
   }
 
   // --- Ends --------------------------------------------------------------------------------------------------------------

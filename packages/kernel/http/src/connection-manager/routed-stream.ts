@@ -10,6 +10,8 @@ import { upgradeChain } from './upgrades.ts';
 export abstract class RoutedStream extends StreamRecord implements TimedStream {
   protected readonly timers: StreamTimers;
   protected idleTimeoutMs: number;
+  /** When the idle timer began, where overload may shorten it while it runs. */
+  private touchedAt = 0;
   chain: CompiledFilterChain;
   /** An upgrade, or CONNECT, was let through. */
   protected upgrading = false;
@@ -24,7 +26,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
     this.chain = config.chain;
     this.idleTimeoutMs = config.streamIdleTimeoutMs;
     this.timers = owner.takeTimers(this);
-    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+    this.touch();
     if (config.requestTimeoutMs > 0) this.timers.request.enable(config.requestTimeoutMs);
     if (config.maxStreamDurationMs > 0) this.timers.maxDuration.enable(config.maxStreamDurationMs);
     if (config.accessLogTimes.intervalMs > 0) this.timers.enableLogInterval(config.accessLogTimes.intervalMs);
@@ -76,7 +78,22 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
   }
 
   protected touch(): void {
-    if (this.idleTimeoutMs > 0) this.timers.idle.enable(this.idleTimeoutMs);
+    if (this.idleTimeoutMs <= 0) return;
+    const { overload } = this.config;
+    if (overload?.streamIdle === undefined) {
+      this.timers.idle.enable(this.idleTimeoutMs);
+      return;
+    }
+    this.touchedAt = this.config.clock.now();
+    this.timers.idle.enable(overload.streamIdle.scale(this.idleTimeoutMs));
+  }
+
+  /** Overload shortens the timeout by more, or by less, than it did. */
+  rescaleIdle(): void {
+    const { idle } = this.timers;
+    const { overload, clock } = this.config;
+    if (overload?.streamIdle === undefined || !idle.enabled) return;
+    idle.enable(Math.max(0, this.touchedAt + overload.streamIdle.scale(this.idleTimeoutMs) - clock.now()));
   }
 
   private lookUpRoute(): void {
@@ -99,7 +116,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
     if (keep !== undefined && keep > this.bufferLimit) this.bufferLimit = keep;
     if (idleTimeoutMs !== undefined) {
       this.idleTimeoutMs = idleTimeoutMs;
-      if (idleTimeoutMs > 0) timers.idle.enable(idleTimeoutMs);
+      if (idleTimeoutMs > 0) this.touch();
       else timers.idle.disable();
     }
     // Without a word on it the timer runs as the connection manager says, unless another route had its say.

@@ -58,6 +58,8 @@ export interface ConnectionManagerStats {
   readonly rqWsOnNonWsRoute: Counter;
   readonly cxUpgradesTotal: Counter;
   readonly cxUpgradesActive: Gauge;
+  readonly cxOverloadDisableKeepalive: Counter;
+  readonly rqOverloadClose: Counter;
   readonly rqTime: Histogram;
   /** `tracing.health_check`: requests that the health check filter took. */
   readonly tracingHealthCheck: Counter;
@@ -68,12 +70,10 @@ export interface ConnectionManagerStats {
   readonly listenerRqClass: readonly (Counter | undefined)[];
 }
 
-/** Stats that Envoy documents for protocols and overload actions which do not exist here yet: they stand at 0. */
+/** Stats that Envoy documents for protocols which do not exist here yet: they stand at 0. */
 const RESERVED_COUNTERS = [
   'downstream_cx_http3_total',
-  'downstream_cx_overload_disable_keepalive',
   'downstream_rq_http3_total',
-  'downstream_rq_overload_close',
   'tracing.client_enabled',
   'tracing.not_traceable',
   'tracing.random_sampling',
@@ -152,6 +152,8 @@ export function createStats(
     cxUpgradesTotal: scope.counter('downstream_cx_upgrades_total'),
     cxUpgradesActive: scope.gauge('downstream_cx_upgrades_active'),
     rqWsOnNonWsRoute: scope.counter('downstream_rq_ws_on_non_ws_route'),
+    cxOverloadDisableKeepalive: scope.counter('downstream_cx_overload_disable_keepalive'),
+    rqOverloadClose: scope.counter('downstream_rq_overload_close'),
     rqTime: scope.histogram('downstream_rq_time', 'milliseconds'),
     tracingHealthCheck: scope.counter('tracing.health_check'),
     userAgents: new UserAgentStats(scope),

@@ -1,5 +1,10 @@
 import type { Listener } from '@dragoman/api';
-import { type FactoryContext, type ListenerFactoryContext, silentLogger } from '@dragoman/core';
+import {
+  type FactoryContext,
+  type ListenerFactoryContext,
+  neverOverloaded,
+  silentLogger,
+} from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { StatsStore } from '@dragoman/stats';
 import { upstreamFilterCompiler } from '../worker/upstream-filters.ts';
@@ -18,7 +23,13 @@ export function explainContext(context: FactoryContext, listener: Listener): Lis
     upstreamFilters: upstreamFilterCompiler(() => explained),
     logFiles: { open: () => ({ write() {} }) },
     accessLoggers: () => [],
-    drain: { drainClose: () => false, draining: false, onDrain: () => () => undefined },
+    overload: neverOverloaded,
+    drain: {
+      drainClose: () => false,
+      draining: false,
+      healthCheckFailed: false,
+      onDrain: () => () => undefined,
+    },
     listenerScope: stats.scope('listener'),
     perConnectionBufferLimitBytes: listener.perConnectionBufferLimitBytes ?? 1024 * 1024,
     listenerName: listener.name,

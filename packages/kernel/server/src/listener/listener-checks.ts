@@ -2,7 +2,8 @@ import { ConfigError, ProblemCollector } from '@dragoman/core';
 import type { ManagedListener } from './managed-listener.ts';
 
 /**
- * No two listeners have the same address: SO_REUSEPORT would let the second one take half of the first one's connections.
+ * No two listeners have the same address: SO_REUSEPORT would let the second one take half of the first one's connections. Nor do those that
+ * are not bound: of two, only one could be handed what was made to their address.
  * @throws ConfigError at the later of two
  */
 export function checkAddresses(listeners: readonly ManagedListener[]): void {
@@ -10,10 +11,9 @@ export function checkAddresses(listeners: readonly ManagedListener[]): void {
   const owners = new Map<string, ManagedListener>();
   // Dynamic ones last: a new one is told who was there before.
   for (const listener of [...listeners].sort((a, b) => a.order.id - b.order.id)) {
-    if (!listener.binds) continue;
     listener.targets.forEach(({ address }, i) => {
       const bound = listener.addresses[i] ?? address;
-      if (address.family !== 'pipe' && bound.port === 0) return;
+      if (listener.binds && address.family !== 'pipe' && bound.port === 0) return;
       const owner = owners.get(bound.text);
       if (owner === undefined) owners.set(bound.text, listener);
       else problems.add(listener.targetPath(i), `listener "${owner.name}" has ${bound.text} already`);

@@ -3,8 +3,10 @@ import {
   atPath,
   ConfigError,
   type ListenerFactoryContext,
+  neverOverloaded,
   ProblemCollector,
   refuseUnsupported,
+  type TimeoutScale,
   type WorkerContext,
 } from '@dragoman/core';
 import { type BindTarget, readBindTarget } from './addresses.ts';
@@ -35,11 +37,12 @@ const SUPPORTED = new Set([
   'tcp_backlog_size',
   'bind_to_port',
   'enable_reuse_port',
+  'use_original_dst',
   'ignore_global_conn_limit',
+  'bypass_overload_manager',
 ]);
 
 const REASONS = {
-  use_original_dst: 'use_original_dst needs the original_dst listener filter, which is not supported yet',
   transparent: 'transparent (IP_TRANSPARENT) cannot be set on Node yet; remove it',
   freebind: 'freebind (IP_FREEBIND) cannot be set on Node yet; remove it',
   connection_balance_config:
@@ -52,6 +55,8 @@ const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 const DEFAULT_FILTERS_TIMEOUT_MS = 15_000;
 /** The kernel caps it at net.core.somaxconn, which is Envoy's default. */
 const DEFAULT_BACKLOG = 4096;
+/** What `use_original_dst` learns the address from. */
+const ORIGINAL_DST = 'envoy.filters.listener.original_dst';
 const TRAFFIC_DIRECTIONS = ['UNSPECIFIED', 'INBOUND', 'OUTBOUND'];
 
 /** A listener's config, compiled. */
@@ -60,6 +65,8 @@ export interface CompiledListener {
   readonly config: Listener;
   readonly targets: readonly BindTarget[];
   readonly bindToPort: boolean;
+  /** Connections go on with the listener at the address that they were made to before they were redirected. */
+  readonly useOriginalDst: boolean;
   readonly reusePort: boolean;
   readonly backlog: number;
   readonly tuning: SocketTuning;
@@ -67,6 +74,8 @@ export interface CompiledListener {
   readonly trafficDirection: string;
   readonly ignoreGlobalLimit: boolean;
   readonly context: ListenerFactoryContext;
+  /** Shortens `transport_socket_connect_timeout`; undefined: nothing does. */
+  readonly connectScale: TimeoutScale | undefined;
   readonly chains: FilterChains<CompiledChain>;
   readonly listenerFilters: readonly CompiledListenerFilter[];
   readonly listenerFiltersTimeoutMs: number;
@@ -106,6 +115,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
   const trafficDirection = TRAFFIC_DIRECTIONS[config.trafficDirection] ?? 'UNSPECIFIED';
   const listenerContext: ListenerFactoryContext = {
     ...context,
+    overload: config.bypassOverloadManager ? neverOverloaded : context.overload,
     listenerScope: context.stats.scope(`listener.${statsName(config, targets[0] as BindTarget)}`),
     perConnectionBufferLimitBytes: bufferLimitBytes,
     listenerName: name,
@@ -133,6 +143,10 @@ export function compileListener(config: Listener, name: string, context: WorkerC
   const listenerFilters = config.listenerFilters.map((filter, i) =>
     problems.try(`listener_filters[${i}]`, () => compileListenerFilter(filter, listenerContext)),
   );
+  const useOriginalDst = config.useOriginalDst ?? false;
+  // After those of the config, as in Envoy.
+  if (useOriginalDst)
+    listenerFilters.push(problems.try('use_original_dst', () => originalDstFilter(listenerContext)));
   problems.throwIfAny();
   const compiledChains = chains as readonly NamedChain<CompiledChain>[];
   const tree = config.filterChainMatcher;
@@ -141,6 +155,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     config,
     targets,
     bindToPort: config.bindToPort ?? true,
+    useOriginalDst,
     reusePort: config.enableReusePort ?? true,
     backlog: config.tcpBacklogSize ?? DEFAULT_BACKLOG,
     tuning: tuning as SocketTuning,
@@ -148,6 +163,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     trafficDirection,
     ignoreGlobalLimit: config.ignoreGlobalConnLimit,
     context: listenerContext,
+    connectScale: listenerContext.overload.timeoutScale('TRANSPORT_SOCKET_CONNECT'),
     chains:
       tree === undefined
         ? new FilterChainMatcher(compiledChains, fallback)
@@ -164,6 +180,17 @@ export function compileListener(config: Listener, name: string, context: WorkerC
         chain?.transportSocket?.close?.();
     },
   };
+}
+
+function originalDstFilter(context: ListenerFactoryContext): CompiledListenerFilter {
+  const { extension, message } = resolveExtension(
+    context.extensions,
+    'listener-filters',
+    ORIGINAL_DST,
+    undefined,
+    '',
+  );
+  return { disabled: undefined, create: extension.create(message, context) };
 }
 
 function compileListenerFilter(

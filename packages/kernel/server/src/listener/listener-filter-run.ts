@@ -1,4 +1,5 @@
 import type { ConnectionInfo, ListenerFilter, ListenerFilterSocket, StreamInfo } from '@dragoman/core';
+import type { SocketConnection } from '@dragoman/network';
 import type { InfoSource } from './filter-chain.ts';
 import type { FilterDisabled } from './filter-disabled.ts';
 
@@ -21,6 +22,7 @@ const FIRST_CAPACITY = 1024;
 /** The listener filters of one connection, in order, and the bytes they look at. */
 export class ListenerFilterRun implements ListenerFilterSocket {
   readonly info: ConnectionInfo;
+  readonly descriptor: number;
   peeked: Buffer = EMPTY;
   private readonly source: InfoSource;
   private readonly filters: readonly CompiledListenerFilter[];
@@ -32,9 +34,14 @@ export class ListenerFilterRun implements ListenerFilterSocket {
   private from = 0;
   private to = 0;
 
-  constructor(filters: readonly CompiledListenerFilter[], info: ConnectionInfo, source: InfoSource) {
+  constructor(
+    filters: readonly CompiledListenerFilter[],
+    connection: Pick<SocketConnection, 'info' | 'descriptor'>,
+    source: InfoSource,
+  ) {
     this.filters = filters;
-    this.info = info;
+    this.info = connection.info;
+    this.descriptor = connection.descriptor;
     this.source = source;
   }
 

@@ -16,6 +16,7 @@ export interface ListenerStats {
   readonly acceptedPerEvent: Histogram;
   readonly preCxActive: Gauge;
   readonly globalCxOverflow: Counter;
+  readonly cxOverloadReject: Counter;
   readonly noFilterChainMatch: Counter;
   readonly transportTimeout: Counter;
   readonly workerCxTotal: Counter;
@@ -25,8 +26,6 @@ export interface ListenerStats {
 /** @param workerName `worker_0`, `worker_1`, … */
 export function createListenerStats(scope: StatsScope, workerName: string): ListenerStats {
   const perWorker = scope.scope(workerName);
-  // Documented, and counted once the overload manager exists.
-  scope.counter('downstream_cx_overload_reject');
   // Documented, and counted once filter configs can be discovered.
   scope.counter('extension_config_missing');
   scope.counter('network_extension_config_missing');
@@ -42,6 +41,7 @@ export function createListenerStats(scope: StatsScope, workerName: string): List
     acceptedPerEvent: scope.histogram('connections_accepted_per_socket_event', 'unspecified'),
     preCxActive: scope.gauge('downstream_pre_cx_active'),
     globalCxOverflow: scope.counter('downstream_global_cx_overflow'),
+    cxOverloadReject: scope.counter('downstream_cx_overload_reject'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
     transportTimeout: scope.counter('downstream_cx_transport_socket_connect_timeout'),
     workerCxTotal: perWorker.counter('downstream_cx_total'),

@@ -1,4 +1,4 @@
-import type { Timer, TransportAccept } from '@dragoman/core';
+import type { TimeoutScale, Timer, TransportAccept } from '@dragoman/core';
 import type { NetworkContext, SocketConnection } from '@dragoman/network';
 
 /** The reason, in Envoy's words, of a connection whose handshake was not through in `transport_socket_connect_timeout`. */
@@ -22,25 +22,37 @@ export class TransportStart {
   private readonly connection: SocketConnection;
   private readonly owner: TransportOwner;
   private readonly timer: Timer | undefined;
+  private readonly stopScaling: (() => void) | undefined;
   /** What has come so far, once that was not enough; it has room for more. */
   private kept: Buffer = NOTHING;
   private length = 0;
   private started = false;
 
-  /** @param timeoutMs 0: the handshake may take as long as it likes */
+  /**
+   * @param timeoutMs 0: the handshake may take as long as it likes
+   * @param scale shortens it
+   */
   constructor(
     accept: TransportAccept,
     connection: SocketConnection,
     owner: TransportOwner,
     network: NetworkContext,
     timeoutMs: number,
+    scale?: TimeoutScale,
   ) {
     this.accept = accept;
     this.connection = connection;
     this.owner = owner;
     if (timeoutMs <= 0) return;
-    this.timer = network.clock.timer(() => connection.run(() => owner.onTransportTimeout()));
-    this.timer.enable(timeoutMs);
+    const { clock } = network;
+    const timer = clock.timer(() => connection.run(() => owner.onTransportTimeout()));
+    this.timer = timer;
+    timer.enable(scale?.scale(timeoutMs) ?? timeoutMs);
+    if (scale === undefined) return;
+    const begun = clock.now();
+    this.stopScaling = scale.onChange(() => {
+      if (timer.enabled) timer.enable(Math.max(0, begun + scale.scale(timeoutMs) - clock.now()));
+    });
   }
 
   onData(data: Buffer): void {
@@ -79,6 +91,7 @@ export class TransportStart {
   }
 
   stop(): void {
+    this.stopScaling?.();
     this.timer?.disable();
   }
 }

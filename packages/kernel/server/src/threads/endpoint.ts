@@ -142,9 +142,11 @@ export class ThreadEndpoint implements ThreadCommands {
       context: this.context,
       logFiles: this.logFiles,
       drain: this.drain,
+      overload: this.data.overload,
       clusters: clusters.map(readCluster),
       listeners: listeners.map(readListener),
       connections: this.data.connections,
+      onHostEvent: (cluster, identity, event) => this.post({ kind: 'host-event', cluster, identity, event }),
     });
     compactHeap();
     this.heart.start();
@@ -229,6 +231,15 @@ export class ThreadEndpoint implements ThreadCommands {
 
   reopenLogs(): void {
     this.logFiles.reopen();
+  }
+
+  /** One that has not started yet reads the page when it does. */
+  overloadChanged(): void {
+    this.worker?.overloadChanged();
+  }
+
+  shrinkHeap(): void {
+    compactHeap();
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,9 @@
 import type { LogRelayAnswer, LogRelayMessage } from '@dragoman/access-log';
-import type { CertificateGroup, ConfigProblem, LocalInfo, LogLevel } from '@dragoman/core';
+import type { CertificateGroup, ConfigProblem, HostEvent, LocalInfo, LogLevel } from '@dragoman/core';
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
+import type { OverloadHandle } from '../overload/index.ts';
 import type { WatchdogTimeouts } from '../watchdog/index.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder, Wire } from '../worker/orders.ts';
@@ -34,6 +35,8 @@ export interface ThreadData {
   readonly drainStrategy: DrainStrategy;
   readonly connections: SharedCountsHandle;
   readonly heartbeats: Heartbeats;
+  /** Undefined without an overload manager. */
+  readonly overload: OverloadHandle | undefined;
 }
 
 /** The page that threads touch while they are alive: worker `index` its slot of that number. */
@@ -64,6 +67,8 @@ export interface ThreadCommands {
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(levels: LogLevels): void;
   reopenLogs(): void;
+  overloadChanged(): void;
+  shrinkHeap(): void;
   /** Ends everything; the thread ends after its answer. */
   close(): Promise<void>;
 }
@@ -97,5 +102,12 @@ export type ThreadReport =
   | { readonly kind: 'warn'; readonly path: string; readonly message: string }
   | { readonly kind: 'log-relay'; readonly message: LogRelayMessage }
   | { readonly kind: 'hosts-wanted'; readonly cluster: string }
+  /** Something was seen of a host. */
+  | {
+      readonly kind: 'host-event';
+      readonly cluster: string;
+      readonly identity: string;
+      readonly event: HostEvent;
+    }
   /** Somebody failed to catch something; `fatal`: the thread ends for it. */
   | { readonly kind: 'fault'; readonly fatal: boolean; readonly what: string; readonly stack: string };

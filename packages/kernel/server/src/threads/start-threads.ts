@@ -3,7 +3,9 @@ import { dirname } from 'node:path';
 import type { LogRelayServer } from '@dragoman/access-log';
 import { type FactoryContext, levelRank, type LogLevel } from '@dragoman/core';
 import type { StatsMatcher, StatsStore } from '@dragoman/stats';
+import type { OnHostEvent } from '@dragoman/upstream';
 import type { ServerFlags, ServerLoggers, ThreadsOption } from '../proxy.ts';
+import type { OverloadHandle } from '../overload/index.ts';
 import type { RuntimeLayers } from '../runtime-layers.ts';
 import type { ServerStats } from '../server-stats.ts';
 import { beatIntervalMs, GuardDog, Heart, HeartbeatPage, type WatchdogConfig } from '../watchdog/index.ts';
@@ -26,6 +28,9 @@ export interface StartThreadsOptions {
   readonly relay: LogRelayServer;
   /** `static_resources.secrets`, serialised. */
   readonly secrets: readonly Uint8Array[];
+  /** A worker saw something of a host. */
+  readonly onHostEvent: OnHostEvent;
+  readonly overload: OverloadHandle | undefined;
 }
 
 /** The workers of a proxy on threads, watched by a guard on main; main is watched by the first of them. */
@@ -56,6 +61,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     clock,
     ledger,
     relay: options.relay,
+    onHostEvent: options.onHostEvent,
     logger,
     loggersOf: (threadId) => log.ofThread?.(threadId) ?? log,
     logLevels: () => logLevels(log),
@@ -79,6 +85,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
       fileFlushMinBytes: flags.fileFlushMinBytes,
       drainStrategy: flags.drainStrategy,
       connections: ledger.connections.handle,
+      overload: options.overload,
       heartbeats: {
         buffer: page.buffer,
         intervalMs: beatIntervalMs(watchdogs.workers),

@@ -193,6 +193,14 @@ export class ThreadWorker implements WorkerHandle {
     this.tell('reopenLogs');
   }
 
+  overloadChanged(): void {
+    this.tell('overloadChanged');
+  }
+
+  async shrinkHeap(): Promise<void> {
+    await this.patiently(this.ask('shrinkHeap'));
+  }
+
   async memory(): Promise<ThreadMemory | undefined> {
     if (this.gone) return undefined;
     const heap = await this.patiently(this.thread.getHeapStatistics());

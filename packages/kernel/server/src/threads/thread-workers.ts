@@ -12,7 +12,7 @@ import {
 } from '@dragoman/core';
 import { trimMemory } from '@dragoman/posix';
 import type { StatsSource } from '@dragoman/stats';
-import { HostListPublisher } from '@dragoman/upstream';
+import { HostListPublisher, type OnHostEvent } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
 import type { Faults } from '../log/faults.ts';
 import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
@@ -37,6 +37,8 @@ export interface ThreadWorkersOptions {
   readonly warn: (path: string, message: string) => void;
   readonly attachStats: () => StatsSource;
   readonly deaths: Counter;
+  /** A worker saw something of a host. */
+  readonly onHostEvent: OnHostEvent;
   /** What nobody caught on a worker. */
   readonly faults: Faults;
   /** What the thread of a number is born with; made anew for each. */
@@ -258,6 +260,9 @@ export class ThreadWorkers extends Workers {
             if (message !== undefined) workerOf().sendHosts(report.cluster, message);
             return;
           }
+          case 'host-event':
+            options.onHostEvent(report.cluster, report.identity, report.event);
+            return;
           case 'fault':
             // What a thread ends for is counted and logged with its end.
             if (report.fatal) return;

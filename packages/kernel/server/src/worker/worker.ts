@@ -2,9 +2,13 @@ import { type AccessLog, Listener_DrainType, TrafficDirection } from '@dragoman/
 import {
   ConfigError,
   type FactoryContext,
+  type HostEvent,
   type HostListUpdate,
+  LoadShedPointName,
   joinPath,
   type LogFiles,
+  neverOverloaded,
+  type OverloadState,
   ProblemCollector,
   type WorkerContext,
 } from '@dragoman/core';
@@ -15,7 +19,9 @@ import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstr
 import { createAccessLoggers } from '../access-loggers.ts';
 import type { DrainManager, DrainStart, ListenerDrain } from '../drain-manager.ts';
 import { ActiveListener } from '../listener/active-listener.ts';
+import { type OverloadHandle, WorkerOverload } from '../overload/index.ts';
 import { bindFailure } from '../listener/bind-failure.ts';
+import { ListenersByAddress } from '../listener/listeners-by-address.ts';
 import { compileListener } from '../listener/listener-config.ts';
 import { clientCodecs } from './client-codecs.ts';
 import { type ClusterReport, reportClusters } from './cluster-report.ts';
@@ -34,6 +40,10 @@ export interface WorkerOptions {
   readonly listeners: readonly ListenerOrder[];
   /** The connections of all workers; undefined: this one is the only one. */
   readonly connections: SharedCountsHandle | undefined;
+  /** Tells main what was seen of a host. */
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void;
+  /** Undefined without an overload manager. */
+  readonly overload: OverloadHandle | undefined;
 }
 
 /** A listener on this worker, with the drain that is its own. */
@@ -60,6 +70,8 @@ export interface WorkerCommands {
   removeListener(id: number): Promise<void>;
   startDrain(start: DrainStart): void;
   failHealthCheck(failed: boolean): void;
+  /** The value of some overload action is another. */
+  overloadChanged(): void;
   /** @throws ConfigError with paths that begin with the order's */
   addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): void;
   removeCluster(name: string): void;
@@ -81,7 +93,9 @@ export class Worker implements WorkerCommands {
   private readonly index: number;
   private readonly network: NetworkContext;
   private readonly drainManager: DrainManager;
+  private readonly overload: WorkerOverload | undefined;
   private readonly entries = new Map<number, Entry>();
+  private readonly serving = new ListenersByAddress<ActiveListener>();
   private readonly budgets = new Map<string, SharedCounts>();
   /** Sockets that are being bound: who stops accepting waits for them. */
   private binding: Promise<unknown> = Promise.resolve();
@@ -95,6 +109,7 @@ export class Worker implements WorkerCommands {
     };
     this.index = options.index;
     this.drainManager = options.drain;
+    this.overload = options.overload && new WorkerOverload(options.overload, context.random, context.stats);
     this.connections = connectionCount(options.connections, options.index);
     this.network = {
       clock: context.clock,
@@ -109,11 +124,13 @@ export class Worker implements WorkerCommands {
       context,
       connector: new SocketConnector(this.network),
       ...clientCodecs,
+      onHostEvent: (...event) => options.onHostEvent(...event),
       // Clusters come when the context is there.
       upstreamFilters: (filters, scene) => this.context.upstreamFilters(filters, scene),
       createBudget: sharedBudgets(this.budgets, options.index),
+      newConnection: this.overload?.loadShedPoint(LoadShedPointName.connectionPoolNewConnection),
     });
-    this.context = workerContext(context, options, this.clusters);
+    this.context = workerContext(context, options, this.clusters, this.overload);
     // Listeners are compiled even when a cluster is wrong, so that every problem is reported at once.
     for (const order of options.clusters) {
       const { path, message } = order;
@@ -134,10 +151,9 @@ export class Worker implements WorkerCommands {
     const compiled = problems.try(path, () => compileListener(message, name, { ...this.context, drain }));
     problems.throwIfAny();
     if (compiled === undefined) return;
-    const listener = new ActiveListener(compiled, this.network, `worker_${this.index}`, {
-      listener: connectionCount(connections, this.index),
-      proxy: this.connections,
-    });
+    const counts = { listener: connectionCount(connections, this.index), proxy: this.connections };
+    const workerName = `worker_${this.index}`;
+    const listener = new ActiveListener(compiled, this.network, workerName, counts, this.serving);
     this.entries.set(id, { listener, drain, path });
   }
 
@@ -187,6 +203,10 @@ export class Worker implements WorkerCommands {
 
   failHealthCheck(failed: boolean): void {
     this.drainManager.failHealthCheck(failed);
+  }
+
+  overloadChanged(): void {
+    this.overload?.changed();
   }
 
   addOrUpdateCluster({ message, path, budgets }: ClusterOrder, hosts: HostListUpdate | undefined): void {
@@ -240,6 +260,7 @@ function workerContext(
   base: FactoryContext,
   options: WorkerOptions,
   clusters: WorkerClusterManager,
+  overload: OverloadState = neverOverloaded,
 ): WorkerContext {
   const context: WorkerContext = {
     ...base,
@@ -248,6 +269,7 @@ function workerContext(
     upstreamFilters: upstreamFilterCompiler(() => context),
     logFiles: options.logFiles,
     drain: options.drain,
+    overload,
     accessLoggers: (configs) => createAccessLoggers(configs as readonly AccessLog[], context),
   };
   return context;

@@ -81,6 +81,12 @@ export class InlineWorker implements WorkerHandle {
   setLogLevels(): void {}
   reopenLogs(): void {}
 
+  overloadChanged(): void {
+    this.started?.overloadChanged();
+  }
+
+  async shrinkHeap(): Promise<void> {}
+
   async memory(): Promise<undefined> {
     return undefined;
   }

@@ -36,6 +36,10 @@ export interface WorkerHandle {
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(): void;
   reopenLogs(): void;
+  /** The value of some overload action is another. */
+  overloadChanged(): void;
+  /** Collects its garbage and gives pages back; nothing where it is main's own heap. Does not reject. */
+  shrinkHeap(): Promise<void>;
   /** Undefined where it is main's own memory, or the thread does not answer. */
   memory(): Promise<ThreadMemory | undefined>;
   /** Ends everything on it; what was logged is written. Does not reject. */

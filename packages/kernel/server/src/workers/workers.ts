@@ -113,6 +113,15 @@ export class Workers implements ClusterSink {
     for (const worker of this.handles) worker.reopenLogs();
   }
 
+  overloadChanged(): void {
+    for (const worker of this.handles) worker.overloadChanged();
+  }
+
+  /** One after the other: a heap that is collected holds its thread up. */
+  async shrinkHeaps(): Promise<void> {
+    for (const worker of [...this.handles]) await worker.shrinkHeap();
+  }
+
   /** Of the workers that have memory of their own. */
   async memory(): Promise<readonly WorkerMemory[]> {
     const all = await Promise.all(

@@ -42,7 +42,9 @@ const FIELDS = new Set([
   'wait_for_warm_on_init',
   'cleanup_interval',
   'ignore_health_on_host_removal',
+  'close_connections_on_host_health_failure',
   'health_checks',
+  'outlier_detection',
   'upstream_bind_config',
   'upstream_connection_options',
   'preconnect_policy',
@@ -52,7 +54,6 @@ const FIELDS = new Set([
 ]);
 
 const REASONS = {
-  outlier_detection: 'outlier detection is not built yet',
   eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   original_dst_lb_config: 'is only possible in a cluster of type ORIGINAL_DST',
@@ -62,6 +63,9 @@ const REASONS = {
 const DISCOVERED = [
   'load_assignment',
   'health_checks',
+  'outlier_detection',
+  'ignore_health_on_host_removal',
+  'close_connections_on_host_health_failure',
   'round_robin_lb_config',
   'least_request_lb_config',
   'ring_hash_lb_config',

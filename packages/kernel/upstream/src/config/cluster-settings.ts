@@ -18,6 +18,7 @@ import {
   type RoutingPriority,
 } from '@dragoman/core';
 import type { MetadataMap } from '../hosts/host.ts';
+import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
 import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
 import { fieldsOf } from './cluster-fields.ts';
@@ -39,8 +40,12 @@ export interface ClusterSettings {
   /** Default 1 MiB. */
   readonly bufferLimitBytes: number;
   readonly http: HttpSettings;
+  /** `per_upstream_preconnect_ratio`, 1 … 3. Undefined for 1: nothing is opened ahead. */
+  readonly preconnectRatio: number | undefined;
   readonly thresholds: Readonly<Record<RoutingPriority, Thresholds>>;
   readonly commonLb: CommonLbSettings;
+  /** A host that fails loses its TCP connections too. Default false. */
+  readonly closeTcpOnHealthFailure: boolean;
   readonly bindAddress: Address | undefined;
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number } | undefined;
   readonly metadata: MetadataMap;
@@ -50,6 +55,10 @@ export interface ClusterSettings {
   readonly provided: ((context: ClusterBalancerContext) => LoadBalancer) | undefined;
   /** The hosts that {@link provided} chooses are other clusters'. */
   readonly choosesMembers: boolean;
+  /** Undefined: nobody is taken out for bad answers. */
+  readonly outliers: OutlierSettings | undefined;
+  /** Hosts are checked, so that their answers may say that they want no more traffic. */
+  readonly healthChecked: boolean;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -91,7 +100,10 @@ export function readCluster(
   const metadata = problems.try('', () => readMetadata(cluster.metadata, 'metadata'));
   const transport = problems.try('', () => readTransportSockets(cluster, registry, context));
   if (transport !== undefined) problems.try(http.protocolPath, () => checkAlpn(http, transport));
-  problems.try('preconnect_policy', () => checkPreconnect(cluster));
+  const outliers = problems.try('outlier_detection', () =>
+    cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
+  );
+  const preconnectRatio = problems.try('preconnect_policy', () => readPreconnect(cluster));
   problems.throwIfAny();
   return {
     name: cluster.name,
@@ -100,12 +112,16 @@ export function readCluster(
     connectTimeoutMs,
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
     http,
+    preconnectRatio,
     thresholds,
     commonLb,
+    closeTcpOnHealthFailure: cluster.closeConnectionsOnHostHealthFailure,
     bindAddress,
     keepAlive,
     metadata: metadata as MetadataMap,
     transport: transport as TransportSockets,
+    outliers,
+    healthChecked: cluster.healthChecks.length > 0,
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
     provided: type?.createBalancer && ((own) => type.createBalancer?.(cluster as never, own) as LoadBalancer),
     choosesMembers: type?.choosesMembers ?? false,
@@ -136,15 +152,15 @@ function checkAlpn({ protocol }: HttpSettings, { standard, matches }: TransportS
     );
 }
 
-function checkPreconnect(cluster: Cluster): void {
-  const policy = cluster.preconnectPolicy;
-  if (policy === undefined) return;
-  const supported = new Set<string>();
-  // A ratio of 1 is what happens without the field: one connection for each request that waits.
-  if ((policy.perUpstreamPreconnectRatio ?? 1) === 1) supported.add('per_upstream_preconnect_ratio');
+/** A ratio of 1 is what happens without the field: one connection for each request that waits. */
+function readPreconnect({ preconnectPolicy: policy }: Cluster): number | undefined {
+  if (policy === undefined) return undefined;
+  const supported = new Set(['per_upstream_preconnect_ratio']);
   if ((policy.predictivePreconnectRatio ?? 1) === 1) supported.add('predictive_preconnect_ratio');
   refuseUnsupported(policy, Cluster_PreconnectPolicySchema, supported, '', {
-    per_upstream_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
-    predictive_preconnect_ratio: 'connecting ahead of requests is not built yet; only 1.0 is accepted',
+    predictive_preconnect_ratio:
+      'load balancers here do not tell which host they will pick next; only 1.0 is accepted, per_upstream_preconnect_ratio connects ahead to the hosts in use',
   });
+  const ratio = policy.perUpstreamPreconnectRatio ?? 1;
+  return ratio === 1 ? undefined : ratio;
 }

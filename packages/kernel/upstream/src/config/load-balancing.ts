@@ -25,6 +25,8 @@ import { legacyPolicyConfig, legacySubsetConfig } from './legacy-policies.ts';
 export interface CommonLbSettings {
   /** Percent, 0 … 100. Default 50. */
   readonly healthyPanicThreshold: number;
+  /** Hosts that come or go end the connections to all. Default false. */
+  readonly closeOnHostSetChange: boolean;
 }
 
 const DEFAULT_PANIC_THRESHOLD = 50;
@@ -35,6 +37,7 @@ const COMMON_FIELDS = new Set([
   'consistent_hashing_lb_config',
   'update_merge_window',
   'ignore_new_hosts_until_first_hc',
+  'close_connections_on_host_set_change',
 ]);
 const COMMON_REASONS = { override_host_status: 'hosts that a request names are not built yet' };
 /** Of clusters that choose their hosts themselves. */
@@ -66,6 +69,7 @@ export function readCommonLb(
     );
   return {
     healthyPanicThreshold: config?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
+    closeOnHostSetChange: config?.closeConnectionsOnHostSetChange ?? false,
   };
 }
 
@@ -149,7 +153,10 @@ function byEnum(
   checkFits(extension, type, 'lb_policy');
   const config = legacyPolicyConfig(name, cluster);
   const subset = config && legacySubsetConfig(cluster, { name: extension.name, config });
-  if (subset === undefined) return (context) => createPolicy(extension, config, context, registry);
+  if (subset === undefined) {
+    const path = config === undefined ? 'lb_policy' : `${name.toLowerCase()}_lb_config`;
+    return (context) => atPath(path, () => createPolicy(extension, config, context, registry));
+  }
   const outer = registry.resolve('load-balancers', SUBSET, SubsetSchema.typeName, 'lb_subset_config');
   return (context) => atPath('lb_subset_config', () => createPolicy(outer, subset, context, registry));
 }

@@ -142,6 +142,7 @@ export function checkerContext({
   return Object.assign(Object.create(context) as MainContext, {
     clusterName,
     scope,
+    timeoutMs: settings.timeoutMs,
     reuseConnection: settings.reuseConnection,
     secure: connections.secure,
     connect: (target: HealthCheckTarget, handler: ConnectHandler) => connections.connect(target, handler),

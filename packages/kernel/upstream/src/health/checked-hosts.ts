@@ -1,16 +1,21 @@
 import { type EndpointData, HealthFlag, type HostListUpdate, type LocalityEndpoints } from '@dragoman/core';
 
-/** What main knows of a host beyond what its source says: bits of {@link HealthFlag}. */
-export type FlagsOf = (identity: string) => number;
+/** What main knows of hosts beyond what their source says. */
+export interface HostKnowledge {
+  /** Bits of {@link HealthFlag}. */
+  flagsOf(identity: string): number;
+  /** See {@link EndpointData.outcomeRow}. */
+  rowOf(identity: string): number | undefined;
+}
 
 /** Puts what checks came to into host lists. What has not changed stays the same object, so that workers look at what has. */
 export class CheckedHosts {
-  private readonly flagsOf: FlagsOf;
+  private readonly knowledge: HostKnowledge;
   private known = new Map<EndpointData, EndpointData>();
   private groups = new Map<LocalityEndpoints, LocalityEndpoints>();
 
-  constructor(flagsOf: FlagsOf) {
-    this.flagsOf = flagsOf;
+  constructor(knowledge: HostKnowledge) {
+    this.knowledge = knowledge;
   }
 
   apply(update: HostListUpdate): HostListUpdate {
@@ -34,10 +39,13 @@ export class CheckedHosts {
   }
 
   private checkedOf(endpoint: EndpointData): EndpointData {
-    const flags = this.flagsOf(endpoint.id ?? endpoint.address) | ((endpoint.checked ?? 0) & KEPT);
+    const identity = endpoint.id ?? endpoint.address;
+    const flags = this.knowledge.flagsOf(identity) | ((endpoint.checked ?? 0) & KEPT);
+    const row = this.knowledge.rowOf(identity);
+    const fits = (one: EndpointData): boolean => (one.checked ?? 0) === flags && one.outcomeRow === row;
     const before = this.known.get(endpoint);
-    if (before !== undefined && (before.checked ?? 0) === flags) return before;
-    return flags === (endpoint.checked ?? 0) ? endpoint : { ...endpoint, checked: flags };
+    if (before !== undefined && fits(before)) return before;
+    return fits(endpoint) ? endpoint : { ...endpoint, checked: flags, outcomeRow: row };
   }
 }
 

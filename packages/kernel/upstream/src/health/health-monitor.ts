@@ -31,6 +31,8 @@ export interface HealthMonitorOptions {
   hasTraffic(): boolean;
   /** What is known of hosts has changed. */
   onChange(): void;
+  /** A host has passed a check, and counts as healthy. */
+  onHealthy(identity: string): void;
   writeEvent(path: string, line: string): void;
 }
 
@@ -146,6 +148,11 @@ export class HealthMonitor implements HostCheckOwner {
     this.options.onChange();
   }
 
+  onHealthy(check: HostCheck): void {
+    const { endpoint } = check as WatchedHost;
+    this.options.onHealthy(endpoint.id ?? endpoint.address);
+  }
+
   onFirstResult(): void {
     if (--this.waiting > 0) return;
     const callback = this.onAllChecked;
@@ -241,6 +248,6 @@ function targetOf(
   return {
     host,
     address: onAltPort ? Address.ip(own.ip, altPort) : asked,
-    hostname: endpoint.healthCheckHostname || endpoint.hostname,
+    hostname: endpoint.healthCheckHostname ?? '',
   };
 }

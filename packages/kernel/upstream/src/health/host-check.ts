@@ -18,6 +18,8 @@ export interface HostCheckOwner {
   /** How long the first check waits. */
   firstIn(): number;
   onChange(check: HostCheck): void;
+  /** It has passed a check, and counts as healthy. */
+  onHealthy(check: HostCheck): void;
   onFirstResult(check: HostCheck): void;
 }
 
@@ -129,6 +131,7 @@ export class HostCheck {
     }
     stats.success.inc();
     this.conclude(before);
+    if (!this.has(HealthFlag.failed_active_hc)) this.owner.onHealthy(this);
     return transition;
   }
 

@@ -1,9 +1,11 @@
 import type { Cluster } from '@dragoman/api';
 import { durationMs } from '@dragoman/api';
 import {
+  atPath,
   type EndpointData,
   type ExtensionRegistry,
   HealthFlag,
+  type HostEvent,
   type HostListUpdate,
   type MainContext,
   ProblemCollector,
@@ -12,9 +14,12 @@ import {
 import { DEFAULT_BUFFER_LIMIT } from '../config/cluster-settings.ts';
 import { readHttpOptions } from '../config/http-options.ts';
 import { readTransportSockets } from '../config/transport-sockets.ts';
+import { OutlierDetector } from '../outliers/outlier-detector.ts';
+import { OutlierLog } from '../outliers/outlier-log.ts';
+import { readOutlierDetection } from '../outliers/outlier-settings.ts';
 import { CheckConnections, type HealthConnector } from './check-connections.ts';
 import { CheckedHosts, Stabilizer } from './checked-hosts.ts';
-import { HealthMonitor } from './health-monitor.ts';
+import { HealthMonitor, type HealthMonitorOptions } from './health-monitor.ts';
 import { type HealthSettings, readHealthCheck } from './health-settings.ts';
 import { type MergeStats, UpdateMerger } from './update-merger.ts';
 
@@ -37,6 +42,8 @@ export interface HostPipelineOptions {
   /** Undefined: clusters with health checks are refused. */
   readonly health: HealthDependencies | undefined;
   readonly mergeStats: MergeStats;
+  /** `cluster_manager.outlier_detection.event_log_path`; empty: none. */
+  readonly ejectionLog: string;
   /** Gets the lists that workers are to have. */
   onHosts(update: HostListUpdate): void;
 }
@@ -47,6 +54,7 @@ export class HostPipeline {
   private readonly checked: CheckedHosts;
   private readonly stabilizer: Stabilizer | undefined;
   private readonly monitor: HealthMonitor | undefined;
+  private readonly detector: OutlierDetector | undefined;
   private readonly merger: UpdateMerger;
   private listed: HostListUpdate | undefined = undefined;
   private members: ReadonlySet<string> = new Set();
@@ -55,14 +63,21 @@ export class HostPipeline {
   constructor(options: HostPipelineOptions) {
     const { cluster, context, mergeStats } = options;
     this.options = options;
-    this.monitor = createMonitor(options, () => this.onChecked());
-    const { monitor } = this;
-    const flagsOf = (identity: string): number => monitor?.flagsOf(identity) ?? 0;
-    this.checked = new CheckedHosts(flagsOf);
+    this.monitor = createMonitor(options, {
+      onChange: () => this.onChecked(),
+      onHealthy: (identity) => this.detector?.onHealthy(identity),
+    });
+    this.detector = createDetector(options, () => this.onChecked());
+    const { monitor, detector } = this;
+    const checkFlags = (identity: string): number => monitor?.flagsOf(identity) ?? 0;
+    this.checked = new CheckedHosts({
+      flagsOf: (identity) => checkFlags(identity) | (detector?.flagsOf(identity) ?? 0),
+      rowOf: (identity) => detector?.rowOf(identity),
+    });
     this.stabilizer =
       monitor === undefined || cluster.ignoreHealthOnHostRemoval
         ? undefined
-        : new Stabilizer((endpoint) => isUp(flagsOf(endpoint.id ?? endpoint.address)));
+        : new Stabilizer((endpoint) => isUp(checkFlags(endpoint.id ?? endpoint.address)));
     const windowMs = durationMs(cluster.commonLbConfig?.updateMergeWindow) ?? DEFAULT_MERGE_WINDOW_MS;
     this.merger = new UpdateMerger(windowMs, context.clock, mergeStats, () => this.deliver());
   }
@@ -72,13 +87,15 @@ export class HostPipeline {
     const whole = this.stabilizer?.update(update) ?? update;
     // Known before the list is delivered: new hosts begin as failed.
     const begin = this.monitor?.update(whole);
+    this.detector?.update(whole);
     this.take(whole);
     begin?.();
   }
 
-  /** A worker saw that a host wants no more traffic. */
-  failPassively(identity: string): void {
-    this.monitor?.failPassively(identity);
+  /** A worker saw something of a host. */
+  onEvent(identity: string, event: HostEvent): void {
+    if (event === 'immediate-fail') this.monitor?.failPassively(identity);
+    else this.detector?.onEvent(identity, event);
   }
 
   /** Calls once all hosts there are have been checked; at once without health checks. */
@@ -90,15 +107,22 @@ export class HostPipeline {
   stop(): void {
     this.merger.stop();
     this.monitor?.close();
+    this.detector?.stop();
   }
 
   private onChecked(): void {
     const { listed, stabilizer } = this;
     if (listed === undefined) return;
     const whole = stabilizer?.whole() ?? listed;
-    this.take(whole);
+    if (whole === listed) {
+      // Only health has changed. With many hosts that is often: nothing is gone through before the list is delivered.
+      this.merger.schedule(true);
+      return;
+    }
     // One that was kept for its health alone is gone.
-    if (whole !== listed) this.monitor?.update(whole)();
+    this.take(whole);
+    this.monitor?.update(whole)();
+    this.detector?.update(whole);
   }
 
   private take(whole: HostListUpdate): void {
@@ -111,11 +135,31 @@ export class HostPipeline {
   }
 
   private deliver(): void {
-    if (this.listed !== undefined) this.options.onHosts(this.checked.apply(this.listed));
+    if (this.listed === undefined) return;
+    const list = this.checked.apply(this.listed);
+    const outcomes = this.detector?.outcomes.buffer;
+    this.options.onHosts(outcomes === undefined ? list : { ...list, outcomes });
   }
 }
 
-function createMonitor(options: HostPipelineOptions, onChange: () => void): HealthMonitor | undefined {
+function createDetector(
+  { cluster, context, clusterScope, health, ejectionLog }: HostPipelineOptions,
+  onChange: () => void,
+): OutlierDetector | undefined {
+  if (cluster.outlierDetection === undefined) return undefined;
+  const config = cluster.outlierDetection;
+  const settings = atPath('outlier_detection', () => readOutlierDetection(config));
+  const write = (line: string): void => {
+    if (ejectionLog !== '') health?.writeEvent(ejectionLog, line);
+  };
+  const log = ejectionLog === '' ? undefined : new OutlierLog(cluster.name, context.clock, write);
+  return new OutlierDetector({ settings, context, clusterScope, log, onChange });
+}
+
+function createMonitor(
+  options: HostPipelineOptions,
+  callbacks: Pick<HealthMonitorOptions, 'onChange' | 'onHealthy'>,
+): HealthMonitor | undefined {
   const { cluster, registry, context, clusterScope, health } = options;
   const settings = readHealthCheck(cluster, registry);
   if (settings === undefined || health === undefined) return undefined;
@@ -127,7 +171,7 @@ function createMonitor(options: HostPipelineOptions, onChange: () => void): Heal
     connections: checkConnections(options, settings, health),
     ignoreNewHosts: cluster.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
     hasTraffic: () => health.hasTraffic(cluster.altStatName || cluster.name),
-    onChange,
+    ...callbacks,
     writeEvent: (path, line) => health.writeEvent(path, line),
   });
 }

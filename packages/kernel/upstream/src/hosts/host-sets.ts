@@ -1,5 +1,6 @@
 import type { EndpointData, HostListUpdate, HostSet, LocalityEndpoints } from '@dragoman/core';
-import { isDegraded, isExcluded, isHealthy, UpstreamHost } from './host.ts';
+import { isExcluded } from '@dragoman/load-balancing';
+import { isDegraded, isHealthy, UpstreamHost } from './host.ts';
 
 /** Percent: how much of a priority may be unhealthy before traffic spills to the next (Envoy). */
 export const DEFAULT_OVERPROVISIONING_FACTOR = 140;

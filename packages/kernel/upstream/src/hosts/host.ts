@@ -4,6 +4,7 @@ import {
   HealthFlag,
   type Cluster,
   type Host,
+  type HostMonitor,
   type HostStats,
   type HttpPool,
   type Locality,
@@ -53,7 +54,6 @@ const FAILED =
   HealthFlag.active_hc_timeout |
   HealthFlag.eds_status_draining;
 const DEGRADED = HealthFlag.degraded_active_hc | HealthFlag.degraded_eds_health;
-const EXCLUDED = HealthFlag.excluded_via_immediate_hc_fail | HealthFlag.pending_active_hc;
 
 /** Whether a host with these flags counts as healthy, degraded or neither. */
 export function isHealthy(flags: number): boolean {
@@ -62,11 +62,6 @@ export function isHealthy(flags: number): boolean {
 
 export function isDegraded(flags: number): boolean {
   return (flags & FAILED) === 0 && (flags & DEGRADED) !== 0;
-}
-
-/** Whether a host with these flags is left out when the health of all is judged. */
-export function isExcluded(flags: number): boolean {
-  return (flags & EXCLUDED) !== 0;
 }
 
 /** The health flags that a source's word on an endpoint means (as Envoy maps `health_status`). */
@@ -119,6 +114,9 @@ export class UpstreamHost implements Host {
   activeRequests = 0;
   healthySince: number;
   onLoadReport: Host['onLoadReport'] = undefined;
+  monitor: HostMonitor | undefined = undefined;
+  /** Where {@link monitor} counts. */
+  monitorRow: number | undefined = undefined;
   /** Number of the update that listed it last. */
   listedBy = 0;
   /** Where it is among the hosts of the snapshot that was looked through last. A hint. */

@@ -73,11 +73,11 @@ export class PriorityBalancer implements LoadBalancer {
   }
 
   choose(context: LoadBalancerContext | undefined): Host | undefined {
-    let host = this.chooseOnce(context);
+    let host = this.chooseOnce(context, 0);
     if (host === undefined || context === undefined || context.shouldSkip === undefined) return host;
     const attempts = context.hostSelectionAttempts ?? 1;
-    for (let attempt = 0; attempt < attempts && context.shouldSkip(host); attempt++) {
-      host = this.chooseOnce(context);
+    for (let attempt = 1; attempt <= attempts && context.shouldSkip(host); attempt++) {
+      host = this.chooseOnce(context, attempt);
       if (host === undefined) return undefined;
     }
     return host;
@@ -134,7 +134,7 @@ export class PriorityBalancer implements LoadBalancer {
     return set.hosts.length === 0 ? undefined : this.policy.createPicker(set.hosts, previous);
   }
 
-  private chooseOnce(context: LoadBalancerContext | undefined): Host | undefined {
+  private chooseOnce(context: LoadBalancerContext | undefined, attempt: number): Host | undefined {
     const { load, pickers } = this;
     if (pickers.length === 0) return undefined;
     const single = pickers.length === 1 && load.degraded[0] === 0;
@@ -144,10 +144,10 @@ export class PriorityBalancer implements LoadBalancer {
     if (load.panic[priority]) {
       this.scene.stats.lbHealthyPanic.inc();
       const fails = this.routing.kind === 'zone-aware' && this.routing.failTrafficOnPanic;
-      return fails || all === undefined ? undefined : all.pick(context);
+      return fails || all === undefined ? undefined : all.pick(context, attempt);
     }
     const picker = (choice & DEGRADED_BIT) === 0 ? healthy : degraded;
-    return picker === undefined ? undefined : picker.pick(context);
+    return picker === undefined ? undefined : picker.pick(context, attempt);
   }
 
   private sharesFor(context: LoadBalancerContext | undefined): PriorityShares {

@@ -1,6 +1,5 @@
 import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
 import { AutoClient, type AutoOwner } from './auto-client.ts';
-import { mayConnect } from './connection-accounting.ts';
 import { Http1Client, type Http1Owner } from './http1-client.ts';
 import { Http2Client, type Http2Owner } from './http2-client.ts';
 import { IdleList } from './idle-list.ts';
@@ -23,11 +22,12 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
     const client = this.ready.next ?? this.idle.next;
     if (client === undefined) return this.wait(decoder, callbacks);
     if (!this.context.resources.requests.canTake()) {
-      this.refuse(callbacks);
+      this.refuse(callbacks, 'requests');
       return undefined;
     }
     if (client instanceof Http1Client) this.idle.pop();
     client.start(decoder, callbacks);
+    if (this.ahead !== undefined) this.connectAhead(this.ahead);
     return undefined;
   }
 
@@ -84,15 +84,21 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------
 
-  protected override connectForPending(): void {
-    while (this.connecting * this.expected < this.pending.size) {
-      for (const client of this.clients) if (client instanceof Http2Client && client.starved) return;
-      if (!mayConnect(this.context, this.clients.size === 0)) return;
-      const client = new AutoClient(this);
-      this.clients.add(client);
-      this.connecting++;
-      client.connect();
-    }
+  protected override createClient(): AutoClient {
+    return new AutoClient(this);
+  }
+
+  protected override get connectingCapacity(): number {
+    return this.connecting * this.expected;
+  }
+
+  protected override get readyCapacity(): number {
+    return this.ready.capacity + this.idle.size;
+  }
+
+  protected override get starved(): boolean {
+    for (const client of this.clients) if (client instanceof Http2Client && client.starved) return true;
+    return false;
   }
 
   protected override drainClients(): void {

@@ -1,5 +1,7 @@
 import type { ConnectionCloseKind, PoolFailureReason } from '@dragoman/core';
 import type { UpstreamHost } from '../hosts/host.ts';
+import type { ConnectAhead } from './connect-ahead.ts';
+import type { Breaker } from './overflow-texts.ts';
 import type { PoolContext } from './pool-options.ts';
 
 /** Counts a connection that is being opened, on cluster, host and circuit breaker. */
@@ -51,8 +53,12 @@ export function connectFailureReason(kind: ConnectionCloseKind, timedOut: boolea
   return kind === 'local' ? 'local-connection-failure' : 'remote-connection-failure';
 }
 
-/** Counts a request that a connection begins to carry, on cluster, host and circuit breaker. */
-export function countRequest(context: PoolContext, host: UpstreamHost): void {
+/** Counts a request that a connection begins to carry, on cluster, host and circuit breaker, and for its pool to connect ahead. */
+export function countRequest(
+  context: PoolContext,
+  host: UpstreamHost,
+  ahead: ConnectAhead | undefined,
+): void {
   const { stats, resources } = context;
   stats.upstreamRqTotal.inc();
   stats.upstreamRqActive.inc();
@@ -60,20 +66,35 @@ export function countRequest(context: PoolContext, host: UpstreamHost): void {
   host.stats.rqActive.inc();
   host.activeRequests++;
   resources.requests.take();
+  if (ahead !== undefined) ahead.active++;
 }
 
 /** The opposite of {@link countRequest}. */
-export function giveRequestBack(context: PoolContext, host: UpstreamHost): void {
+export function giveRequestBack(
+  context: PoolContext,
+  host: UpstreamHost,
+  ahead: ConnectAhead | undefined,
+): void {
   const { stats, resources } = context;
   stats.upstreamRqActive.dec();
   host.stats.rqActive.dec();
   host.activeRequests--;
   resources.requests.give();
+  if (ahead !== undefined) ahead.active--;
 }
 
-/** Whether a pool may open one more. The first is always allowed: else its requests would wait for nothing. */
-export function mayConnect(context: PoolContext, poolIsEmpty: boolean): boolean {
-  if (context.resources.connections.canTake()) return true;
-  context.stats.upstreamCxOverflow.inc();
-  return poolIsEmpty;
+/**
+ * Counts an overflow of connections where one more to `host` is too many, for the cluster or for the host (whose connections of all priorities
+ * on this worker count, as in Envoy over all).
+ *
+ * @returns the breaker that is open; undefined when one more may be opened
+ */
+export function connectionsOverflow(context: PoolContext, host: UpstreamHost): Breaker | undefined {
+  const { maxConnectionsPerHost, resources, stats } = context;
+  let full: Breaker | undefined;
+  if (maxConnectionsPerHost !== undefined && host.stats.cxActive.value() >= maxConnectionsPerHost)
+    full = 'connectionsPerHost';
+  else if (!resources.connections.canTake()) full = 'connections';
+  if (full !== undefined) stats.upstreamCxOverflow.inc();
+  return full;
 }

@@ -10,6 +10,7 @@ import type {
   Timer,
   TransportOptions,
 } from '@dragoman/core';
+import type { ConnectAhead } from './connect-ahead.ts';
 import {
   connectFailureReason,
   countClosed,
@@ -34,6 +35,7 @@ export interface Http1Owner {
   readonly host: UpstreamHost;
   readonly context: PoolContext;
   readonly transport: TransportOptions;
+  readonly ahead: ConnectAhead | undefined;
   onConnected(): void;
   /** A connection can take a request. */
   onIdle(client: Http1Client): void;
@@ -131,7 +133,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     const { host, context } = this.pool;
     this.timer.disable();
     this.state = BUSY;
-    countRequest(context, host);
+    countRequest(context, host, this.pool.ahead);
     if (--this.remaining === 0) {
       context.stats.upstreamCxMaxRequests.inc();
       this.retiring = true;
@@ -216,7 +218,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
     this.showBuffered(0);
     const now = context.clock.now();
     countClosed(context, host, ending, state === BUSY, now - this.openedAt);
-    if (state === BUSY) giveRequestBack(context, host);
+    if (state === BUSY) giveRequestBack(context, host, this.pool.ahead);
     if (state === CONNECTING) {
       countConnectFailure(context, host, reason);
       pool.onConnectFailure(this, connectFailureReason(ending, this.timedOut), reason);
@@ -231,7 +233,7 @@ export class Http1Client implements ConnectHandler, ClientCodecHandler {
 
   onStreamComplete(reusable: boolean): void {
     if (this.state !== BUSY) return;
-    giveRequestBack(this.pool.context, this.pool.host);
+    giveRequestBack(this.pool.context, this.pool.host, this.pool.ahead);
     this.state = COMPLETE;
     this.reusable = reusable;
     if (!this.dispatching) this.finish();

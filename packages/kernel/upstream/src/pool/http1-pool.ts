@@ -1,5 +1,4 @@
 import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
-import { mayConnect } from './connection-accounting.ts';
 import { Http1Client, type Http1Owner } from './http1-client.ts';
 import { IdleList } from './idle-list.ts';
 import { PoolBase } from './pool-base.ts';
@@ -23,14 +22,15 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
   }
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
-    const { idle } = this;
+    const { idle, ahead } = this;
     if (idle.size === 0) return this.wait(decoder, callbacks);
     // The hot path: no closure, promise or object is made between here and the codec.
     if (!this.context.resources.requests.canTake()) {
-      this.refuse(callbacks);
+      this.refuse(callbacks, 'requests');
       return undefined;
     }
     (idle.pop() as Http1Client).start(decoder, callbacks);
+    if (ahead !== undefined) this.connectAhead(ahead);
     return undefined;
   }
 
@@ -51,21 +51,23 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------
 
-  protected override connectForPending(): void {
-    while (this.connecting < this.pending.size) {
-      if (!mayConnect(this.context, this.clients.size === 0)) return;
-      this.connect();
-    }
+  protected override createClient(): Http1Client {
+    return new Http1Client(this);
+  }
+
+  protected override get connectingCapacity(): number {
+    return this.connecting;
+  }
+
+  protected override get readyCapacity(): number {
+    return this.idle.size;
+  }
+
+  protected override get starved(): boolean {
+    return false;
   }
 
   protected override drainClients(): void {
     this.idle.closeAll();
-  }
-
-  private connect(): void {
-    const client = new Http1Client(this);
-    this.clients.add(client);
-    this.connecting++;
-    client.connect();
   }
 }

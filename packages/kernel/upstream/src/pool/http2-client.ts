@@ -12,6 +12,7 @@ import type {
 } from '@dragoman/core';
 import type { Http2ClientCodec, Http2ClientHandler } from '@dragoman/http2';
 import type { UpstreamHost } from '../hosts/host.ts';
+import type { ConnectAhead } from './connect-ahead.ts';
 import {
   connectFailureReason,
   countClosed,
@@ -28,6 +29,7 @@ export interface Http2Owner {
   readonly host: UpstreamHost;
   readonly context: PoolContext;
   readonly transport: TransportOptions;
+  readonly ahead: ConnectAhead | undefined;
   /** The peer has said how many streams there may be: no longer on its way. */
   onUp(client: Http2Client, limit: number): void;
   /** It may have become able to take more streams. */
@@ -148,7 +150,7 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
   start(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
     const { context, host } = this.pool;
     if (this.active++ === 0) this.timer.disable();
-    countRequest(context, host);
+    countRequest(context, host, this.pool.ahead);
     if (--this.remaining === 0) {
       context.stats.upstreamCxMaxRequests.inc();
       this.retiring = true;
@@ -172,10 +174,10 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     details: string,
   ): void {
     const { context, host } = this.pool;
-    countRequest(context, host);
+    countRequest(context, host, this.pool.ahead);
     const lost = new LostStream();
     callbacks.onPoolReady(lost, host, new StreamFacts(this.facts, undefined));
-    giveRequestBack(context, host);
+    giveRequestBack(context, host, this.pool.ahead);
     if (!lost.over) decoder.onReset(reason, details);
   }
 
@@ -250,7 +252,7 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
     this.durationTimer?.disable();
     const carried = this.active;
     countClosed(context, host, ending, carried > 0, context.clock.now() - this.openedAt);
-    for (; this.active > 0; this.active--) giveRequestBack(context, host);
+    for (; this.active > 0; this.active--) giveRequestBack(context, host, this.pool.ahead);
     if (state === CONNECTING || (state === OPENING && this.timedOut)) {
       countConnectFailure(context, host, reason);
       pool.onConnectFailure(this, connectFailureReason(ending, this.timedOut), reason);
@@ -290,7 +292,7 @@ export class Http2Client implements ConnectHandler, Http2ClientHandler {
   onStreamComplete(): void {
     if (this.active === 0) return;
     this.active--;
-    giveRequestBack(this.pool.context, this.pool.host);
+    giveRequestBack(this.pool.context, this.pool.host, this.pool.ahead);
     if (this.state !== UP || !this.connection.open) return;
     if (!this.retiring) this.pool.onCapacity(this);
     if (this.active > 0) return;

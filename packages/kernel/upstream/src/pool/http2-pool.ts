@@ -1,5 +1,4 @@
 import type { Cancellable, HttpPoolCallbacks, ResponseDecoder } from '@dragoman/core';
-import { mayConnect } from './connection-accounting.ts';
 import { Http2Client, type Http2Owner } from './http2-client.ts';
 import { PoolBase } from './pool-base.ts';
 import { ReadyList } from './ready-list.ts';
@@ -36,10 +35,11 @@ export class Http2Pool extends PoolBase<Http2Client> implements Http2Owner {
     const client = this.ready.next;
     if (client === undefined) return this.wait(decoder, callbacks);
     if (!this.context.resources.requests.canTake()) {
-      this.refuse(callbacks);
+      this.refuse(callbacks, 'requests');
       return undefined;
     }
     client.start(decoder, callbacks);
+    if (this.ahead !== undefined) this.connectAhead(this.ahead);
     return undefined;
   }
 
@@ -68,16 +68,21 @@ export class Http2Pool extends PoolBase<Http2Client> implements Http2Owner {
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------
 
-  protected override connectForPending(): void {
-    while (this.connecting * this.expected < this.pending.size) {
-      // A peer that takes no streams would take none on another connection.
-      for (const client of this.clients) if (client.starved) return;
-      if (!mayConnect(this.context, this.clients.size === 0)) return;
-      const client = new Http2Client(this);
-      this.clients.add(client);
-      this.connecting++;
-      client.connect();
-    }
+  protected override createClient(): Http2Client {
+    return new Http2Client(this);
+  }
+
+  protected override get connectingCapacity(): number {
+    return this.connecting * this.expected;
+  }
+
+  protected override get readyCapacity(): number {
+    return this.ready.capacity;
+  }
+
+  protected override get starved(): boolean {
+    for (const client of this.clients) if (client.starved) return true;
+    return false;
   }
 
   protected override drainClients(): void {

@@ -7,16 +7,20 @@ import type {
   StreamResetReason,
   TransportOptions,
 } from '@dragoman/core';
-import type { UpstreamHost } from '../hosts/host.ts';
+import { isHealthy, type UpstreamHost } from '../hosts/host.ts';
+import { ConnectAhead, MOST_AT_ONCE } from './connect-ahead.ts';
+import { connectionsOverflow } from './connection-accounting.ts';
 import type { Http1Client } from './http1-client.ts';
 import type { Http2Client } from './http2-client.ts';
 import type { IdleList } from './idle-list.ts';
+import { type Breaker, SHED_TEXT } from './overflow-texts.ts';
 import { type PendingOwner, PendingQueue, PendingRequest } from './pending-queue.ts';
 import type { PoolContext } from './pool-options.ts';
 import type { ReadyList } from './ready-list.ts';
 
 /** A connection of a pool, as far as all pools know it. */
 export interface PoolClient {
+  connect(): void;
   closeIfConnecting(): void;
   closeNow(details: string): void;
 }
@@ -27,6 +31,8 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   readonly context: PoolContext;
   /** What its connections ask of their transport. */
   readonly transport: TransportOptions;
+  /** Undefined: no connection is opened that no request waits for. */
+  readonly ahead: ConnectAhead | undefined;
   onUnused: (() => void) | undefined = undefined;
   protected readonly clients = new Set<Client>();
   protected readonly pending = new PendingQueue();
@@ -39,12 +45,23 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     this.host = host;
     this.context = context;
     this.transport = transport;
+    const { preconnectRatio } = context;
+    this.ahead = preconnectRatio === undefined ? undefined : new ConnectAhead(preconnectRatio);
   }
 
   abstract newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined;
 
-  /** Opens what those who wait need, as far as the circuit breaker lets. */
-  protected abstract connectForPending(): void;
+  /** A connection that has not begun to connect. */
+  protected abstract createClient(): Client;
+
+  /** Streams that the connections on their way can be expected to take. */
+  protected abstract get connectingCapacity(): number;
+
+  /** Streams that the connections which are up could take beside those under way. */
+  protected abstract get readyCapacity(): number;
+
+  /** The peer would take nothing on another connection either. */
+  protected abstract get starved(): boolean;
 
   /** Lets go what carries nothing. What still carries something ends with it. */
   protected abstract drainClients(): void;
@@ -95,6 +112,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   /** A connection is gone and its resources are back: those who wait may need another. */
   afterClose(): void {
     this.connectForPending();
+    this.letGoOfUnserved();
     this.reportIfUnused();
   }
 
@@ -115,12 +133,53 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     this.clients.delete(client);
   }
 
+  // --- Connecting --------------------------------------------------------------------------------------------------
+
+  /** Opens what those who wait need, as far as the circuit breaker lets. */
+  protected connectForPending(): void {
+    if (this.pending.size === 0) return;
+    if (this.ahead !== undefined) this.connectAhead(this.ahead);
+    else while (this.lacksForPending && this.open());
+  }
+
+  /** Opens what those who wait and those who may come need. For the moment at which a stream has come. */
+  protected connectAhead(ahead: ConnectAhead): void {
+    // A host that is not healthy is spared, and nobody comes to a pool that ends.
+    const forPending = this.isDraining || !isHealthy(this.host.healthFlags);
+    for (let opened = 0; opened < MOST_AT_ONCE; opened++) {
+      const wanted = forPending
+        ? this.lacksForPending
+        : ahead.wants(this.pending.size, this.connectingCapacity + this.readyCapacity);
+      if (!wanted || !this.open()) return;
+    }
+  }
+
+  private get lacksForPending(): boolean {
+    return this.connectingCapacity < this.pending.size;
+  }
+
+  /** One more. @returns whether another may follow */
+  private open(): boolean {
+    if (this.starved || this.context.newConnection?.shouldShed() === true) return false;
+    const full = connectionsOverflow(this.context, this.host);
+    // The first is always allowed: else its requests would wait for nothing.
+    if (full !== undefined && this.clients.size > 0) {
+      this.context.overflow.held(full);
+      return false;
+    }
+    const client = this.createClient();
+    this.clients.add(client);
+    this.connecting++;
+    client.connect();
+    return full === undefined;
+  }
+
   // --- Waiting -----------------------------------------------------------------------------------------------------
 
   protected wait(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined {
     const { stats, resources } = this.context;
     if (!resources.pendingRequests.canTake()) {
-      this.refuse(callbacks);
+      this.refuse(callbacks, 'pendingRequests');
       return undefined;
     }
     const request = new PendingRequest(this, decoder, callbacks);
@@ -129,7 +188,19 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     stats.upstreamRqPendingTotal.inc();
     stats.upstreamRqPendingActive.inc();
     this.connectForPending();
+    this.letGoOfUnserved();
     return request.isWaiting ? request : undefined;
+  }
+
+  /** An overloaded proxy has opened no connection for those who wait, and there is none that could take them. */
+  private letGoOfUnserved(): void {
+    if (this.context.newConnection === undefined || this.clients.size > 0) return;
+    for (const request of this.takePending()) {
+      if (!request.isWaiting) continue;
+      request.settle();
+      this.context.stats.upstreamRqPendingOverflow.inc();
+      request.callbacks.onPoolFailure('overflow', SHED_TEXT, undefined);
+    }
   }
 
   /** Carries who waits, ends with the pool, or joins `idle`. */
@@ -166,7 +237,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     request.settle();
     this.countUnqueued();
     if (this.context.resources.requests.canTake()) return true;
-    this.refuse(request.callbacks);
+    this.refuse(request.callbacks, 'requests');
     return false;
   }
 
@@ -175,10 +246,11 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     this.context.stats.upstreamRqPendingActive.dec();
   }
 
-  protected refuse(callbacks: HttpPoolCallbacks): void {
-    this.context.stats.upstreamRqPendingOverflow.inc();
+  protected refuse(callbacks: HttpPoolCallbacks, breaker: Breaker): void {
+    const { overflow, stats } = this.context;
+    stats.upstreamRqPendingOverflow.inc();
     // No host has anything to do with it (%UPSTREAM_HOST% stays empty), as in Envoy.
-    callbacks.onPoolFailure('overflow', '', undefined);
+    callbacks.onPoolFailure('overflow', overflow.refused(breaker), undefined);
   }
 
   private failPending(reason: PoolFailureReason, details: string): void {

@@ -6,6 +6,7 @@ import type {
   ConnectOptions,
   Connector,
   HeaderNameFormatter,
+  LoadShedPoint,
   Logger,
   ResourceManager,
   TransportOptions,
@@ -19,6 +20,8 @@ import type {
 import type { HttpSettings } from '../config/http-options.ts';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
+import type { OpenTcp } from './open-tcp.ts';
+import type { OverflowTexts } from './overflow-texts.ts';
 
 /** What a client codec is made with: the options of the HTTP/1 package that a cluster's config reaches. */
 export interface ClientCodecSettings {
@@ -56,6 +59,14 @@ export interface Http2Codecs {
 
 /** What all pools of one priority of a cluster share. */
 export interface PoolContext {
+  /** Who is told what of a breaker that is open. */
+  readonly overflow: OverflowTexts;
+  /** `circuit_breakers.per_host_thresholds`, on this worker. Undefined: no limit. */
+  readonly maxConnectionsPerHost: number | undefined;
+  /** `per_upstream_preconnect_ratio`, more than 1. Undefined: nothing is opened ahead. */
+  readonly preconnectRatio: number | undefined;
+  /** Undefined: nobody asks for them. */
+  readonly openTcp: OpenTcp | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connector: Connector;
@@ -64,6 +75,8 @@ export interface PoolContext {
   readonly http2: (Http2Codecs & { readonly options: Http2ClientOptions }) | undefined;
   readonly stats: ClusterStats;
   readonly resources: ResourceManager;
+  /** `envoy.load_shed_points.connection_pool_new_connection`, where it is configured. */
+  readonly newConnection?: LoadShedPoint | undefined;
   readonly http: HttpSettings;
   readonly connectTimeoutMs: number;
   /** The options of a connection to `host`. */

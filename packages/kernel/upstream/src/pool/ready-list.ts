@@ -13,6 +13,13 @@ export class ReadyList {
     return this.clients.length;
   }
 
+  /** Streams that they could take, all together. */
+  get capacity(): number {
+    let capacity = 0;
+    for (const client of this.clients) capacity += client.capacity;
+    return capacity;
+  }
+
   /** Puts it in or takes it out, as its capacity says. */
   update(client: Http2Client): void {
     const { clients } = this;

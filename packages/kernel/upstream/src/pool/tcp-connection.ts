@@ -13,12 +13,14 @@ import type {
 import type { UpstreamHost } from '../hosts/host.ts';
 import {
   connectFailureReason,
+  connectionsOverflow,
   countClosed,
   countConnectFailure,
   countOpened,
   countRequest,
   giveRequestBack,
 } from './connection-accounting.ts';
+import { SHED_TEXT } from './overflow-texts.ts';
 import type { PoolContext } from './pool-options.ts';
 
 /** Opens a TCP connection that will be the caller's own. */
@@ -28,15 +30,19 @@ export function openTcpConnection(
   callbacks: TcpPoolCallbacks,
   transport?: TransportOptions,
 ): Cancellable | undefined {
-  const { stats, resources } = context;
-  if (!resources.connections.canTake()) {
-    stats.upstreamCxOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', undefined);
+  const { stats, resources, overflow } = context;
+  if (context.newConnection?.shouldShed() === true) {
+    callbacks.onPoolFailure('overflow', SHED_TEXT, undefined);
+    return undefined;
+  }
+  const full = connectionsOverflow(context, host);
+  if (full !== undefined) {
+    callbacks.onPoolFailure('overflow', overflow.refused(full), undefined);
     return undefined;
   }
   if (!resources.pendingRequests.canTake()) {
     stats.upstreamRqPendingOverflow.inc();
-    callbacks.onPoolFailure('overflow', '', undefined);
+    callbacks.onPoolFailure('overflow', overflow.refused('pendingRequests'), undefined);
     return undefined;
   }
   return new TcpClient(host, context, callbacks, transport);
@@ -77,6 +83,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     this.timer = clock.timer(() => this.onConnectTimeout());
     this.connection = connector.connect(context.connectOptions(host, transport), this);
     this.timer.enable(context.connectTimeoutMs);
+    context.openTcp?.add(host, this);
   }
 
   cancel(): void {
@@ -93,7 +100,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     this.connected = true;
     this.countUnqueued();
     stats.upstreamCxConnectMs.record(clock.now() - this.openedAt);
-    countRequest(context, host);
+    countRequest(context, host, undefined);
     this.callbacks.onPoolReady(this, host);
   }
 
@@ -112,10 +119,11 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
   onClose(kind: ConnectionCloseKind, reason: string): void {
     const { host, context, connected } = this;
     this.timer.disable();
+    context.openTcp?.remove(host, this);
     // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
     countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
     if (connected) {
-      giveRequestBack(context, host);
+      giveRequestBack(context, host, undefined);
       this.handler?.onClose(kind, reason);
       return;
     }

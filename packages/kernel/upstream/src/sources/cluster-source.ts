@@ -5,6 +5,7 @@ import type {
   DnsResolver,
   ExtensionRegistry,
   Gauge,
+  HostEvent,
   HostListUpdate,
   Logger,
   MainContext,
@@ -28,6 +29,7 @@ export interface SourceDependencies {
   readonly context: MainContext;
   readonly health: HealthDependencies | undefined;
   readonly mergeStats: MergeStats;
+  readonly ejectionLog: string;
 }
 
 /** The discovery of one cluster, on main, and the checks of its hosts. */
@@ -48,7 +50,7 @@ export class ClusterSource {
   private failing = false;
 
   /** @throws ConfigError with paths relative to the cluster */
-  constructor(message: Cluster, { registry, context, health, mergeStats }: SourceDependencies) {
+  constructor(message: Cluster, { registry, context, health, mergeStats, ejectionLog }: SourceDependencies) {
     this.message = message;
     const statName = message.altStatName === '' ? message.name : message.altStatName;
     const clusterScope = context.stats.scope(`cluster.${statName}`);
@@ -69,6 +71,7 @@ export class ClusterSource {
       clusterScope,
       health,
       mergeStats,
+      ejectionLog,
       onHosts: (update) => {
         if (!this.active) return;
         this.last = update;
@@ -108,9 +111,9 @@ export class ClusterSource {
     });
   }
 
-  /** A worker saw that a host wants no more traffic. */
-  failPassively(identity: string): void {
-    this.pipeline.failPassively(identity);
+  /** A worker saw something of a host. */
+  onEvent(identity: string, event: HostEvent): void {
+    this.pipeline.onEvent(identity, event);
   }
 
   /** From now on the cluster's stats are about these hosts. */

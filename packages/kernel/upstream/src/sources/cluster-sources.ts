@@ -3,6 +3,7 @@ import {
   type Counter,
   type ExtensionRegistry,
   type Gauge,
+  type HostEvent,
   type HostListUpdate,
   type MainContext,
   ProblemCollector,
@@ -25,6 +26,8 @@ export interface ClusterSourcesOptions {
   readonly sinks: readonly ClusterSink[];
   /** Opens the connections of health checks. Undefined: clusters with checks are taken, and not checked. */
   readonly health?: HealthDependencies | undefined;
+  /** `cluster_manager.outlier_detection.event_log_path`. Default: ejections are not logged. */
+  readonly ejectionLog?: string | undefined;
   /** Where {@link clusters} stands in the config, for errors. Default `static_resources.clusters`. */
   readonly path?: string;
 }
@@ -62,8 +65,8 @@ export interface ClusterSources {
   warmCluster(cluster: Cluster): WarmingCluster;
   /** @returns whether there was one */
   removeCluster(clusterName: string): boolean;
-  /** A worker saw in a response that a host wants no more traffic (`x-envoy-immediate-health-check-fail`). */
-  failPassively(clusterName: string, identity: string): void;
+  /** A worker saw something of a host. */
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void;
   /** Ends discovery; nothing is published any more. */
   stop(): void;
 }
@@ -121,9 +124,9 @@ class Sources implements ClusterSources {
   private stopped = false;
 
   constructor(options: ClusterSourcesOptions) {
-    const { registry, context, health } = options;
+    const { registry, context, health, ejectionLog = '' } = options;
     this.stats = new ManagerStats(context.stats.scope('cluster_manager'));
-    this.dependencies = { registry, context, health, mergeStats: this.stats.merge };
+    this.dependencies = { registry, context, health, mergeStats: this.stats.merge, ejectionLog };
     this.sinks = new Set(options.sinks);
     this.warmed = new Promise((resolve) => {
       this.resolveWarmed = resolve;
@@ -220,8 +223,8 @@ class Sources implements ClusterSources {
     return true;
   }
 
-  failPassively(clusterName: string, identity: string): void {
-    this.byName.get(clusterName)?.failPassively(identity);
+  onHostEvent(clusterName: string, identity: string, event: HostEvent): void {
+    this.byName.get(clusterName)?.onEvent(identity, event);
   }
 
   stop(): void {

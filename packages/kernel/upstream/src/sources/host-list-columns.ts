@@ -26,6 +26,7 @@ const FIELDS = Object.keys({
   healthCheckHostname: true,
   noHealthCheck: true,
   checked: true,
+  outcomeRow: true,
 } satisfies Record<keyof EndpointData, true>) as (keyof EndpointData)[];
 
 /** @param bases for amended endpoints, what each was before */
@@ -65,6 +66,7 @@ export function readEndpoint(
     healthCheckHostname: cell(columns.healthCheckHostname, row, base?.healthCheckHostname),
     noHealthCheck: cell(columns.noHealthCheck, row, base?.noHealthCheck),
     checked: cell(columns.checked, row, base?.checked),
+    outcomeRow: cell(columns.outcomeRow, row, base?.outcomeRow),
   } satisfies { [field in keyof Required<EndpointData>]: EndpointData[field] };
 }
 
@@ -134,6 +136,7 @@ export function sameEndpoint(one: EndpointData, other: EndpointData): boolean {
       one.healthCheckHostname === other.healthCheckHostname &&
       one.noHealthCheck === other.noHealthCheck &&
       one.checked === other.checked &&
+      one.outcomeRow === other.outcomeRow &&
       sameValue(one.metadata, other.metadata))
   );
 }

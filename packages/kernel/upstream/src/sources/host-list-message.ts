@@ -9,6 +9,8 @@ export interface HostListMessage {
   readonly base?: number;
   /** For {@link HostListReceiver}: JSON, in memory that all threads share when it is long. */
   readonly content: HostListContent;
+  /** See {@link HostListUpdate.outcomes}. */
+  readonly outcomes?: SharedArrayBuffer;
 }
 
 export type HostListContent = string | SharedArrayBuffer;

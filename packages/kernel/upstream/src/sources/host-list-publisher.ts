@@ -26,13 +26,21 @@ export class HostListPublisher {
     if (content === undefined) return undefined;
     this.whole = undefined;
     const base = this.version++;
-    return { version: this.version, base, content: packContent(content) };
+    return { version: this.version, base, content: packContent(content), ...outcomesOf(update) };
   }
 
   /** What a worker needs that has no list, or lost track. Undefined before the first list. */
   full(): HostListMessage | undefined {
     if (this.last === undefined) return undefined;
-    this.whole ??= { version: this.version, content: packContent(writeFullList(this.last)) };
+    this.whole ??= {
+      version: this.version,
+      content: packContent(writeFullList(this.last)),
+      ...outcomesOf(this.last),
+    };
     return this.whole;
   }
+}
+
+function outcomesOf({ outcomes }: HostListUpdate): Pick<HostListMessage, 'outcomes'> {
+  return outcomes === undefined ? {} : { outcomes };
 }

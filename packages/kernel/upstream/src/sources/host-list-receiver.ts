@@ -23,13 +23,14 @@ export class HostListReceiver {
    *
    * @throws Error when the message is a change of another list than the one that is here, which stays as it is: ask for the whole list
    */
-  receive({ version, base, content }: HostListMessage): HostListUpdate {
+  receive({ version, base, content, outcomes }: HostListMessage): HostListUpdate {
     if (base !== undefined && base !== this.version)
       throw new Error(
         `host list version ${version} is a change of version ${base}, but here is ${this.version === 0 ? 'none' : `version ${this.version}`}: ask for the whole list`,
       );
     const before = base === undefined ? NOTHING : this.list;
-    this.list = new ListReader(before, JSON.parse(unpackContent(content)) as WireList).read();
+    const list = new ListReader(before, JSON.parse(unpackContent(content)) as WireList).read();
+    this.list = outcomes === undefined ? list : { ...list, outcomes };
     this.version = version;
     return this.list;
   }

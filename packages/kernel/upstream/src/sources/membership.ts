@@ -1,5 +1,6 @@
 import type { Counter, Gauge, HostListUpdate, StatsScope } from '@dragoman/core';
-import { endpointHealthFlags, isDegraded, isExcluded, isHealthy } from '../hosts/host.ts';
+import { isExcluded } from '@dragoman/load-balancing';
+import { endpointHealthFlags, isDegraded, isHealthy } from '../hosts/host.ts';
 import { CLUSTER_MEMBERSHIP_COUNTERS, CLUSTER_MEMBERSHIP_GAUGES } from '../stats/cluster-stats.ts';
 
 /** Counts the hosts of a cluster as its source publishes them. */

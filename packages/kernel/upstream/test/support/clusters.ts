@@ -10,7 +10,9 @@ import {
   type FactoryContext,
   type Host,
   type HostListUpdate,
+  type LoadShedPoint,
   type LocalityEndpoints,
+  type Logger,
   type Runtime,
   silentLogger,
 } from '@dragoman/core';
@@ -79,9 +81,12 @@ export interface WorldOptions {
   readonly registry?: ExtensionRegistry;
   readonly runtime?: Runtime;
   readonly createBudget?: CreateBudget;
+  /** Default: writes nothing. */
+  readonly logger?: Logger;
   readonly hosts?: HostListUpdate;
   /** Of this proxy. */
   readonly zone?: string;
+  readonly newConnection?: LoadShedPoint;
 }
 
 export function testContext(
@@ -89,12 +94,13 @@ export function testContext(
   stats: MemoryStats,
   runtime: Runtime = emptyRuntime,
   zone = '',
+  logger = silentLogger,
 ) {
   const warnings: string[] = [];
   const context: FactoryContext = {
     clock,
     random: new SeededRandom(7),
-    loggers: { logger: () => silentLogger },
+    loggers: { logger: () => logger },
     runtime,
     localInfo: { cluster: '', node: '', zone, address: '127.0.0.1' },
     stats,
@@ -113,7 +119,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
   const clock = new FakeClock();
   const stats = new MemoryStats();
   const connector = new FakeConnector();
-  const { context, warnings } = testContext(clock, stats, options.runtime, options.zone);
+  const { context, warnings } = testContext(clock, stats, options.runtime, options.zone, options.logger);
   const manager = createClusterManager({
     clusters: [clusterMessage(config)],
     registry: options.registry ?? new Registry([inOrder]),
@@ -125,6 +131,7 @@ export function world(config: object = {}, options: WorldOptions = {}): World {
       createSessions: () => ({}) as Http2Sessions,
     },
     createBudget: options.createBudget,
+    newConnection: options.newConnection,
   });
   manager.updateHosts('web', options.hosts ?? hostList('10.0.0.1:80'));
   return {

@@ -23,6 +23,8 @@ export class FakeConnection implements Connection {
   readonly options: ConnectOptions;
   readonly info;
   open = true;
+  /** By the peer. */
+  accepted = false;
   /** What {@link release} was called with. */
   readonly released: (boolean | undefined)[] = [];
   bufferedBytes = 0;
@@ -43,6 +45,7 @@ export class FakeConnection implements Connection {
 
   /** The peer accepts, and chooses a protocol where it may. */
   accept(negotiated = ''): void {
+    this.accepted = true;
     this.info.negotiatedProtocol = negotiated;
     this.handler.onConnected();
   }
@@ -192,6 +195,8 @@ export class FakeRequest implements HttpPoolCallbacks, ResponseDecoder {
   /** Copied: the pool uses its object again. */
   connection: UpstreamConnectionInfo | undefined;
   failure: PoolFailureReason | undefined;
+  /** What {@link onPoolFailure} was told. */
+  details: string | undefined;
   failedHost: Host | undefined;
   onFailed: (() => void) | undefined;
 
@@ -205,7 +210,10 @@ export class FakeRequest implements HttpPoolCallbacks, ResponseDecoder {
   onPoolFailure(reason: PoolFailureReason, details: string, host: Host | undefined): void {
     this.failure = reason;
     this.failedHost = host;
-    this.events.push(details === '' ? `failed:${reason}` : `failed:${reason}:${details}`);
+    this.details = details;
+    // Which breaker it was is for tests of overflows.
+    const told = details !== '' && reason !== 'overflow';
+    this.events.push(told ? `failed:${reason}:${details}` : `failed:${reason}`);
     this.onFailed?.();
   }
 

@@ -106,6 +106,7 @@ export function healthWorld(check: object = {}, cluster: object = {}) {
       cancelled: stats.counter('update_merge_cancelled'),
       outOfWindow: stats.counter('update_out_of_merge_window'),
     },
+    ejectionLog: '/log/outliers',
     onHosts: (update) => lists.push(update),
   });
   return {

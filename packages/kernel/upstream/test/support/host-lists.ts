@@ -45,6 +45,7 @@ const fields: { [field in keyof EndpointData]-?: fc.Arbitrary<Required<EndpointD
   healthCheckHostname: fc.constantFrom('', 'health'),
   noHealthCheck: fc.boolean(),
   checked: fc.constantFrom(0, 1, 3, 64),
+  outcomeRow: fc.nat(9),
 };
 
 const FIELDS = Object.keys(fields) as (keyof EndpointData)[];
@@ -64,7 +65,10 @@ const group: fc.Arbitrary<LocalityEndpoints> = fc.record<Required<LocalityEndpoi
   endpoints: fc.array(endpoint, { maxLength: 8 }),
 });
 
-const list: fc.Arbitrary<HostListUpdate> = fc.record<Required<HostListUpdate>, 'localities'>(
+const list: fc.Arbitrary<HostListUpdate> = fc.record<
+  Required<Omit<HostListUpdate, 'outcomes'>>,
+  'localities'
+>(
   { localities: fc.array(group, { maxLength: 4 }), overprovisioningFactor: fc.constantFrom(100, 140, 200) },
   { requiredKeys: ['localities'] },
 );

@@ -19,7 +19,7 @@ export {
 } from './listener-filter.ts';
 export {
   hostSetOf,
-  inTurn,
+  hostsInTurn,
   loadBalancerConformance,
   loadBalancerContext,
   type LoadBalancerSubject,

@@ -47,11 +47,12 @@ export function peekThrough(filter: ListenerFilter, bytes: Buffer, step: number)
     'maxReadBytes is a whole number of 0 or more',
   );
   let seen = 0;
-  let verdict = filter.onAccept({ info, streamInfo, peeked: Buffer.alloc(0) });
+  let verdict = filter.onAccept({ info, streamInfo, descriptor: -1, peeked: Buffer.alloc(0) });
   while (verdict === 'wait' && seen < Math.min(bytes.length, filter.maxReadBytes)) {
     assert.notEqual(filter.onData, undefined, 'a filter that waits has onData');
     seen = Math.min(seen + step, bytes.length, filter.maxReadBytes);
-    verdict = filter.onData?.({ info, streamInfo, peeked: bytes.subarray(0, seen) }) ?? 'continue';
+    verdict =
+      filter.onData?.({ info, streamInfo, descriptor: -1, peeked: bytes.subarray(0, seen) }) ?? 'continue';
   }
   assert.ok(verdict === 'continue' || verdict === 'wait' || verdict === 'close');
   if (seen >= filter.maxReadBytes)
@@ -108,8 +109,9 @@ export function listenerFilterConformance(runner: ConformanceRunner, subject: Li
         const other = create();
         const info = connectionInfo({ transportProtocol: '' });
         const streamInfo = new StreamInfo(info, 0, 0);
-        other.onAccept({ info, streamInfo, peeked: Buffer.alloc(0) });
-        other.onData?.({ info, streamInfo, peeked: Buffer.from([0xff]) });
+        const socket = { info, streamInfo, descriptor: -1 };
+        other.onAccept({ ...socket, peeked: Buffer.alloc(0) });
+        other.onData?.({ ...socket, peeked: Buffer.from([0xff]) });
         assert.equal(peekThrough(create(), bytes, bytes.length).verdict, verdict);
       }
     });

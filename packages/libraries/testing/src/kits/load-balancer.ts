@@ -90,13 +90,13 @@ export function loadBalancerContext(
     random: new SeededRandom(17),
     clock: new FakeClock(),
     runtime: emptyRuntime,
-    policy: () => inTurn(),
+    policy: () => hostsInTurn(),
     ...over,
   };
 }
 
 /** Hosts in turn: a child for policies that need one. */
-export function inTurn(): PickerPolicy {
+export function hostsInTurn(): PickerPolicy {
   return {
     createPicker(hosts) {
       let next = 0;
@@ -171,7 +171,7 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
   const { describe, it } = runner;
   const { extension, kind = 'spread', weighted = true, sticky = false } = subject;
   const create = (config: unknown = subject.config): LoadBalancerPolicy =>
-    extension.create(config as never, loadBalancerContext({ policy: () => subject.child ?? inTurn() }));
+    extension.create(config as never, loadBalancerContext({ policy: () => subject.child ?? hostsInTurn() }));
   const chooses = 'createBalancer' in create();
   const random = new SeededRandom(19);
   const pick = (picker: HostPicker): Host | undefined =>
@@ -296,6 +296,14 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
           assert.equal(picker.pick(context), host);
           assert.equal(again.pick(context), host);
         }
+      });
+
+      it('comes to another host in an attempt more', () => {
+        const picker = pickerOver(create(), testHosts(3));
+        const context = pickContext({ hash: randomHash(random) });
+        const found = Array.from({ length: 20 }, (_, attempt) => picker.pick(context, attempt));
+        assert.ok(found.every((host) => host !== undefined));
+        assert.ok(new Set(found).size > 1);
       });
     }
 

@@ -13,6 +13,11 @@ const BUILT_IN = {
   'envoy.tls.cert_validator.spiffe': '@dragoman/transport-socket-tls',
   'envoy.upstreams.http.http_protocol_options': '@dragoman/upstream',
 };
+/** Extensions that a proto calls otherwise than the code that reads it. */
+const NAMES = {
+  'envoy.resource_monitors.downstream_connections':
+    'envoy.resource_monitors.global_downstream_max_connections',
+};
 const OTHER = 'Kinds of extension that have no category yet';
 
 /**
@@ -52,7 +57,8 @@ function envoyExtensions(root) {
   for (const file of globSync('envoy/**/*.proto', { cwd: folder }).sort()) {
     if (!file.includes('v3')) continue;
     for (const extension of taggedExtensions(readFileSync(join(folder, file), 'utf8').replaceAll('\r', ''))) {
-      if (!found.has(extension.name)) found.set(extension.name, extension);
+      const name = NAMES[extension.name] ?? extension.name;
+      if (!found.has(name)) found.set(name, { ...extension, name });
     }
   }
   return found;

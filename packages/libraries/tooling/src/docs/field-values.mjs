@@ -109,6 +109,9 @@ export const FIELDS = {
   'CertificateValidationContext.watched_directory': { path: '/dev' },
   'Cluster.cluster_type': { name: 'envoy.cluster.static' },
   'Cluster.connect_timeout': '1s',
+  'Cluster.health_checks': [
+    { timeout: '1s', interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} },
+  ],
   'Cluster.load_assignment': { cluster_name: 'web', endpoints: endpoints() },
   'Cluster.load_balancing_policy': {
     policies: [

@@ -112,6 +112,7 @@ const GROUPS = Object.freeze({
     'envoy.matching.inputs.dns_san',
     'envoy.matching.inputs.subject',
   ],
+  'resource-monitors/downstream-connections': ['envoy.resource_monitors.global_downstream_max_connections'],
   'path-matchers/uri-template': [
     'envoy.path.match.uri_template.uri_template_matcher',
     'envoy.path.rewrite.uri_template.uri_template_rewriter',

@@ -1,0 +1,1 @@
+export { consul } from './consul.ts';

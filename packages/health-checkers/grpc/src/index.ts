@@ -1,0 +1,1 @@
+export { grpcHealthChecker } from './grpc-health-checker.ts';

@@ -1,0 +1,1 @@
+export { httpHealthChecker } from './http-health-checker.ts';

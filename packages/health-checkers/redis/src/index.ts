@@ -1,0 +1,1 @@
+export { redisHealthChecker } from './redis-health-checker.ts';

@@ -1,0 +1,1 @@
+export { tcpHealthChecker } from './tcp-health-checker.ts';

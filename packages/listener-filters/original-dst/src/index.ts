@@ -1,0 +1,1 @@
+export { originalDst } from './original-dst.ts';

@@ -1,0 +1,1 @@
+export { maglev } from './maglev.ts';

@@ -1,0 +1,1 @@
+export { overrideHost } from './override-host.ts';

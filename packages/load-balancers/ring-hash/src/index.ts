@@ -1,0 +1,1 @@
+export { ringHash } from './ring-hash.ts';

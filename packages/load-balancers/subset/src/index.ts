@@ -1,0 +1,1 @@
+export { subset } from './subset.ts';

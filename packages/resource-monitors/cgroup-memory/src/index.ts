@@ -1,0 +1,2 @@
+export { cgroupMemory } from './cgroup-memory.ts';
+export { type CgroupFiles, createMemoryMonitor } from './memory-monitor.ts';

@@ -1,0 +1,1 @@
+export { downstreamConnections } from './downstream-connections.ts';

@@ -1,0 +1,2 @@
+export { fixedHeap } from './fixed-heap.ts';
+export { type MemorySources, usedMemory } from './used-memory.ts';

@@ -1,0 +1,1 @@
+export { injectedResource } from './injected-resource.ts';
