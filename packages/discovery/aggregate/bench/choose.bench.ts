@@ -3,7 +3,7 @@
 import { AggregateClusterConfigSchema, anyPack, ClusterSchema, create } from '@dragoman/api';
 import type { Cluster, LoadBalancer, MemberClusters } from '@dragoman/core';
 import { hostSetOf, ProvidedScene, testHosts } from '@dragoman/testing';
-import { aggregate } from '../src/index.ts';
+import { aggregateCluster } from '../src/index.ts';
 
 const CHOICES = 1_000_000;
 const ROUNDS = 5;
@@ -27,7 +27,7 @@ for (const count of [2, 20]) {
     clusterDiscoveryType: { case: 'clusterType', value: { name: 'envoy.clusters.aggregate', typedConfig } },
   });
   const { context } = new ProvidedScene({ clusters });
-  const balancer = aggregate.createBalancer?.(cluster as never, context) as LoadBalancer;
+  const balancer = aggregateCluster.createBalancer?.(cluster as never, context) as LoadBalancer;
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();

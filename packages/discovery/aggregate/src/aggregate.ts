@@ -4,7 +4,7 @@ import { AggregateBalancer } from './balancer.ts';
 import { readMembers } from './config.ts';
 
 /** The priorities of several clusters, one after the other. */
-export const aggregate = defineProvidedCluster({
+export const aggregateCluster = defineProvidedCluster({
   name: 'envoy.clusters.aggregate',
   config: AggregateClusterConfigSchema,
   cluster: ClusterSchema,

@@ -1,1 +1,1 @@
-export { aggregate } from './aggregate.ts';
+export { aggregateCluster } from './aggregate.ts';

@@ -11,7 +11,7 @@ import type {
 } from '@dragoman/core';
 import { hostSetOf, ProvidedScene, ScriptedRandom, testHost } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { aggregate } from '../src/index.ts';
+import { aggregateCluster } from '../src/index.ts';
 
 const TYPE = 'type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig';
 
@@ -92,7 +92,7 @@ function scene(
       return shares(sets);
     },
   });
-  const balancer = aggregate.createBalancer?.(cluster(members), context) as LoadBalancer;
+  const balancer = aggregateCluster.createBalancer?.(cluster(members), context) as LoadBalancer;
   return { clusters, balancer, seen };
 }
 
@@ -239,7 +239,7 @@ describe('the config', () => {
     [['a', 'web'], /^cluster_type\.typed_config\.clusters\[1\]: "web" is the cluster itself/],
     [['a', 'b', 'a'], /^cluster_type\.typed_config\.clusters\[2\]: "a" is listed twice/],
   ])('%j is refused on main', (members, message) => {
-    expect(() => aggregate.create(cluster(members), {} as never)).toThrow(message);
+    expect(() => aggregateCluster.create(cluster(members), {} as never)).toThrow(message);
   });
 
   it('without a message is refused', () => {
@@ -247,7 +247,7 @@ describe('the config', () => {
       name: 'web',
       cluster_type: { name: 'envoy.clusters.aggregate' },
     });
-    expect(() => aggregate.create(bare as never, {} as never)).toThrow(
+    expect(() => aggregateCluster.create(bare as never, {} as never)).toThrow(
       /^cluster_type\.typed_config: is missing/,
     );
   });

@@ -16,7 +16,7 @@ import {
   text,
 } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
-import { aggregate } from '../src/index.ts';
+import { aggregateCluster } from '../src/index.ts';
 
 const extensions = [
   httpConnectionManager,
@@ -26,7 +26,7 @@ const extensions = [
   roundRobin,
   staticDiscovery,
   previousPriorities,
-  aggregate,
+  aggregateCluster,
   uuidRequestId,
 ];
 

@@ -3,14 +3,17 @@
 import { ClusterSchema, create } from '@dragoman/api';
 import { Address, type LoadBalancer, type LoadBalancerContext, StreamInfo } from '@dragoman/core';
 import { connectionInfo, ProvidedScene } from '@dragoman/testing';
-import { originalDst } from '../src/index.ts';
+import { originalDstCluster } from '../src/index.ts';
 
 const CHOICES = 1_000_000;
 const ROUNDS = 5;
 
 for (const count of [1, 1_000]) {
   const { context } = new ProvidedScene();
-  const balancer = originalDst.createBalancer?.(create(ClusterSchema) as never, context) as LoadBalancer;
+  const balancer = originalDstCluster.createBalancer?.(
+    create(ClusterSchema) as never,
+    context,
+  ) as LoadBalancer;
   const requests = Array.from({ length: count }, (_, i): LoadBalancerContext => {
     const localAddress = Address.ip(`10.0.${i >> 8}.${i & 255}`, 80);
     const info = new StreamInfo(connectionInfo({ localAddress, localAddressRestored: true }), 0, 0);

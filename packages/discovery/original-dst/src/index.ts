@@ -1,1 +1,1 @@
-export { originalDst } from './original-dst.ts';
+export { originalDstCluster } from './original-dst.ts';

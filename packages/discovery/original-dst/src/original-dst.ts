@@ -4,7 +4,7 @@ import { OriginalDstBalancer } from './balancer.ts';
 import { readSettings } from './config.ts';
 
 /** Hosts are where the connections were meant to go. */
-export const originalDst = defineProvidedCluster({
+export const originalDstCluster = defineProvidedCluster({
   name: 'envoy.cluster.original_dst',
   clusterType: 'ORIGINAL_DST',
   cluster: ClusterSchema,

@@ -9,7 +9,7 @@ import {
 } from '@dragoman/core';
 import { connectionInfo, ProvidedScene, requestHeaders } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { originalDst } from '../src/index.ts';
+import { originalDstCluster } from '../src/index.ts';
 
 const STATE = 'envoy.network.transport_socket.original_dst_address';
 
@@ -46,7 +46,7 @@ function context({ connection = RESTORED, headers, metadata, state }: Request): 
 
 function scene(config: object = {}) {
   const here = new ProvidedScene();
-  const balancer = originalDst.createBalancer?.(cluster(config), here.context) as LoadBalancer;
+  const balancer = originalDstCluster.createBalancer?.(cluster(config), here.context) as LoadBalancer;
   const choose = (request: Request = {}) => balancer.choose(context(request));
   return {
     ...here,
@@ -235,12 +235,12 @@ describe('the config', () => {
       /^original_dst_lb_config\.metadata_key\.key: is empty/,
     ],
   ])('%j is refused on main', (config, message) => {
-    expect(() => originalDst.create(cluster(config), {} as never)).toThrow(message);
+    expect(() => originalDstCluster.create(cluster(config), {} as never)).toThrow(message);
   });
 
   it('finds nothing on main, so that the cluster is warm at once', () => {
     const updates: unknown[] = [];
-    const discovery = originalDst.create(cluster(), {} as never);
+    const discovery = originalDstCluster.create(cluster(), {} as never);
     discovery.start({ onHosts: (update) => updates.push(update), onFailure: () => {} });
     discovery.stop();
     expect(updates).toEqual([{ localities: [] }]);

@@ -1,4 +1,4 @@
-import { originalDst } from '../src/index.ts';
+import { originalDstCluster } from '../src/index.ts';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
 import { router } from '@dragoman/http-filter-router';
@@ -28,7 +28,7 @@ const extensions = [
   clusterProvided,
   roundRobin,
   staticDiscovery,
-  originalDst,
+  originalDstCluster,
   proxyProtocol,
   uuidRequestId,
 ];
