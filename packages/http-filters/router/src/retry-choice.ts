@@ -4,6 +4,7 @@ import type {
   HostSet,
   LoadBalancerContext,
   MetadataValue,
+  PriorityOf,
   PriorityShares,
   RequestHeaders,
   StreamInfo,
@@ -44,7 +45,11 @@ export class RetryChoice implements LoadBalancerContext {
     return this.retry.shouldSkip(host);
   }
 
-  priorityShares(sets: readonly HostSet[], original: PriorityShares): PriorityShares {
-    return this.retry.priorityShares(sets, original);
+  priorityShares(
+    sets: readonly HostSet[],
+    original: PriorityShares,
+    priorityOf?: PriorityOf,
+  ): PriorityShares {
+    return this.retry.priorityShares(sets, original, priorityOf);
   }
 }

@@ -6,6 +6,7 @@ import {
   type HostSet,
   parseGrpcRetryOn,
   parseRetryOn,
+  type PriorityOf,
   type PriorityShares,
   type RequestHeaders,
   type ResourceBudget,
@@ -305,8 +306,12 @@ export class RetryState {
     return this.policy.hostSelectionAttempts;
   }
 
-  priorityShares(sets: readonly HostSet[], original: PriorityShares): PriorityShares {
-    return this.priority === undefined ? original : this.priority.shares(sets, original);
+  priorityShares(
+    sets: readonly HostSet[],
+    original: PriorityShares,
+    priorityOf?: PriorityOf,
+  ): PriorityShares {
+    return this.priority === undefined ? original : this.priority.shares(sets, original, priorityOf);
   }
 
   // --- End ---------------------------------------------------------------------------------------------------------------

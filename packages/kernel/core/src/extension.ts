@@ -14,15 +14,20 @@ import type {
   ValueMatcher,
 } from './matching.ts';
 import type { ListenerFilter, NetworkFilter, NetworkFilterConnection } from './network.ts';
-import type { RetryHostPredicate, RetryPriority } from './retry.ts';
+import type { PriorityShares, RetryHostPredicate, RetryPriority } from './retry.ts';
 import type { InternalRedirectPredicate } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 import type { DownstreamTransportSocket, UpstreamTransportSocket } from './transport.ts';
 import type {
+  ClusterInfo,
   ClusterManager,
   Discovery,
+  HostSet,
+  LoadBalancer,
   LoadBalancerContextForCluster,
   LoadBalancerPolicy,
+  MemberClusters,
+  OwnHosts,
 } from './upstream.ts';
 
 /** The kinds of extension, named as the folders under `packages/`. */
@@ -207,6 +212,24 @@ export interface DiscoveryExtension extends ExtensionBase {
    * Throws ConfigError with a path below the cluster.
    */
   create(cluster: never, context: DiscoveryContext): Discovery;
+  /** Fills in what the type implies, before anybody reads the cluster. Absent: nothing. */
+  complete?(cluster: never): unknown;
+  /**
+   * Present: clusters of this type choose their hosts themselves (`lb_policy: CLUSTER_PROVIDED`, and no other). Runs on each worker.
+   * Throws ConfigError with a path below the cluster.
+   */
+  createBalancer?(cluster: never, context: ClusterBalancerContext): LoadBalancer;
+  /** With {@link createBalancer}: the hosts that it chooses are other clusters', with all that belongs to them. Default false. */
+  readonly choosesMembers?: boolean | undefined;
+}
+
+/** What the balancer of a cluster that chooses its hosts itself may use, on its worker. */
+export interface ClusterBalancerContext extends FactoryContext {
+  readonly info: ClusterInfo;
+  readonly clusters: MemberClusters;
+  readonly hosts: OwnHosts;
+  /** How the cluster would spread requests over priorities with these hosts: its `healthy_panic_threshold` counts. */
+  priorityShares(sets: readonly HostSet[]): PriorityShares;
 }
 
 export interface DiscoveryContext extends MainContext {
@@ -224,6 +247,31 @@ export function defineDiscovery<C extends DescMessage>(definition: {
   create(cluster: MessageShape<C>, context: DiscoveryContext): Discovery;
 }): DiscoveryExtension {
   return { category: 'discovery', ...definition };
+}
+
+/** A type of clusters that choose their hosts themselves, on each worker: nothing is discovered. */
+export function defineProvidedCluster<C extends DescMessage>(definition: {
+  readonly name: string;
+  readonly clusterType?: string;
+  /** Of `cluster_type.typed_config`, for custom clusters. */
+  readonly config?: DescMessage;
+  /** The Cluster message: only its type is used. */
+  readonly cluster: C;
+  readonly choosesMembers?: boolean;
+  complete?(cluster: MessageShape<C>): MessageShape<C>;
+  /** On main, before any worker has it. @throws ConfigError with every problem of the config, paths below the cluster */
+  check(cluster: MessageShape<C>, context: DiscoveryContext): void;
+  createBalancer(cluster: MessageShape<C>, context: ClusterBalancerContext): LoadBalancer;
+}): DiscoveryExtension {
+  const { check, ...rest } = definition;
+  return {
+    category: 'discovery',
+    ...rest,
+    create(cluster: MessageShape<C>, context) {
+      check(cluster, context);
+      return { start: (listener) => listener.onHosts({ localities: [] }), stop() {} };
+    },
+  };
 }
 
 /** Checks whether hosts are well, on main. */

@@ -38,3 +38,25 @@ export function spreadOverPriorities(
   }
   return { healthy, degraded };
 }
+
+/** The shares of priorities and of their degraded hosts add up to this. */
+export const PRIORITY_POINTS = 100;
+
+/** Which priority, and whether its degraded hosts, for `draw` (any non-negative whole number). */
+export function choosePriority(load: PriorityShares, draw: number): number {
+  const { healthy, degraded } = load;
+  const point = (draw % PRIORITY_POINTS) + 1;
+  let reached = 0;
+  for (let i = 0; i < healthy.length; i++) {
+    reached += healthy[i];
+    if (point <= reached) return i;
+  }
+  for (let i = 0; i < degraded.length; i++) {
+    reached += degraded[i];
+    if (point <= reached) return i | DEGRADED_BIT;
+  }
+  return 0;
+}
+
+/** Set in what {@link choosePriority} returns when degraded hosts are meant. A cluster has up to 128 priorities; one made of others has theirs together. */
+export const DEGRADED_BIT = 1 << 24;

@@ -1,5 +1,5 @@
 import type { HeaderPredicate } from './route.ts';
-import type { Host, HostSet } from './upstream.ts';
+import type { Host, HostSet, PriorityOf } from './upstream.ts';
 
 /** Bits of what a request is tried again for. Names are Envoy's words, those of `retry_on`, with `_` for `-`. */
 export const RetryOn = {
@@ -126,7 +126,10 @@ export interface PriorityShares {
 
 /** Spreads the retries of one request over the priorities anew (Envoy: retry priority). Made for each request. */
 export interface RetryPriority {
-  /** @param original what a first try goes by; to be returned when nothing is to change */
-  shares(sets: readonly HostSet[], original: PriorityShares): PriorityShares;
+  /**
+   * @param original what a first try goes by; to be returned when nothing is to change
+   * @param priorityOf as for {@link LoadBalancerContext.priorityShares}
+   */
+  shares(sets: readonly HostSet[], original: PriorityShares, priorityOf?: PriorityOf): PriorityShares;
   onHostAttempted(host: Host): void;
 }

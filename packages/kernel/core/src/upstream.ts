@@ -179,6 +179,9 @@ export interface HostSet {
   readonly overprovisioningFactor: number;
 }
 
+/** Which priority a host is in; undefined: in none (any more). */
+export type PriorityOf = (host: HostDescription) => number | undefined;
+
 /** What a pick may depend on. */
 export interface LoadBalancerContext {
   /** The hash of the request, or undefined. Worked out when it is read: only for policies that pick by it. */
@@ -190,8 +193,15 @@ export interface LoadBalancerContext {
   shouldSkip?(host: Host): boolean;
   /** How often another host is drawn in place of one that should be skipped; then the last one is taken all the same. Default 1. */
   readonly hostSelectionAttempts?: number;
-  /** Spreads this pick over the priorities in its own way. */
-  priorityShares?(sets: readonly HostSet[], original: PriorityShares): PriorityShares;
+  /**
+   * Spreads this pick over the priorities in its own way.
+   * @param priorityOf by the numbering of `sets`. Absent: {@link HostDescription.priority} says it
+   */
+  priorityShares?(
+    sets: readonly HostSet[],
+    original: PriorityShares,
+    priorityOf?: PriorityOf,
+  ): PriorityShares;
 }
 
 /**
@@ -256,6 +266,8 @@ export interface LoadBalancerContextForCluster {
    * @throws ConfigError with paths that begin with `path`
    */
   policy(config: unknown, path: string): LoadBalancerPolicy;
+  /** Makes the balancer that the cluster's type brings along. Absent: it brings none. */
+  readonly provided?: (() => LoadBalancer) | undefined;
 }
 
 /** One policy of one cluster on one worker. */
@@ -289,6 +301,27 @@ export interface PickerPolicy {
 export interface BalancerPolicy {
   /** @param standard makes the balancer that decides on priorities, localities and panic around a policy */
   createBalancer(standard: (policy: LoadBalancerPolicy) => LoadBalancer): LoadBalancer;
+}
+
+/**
+ * Hosts that a cluster's own balancer makes on its worker while requests come. They are listed in priority 0, without a locality, behind those
+ * that were discovered, and other workers do not have them.
+ */
+export interface OwnHosts {
+  /** @throws RangeError when its address is not the text of an {@link Address} */
+  add(endpoint: EndpointData): Host;
+  /** The same host as before, with what is new of it: new connections go to its new address. @throws RangeError as {@link add} */
+  update(host: Host, endpoint: EndpointData): void;
+  /** Its idle connections close now, the others with their requests. One that is not there is passed over. */
+  remove(host: Host): void;
+}
+
+/** The clusters of a worker for one that is made of others. */
+export interface MemberClusters extends ClusterManager {
+  /** As {@link Cluster.chooseHost}, but that there is none is not counted: who asks counts it. */
+  chooseHost(clusterName: string, context: LoadBalancerContext | undefined): Host | undefined;
+  /** `callback` runs after a cluster was added, replaced or removed, or its hosts have changed. The returned function takes it back. */
+  onChange(callback: (clusterName: string) => void): () => void;
 }
 
 /** Finds the hosts of a cluster, on main. Each update replaces the list. */
@@ -326,6 +359,8 @@ export interface ResourceManager {
 /** What of a cluster a terminal filter uses. */
 export interface ClusterInfo {
   readonly name: string;
+  /** Name of the extension of its type, e.g. `envoy.cluster.static`. Absent: the assembly has none of that type. */
+  readonly type?: string | undefined;
   /** `alt_stat_name`, or the name. */
   readonly statName: string;
   readonly observabilityName: string;
@@ -512,6 +547,8 @@ export interface Cluster {
     transport?: TransportOptions,
   ): Cancellable | undefined;
   readonly hostSets: readonly HostSet[];
+  /** Those of {@link hostSets} that this worker has made itself (see {@link OwnHosts}). Absent: none. */
+  readonly ownHosts?: ReadonlySet<Host> | undefined;
 }
 
 /** The clusters of one worker. */

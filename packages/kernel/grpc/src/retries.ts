@@ -5,6 +5,7 @@ import {
   type Host,
   type HostSet,
   type LoadBalancerContext,
+  type PriorityOf,
   type PriorityShares,
   type ResourceBudget,
   type ResponseHeaders,
@@ -142,8 +143,11 @@ export class Retries {
       metadataMatch: first.metadataMatch,
       hostSelectionAttempts: policy.hostSelectionAttempts,
       shouldSkip: (host) => predicates.some((predicate) => predicate.shouldSkip(host)),
-      priorityShares: (sets: readonly HostSet[], original: PriorityShares): PriorityShares =>
-        priority === undefined ? original : priority.shares(sets, original),
+      priorityShares: (
+        sets: readonly HostSet[],
+        original: PriorityShares,
+        priorityOf?: PriorityOf,
+      ): PriorityShares => (priority === undefined ? original : priority.shares(sets, original, priorityOf)),
     };
   }
 

@@ -30,6 +30,7 @@ const NEVER = { numerator: 0, denominator: 100 } as const;
 /** A cluster as filters see it. */
 export class UpstreamClusterInfo implements ClusterInfo {
   readonly name: string;
+  readonly type: string | undefined;
   readonly statName: string;
   readonly observabilityName: string;
   readonly connectTimeoutMs: number;
@@ -57,6 +58,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     const { name, statName } = settings;
     const scope = context.stats.scope(`cluster.${statName}`);
     this.name = name;
+    this.type = settings.type;
     this.statName = statName;
     this.observabilityName = statName;
     this.connectTimeoutMs = settings.connectTimeoutMs;
@@ -65,7 +67,8 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.metadata = settings.metadata;
     this.maxStreamDurationMs = settings.http.maxStreamDurationMs;
     this.secure = settings.transport.standard?.secure ?? false;
-    this.usesDownstreamProtocol = settings.http.protocol === 'downstream';
+    // What its members do with it is theirs to know.
+    this.usesDownstreamProtocol = settings.choosesMembers || settings.http.protocol === 'downstream';
     this.transportOptions = transportWishes(settings);
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);

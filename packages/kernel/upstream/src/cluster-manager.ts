@@ -7,8 +7,11 @@ import {
   type Connector,
   type ExtensionRegistry,
   type FactoryContext,
+  type Host,
   type HostListUpdate,
+  type LoadBalancerContext,
   type LoadShedPoint,
+  type MemberClusters,
   ProblemCollector,
 } from '@dragoman/core';
 import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
@@ -92,18 +95,26 @@ interface Entry {
   readonly cluster: UpstreamCluster;
 }
 
-class Clusters implements WorkerClusterManager {
+class Clusters implements WorkerClusterManager, MemberClusters {
   private readonly registry: ExtensionRegistry;
   private readonly dependencies: ClusterDependencies;
   private readonly localClusterName: string | undefined;
   private readonly entries = new Map<string, Entry>();
   /** What requests look up: no indirection through {@link entries}. */
   private readonly byName = new Map<string, UpstreamCluster>();
+  private readonly watchers = new Set<(clusterName: string) => void>();
 
-  constructor(registry: ExtensionRegistry, dependencies: ClusterDependencies) {
+  constructor(
+    registry: ExtensionRegistry,
+    dependencies: Omit<ClusterDependencies, 'clusters' | 'onOwnHosts'>,
+  ) {
     this.registry = registry;
     this.localClusterName = dependencies.context.localInfo.localClusterName;
-    this.dependencies = dependencies;
+    this.dependencies = {
+      ...dependencies,
+      clusters: this,
+      onOwnHosts: (clusterName) => this.noteChange(clusterName),
+    };
   }
 
   get(name: string): Cluster | undefined {
@@ -114,9 +125,18 @@ class Clusters implements WorkerClusterManager {
     return this.byName.keys();
   }
 
+  chooseHost(clusterName: string, context: LoadBalancerContext | undefined): Host | undefined {
+    return this.byName.get(clusterName)?.chooseForOther(context);
+  }
+
+  onChange(callback: (clusterName: string) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
+  }
+
   updateHosts(clusterName: string, update: HostListUpdate): void {
     this.byName.get(clusterName)?.updateHosts(update);
-    this.noteLocal(clusterName);
+    this.noteChange(clusterName);
   }
 
   addOrUpdateCluster(message: ClusterMessage, hosts?: HostListUpdate): void {
@@ -131,7 +151,7 @@ class Clusters implements WorkerClusterManager {
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
-    this.noteLocal(name);
+    this.noteChange(name);
     before?.cluster.retire();
   }
 
@@ -140,15 +160,16 @@ class Clusters implements WorkerClusterManager {
     if (entry === undefined) return false;
     this.entries.delete(clusterName);
     this.byName.delete(clusterName);
-    this.noteLocal(clusterName);
+    this.noteChange(clusterName);
     entry.cluster.retire();
     return true;
   }
 
-  /** Balancing by zone looks at the hosts of the proxy's own cluster. */
-  private noteLocal(clusterName: string): void {
+  /** Balancing by zone looks at the hosts of the proxy's own cluster, and clusters that are made of others at those of these. */
+  private noteChange(clusterName: string): void {
     if (clusterName === this.localClusterName)
       this.dependencies.localZone.update(this.byName.get(clusterName)?.hostSets);
+    for (const watcher of this.watchers) watcher(clusterName);
   }
 
   drain(): void {

@@ -16,6 +16,7 @@ import {
   type LoadBalancerPolicy,
   type LoadShedPoint,
   type Logger,
+  type MemberClusters,
   type PoolWishes,
   type RoutingPriority,
   type TcpPoolCallbacks,
@@ -30,7 +31,9 @@ import { FailedHosts } from './failed-hosts.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
 import type { LocalZone } from './hosts/local-zone.ts';
+import { OwnHostList } from './hosts/own-host-list.ts';
 import { PriorityBalancer } from './hosts/priority-balancer.ts';
+import { priorityLoad } from './hosts/priority-load.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
 import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
@@ -50,6 +53,9 @@ export interface ClusterDependencies {
   readonly createBudget: CreateBudget;
   readonly newConnection: LoadShedPoint | undefined;
   readonly localZone: LocalZone;
+  readonly clusters: MemberClusters;
+  /** The hosts of a cluster have changed otherwise than by {@link UpstreamCluster.updateHosts}. */
+  onOwnHosts(clusterName: string): void;
   /** Tells main what was seen of a host. */
   readonly onHostEvent: OnHostEvent;
 }
@@ -66,6 +72,8 @@ export class UpstreamCluster implements Cluster {
   private readonly draining = new Set<DrainablePool>();
   private readonly settings: ClusterSettings;
   private readonly sockets: SocketChooser | undefined;
+  /** Undefined for a cluster whose hosts are all discovered. */
+  private readonly own: OwnHostList | undefined;
   private readonly monitors: HostMonitors | undefined;
   private readonly failedHosts = new FailedHosts();
   private readonly openTcp: OpenTcp | undefined;
@@ -78,17 +86,41 @@ export class UpstreamCluster implements Cluster {
     this.info = info;
     this.logger = context.loggers.logger('upstream');
     this.clock = context.clock;
-    this.balancer = createBalancer(settings, info, dependencies);
     this.monitors = HostMonitors.of(settings, context.runtime, dependencies.onHostEvent);
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.openTcp = settings.closeTcpOnHealthFailure ? new OpenTcp() : undefined;
+    this.own = settings.provided && this.createOwnHosts(dependencies);
     const { openTcp } = this;
     this.defaultContext = poolContext(settings, info, { ...dependencies, openTcp }, 'default');
     this.highContext = poolContext(settings, info, { ...dependencies, openTcp }, 'high');
+    this.balancer = createBalancer(settings, info, dependencies, this.own);
+  }
+
+  private createOwnHosts({ onOwnHosts }: ClusterDependencies): OwnHostList {
+    const { name: clusterName, statsScope: stats } = this.info;
+    return new OwnHostList({
+      clusterName,
+      stats,
+      owner: this,
+      now: () => this.clock.now(),
+      onListed: (host) => {
+        this.sockets?.choose(host);
+        onOwnHosts(clusterName);
+      },
+      onRemoved: (host) => {
+        this.release(host);
+        onOwnHosts(clusterName);
+      },
+    });
   }
 
   get hostSets(): readonly HostSet[] {
-    return this.snapshot.sets;
+    const { own, snapshot } = this;
+    return own === undefined ? snapshot.sets : own.addTo(snapshot.sets);
+  }
+
+  get ownHosts(): ReadonlySet<Host> | undefined {
+    return this.own?.hosts;
   }
 
   chooseHost(context: LoadBalancerContext | undefined): Host | undefined {
@@ -97,10 +129,22 @@ export class UpstreamCluster implements Cluster {
     return host;
   }
 
+  /** {@link chooseHost} for another cluster, which does the counting. */
+  chooseForOther(context: LoadBalancerContext | undefined): Host | undefined {
+    return this.balancer.choose(context);
+  }
+
   httpPool(host: Host, priority: RoutingPriority, wishes?: PoolWishes): HttpPool {
-    const owner = host as UpstreamHost;
-    if (wishes !== undefined) return this.wishedPool(owner, priority, wishes);
-    return poolOf(owner, priority) ?? this.openPool(owner, priority);
+    const known = host as UpstreamHost;
+    const { owner } = known;
+    if (owner !== this && owner !== undefined) return owner.httpPool(host, priority, wishes);
+    if (wishes !== undefined && this.heeds(wishes)) return this.wishedPool(known, priority, wishes);
+    return poolOf(known, priority) ?? this.openPool(known, priority);
+  }
+
+  /** Who asks for another cluster tells the protocol downstream whether or not it counts here. */
+  private heeds({ transport }: PoolWishes): boolean {
+    return transport !== undefined || this.info.usesDownstreamProtocol;
   }
 
   newTcpConnection(
@@ -109,16 +153,26 @@ export class UpstreamCluster implements Cluster {
     callbacks: TcpPoolCallbacks,
     transport?: TransportOptions,
   ): Cancellable | undefined {
-    return openTcpConnection(host as UpstreamHost, this.contextOf(priority), callbacks, transport);
+    const known = host as UpstreamHost;
+    const { owner } = known;
+    if (owner !== this && owner !== undefined)
+      return owner.newTcpConnection(host, priority, callbacks, transport);
+    return openTcpConnection(known, this.contextOf(priority), callbacks, transport);
   }
 
   /** Replaces the host list. Hosts that are gone finish what they have under way. */
   updateHosts(update: HostListUpdate): void {
     const before = this.snapshot;
-    const { snapshot, removed } = applyHostList(this.info.name, before, update, this.clock.now(), (address) =>
-      this.logger.error(
-        `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
-      ),
+    const { snapshot, removed } = applyHostList(
+      this.info.name,
+      before,
+      update,
+      this.clock.now(),
+      (address) =>
+        this.logger.error(
+          `cluster ${this.info.name}: left out an endpoint without a usable address: ${address}`,
+        ),
+      this,
     );
     this.snapshot = snapshot;
     this.monitors?.watch(snapshot.hosts, update.outcomes);
@@ -140,13 +194,14 @@ export class UpstreamCluster implements Cluster {
 
   /** Lets idle connections go, and the others when their requests end. */
   drain(): void {
-    for (const host of this.snapshot.hosts) this.release(host);
+    for (const host of this.everyHost()) this.release(host);
   }
 
   /** {@link drain} for a cluster that nobody will find any more. */
   retire(): void {
     this.drain();
     this.balancer.close?.();
+    this.own?.clear();
     for (const socket of allSockets(this.settings.transport)) socket.close?.();
   }
 
@@ -231,11 +286,16 @@ export class UpstreamCluster implements Cluster {
 
   /** Makes room under `max_connection_pools`: a pool in which nothing happens, unlike the others, costs nothing to lose. */
   private freeUnusedPool(priority: RoutingPriority): void {
-    for (const host of this.snapshot.byKey.values()) {
+    for (const host of this.everyHost()) {
       if (poolOf(host, priority)?.unused !== true) continue;
       this.releasePool(host, priority);
       return;
     }
+  }
+
+  private everyHost(): Iterable<UpstreamHost> {
+    const { own, snapshot } = this;
+    return own === undefined ? snapshot.hosts : [...snapshot.hosts, ...own.hosts];
   }
 
   private contextOf(priority: RoutingPriority): PoolContext {
@@ -245,9 +305,12 @@ export class UpstreamCluster implements Cluster {
 
 function createBalancer(
   settings: ClusterSettings,
-  { statsScope, stats }: UpstreamClusterInfo,
-  { context: { runtime, random, clock }, localZone }: ClusterDependencies,
+  info: UpstreamClusterInfo,
+  { context, localZone, clusters }: ClusterDependencies,
+  hosts: OwnHostList | undefined,
 ): LoadBalancer {
+  const { statsScope, stats } = info;
+  const { runtime, random, clock } = context;
   const { healthyPanicThreshold } = settings.commonLb;
   const scene = {
     zone: localZone,
@@ -259,8 +322,26 @@ function createBalancer(
   };
   const around = (policy: LoadBalancerPolicy): LoadBalancer =>
     'createBalancer' in policy ? policy.createBalancer(around) : new PriorityBalancer(policy, scene);
+  const provided =
+    settings.provided &&
+    hosts &&
+    (() =>
+      settings.provided?.({
+        ...context,
+        info,
+        clusters,
+        hosts,
+        priorityShares: (sets) => priorityLoad(sets, scene.panicThreshold()),
+      }) as LoadBalancer);
   return around(
-    settings.createPolicy({ clusterName: settings.name, stats: statsScope, random, clock, runtime }),
+    settings.createPolicy({
+      clusterName: settings.name,
+      stats: statsScope,
+      random,
+      clock,
+      runtime,
+      provided,
+    }),
   );
 }
 

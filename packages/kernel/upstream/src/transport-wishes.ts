@@ -21,7 +21,7 @@ type Wishes = NonNullable<ClusterInfo['transportOptions']>;
 /** What the streams of a cluster ask of their connections' transport. Undefined where none can ask for anything. */
 export function transportWishes(settings: ClusterSettings): Wishes | undefined {
   const sockets = allSockets(settings.transport);
-  const secure = sockets.some((socket) => socket.secure);
+  const secure = settings.choosesMembers || sockets.some((socket) => socket.secure);
   const proxied = sockets.some((socket) => socket.usesProxyProtocol === true);
   if (!secure && !proxied) return undefined;
   const { serverNames } = settings.http;

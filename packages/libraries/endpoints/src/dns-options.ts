@@ -1,5 +1,12 @@
-import { type Cluster, Cluster_DnsLookupFamily, Cluster_RefreshRateSchema, durationMs } from '@dragoman/api';
+import {
+  type Cluster,
+  Cluster_DnsLookupFamily,
+  type Cluster_RefreshRate,
+  Cluster_RefreshRateSchema,
+  durationMs,
+} from '@dragoman/api';
 import { ConfigError, type DnsLookupFamily, ProblemCollector, refuseUnsupported } from '@dragoman/core';
+import type { FailureRate } from './failure-back-off.ts';
 
 /** How a cluster's names are resolved, and how often. */
 export interface DnsOptions {
@@ -11,7 +18,7 @@ export interface DnsOptions {
   /** `respect_dns_ttl`: the shortest TTL of an answer takes the place of {@link refreshMs}. */
   readonly respectTtl: boolean;
   /** `dns_failure_refresh_rate`; undefined: {@link refreshMs}. */
-  readonly failure: { readonly baseMs: number; readonly maxMs: number } | undefined;
+  readonly failure: FailureRate | undefined;
 }
 
 const DEFAULT_REFRESH_MS = 5_000;
@@ -27,10 +34,12 @@ export function readDnsOptions(cluster: Cluster): DnsOptions {
   if (!(refreshMs > 1)) problems.add('dns_refresh_rate', 'must be more than 1 ms');
   const jitterMs = durationMs(cluster.dnsJitter) ?? 0;
   if (jitterMs < 0) problems.add('dns_jitter', 'must not be negative');
-  const failure = problems.try('dns_failure_refresh_rate', () => readFailureRate(cluster));
+  const failure = problems.try('dns_failure_refresh_rate', () =>
+    readFailureRate(cluster.dnsFailureRefreshRate),
+  );
   problems.throwIfAny();
   return {
-    family: (Cluster_DnsLookupFamily[cluster.dnsLookupFamily] ?? 'AUTO') as DnsLookupFamily,
+    family: lookupFamily(cluster.dnsLookupFamily),
     refreshMs,
     jitterMs,
     respectTtl: cluster.respectDnsTtl,
@@ -38,8 +47,12 @@ export function readDnsOptions(cluster: Cluster): DnsOptions {
   };
 }
 
-function readFailureRate(cluster: Cluster): DnsOptions['failure'] {
-  const rate = cluster.dnsFailureRefreshRate;
+export function lookupFamily(family: Cluster_DnsLookupFamily): DnsLookupFamily {
+  return (Cluster_DnsLookupFamily[family] ?? 'AUTO') as DnsLookupFamily;
+}
+
+/** Reads a `dns_failure_refresh_rate`. @throws ConfigError, paths relative to it */
+export function readFailureRate(rate: Cluster_RefreshRate | undefined): FailureRate | undefined {
   if (rate === undefined) return undefined;
   refuseUnsupported(rate, Cluster_RefreshRateSchema, RATE_FIELDS);
   const baseMs = durationMs(rate.baseInterval);

@@ -1,4 +1,5 @@
-export { type DnsOptions, readDnsOptions } from './dns-options.ts';
+export { type DnsOptions, lookupFamily, readDnsOptions, readFailureRate } from './dns-options.ts';
+export { FailureBackOff, type FailureRate } from './failure-back-off.ts';
 export {
   type ConfiguredEndpoint,
   type ConfiguredLocality,
@@ -6,4 +7,4 @@ export {
   type LoadAssignment,
   readLoadAssignment,
 } from './load-assignment.ts';
-export { type NameListener, NameWatcher, type NameWatcherContext } from './name-watcher.ts';
+export { MAX_WAIT_MS, type NameListener, NameWatcher, type NameWatcherContext } from './name-watcher.ts';

@@ -1,5 +1,6 @@
 import type { Clock, DnsAddress, DnsResolver, DnsResult, RandomSource, Timer } from '@dragoman/core';
 import type { DnsOptions } from './dns-options.ts';
+import { FailureBackOff } from './failure-back-off.ts';
 
 export interface NameWatcherContext {
   readonly dns: DnsResolver;
@@ -20,7 +21,7 @@ export interface NameListener {
 }
 
 /** A timer waits at most 2³¹−1 ms; no TTL needs to be trusted for longer than a day. */
-const MAX_WAIT_MS = 86_400_000;
+export const MAX_WAIT_MS = 86_400_000;
 
 /** Resolves one name again and again: one query at a time, the next a wait after the answer of the one before. */
 export class NameWatcher {
@@ -30,7 +31,7 @@ export class NameWatcher {
   private readonly listener: NameListener;
   private readonly timer: Timer;
   private stopped = false;
-  private failureMs: number;
+  private readonly backOff: FailureBackOff;
 
   constructor(name: string, options: DnsOptions, context: NameWatcherContext, listener: NameListener) {
     this.name = name;
@@ -38,7 +39,7 @@ export class NameWatcher {
     this.context = context;
     this.listener = listener;
     this.timer = context.clock.timer(() => this.query());
-    this.failureMs = options.failure?.baseMs ?? 0;
+    this.backOff = new FailureBackOff(options.failure, options.refreshMs, context.random);
   }
 
   start(): void {
@@ -65,13 +66,13 @@ export class NameWatcher {
     if (result.ok) good = this.listener.onAddresses(result.addresses);
     else this.listener.onFailure(result.reason);
     if (this.stopped) return;
-    const wait = good && result.ok ? this.waitAfter(result.addresses) : this.waitAfterFailure();
+    const wait = good && result.ok ? this.waitAfter(result.addresses) : this.backOff.next();
     this.timer.enable(Math.min(wait, MAX_WAIT_MS));
   }
 
   private waitAfter(addresses: readonly DnsAddress[]): number {
     const { options } = this;
-    this.failureMs = options.failure?.baseMs ?? 0;
+    this.backOff.reset();
     let wait = options.refreshMs;
     if (options.respectTtl) {
       const ttlMs = addresses.reduce(
@@ -82,14 +83,5 @@ export class NameWatcher {
       if (ttlMs > 0 && ttlMs < Number.POSITIVE_INFINITY) wait = ttlMs;
     }
     return options.jitterMs === 0 ? wait : wait + this.context.random.random() * options.jitterMs;
-  }
-
-  /** Fully jittered and doubling, as Envoy backs off; without a failure rate the ordinary one. */
-  private waitAfterFailure(): number {
-    const { failure, refreshMs } = this.options;
-    if (failure === undefined) return refreshMs;
-    const bound = this.failureMs;
-    this.failureMs = Math.min(bound * 2, failure.maxMs);
-    return Math.max(1, this.context.random.random() * bound);
   }
 }

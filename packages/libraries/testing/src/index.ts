@@ -74,6 +74,7 @@ export {
 export { HeldRequest, ManualApi } from './manual-api.ts';
 export { MemoryStats } from './memory-stats.ts';
 export * from './pki.ts';
+export { FakeOwnHosts, ProvidedScene } from './provided-scene.ts';
 export { ScriptedRandom, SeededRandom } from './random.ts';
 export { exchange, type RawTarget, rawClient } from './raw-client.ts';
 export { RawConnection } from './raw-connection.ts';

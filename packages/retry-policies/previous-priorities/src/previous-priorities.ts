@@ -4,7 +4,9 @@ import {
   ConfigError,
   defineRetryPriority,
   type Host,
+  type HostDescription,
   type HostSet,
+  type PriorityOf,
   type PriorityShares,
   type RetryPriority,
   spreadOverPriorities,
@@ -21,6 +23,10 @@ export const previousPriorities = defineRetryPriority({
   },
 });
 
+function ownPriority({ priority }: HostDescription): number {
+  return priority;
+}
+
 class PreviousPriorities implements RetryPriority {
   private readonly updateFrequency: number;
   private attempted: Host[] = [];
@@ -36,11 +42,18 @@ class PreviousPriorities implements RetryPriority {
     this.attempted.push(host);
   }
 
-  shares(sets: readonly HostSet[], original: PriorityShares): PriorityShares {
+  shares(
+    sets: readonly HostSet[],
+    original: PriorityShares,
+    priorityOf: PriorityOf = ownPriority,
+  ): PriorityShares {
     const { attempted, updateFrequency } = this;
     if (attempted.length < updateFrequency) return original;
     if (attempted.length % updateFrequency === 0) {
-      for (const { priority } of attempted) this.excluded.add(priority);
+      for (const host of attempted) {
+        const priority = priorityOf(host);
+        if (priority !== undefined) this.excluded.add(priority);
+      }
       const adjusted = this.withoutExcluded(sets);
       if (adjusted === undefined) return original;
       this.current = adjusted;

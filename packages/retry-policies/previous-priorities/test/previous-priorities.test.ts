@@ -69,3 +69,11 @@ it.each<[name: string, frequency: number, sets: readonly HostSet[], tries: numbe
 ])('%s', (_name, frequency, sets, tries, shares) => {
   expect(afterTries(frequency, sets, tries)).toEqual(shares);
 });
+
+it('goes by the numbers that whoever spreads the requests has for hosts', () => {
+  const priority = previousPriorities.create(configOf(1) as never, testContext())();
+  priority.onHostAttempted(well[0].hosts[0]);
+  expect(priority.shares(well, ORIGINAL, () => 1).healthy).toEqual([100, 0, 0]);
+  expect(priority.shares(well, ORIGINAL, () => undefined).healthy).toEqual([100, 0, 0]);
+  expect(priority.shares(well, ORIGINAL, () => 0).healthy).toEqual([0, 0, 100]);
+});

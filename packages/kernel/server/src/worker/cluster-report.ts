@@ -39,6 +39,8 @@ export interface HostReport {
   readonly canary: boolean;
   readonly metadata: Readonly<Record<string, Readonly<Record<string, MetadataValue>>>>;
   readonly stats: HostNumbers;
+  /** The worker has made it itself: others may not have it. */
+  readonly own?: true;
 }
 
 /** The hosts of one locality of one priority. */
@@ -64,7 +66,7 @@ export function reportClusters(clusters: ClusterManager): readonly ClusterReport
   return Array.from(clusters.clusterNames, (name) => reportCluster(clusters.get(name) as Cluster));
 }
 
-function reportCluster({ info, hostSets }: Cluster): ClusterReport {
+function reportCluster({ info, hostSets, ownHosts }: Cluster): ClusterReport {
   const breaker = (priority: RoutingPriority): BreakerReport => {
     const resources = info.resources(priority);
     return {
@@ -79,12 +81,23 @@ function reportCluster({ info, hostSets }: Cluster): ClusterReport {
     observabilityName: info.observabilityName,
     circuitBreakers: { default: breaker('default'), high: breaker('high') },
     overprovisioningFactor: hostSets[0]?.overprovisioningFactor,
-    priorities: hostSets.map((set) => ({ priority: set.priority, localities: reportLocalities(set) })),
+    priorities: hostSets.map((set) => ({
+      priority: set.priority,
+      localities: reportLocalities(set, ownHosts),
+    })),
   };
 }
 
-function reportLocalities({ hostsByLocality, localityWeights }: HostSet): LocalityReport[] {
-  return hostsByLocality.map((hosts, i) => ({ weight: localityWeights?.[i], hosts: hosts.map(reportHost) }));
+function reportLocalities(
+  { hostsByLocality, localityWeights }: HostSet,
+  own: ReadonlySet<Host> | undefined,
+): LocalityReport[] {
+  return hostsByLocality.map((hosts, i) => ({
+    weight: localityWeights?.[i],
+    hosts: hosts.map((host) =>
+      own?.has(host) === true ? { ...reportHost(host), own: true } : reportHost(host),
+    ),
+  }));
 }
 
 function reportHost({
@@ -111,11 +124,15 @@ function reportHost({
   };
 }
 
-/** Adds up what several workers report. One that has not heard of a change yet counts where its hosts are the same. */
+/**
+ * Adds up what several workers report. One that has not heard of a change yet counts where its hosts are the same. Hosts that workers
+ * have made themselves are those of all of them.
+ */
 export function mergeReports(reports: readonly (readonly ClusterReport[])[]): readonly ClusterReport[] {
   const [first = [], ...others] = reports;
-  return first.map((cluster) => {
-    const same = others.flatMap((list) => list.filter(({ name }) => name === cluster.name));
+  return first.map((alone) => {
+    const same = others.flatMap((list) => list.filter(({ name }) => name === alone.name));
+    const cluster = withOwnHosts(alone, same);
     const sums = same.map(hostNumbers);
     const seen = new Map<string, number>();
     return {
@@ -135,6 +152,32 @@ export function mergeReports(reports: readonly (readonly ClusterReport[])[]): re
       })),
     };
   });
+}
+
+/** With the hosts that only others have made, without their numbers: those are added like any others'. */
+function withOwnHosts(cluster: ClusterReport, others: readonly ClusterReport[]): ClusterReport {
+  const known = new Set(ownHosts(cluster).map(({ address }) => address));
+  const further: HostReport[] = [];
+  for (const host of others.flatMap(ownHosts)) {
+    if (known.has(host.address)) continue;
+    known.add(host.address);
+    further.push({ ...host, stats: NO_NUMBERS });
+  }
+  if (further.length === 0) return cluster;
+  const [{ priority, localities }, ...rest] = cluster.priorities;
+  const own = localities.find(({ hosts }) => hosts.some((host) => host.own === true));
+  const joined = { weight: own?.weight, hosts: [...(own?.hosts ?? []), ...further] };
+  const found = localities.filter((locality) => locality !== own);
+  return { ...cluster, priorities: [{ priority, localities: [...found, joined] }, ...rest] };
+}
+
+const NO_NUMBERS = Object.fromEntries(HOST_NUMBERS.map((name) => [name, 0])) as HostNumbers;
+
+function ownHosts({ priorities }: ClusterReport): HostReport[] {
+  const [first] = priorities;
+  return first === undefined
+    ? []
+    : first.localities.flatMap(({ hosts }) => hosts.filter(({ own }) => own === true));
 }
 
 /** An address may be listed several times: which of them it is tells it from the others. */

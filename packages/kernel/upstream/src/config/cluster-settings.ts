@@ -8,9 +8,11 @@ import {
 } from '@dragoman/api';
 import {
   type Address,
+  type ClusterBalancerContext,
   ConfigError,
   type ExtensionRegistry,
   type FactoryContext,
+  type LoadBalancer,
   ProblemCollector,
   refuseUnsupported,
   type RoutingPriority,
@@ -19,6 +21,8 @@ import type { MetadataMap } from '../hosts/host.ts';
 import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
 import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
+import { fieldsOf } from './cluster-fields.ts';
+import { discoveryOf } from './cluster-type.ts';
 import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
 import { readThresholds } from './thresholds.ts';
@@ -27,6 +31,8 @@ import { readTransportSockets, type TransportSockets } from './transport-sockets
 /** A cluster's configuration, read and checked. */
 export interface ClusterSettings {
   readonly name: string;
+  /** Name of the extension of its type. */
+  readonly type: string | undefined;
   /** `alt_stat_name`, or the name. */
   readonly statName: string;
   /** Milliseconds. Default 5,000. */
@@ -45,6 +51,10 @@ export interface ClusterSettings {
   readonly metadata: MetadataMap;
   readonly transport: TransportSockets;
   readonly createPolicy: CreatePolicy;
+  /** The balancer of a cluster that chooses its hosts itself. */
+  readonly provided: ((context: ClusterBalancerContext) => LoadBalancer) | undefined;
+  /** The hosts that {@link provided} chooses are other clusters'. */
+  readonly choosesMembers: boolean;
   /** Undefined: nobody is taken out for bad answers. */
   readonly outliers: OutlierSettings | undefined;
   /** Hosts are checked, so that their answers may say that they want no more traffic. */
@@ -57,59 +67,6 @@ export const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 /** Linux: the time before the first probe (`net.ipv4.tcp_keepalive_time`). */
 const DEFAULT_KEEPALIVE_S = 7_200;
 
-/** Fields that the worker acts on, or the sources on main, or the discovery extension. */
-const FIELDS = new Set([
-  'name',
-  'alt_stat_name',
-  'type',
-  'cluster_type',
-  'connect_timeout',
-  'per_connection_buffer_limit_bytes',
-  'lb_policy',
-  'load_balancing_policy',
-  'round_robin_lb_config',
-  'least_request_lb_config',
-  'ring_hash_lb_config',
-  'maglev_lb_config',
-  'lb_subset_config',
-  'common_lb_config',
-  'load_assignment',
-  'max_requests_per_connection',
-  'circuit_breakers',
-  'common_http_protocol_options',
-  'http_protocol_options',
-  'http2_protocol_options',
-  'protocol_selection',
-  'upstream_http_protocol_options',
-  'typed_extension_protocol_options',
-  'dns_refresh_rate',
-  'dns_failure_refresh_rate',
-  'dns_jitter',
-  'respect_dns_ttl',
-  'dns_lookup_family',
-  'dns_resolvers',
-  'dns_resolution_config',
-  'typed_dns_resolver_config',
-  'wait_for_warm_on_init',
-  'cleanup_interval',
-  'ignore_health_on_host_removal',
-  'close_connections_on_host_health_failure',
-  'health_checks',
-  'outlier_detection',
-  'upstream_bind_config',
-  'upstream_connection_options',
-  'preconnect_policy',
-  'metadata',
-  'transport_socket',
-  'transport_socket_matches',
-]);
-
-const REASONS = {
-  eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
-  use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
-  original_dst_lb_config: 'clusters of type ORIGINAL_DST are not built yet',
-} as const;
-
 const CONNECTION_FIELDS = new Set(['tcp_keepalive']);
 const KEEPALIVE_FIELDS = new Set(['keepalive_time']);
 const KEEPALIVE_REASON = 'only keepalive_time can be set on sockets of this platform';
@@ -120,19 +77,22 @@ const KEEPALIVE_REASON = 'only keepalive_time can be set on sockets of this plat
  * @throws ConfigError with every problem found, paths relative to the cluster
  */
 export function readCluster(
-  cluster: Cluster,
+  message: Cluster,
   registry: ExtensionRegistry,
   context: FactoryContext,
 ): ClusterSettings {
+  const type = discoveryOf(message, registry);
+  const cluster = (type?.complete?.(message as never) ?? message) as Cluster;
   const problems = new ProblemCollector();
-  problems.try('', () => refuseUnsupported(cluster, ClusterSchema, FIELDS, '', REASONS));
+  const fields = fieldsOf(type);
+  problems.try('', () => refuseUnsupported(cluster, ClusterSchema, fields.supported, '', fields.reasons));
   if (cluster.name === '') problems.add('name', 'a cluster needs a name');
   const connectTimeoutMs = durationMs(cluster.connectTimeout) ?? DEFAULT_CONNECT_TIMEOUT_MS;
   if (!(connectTimeoutMs > 0)) problems.add('connect_timeout', 'must be more than 0 s');
   const http = readHttpOptions(cluster, problems, registry, context);
   const thresholds = readThresholds(cluster.circuitBreakers, 'circuit_breakers', problems);
-  const commonLb = readCommonLb(cluster, problems);
-  const createPolicy = problems.try('', () => readPolicy(cluster, registry));
+  const commonLb = readCommonLb(cluster, problems, type);
+  const createPolicy = problems.try('', () => readPolicy(cluster, registry, type));
   const bindAddress = problems.try('', () =>
     readBindConfig(cluster.upstreamBindConfig, 'upstream_bind_config'),
   );
@@ -147,6 +107,7 @@ export function readCluster(
   problems.throwIfAny();
   return {
     name: cluster.name,
+    type: type?.name,
     statName: cluster.altStatName === '' ? cluster.name : cluster.altStatName,
     connectTimeoutMs,
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
@@ -162,6 +123,8 @@ export function readCluster(
     outliers,
     healthChecked: cluster.healthChecks.length > 0,
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
+    provided: type?.createBalancer && ((own) => type.createBalancer?.(cluster as never, own) as LoadBalancer),
+    choosesMembers: type?.choosesMembers ?? false,
   };
 }
 

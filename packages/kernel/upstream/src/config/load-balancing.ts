@@ -11,6 +11,7 @@ import {
 import {
   atPath,
   ConfigError,
+  type DiscoveryExtension,
   type ExtensionRegistry,
   type LoadBalancerContextForCluster,
   type LoadBalancerExtension,
@@ -38,17 +39,33 @@ const COMMON_FIELDS = new Set([
   'ignore_new_hosts_until_first_hc',
   'close_connections_on_host_set_change',
 ]);
+const COMMON_REASONS = { override_host_status: 'hosts that a request names are not built yet' };
+/** Of clusters that choose their hosts themselves. */
+const PROVIDED_FIELDS = new Set(['healthy_panic_threshold']);
+const PROVIDED_REASONS: Readonly<Record<string, string>> = Object.fromEntries(
+  [...COMMON_FIELDS, 'override_host_status'].map((field) => [
+    field,
+    'has no effect in a cluster that chooses its hosts itself; remove it',
+  ]),
+);
 const POLICY_PREFIX = 'envoy.load_balancing_policies.';
+const PROVIDED = 'CLUSTER_PROVIDED';
 const SUBSET = `${POLICY_PREFIX}subset`;
 
 /** Reads `common_lb_config`. */
-export function readCommonLb(cluster: Cluster, problems: ProblemCollector): CommonLbSettings {
+export function readCommonLb(
+  cluster: Cluster,
+  problems: ProblemCollector,
+  type: DiscoveryExtension | undefined,
+): CommonLbSettings {
   const config = cluster.commonLbConfig;
+  const [fields, reasons] =
+    type?.createBalancer === undefined
+      ? [COMMON_FIELDS, COMMON_REASONS]
+      : [PROVIDED_FIELDS, PROVIDED_REASONS];
   if (config !== undefined)
     problems.try('common_lb_config', () =>
-      refuseUnsupported(config, Cluster_CommonLbConfigSchema, COMMON_FIELDS, '', {
-        override_host_status: 'hosts that a request names are not built yet',
-      }),
+      refuseUnsupported(config, Cluster_CommonLbConfigSchema, fields, '', reasons),
     );
   return {
     healthyPanicThreshold: config?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
@@ -63,11 +80,31 @@ export type CreatePolicy = (context: PolicyContext) => LoadBalancerPolicy;
 export type PolicyContext = Omit<LoadBalancerContextForCluster, 'policy'>;
 
 /** Finds the policy: `load_balancing_policy` (its first entry that is known), else `lb_policy`. @throws ConfigError */
-export function readPolicy(cluster: Cluster, registry: ExtensionRegistry): CreatePolicy {
+export function readPolicy(
+  cluster: Cluster,
+  registry: ExtensionRegistry,
+  type: DiscoveryExtension | undefined,
+): CreatePolicy {
   const { loadBalancingPolicy } = cluster;
   return loadBalancingPolicy === undefined
-    ? byEnum(cluster, registry)
-    : firstKnown(loadBalancingPolicy, registry, 'load_balancing_policy');
+    ? byEnum(cluster, registry, type)
+    : firstKnown(loadBalancingPolicy, registry, 'load_balancing_policy', (policy, path) =>
+        checkFits(policy, type, path),
+      );
+}
+
+/** Clusters that choose their hosts themselves do so, and no others. @param type undefined: main says that it is not there */
+function checkFits(policy: LoadBalancerExtension, type: DiscoveryExtension | undefined, path: string): void {
+  if (type === undefined) return;
+  const provided = policy.lbPolicy === PROVIDED;
+  if (provided === (type.createBalancer !== undefined)) return;
+  const name = type.clusterType ?? type.name;
+  throw ConfigError.at(
+    path,
+    provided
+      ? `clusters of type ${name} have no load balancer of their own, which ${PROVIDED} asks for; name another policy, such as ROUND_ROBIN`
+      : `${policy.lbPolicy ?? policy.name} is not possible: clusters of type ${name} choose their hosts themselves; set lb_policy: ${PROVIDED}`,
+  );
 }
 
 /** @param path where `policy` stands */
@@ -75,6 +112,7 @@ function firstKnown(
   { policies }: LoadBalancingPolicy,
   registry: ExtensionRegistry,
   path: string,
+  check?: (policy: LoadBalancerExtension, path: string) => void,
 ): CreatePolicy {
   let first: ConfigError | undefined;
   for (let index = 0; index < policies.length; index++) {
@@ -90,6 +128,7 @@ function firstKnown(
       first ??= error as ConfigError;
       continue;
     }
+    check?.(extension, at);
     const config = any === undefined ? undefined : atPath(`${at}.typed_config`, () => unpackAny(any));
     return (context) =>
       atPath(`${at}.typed_config`, () => createPolicy(extension, config, context, registry));
@@ -97,7 +136,11 @@ function firstKnown(
   throw first ?? ConfigError.at(`${path}.policies`, 'is empty: name at least one policy');
 }
 
-function byEnum(cluster: Cluster, registry: ExtensionRegistry): CreatePolicy {
+function byEnum(
+  cluster: Cluster,
+  registry: ExtensionRegistry,
+  type: DiscoveryExtension | undefined,
+): CreatePolicy {
   const name = Cluster_LbPolicy[cluster.lbPolicy];
   if (name === undefined || name === 'LOAD_BALANCING_POLICY_CONFIG')
     throw ConfigError.at(
@@ -107,6 +150,7 @@ function byEnum(cluster: Cluster, registry: ExtensionRegistry): CreatePolicy {
   const extension =
     registry.ofCategory('load-balancers').find((candidate) => candidate.lbPolicy === name) ??
     registry.resolve('load-balancers', POLICY_PREFIX + name.toLowerCase(), undefined, 'lb_policy');
+  checkFits(extension, type, 'lb_policy');
   const config = legacyPolicyConfig(name, cluster);
   const subset = config && legacySubsetConfig(cluster, { name: extension.name, config });
   if (subset === undefined) {

@@ -63,6 +63,7 @@ let updates = 0;
  * nothing. A set of which nothing has changed is the same object too.
  *
  * @param now {@link Clock.now}: since when new hosts are there
+ * @param owner of new hosts
  */
 export function applyHostList(
   clusterName: string,
@@ -70,10 +71,11 @@ export function applyHostList(
   update: HostListUpdate,
   now: number,
   onBadAddress: (address: string) => void,
+  owner?: UpstreamHost['owner'],
 ): HostChange {
   const number = ++updates;
   const kept = keepGroups(previous, update, number);
-  const finder = new HostFinder(previous, number, clusterName, now);
+  const finder = new HostFinder(previous, number, clusterName, now, owner);
   const groups: HostGroup[] = [];
   let start = 0;
   for (const [index, source] of update.localities.entries()) {
@@ -132,20 +134,30 @@ class HostFinder {
   readonly number: number;
   readonly now: number;
   private readonly clusterName: string;
+  private readonly owner: UpstreamHost['owner'];
   private readonly previous: HostSnapshot;
   private cursor = 0;
   /** For identities that are listed more than once: up to which number their hosts are taken. */
   private readonly repeats = new Map<string, number>();
 
-  constructor(previous: HostSnapshot, number: number, clusterName: string, now: number) {
+  constructor(
+    previous: HostSnapshot,
+    number: number,
+    clusterName: string,
+    now: number,
+    owner: UpstreamHost['owner'],
+  ) {
     this.previous = previous;
     this.number = number;
     this.clusterName = clusterName;
     this.now = now;
+    this.owner = owner;
   }
 
   create({ address }: EndpointData): UpstreamHost {
-    return new UpstreamHost(this.clusterName, address, this.now);
+    const host = new UpstreamHost(this.clusterName, address, this.now);
+    host.owner = this.owner;
+    return host;
   }
 
   /** Undefined for a new one. */

@@ -2,6 +2,7 @@ import {
   Address,
   type EndpointData,
   HealthFlag,
+  type Cluster,
   type Host,
   type HostMonitor,
   type HostStats,
@@ -99,6 +100,8 @@ export class UpstreamHost implements Host {
   /** Where new connections go. */
   address: Address;
   readonly clusterName: string;
+  /** Whose pools it has: another cluster may hand it out. Undefined in tests of hosts alone. */
+  owner: Pick<Cluster, 'httpPool' | 'newTcpConnection'> | undefined = undefined;
   /** What the source last said of it. */
   data: EndpointData | undefined = undefined;
   hostname = '';

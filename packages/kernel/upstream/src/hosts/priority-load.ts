@@ -1,5 +1,7 @@
 import { availability, type HostSet, type PriorityShares, spreadOverPriorities } from '@dragoman/core';
 
+export { choosePriority, DEGRADED_BIT, PRIORITY_POINTS } from '@dragoman/core';
+
 /** How traffic is spread over the priorities. Percentages; healthy and degraded together add up to 100. */
 export interface PriorityLoad extends PriorityShares {
   /** Priorities whose unhealthy hosts are used too, since too few are healthy. */
@@ -27,28 +29,6 @@ export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): 
     ? { healthy: byHostCount(sets), degraded: sets.map(() => 0), panic }
     : { ...load, panic };
 }
-
-/** The shares of priorities and of their degraded hosts add up to this. */
-export const PRIORITY_POINTS = 100;
-
-/** Which priority, and whether its degraded hosts, for `draw` (any non-negative whole number). */
-export function choosePriority(load: PriorityShares, draw: number): number {
-  const { healthy, degraded } = load;
-  const point = (draw % PRIORITY_POINTS) + 1;
-  let reached = 0;
-  for (let i = 0; i < healthy.length; i++) {
-    reached += healthy[i];
-    if (point <= reached) return i;
-  }
-  for (let i = 0; i < degraded.length; i++) {
-    reached += degraded[i];
-    if (point <= reached) return i | DEGRADED_BIT;
-  }
-  return 0;
-}
-
-/** Set in what {@link choosePriority} returns when degraded hosts are meant. Priorities are below 128. */
-export const DEGRADED_BIT = 128;
 
 function nothingAvailable(sets: readonly HostSet[]): PriorityShares {
   return { healthy: sets.map((_, index) => (index === 0 ? 100 : 0)), degraded: sets.map(() => 0) };

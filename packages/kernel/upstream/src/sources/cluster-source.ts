@@ -1,8 +1,7 @@
-import { anyTypeName, type Cluster, Cluster_DiscoveryType } from '@dragoman/api';
+import type { Cluster } from '@dragoman/api';
 import type {
   Discovery,
   DiscoveryContext,
-  DiscoveryExtension,
   DnsResolver,
   ExtensionRegistry,
   Gauge,
@@ -11,6 +10,7 @@ import type {
   Logger,
   MainContext,
 } from '@dragoman/core';
+import { findDiscovery } from '../config/cluster-type.ts';
 import { type HealthDependencies, HostPipeline } from '../health/host-pipeline.ts';
 import type { MergeStats } from '../health/update-merger.ts';
 import { clusterResolver } from './dns-resolvers.ts';
@@ -137,20 +137,4 @@ export class ClusterSource {
     this.warmingState.set(0);
     listener.onWarm();
   }
-}
-
-function findDiscovery(cluster: Cluster, registry: ExtensionRegistry): DiscoveryExtension {
-  const kind = cluster.clusterDiscoveryType;
-  if (kind.case === 'clusterType') {
-    const any = kind.value.typedConfig;
-    return registry.resolve(
-      'discovery',
-      kind.value.name,
-      any === undefined ? undefined : anyTypeName(any),
-      'cluster_type',
-    );
-  }
-  const type = Cluster_DiscoveryType[kind.case === 'type' ? kind.value : Cluster_DiscoveryType.STATIC];
-  const found = registry.ofCategory('discovery').find((extension) => extension.clusterType === type);
-  return found ?? registry.resolve('discovery', `envoy.cluster.${type?.toLowerCase()}`, undefined, 'type');
 }

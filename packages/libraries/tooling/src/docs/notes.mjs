@@ -5,8 +5,6 @@
 
 /** Accepted, and right to be accepted, although nothing reads them. */
 export const WITHOUT_EFFECT = {
-  'Cluster.cleanup_interval':
-    'concerns clusters whose hosts are made by requests (ORIGINAL_DST), which are not there',
   'Cluster.ignore_health_on_host_removal':
     'without active health checks a host that is gone is always removed at once',
   'RouteAction.early_data_policy': 'nothing is sent as early data',
@@ -40,6 +38,7 @@ export const NOTES = {
   'Cluster.circuit_breakers': '`per_host_thresholds` hold on each worker for itself',
   'Cluster.CommonLbConfig.zone_aware_lb_config':
     '`fail_traffic_on_panic` acts; routing by zone is refused, a field at a time',
+  'Cluster.cleanup_interval': 'in a cluster of type `ORIGINAL_DST`; nothing reads it in others',
   'Cluster.metadata': READ_BY_LOGS('CLUSTER'),
   'Cluster.close_connections_on_host_health_failure':
     'TCP connections, as in Envoy; idle HTTP connections to a host that fails close without it too',

@@ -1,0 +1,1 @@
+export { aggregateCluster } from './aggregate.ts';

@@ -1,0 +1,1 @@
+export { dynamicForwardProxyCluster } from './dynamic-forward-proxy.ts';

@@ -1,0 +1,1 @@
+export { originalDstCluster } from './original-dst.ts';

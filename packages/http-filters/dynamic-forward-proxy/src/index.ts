@@ -1,0 +1,1 @@
+export { dynamicForwardProxy } from './extension.ts';

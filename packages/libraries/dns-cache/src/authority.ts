@@ -1,0 +1,32 @@
+import { isIP } from 'node:net';
+
+/** A host and perhaps a port, as requests name them. */
+export interface Authority {
+  /** An IPv6 address without its brackets. */
+  readonly host: string;
+  /** 0 … 65535. */
+  readonly port: number | undefined;
+}
+
+const MAX_PORT = 65_535;
+const DIGITS = /^[0-9]+$/;
+
+/** The name of a host in a cache: with a port, since the same name with two default ports is two hosts. */
+export function authorityKey(authority: string, defaultPort: number): string {
+  return hasPort(authority) ? authority : `${authority}:${defaultPort}`;
+}
+
+function hasPort(authority: string): boolean {
+  const colon = authority.lastIndexOf(':');
+  return colon >= 0 && authority.lastIndexOf(']') < colon;
+}
+
+/** What stands behind the last colon and is no port belongs to the host, which no DNS server will know. */
+export function parseAuthority(authority: string): Authority {
+  const colon = authority.lastIndexOf(':');
+  const port = authority.endsWith(']') || colon < 0 ? '' : authority.slice(colon + 1);
+  const valid = DIGITS.test(port) && Number(port) <= MAX_PORT;
+  const host = valid ? authority.slice(0, colon) : authority;
+  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+  return { host: isIP(bare) === 6 ? bare : host, port: valid ? Number(port) : undefined };
+}

@@ -1,0 +1,1 @@
+export { clusterProvided } from './cluster-provided.ts';
