@@ -2,9 +2,12 @@ import { fileAccessLogger } from '@dragoman/access-logger-file';
 import { stderrAccessLogger } from '@dragoman/access-logger-stderr';
 import { stdoutAccessLogger } from '@dragoman/access-logger-stdout';
 import type { Extension } from '@dragoman/core';
+import { aggregateCluster } from '@dragoman/discovery-aggregate';
 import { consul } from '@dragoman/discovery-consul';
+import { dynamicForwardProxyCluster } from '@dragoman/discovery-dynamic-forward-proxy';
 import { kubernetes } from '@dragoman/discovery-kubernetes';
 import { logicalDns } from '@dragoman/discovery-logical-dns';
+import { originalDstCluster } from '@dragoman/discovery-original-dst';
 import { staticDiscovery } from '@dragoman/discovery-static';
 import { strictDns } from '@dragoman/discovery-strict-dns';
 import { caresDnsResolver } from '@dragoman/dns-resolver-cares';
@@ -21,6 +24,7 @@ import { httpConnectionManager, upstreamCodec } from '@dragoman/http';
 import { adaptiveConcurrency } from '@dragoman/http-filter-adaptive-concurrency';
 import { admissionControl } from '@dragoman/http-filter-admission-control';
 import { connectGrpcBridge } from '@dragoman/http-filter-connect-grpc-bridge';
+import { dynamicForwardProxy } from '@dragoman/http-filter-dynamic-forward-proxy';
 import { grpcHttp1Bridge } from '@dragoman/http-filter-grpc-http1-bridge';
 import { grpcHttp1ReverseBridge } from '@dragoman/http-filter-grpc-http1-reverse-bridge';
 import { grpcJsonTranscoder } from '@dragoman/http-filter-grpc-json-transcoder';
@@ -36,6 +40,7 @@ import { originalDst } from '@dragoman/listener-filter-original-dst';
 import { proxyProtocol } from '@dragoman/listener-filter-proxy-protocol';
 import { tlsInspector } from '@dragoman/listener-filter-tls-inspector';
 import { clientSideWeightedRoundRobin } from '@dragoman/load-balancer-client-side-weighted-round-robin';
+import { clusterProvided } from '@dragoman/load-balancer-cluster-provided';
 import { leastRequest } from '@dragoman/load-balancer-least-request';
 import { maglev } from '@dragoman/load-balancer-maglev';
 import { overrideHost } from '@dragoman/load-balancer-override-host';
@@ -102,6 +107,7 @@ export const extensions: readonly Extension[] = [
   admissionControl,
   adaptiveConcurrency,
   healthCheck,
+  dynamicForwardProxy,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,
@@ -129,6 +135,7 @@ export const extensions: readonly Extension[] = [
   maglev,
   subset,
   overrideHost,
+  clusterProvided,
   staticDiscovery,
   strictDns,
   httpHealthChecker,
@@ -138,6 +145,9 @@ export const extensions: readonly Extension[] = [
   logicalDns,
   kubernetes,
   consul,
+  originalDstCluster,
+  aggregateCluster,
+  dynamicForwardProxyCluster,
   caresDnsResolver,
   fileAccessLogger,
   stdoutAccessLogger,

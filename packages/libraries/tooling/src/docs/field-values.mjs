@@ -287,6 +287,10 @@ export const EXCLUDES = {
   'CertificateValidationContext.custom_validator_config': ['trusted_ca'],
   'CommonTlsContext.tls_certificate_sds_secret_configs': ['tls_certificates'],
   'TlsCertificate.pkcs12': ['certificate_chain', 'private_key'],
+  // Such a cluster chooses its hosts itself.
+  'Cluster.type=ORIGINAL_DST': ['load_assignment', 'load_balancing_policy'],
+  'Cluster.lb_policy=CLUSTER_PROVIDED': ['load_assignment', 'load_balancing_policy'],
+  'Cluster.original_dst_lb_config': ['load_assignment', 'load_balancing_policy'],
   'VirtualHost.matcher': ['routes'],
   'WeightedCluster.ClusterWeight.cluster_header': ['name'],
 };
@@ -298,6 +302,12 @@ export const NEEDS = {
   },
   'GrpcJsonTranscoder.proto_descriptor': { name: 'services', value: [] },
   'GrpcStats.replace_dots_in_grpc_service_name': { name: 'stats_for_all_methods', value: true },
+  'Cluster.type=ORIGINAL_DST': { name: 'lb_policy', value: 'CLUSTER_PROVIDED' },
+  'Cluster.lb_policy=CLUSTER_PROVIDED': { name: 'type', value: 'ORIGINAL_DST' },
+  'Cluster.original_dst_lb_config': [
+    { name: 'type', value: 'ORIGINAL_DST' },
+    { name: 'lb_policy', value: 'CLUSTER_PROVIDED' },
+  ],
   'TlsCertificate.password': { name: 'private_key', value: { inline_string: MATERIAL.encryptedKey } },
   'TlsCertificate.pkcs12': { name: 'password', value: { inline_string: PASSWORD } },
   'TlsParameters.tls_maximum_protocol_version': {

@@ -56,8 +56,8 @@ export class FieldProbe {
   async try(site, field, value) {
     const json = baseline();
     const message = this.place(json, site.path);
-    for (const name of excludedBy(site, field)) delete message[name];
-    for (const { name, value: needed, around = false } of neededBy(site, field)) {
+    for (const name of excludedBy(site, field, value)) delete message[name];
+    for (const { name, value: needed, around = false } of neededBy(site, field, value)) {
       const holder = around ? this.place(json, site.path.replace(/\.\w+$/, '')) : message;
       holder[name] = needed;
     }

@@ -30,18 +30,20 @@ export function fieldKey({ type, as }, fieldName) {
   return `${as ?? type.replace(/^.*\.v3\./, '')}.${fieldName}`;
 }
 
-/** Names of the fields that cannot stand beside this one. */
-export function excludedBy(site, field) {
+/** Names of the fields that cannot stand beside this one, with this value. */
+export function excludedBy(site, field, value) {
+  const key = fieldKey(site, field.name);
   return [
     ...(field.oneof?.fields ?? []).map(({ name }) => name),
-    ...(EXCLUDES[fieldKey(site, field.name)] ?? []),
+    ...(EXCLUDES[key] ?? []),
+    ...(EXCLUDES[`${key}=${value}`] ?? []),
   ];
 }
 
-/** What must be put into the config before this field is tried. */
-export function neededBy(site, field) {
-  const needs = NEEDS[fieldKey(site, field.name)] ?? [];
-  return structuredClone(Array.isArray(needs) ? needs : [needs]);
+/** What must be put into the config before this field is tried with this value. */
+export function neededBy(site, field, value) {
+  const key = fieldKey(site, field.name);
+  return structuredClone([NEEDS[key] ?? [], NEEDS[`${key}=${value}`] ?? []].flat());
 }
 
 /**
