@@ -173,7 +173,8 @@ describe('trying', () => {
       }),
     );
     const keys = [FIELDS, EXCLUDES, NEEDS].flatMap((table) => Object.keys(table));
-    expect(keys.filter((key) => !tried.has(key))).toEqual([]);
+    // A key may be for one value of a field.
+    expect(keys.filter((key) => !tried.has(key.replace(/=.*/, '')))).toEqual([]);
   });
 
   test('certificates stand in a config under names, and are made anew', () => {
