@@ -5,6 +5,7 @@ import base from './vitest.config.ts';
 const soak = mergeConfig(base, defineConfig({ test: { fileParallelism: false, testTimeout: 600_000 } }));
 soak.test = {
   ...soak.test,
+  projects: undefined,
   include: ['**/*.soak.test.ts'],
   exclude: ['**/node_modules/**', '**/dist/**'],
   passWithNoTests: true,
