@@ -39,6 +39,13 @@ export {
   text,
 } from './http-upstream.ts';
 export {
+  CAPTURE_PORT,
+  missingNamespacePrograms,
+  PROXY_SOURCE,
+  runInNamespace,
+  whyNoNamespace,
+} from './redirecting-namespace.ts';
+export {
   FrameClient,
   type FrameClientOptions,
   FrameConnection,

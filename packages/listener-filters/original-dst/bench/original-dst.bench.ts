@@ -7,7 +7,7 @@ import { create, OriginalDstSchema } from '@dragoman/api';
 import { Address, StreamInfo } from '@dragoman/core';
 import { connectionInfo, testContext } from '@dragoman/testing';
 import { originalDst } from '../src/index.ts';
-import { CAPTURE_PORT, runInNamespace } from '../test/namespace.ts';
+import { CAPTURE_PORT, runInNamespace } from '@dragoman/testing';
 
 const ROUNDS = 50_000;
 

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import { CAPTURE_PORT, missingNamespacePrograms, runInNamespace, whyNoNamespace } from '@dragoman/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CAPTURE_PORT, missingPrograms, runInNamespace, whyNoNamespace } from './namespace.ts';
 import type { Redirected } from './redirected.ts';
 
-const missing = missingPrograms();
+const missing = missingNamespacePrograms();
 const mustRun = process.env.CI === 'true' && missing.length > 0;
 const reason =
   missing.length > 0 ? `no ${missing.join(', ')}; see test-e2e/install-peers.sh` : whyNoNamespace();

@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { fileAccessLogger } from '@dragoman/access-logger-file';
 import { Address } from '@dragoman/core';
 import { directResponse } from '@dragoman/network-filter-direct-response';
-import { eventually, exchange, type JsonObject, startProxy } from '@dragoman/testing';
+import { CAPTURE_PORT, eventually, exchange, type JsonObject, startProxy } from '@dragoman/testing';
 import { rawBuffer } from '@dragoman/transport-socket-raw-buffer';
 import { originalDst } from '../src/index.ts';
-import { CAPTURE_PORT } from './namespace.ts';
 
 /** What a connection came to. */
 export interface Redirected {
