@@ -23,6 +23,7 @@ describe('every example config', () => {
       'mtls-client.yaml',
       'mtls-server.yaml',
       'quickstart.yaml',
+      'resilience.yaml',
       'routes.yaml',
       'sni-passthrough.yaml',
       'tcp-proxy.yaml',
