@@ -188,6 +188,15 @@ describe('hosts that come and go', () => {
     expect([hosts(), of(A).closed]).toEqual([{ [B]: [] }, true]);
   });
 
+  it('go at once when nobody checks them, or their source says that they are ill', () => {
+    const { pipeline, hosts, of } = healthWorld();
+    const unchecked = { ...endpoint(A), noHealthCheck: true };
+    pipeline.update({ localities: [localityOf(0, unchecked, { ...endpoint(B), health: 'unhealthy' })] });
+    of(B).succeed();
+    pipeline.update({ localities: [] });
+    expect(hosts()).toEqual({});
+  });
+
   it('that are listed again are as before', () => {
     const { pipeline, hosts } = well({}, {}, A, B);
     pipeline.update(hostList(B));

@@ -108,6 +108,12 @@ export class HealthMonitor implements HostCheckOwner {
     return this.checks.get(identity)?.flags ?? 0;
   }
 
+  /** Whether a host is checked, and its checks find nothing wrong. */
+  passes(identity: string): boolean {
+    const check = this.checks.get(identity);
+    return check !== undefined && (check.flags & HealthFlag.failed_active_hc) === 0;
+  }
+
   /** A worker saw that a host wants no more traffic. */
   failPassively(identity: string): void {
     this.checks.get(identity)?.failPassively();

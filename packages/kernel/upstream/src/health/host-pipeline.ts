@@ -4,7 +4,6 @@ import {
   atPath,
   type EndpointData,
   type ExtensionRegistry,
-  HealthFlag,
   type HostEvent,
   type HostListUpdate,
   type MainContext,
@@ -69,15 +68,16 @@ export class HostPipeline {
     });
     this.detector = createDetector(options, () => this.onChecked());
     const { monitor, detector } = this;
-    const checkFlags = (identity: string): number => monitor?.flagsOf(identity) ?? 0;
     this.checked = new CheckedHosts({
-      flagsOf: (identity) => checkFlags(identity) | (detector?.flagsOf(identity) ?? 0),
+      flagsOf: (identity) => (monitor?.flagsOf(identity) ?? 0) | (detector?.flagsOf(identity) ?? 0),
       rowOf: (identity) => detector?.rowOf(identity),
     });
     this.stabilizer =
       monitor === undefined || cluster.ignoreHealthOnHostRemoval
         ? undefined
-        : new Stabilizer((endpoint) => isUp(checkFlags(endpoint.id ?? endpoint.address)));
+        : new Stabilizer(
+            ({ id, address, health }) => health !== 'unhealthy' && monitor.passes(id ?? address),
+          );
     const windowMs = durationMs(cluster.commonLbConfig?.updateMergeWindow) ?? DEFAULT_MERGE_WINDOW_MS;
     this.merger = new UpdateMerger(windowMs, context.clock, mergeStats, () => this.deliver());
   }
@@ -191,11 +191,6 @@ function checkConnections(
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
     http,
   });
-}
-
-/** Whether checks find nothing wrong. */
-function isUp(flags: number): boolean {
-  return (flags & HealthFlag.failed_active_hc) === 0;
 }
 
 function membersOf({ localities }: HostListUpdate): ReadonlySet<string> {
