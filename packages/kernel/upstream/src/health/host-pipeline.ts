@@ -6,6 +6,7 @@ import {
   type ExtensionRegistry,
   type HostEvent,
   type HostListUpdate,
+  type LocalityEndpoints,
   type MainContext,
   ProblemCollector,
   type StatsScope,
@@ -56,7 +57,6 @@ export class HostPipeline {
   private readonly detector: OutlierDetector | undefined;
   private readonly merger: UpdateMerger;
   private listed: HostListUpdate | undefined = undefined;
-  private members: ReadonlySet<string> = new Set();
 
   /** @throws ConfigError with paths relative to the cluster */
   constructor(options: HostPipelineOptions) {
@@ -126,18 +126,17 @@ export class HostPipeline {
   }
 
   private take(whole: HostListUpdate): void {
-    const members = membersOf(whole);
-    const first = this.listed === undefined;
-    const mergeable = !first && sameMembers(members, this.members);
+    const { listed } = this;
     this.listed = whole;
-    this.members = members;
-    this.merger.schedule(mergeable);
+    this.merger.schedule(listed !== undefined && sameMembers(listed, whole));
   }
 
   private deliver(): void {
-    if (this.listed === undefined) return;
-    const list = this.checked.apply(this.listed);
-    const outcomes = this.detector?.outcomes.buffer;
+    const { listed, detector, monitor } = this;
+    if (listed === undefined) return;
+    const known = monitor !== undefined || detector !== undefined;
+    const list = known ? this.checked.apply(listed) : listed;
+    const outcomes = detector?.outcomes.buffer;
     this.options.onHosts(outcomes === undefined ? list : { ...list, outcomes });
   }
 }
@@ -193,13 +192,23 @@ function checkConnections(
   });
 }
 
-function membersOf({ localities }: HostListUpdate): ReadonlySet<string> {
-  const key = (priority: number, { id, address }: EndpointData): string => `${priority} ${id ?? address}`;
-  return new Set(
-    localities.flatMap(({ priority, endpoints }) => endpoints.map((endpoint) => key(priority, endpoint))),
+/** Whether both list the same hosts, in the same order and priorities: another order is taken for a change of members. */
+function sameMembers(one: HostListUpdate, other: HostListUpdate): boolean {
+  return (
+    one.localities.length === other.localities.length &&
+    one.localities.every((group, i) => sameGroup(group, other.localities[i]))
   );
 }
 
-function sameMembers(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
-  return one.size === other.size && [...one].every((member) => other.has(member));
+function sameGroup(one: LocalityEndpoints, other: LocalityEndpoints): boolean {
+  return (
+    one === other ||
+    (one.priority === other.priority &&
+      one.endpoints.length === other.endpoints.length &&
+      one.endpoints.every((endpoint, i) => identityOf(endpoint) === identityOf(other.endpoints[i])))
+  );
+}
+
+function identityOf({ id, address }: EndpointData): string {
+  return id ?? address;
 }
