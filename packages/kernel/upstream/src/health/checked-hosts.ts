@@ -98,7 +98,8 @@ function endpointsOf({ localities }: HostListUpdate) {
   return localities.flatMap((group) => group.endpoints.map((endpoint) => ({ endpoint, group })));
 }
 
-function identityOf({ id, address }: EndpointData): string {
+/** What makes an endpoint the same host in the next list. */
+export function identityOf({ id, address }: EndpointData): string {
   return id ?? address;
 }
 

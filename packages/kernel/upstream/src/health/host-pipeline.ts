@@ -2,7 +2,6 @@ import type { Cluster } from '@dragoman/api';
 import { durationMs } from '@dragoman/api';
 import {
   atPath,
-  type EndpointData,
   type ExtensionRegistry,
   type HostEvent,
   type HostListUpdate,
@@ -18,7 +17,7 @@ import { OutlierDetector } from '../outliers/outlier-detector.ts';
 import { OutlierLog } from '../outliers/outlier-log.ts';
 import { readOutlierDetection } from '../outliers/outlier-settings.ts';
 import { CheckConnections, type HealthConnector } from './check-connections.ts';
-import { CheckedHosts, Stabilizer } from './checked-hosts.ts';
+import { CheckedHosts, identityOf, Stabilizer } from './checked-hosts.ts';
 import { HealthMonitor, type HealthMonitorOptions } from './health-monitor.ts';
 import { type HealthSettings, readHealthCheck } from './health-settings.ts';
 import { type MergeStats, UpdateMerger } from './update-merger.ts';
@@ -207,8 +206,4 @@ function sameGroup(one: LocalityEndpoints, other: LocalityEndpoints): boolean {
       one.endpoints.length === other.endpoints.length &&
       one.endpoints.every((endpoint, i) => identityOf(endpoint) === identityOf(other.endpoints[i])))
   );
-}
-
-function identityOf({ id, address }: EndpointData): string {
-  return id ?? address;
 }
