@@ -221,6 +221,19 @@ describe('hosts that come and go', () => {
     expect(hosts()).toEqual({ [A]: [], [B]: FAILED });
   });
 
+  it('that move while they wait for their first check are waited for once', () => {
+    const { pipeline, of } = healthWorld();
+    let ready = false;
+    pipeline.update({ localities: [localityOf(0, { ...endpoint(A), id: 'web' })] });
+    pipeline.whenChecked(() => {
+      ready = true;
+    });
+    pipeline.update({ localities: [localityOf(0, { ...endpoint(B), id: 'web' })] });
+    expect([ready, of(A).closed]).toEqual([false, true]);
+    of(B).fail();
+    expect(ready).toBe(true);
+  });
+
   it('are checked where they say, at alt_port, else at their own address', () => {
     const { pipeline, of } = healthWorld({ alt_port: 99 });
     const list: HostListUpdate = {

@@ -89,8 +89,11 @@ export class HealthMonitor implements HostCheckOwner {
         const known = this.checks.get(identity);
         if (known?.endpoint.address === endpoint.address && known.target === targetText(endpoint)) continue;
         known?.close();
+        this.checks.delete(identity);
         const check = this.watch(endpoint, locality, priority, known?.flags);
         if (check !== undefined) fresh.push(check);
+        // Whoever waits for first results waits for the new check now.
+        if (known?.checked === false) this.onFirstResult();
       }
     for (const [identity, check] of this.checks)
       if (!seen.has(identity)) {
