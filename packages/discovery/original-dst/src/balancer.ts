@@ -42,6 +42,7 @@ export class OriginalDstBalancer implements LoadBalancer {
       known.used = true;
       return known.host;
     }
+    if (this.byAddress.size >= MOST_DESTINATIONS) return undefined;
     const host = this.hosts.add({ address: text, hostname: '', weight: 1 });
     this.byAddress.set(text, { host, used: true });
     if (!this.timer.enabled) this.timer.enable(this.cleanupMs);
@@ -65,6 +66,9 @@ export class OriginalDstBalancer implements LoadBalancer {
     if (this.byAddress.size > 0) this.timer.enable(this.cleanupMs);
   }
 }
+
+/** Destinations at a time, on a worker: where clients name them they could name any number. */
+const MOST_DESTINATIONS = 65_536;
 
 function isBusy({ stats, activeRequests }: Host): boolean {
   return activeRequests > 0 || stats.cxActive.value() > 0;

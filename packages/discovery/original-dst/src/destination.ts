@@ -64,7 +64,11 @@ export class DestinationFinder {
 
 function parse(text: string): Address | undefined {
   const address = Address.parse(text);
-  return address?.family === 'pipe' ? undefined : address;
+  if (address === undefined || address.family === 'pipe' || address.ip.includes('%')) return undefined;
+  // One address has one name, however a client writes it.
+  return address.family === 'ipv4'
+    ? address
+    : Address.ip(new URL(`http://[${address.ip}]`).hostname.slice(1, -1), address.port);
 }
 
 /** The socket's own address would be the proxy itself. */

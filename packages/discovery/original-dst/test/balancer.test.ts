@@ -71,6 +71,20 @@ describe('where a request goes', () => {
   it.each<[string, object, Request, string | undefined, number]>([
     ['where its connection was meant to go', {}, {}, '10.0.0.1:80', 0],
     ['IPv6', {}, { connection: { ...RESTORED, localAddress: Address.ip('fd00::1', 80) } }, '[fd00::1]:80', 0],
+    [
+      'IPv6 by its one name',
+      BY_HEADER,
+      { headers: { 'x-envoy-original-dst-host': '[FD00:0::0001]:80' } },
+      '[fd00::1]:80',
+      0,
+    ],
+    [
+      'not to an address with a zone',
+      BY_HEADER,
+      { connection: {}, headers: { 'x-envoy-original-dst-host': '[fe80::1%lo]:80' } },
+      undefined,
+      1,
+    ],
     ['not to the socket itself', {}, { connection: { localAddress: RESTORED.localAddress } }, undefined, 0],
     [
       'not to a Unix socket',

@@ -17,6 +17,8 @@ export function rejectionProbability(
   max: number,
 ): number {
   const linear = (requests - successes / threshold) / (requests + 1);
+  // Also of a runtime threshold of 0: of −∞ an even root would be +∞.
+  if (linear === Number.NEGATIVE_INFINITY) return 0;
   return Math.min(aggression === 1 ? linear : linear ** (1 / aggression), max);
 }
 

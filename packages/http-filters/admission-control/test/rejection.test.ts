@@ -2,6 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ACCURACY, isRejected, rejectionProbability } from '../src/rejection.ts';
 
+it.each([1, 2, 3])('rejects nothing by a threshold of 0, aggression %i', (aggression) => {
+  expect(isRejected(rejectionProbability(100, 100, 0, aggression, 0.8), 0)).toBe(false);
+});
+
 describe('the probability of a rejection', () => {
   // Figures by hand: (n − s/threshold)/(n + 1), its root, the cap.
   it.each<

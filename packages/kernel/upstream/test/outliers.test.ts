@@ -116,7 +116,7 @@ describe('rows of errors', () => {
     [true, 'succeeded', []],
   ])('local errors are told apart: %s; five times %s', (split, result, events) => {
     const outcomes = new Outcomes();
-    const row = outcomes.allocate() as number;
+    const row = outcomes.allocate(0) as number;
     const settings = readOutlierDetection(
       create(OutlierDetectionSchema, { splitExternalLocalOriginErrors: split }),
     );
@@ -283,12 +283,14 @@ it.each([
 
 it('rows are given to other hosts when theirs are gone, and begin at 0', () => {
   const outcomes = new Outcomes();
-  const rows = Array.from({ length: 1000 }, () => outcomes.allocate() as number);
+  const rows = Array.from({ length: 1000 }, () => outcomes.allocate(0) as number);
   expect(new Set(rows).size).toBe(1000);
   const [, second] = rows;
   outcomes.counts[second * ROW + OUTCOME.consecutive5xx] = 4;
-  outcomes.release(second);
-  expect([outcomes.allocate(), outcomes.counts[second * ROW]]).toEqual([second, 0]);
+  outcomes.release(second, 0);
+  // Requests to its host may still be under way.
+  expect(outcomes.allocate(1_000)).toBe(1_000);
+  expect([outcomes.allocate(15 * 60_000), outcomes.counts[second * ROW]]).toEqual([second, 0]);
 });
 
 it.each([

@@ -11,9 +11,10 @@ export interface Authority {
 const MAX_PORT = 65_535;
 const DIGITS = /^[0-9]+$/;
 
-/** The name of a host in a cache: with a port, since the same name with two default ports is two hosts. */
+/** The name of a host in a cache: in lower case, and with a port, since the same name with two default ports is two hosts. */
 export function authorityKey(authority: string, defaultPort: number): string {
-  return hasPort(authority) ? authority : `${authority}:${defaultPort}`;
+  const name = authority.toLowerCase();
+  return hasPort(name) ? name : `${name}:${defaultPort}`;
 }
 
 function hasPort(authority: string): boolean {

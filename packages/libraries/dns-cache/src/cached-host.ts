@@ -113,7 +113,8 @@ export class ResolvedHost implements CachedHost {
     (result.ok ? stats.querySuccess : stats.queryFailure).inc();
     const wait = result.ok ? this.take(result.addresses) : this.takeFailure(result.reason);
     if (this.stopped) return;
-    this.refreshTimer.enable(Math.min(wait, MAX_WAIT_MS));
+    // However long its answer may be kept, a host that nobody asks for gives up its place after host_ttl.
+    this.refreshTimer.enable(Math.min(wait, MAX_WAIT_MS, this.owner.settings.hostTtlMs + 1));
     if (this.resolved) return;
     this.resolved = true;
     this.owner.onResolved(this);

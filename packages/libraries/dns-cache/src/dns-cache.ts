@@ -77,7 +77,10 @@ export class DnsCache implements CachedHostOwner {
     }
     const key = authorityKey(authority, defaultPort);
     const known = this.hosts.get(key);
-    if (known?.resolved === true) return { kind: 'cached', host: known };
+    if (known?.resolved === true) {
+      known.touch();
+      return { kind: 'cached', host: known };
+    }
     if (this.hosts.size >= this.settings.maxHosts) {
       this.stats.hostOverflow.inc();
       return HOST_OVERFLOW;
@@ -90,6 +93,8 @@ export class DnsCache implements CachedHostOwner {
       if (host.waiting.delete(told)) this.countPending(-1);
     };
     const told = (): void => {
+      // Another one that was told may have ended this one's stream.
+      if (!host.waiting.has(told)) return;
       finish();
       onLoaded(host);
     };

@@ -5,6 +5,7 @@ import { authorityKey, parseAuthority } from '../src/authority.ts';
 it.each([
   ['a.example', 'a.example:80', 'a.example', 80],
   ['a.example:8080', 'a.example:8080', 'a.example', 8080],
+  ['A.Example', 'a.example:80', 'a.example', 80],
   ['10.0.0.1', '10.0.0.1:80', '10.0.0.1', 80],
   ['[fd00::1]', '[fd00::1]:80', 'fd00::1', 80],
   ['[fd00::1]:443', '[fd00::1]:443', 'fd00::1', 443],

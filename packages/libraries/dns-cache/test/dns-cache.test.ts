@@ -60,6 +60,28 @@ describe('a host', () => {
     expect(load('a.example').kind).toBe('cached');
   });
 
+  it('gives up its place after host_ttl, however long its answer may be kept', async () => {
+    const { load, dns, clock } = scene({ max_hosts: 1, host_ttl: '30s' });
+    load('a.example');
+    await dns.answer('10.0.0.1');
+    clock.advance(30_002);
+    expect(load('b.example').kind).toBe('loading');
+  });
+
+  it('tells nobody who has given up because of another who was told', async () => {
+    const { cache, dns } = scene();
+    const told: string[] = [];
+    let second: { cancel(): void } | undefined;
+    cache.load('a.example', 80, () => {
+      told.push('first');
+      second?.cancel();
+    });
+    const lookup = cache.load('a.example', 80, () => told.push('second'));
+    if (lookup.kind === 'loading') second = lookup;
+    await dns.answer('10.0.0.1');
+    expect(told).toEqual(['first']);
+  });
+
   it('without an address is known as such until the next query', async () => {
     const { load, dns, events, counts, clock } = scene({ dns_refresh_rate: '10s' });
     load('a.example');

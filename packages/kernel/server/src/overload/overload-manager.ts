@@ -109,12 +109,13 @@ export class OverloadManager {
 
   private refresh(): void {
     const { clock, plan } = this.options;
+    // First: whatever comes of a change, the next measurement does.
+    this.timer.enable(plan.refreshMs);
     for (const resource of this.resources) this.measure(resource);
     this.decide();
     const now = clock.now();
     this.delays.record(Math.round(now - this.measuredAt));
     this.measuredAt = now;
-    this.timer.enable(plan.refreshMs);
   }
 
   private measure(resource: Resource): void {

@@ -80,6 +80,8 @@ export class HealthMonitor implements HostCheckOwner {
   update({ localities }: HostListUpdate): () => void {
     const seen = new Set<string>();
     const fresh: WatchedHost[] = [];
+    /** First results that will not come any more. */
+    let lost = 0;
     for (const { endpoints, locality, priority } of localities)
       for (const endpoint of endpoints) {
         if (endpoint.noHealthCheck === true) continue;
@@ -87,21 +89,22 @@ export class HealthMonitor implements HostCheckOwner {
         if (seen.has(identity)) continue;
         seen.add(identity);
         const known = this.checks.get(identity);
-        if (known?.endpoint.address === endpoint.address && known.target === targetText(endpoint)) continue;
+        if (known !== undefined && sameTarget(known.endpoint, endpoint)) continue;
         known?.close();
         this.checks.delete(identity);
         const check = this.watch(endpoint, locality, priority, known?.flags);
         if (check !== undefined) fresh.push(check);
         // Whoever waits for first results waits for the new check now.
-        if (known?.checked === false) this.onFirstResult();
+        if (known?.checked === false) lost++;
       }
     for (const [identity, check] of this.checks)
       if (!seen.has(identity)) {
         check.close();
         this.checks.delete(identity);
-        if (!check.checked) this.onFirstResult();
+        if (!check.checked) lost++;
       }
     return () => {
+      for (; lost > 0; lost--) this.onFirstResult();
       for (const check of fresh) check.start();
     };
   }
@@ -218,8 +221,6 @@ const MAX_INTERVAL_MS = 2 ** 31 - 1;
 class WatchedHost extends HostCheck {
   readonly endpoint: EndpointData;
   readonly host: HealthCheckTarget['host'];
-  /** See {@link targetText}. */
-  readonly target: string;
 
   constructor(
     owner: HostCheckOwner,
@@ -231,13 +232,19 @@ class WatchedHost extends HostCheck {
     super(owner, flags, checker.session(target));
     this.endpoint = endpoint;
     this.host = target.host;
-    this.target = targetText(endpoint);
   }
 }
 
-/** What a session depends on besides the host's address. */
-function targetText({ healthCheckAddress, healthCheckHostname, hostname }: EndpointData): string {
-  return `${healthCheckAddress ?? ''} ${healthCheckHostname ?? ''} ${hostname}`;
+/** Whether a session for one is as good for the other. */
+function sameTarget(one: EndpointData, other: EndpointData): boolean {
+  return (
+    one.address === other.address &&
+    one.hostname === other.hostname &&
+    one.healthCheckAddress === other.healthCheckAddress &&
+    one.healthCheckHostname === other.healthCheckHostname &&
+    // Transport sockets are chosen by it.
+    one.metadata === other.metadata
+  );
 }
 
 function targetOf(

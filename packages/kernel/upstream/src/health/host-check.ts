@@ -55,6 +55,7 @@ export class HostCheck {
   }
 
   start(): void {
+    if (this.closed) return;
     const wait = this.owner.firstIn();
     if (wait === 0) this.begin();
     else this.interval.enable(wait);

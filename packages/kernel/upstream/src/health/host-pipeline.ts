@@ -2,6 +2,7 @@ import type { Cluster } from '@dragoman/api';
 import { durationMs } from '@dragoman/api';
 import {
   atPath,
+  type EndpointData,
   type ExtensionRegistry,
   type HostEvent,
   type HostListUpdate,
@@ -10,6 +11,7 @@ import {
   ProblemCollector,
   type StatsScope,
 } from '@dragoman/core';
+import { sameLocality } from '../hosts/local-zone.ts';
 import { DEFAULT_BUFFER_LIMIT } from '../config/cluster-settings.ts';
 import { readHttpOptions } from '../config/http-options.ts';
 import { readTransportSockets } from '../config/transport-sockets.ts';
@@ -191,6 +193,11 @@ function checkConnections(
   });
 }
 
+/** One that moves is no longer the same: nobody should go on connecting to where it was. */
+function sameMember(one: EndpointData, other: EndpointData): boolean {
+  return identityOf(one) === identityOf(other) && one.address === other.address;
+}
+
 /** Whether both list the same hosts, in the same order and priorities: another order is taken for a change of members. */
 function sameMembers(one: HostListUpdate, other: HostListUpdate): boolean {
   return (
@@ -204,6 +211,7 @@ function sameGroup(one: LocalityEndpoints, other: LocalityEndpoints): boolean {
     one === other ||
     (one.priority === other.priority &&
       one.endpoints.length === other.endpoints.length &&
-      one.endpoints.every((endpoint, i) => identityOf(endpoint) === identityOf(other.endpoints[i])))
+      sameLocality(one.locality, other.locality) &&
+      one.endpoints.every((endpoint, i) => sameMember(endpoint, other.endpoints[i])))
   );
 }

@@ -66,17 +66,18 @@ export class OutlierDetector {
   /** Takes the hosts that there are from now on. */
   update({ localities }: HostListUpdate): void {
     const seen = new Set<string>();
+    const now = this.options.context.clock.now();
     for (const { endpoints } of localities)
       for (const { id, address } of endpoints) {
         const identity = id ?? address;
         seen.add(identity);
         if (!this.hosts.has(identity))
-          this.hosts.set(identity, new WatchedHost(identity, address, this.outcomes.allocate()));
+          this.hosts.set(identity, new WatchedHost(identity, address, this.outcomes.allocate(now)));
       }
     for (const [identity, host] of this.hosts) {
       if (seen.has(identity)) continue;
       if (host.ejected) this.countEjected(-1);
-      if (host.row !== undefined) this.outcomes.release(host.row);
+      if (host.row !== undefined) this.outcomes.release(host.row, now);
       this.hosts.delete(identity);
     }
   }
