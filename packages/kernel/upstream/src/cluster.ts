@@ -1,11 +1,11 @@
 import {
   type Cancellable,
-  type Cluster,
   type Clock,
+  type Cluster,
   type CompileUpstreamFilters,
   ConfigError,
-  type Connector,
   type ConnectOptions,
+  type Connector,
   type FactoryContext,
   type Host,
   type HostListUpdate,
@@ -23,9 +23,9 @@ import {
   type TransportOptions,
   type UpstreamTransportSocket,
 } from '@dragoman/core';
-import { createHttp2Stats } from '@dragoman/http2';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
+import { http2ClientOptions } from './config/http2-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
 import { FailedHosts } from './failed-hosts.ts';
 import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
@@ -410,14 +410,7 @@ function http2Of(
   if (codecs === undefined) throw ConfigError.at(protocolPath, 'this assembly has no HTTP/2 for upstreams');
   return {
     ...codecs,
-    options: {
-      ...http2,
-      maxHeaderBytes: codec.maxHeaderBytes,
-      maxHeaderCount: codec.maxHeaderCount,
-      stats: createHttp2Stats(statsScope),
-      clock: context.clock,
-      random: context.random,
-    },
+    options: http2ClientOptions(http2, codec, context, statsScope),
   };
 }
 

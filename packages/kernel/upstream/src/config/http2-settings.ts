@@ -1,5 +1,11 @@
 import type { Http2ProtocolOptions } from '@dragoman/api';
-import { HTTP2_CLIENT_DEFAULTS, type Http2ClientOptions, readHttp2ProtocolOptions } from '@dragoman/http2';
+import type { StatsScope } from '@dragoman/core';
+import {
+  createHttp2Stats,
+  HTTP2_CLIENT_DEFAULTS,
+  type Http2ClientOptions,
+  readHttp2ProtocolOptions,
+} from '@dragoman/http2';
 
 /** What of {@link Http2ClientOptions} stands in `http2_protocol_options`. */
 export type Http2Settings = Pick<
@@ -34,4 +40,14 @@ export function readHttp2Settings(options: Http2ProtocolOptions | undefined): Ht
     // The deprecated field means the same, where the newer one says nothing.
     streamErrorOnInvalidMessage: streamError ?? options?.streamErrorOnInvalidHttpMessaging ?? false,
   };
+}
+
+/** What a client of HTTP/2 is made with. */
+export function http2ClientOptions(
+  settings: Http2Settings,
+  { maxHeaderBytes, maxHeaderCount }: Pick<Http2ClientOptions, 'maxHeaderBytes' | 'maxHeaderCount'>,
+  { clock, random }: Pick<Http2ClientOptions, 'clock' | 'random'>,
+  scope: StatsScope,
+): Http2ClientOptions {
+  return { ...settings, maxHeaderBytes, maxHeaderCount, stats: createHttp2Stats(scope), clock, random };
 }

@@ -25,7 +25,8 @@ export interface TransportSockets {
   readonly matches: readonly TransportSocketMatch[];
 }
 
-const NAMESPACE = 'envoy.transport_socket_match';
+/** Of a host's metadata: what `match` speaks of. */
+export const TRANSPORT_SOCKET_MATCH = 'envoy.transport_socket_match';
 
 /** Reads `transport_socket` and `transport_socket_matches`. @throws ConfigError */
 export function readTransportSockets(
@@ -76,7 +77,7 @@ export function matchFor(
   matches: readonly TransportSocketMatch[],
   metadata: MetadataMap,
 ): TransportSocketMatch | undefined {
-  const values = metadata.get(NAMESPACE);
+  const values = metadata.get(TRANSPORT_SOCKET_MATCH);
   return matches.find(({ criteria }) =>
     criteria.every(
       ([key, value]) => values !== undefined && Object.hasOwn(values, key) && same(values[key], value),

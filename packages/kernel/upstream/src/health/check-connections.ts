@@ -12,15 +12,15 @@ import type {
   TransportOptions,
   UpstreamTransportSocket,
 } from '@dragoman/core';
-import {
-  createHttp2Stats,
-  type Http2ClientHandler,
-  type Http2ClientOptions,
-  type Http2Sessions,
-} from '@dragoman/http2';
+import type { Http2ClientHandler, Http2ClientOptions, Http2Sessions } from '@dragoman/http2';
 import type { HttpSettings } from '../config/http-options.ts';
-import { readHttp2Settings } from '../config/http2-settings.ts';
-import { matchFor, type TransportSockets } from '../config/transport-sockets.ts';
+import { http2ClientOptions, readHttp2Settings } from '../config/http2-settings.ts';
+import {
+  allSockets,
+  matchFor,
+  TRANSPORT_SOCKET_MATCH,
+  type TransportSockets,
+} from '../config/transport-sockets.ts';
 import type { CreateClientCodec, Http2Codecs } from '../pool/pool-options.ts';
 import { Http1Check, Http2Check } from './check-http.ts';
 import type { HealthSettings } from './health-settings.ts';
@@ -92,17 +92,14 @@ export class CheckConnections {
   }
 
   close(): void {
-    const { standard, matches } = this.options.sockets;
-    for (const socket of [standard, ...matches.map((match) => match.socket)]) socket?.close?.();
+    for (const socket of allSockets(this.options.sockets)) socket.close?.();
   }
 
   private socketFor({ host }: HealthCheckTarget): UpstreamTransportSocket | undefined {
     const { sockets, settings } = this.options;
     const { socketCriteria } = settings;
     const metadata =
-      socketCriteria === undefined
-        ? host.metadata
-        : new Map([['envoy.transport_socket_match', socketCriteria]]);
+      socketCriteria === undefined ? host.metadata : new Map([[TRANSPORT_SOCKET_MATCH, socketCriteria]]);
     const match = matchFor(sockets.matches, metadata);
     return match === undefined ? sockets.standard : match.socket;
   }
@@ -111,14 +108,7 @@ export class CheckConnections {
     const { http } = this.options;
     this.http2 ??= {
       sessions: codecs.createSessions(),
-      options: {
-        ...(http.http2 ?? readHttp2Settings(undefined)),
-        maxHeaderBytes: http.codec.maxHeaderBytes,
-        maxHeaderCount: http.codec.maxHeaderCount,
-        stats: createHttp2Stats(scope),
-        clock: context.clock,
-        random: context.random,
-      },
+      options: http2ClientOptions(http.http2 ?? readHttp2Settings(undefined), http.codec, context, scope),
     };
     return this.http2;
   }

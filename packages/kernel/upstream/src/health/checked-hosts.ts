@@ -1,4 +1,6 @@
 import { type EndpointData, HealthFlag, type HostListUpdate, type LocalityEndpoints } from '@dragoman/core';
+import { identityOf } from '../hosts/identity.ts';
+import { sameLocality } from '../hosts/local-zone.ts';
 
 /** What main knows of hosts beyond what their source says. */
 export interface HostKnowledge {
@@ -39,7 +41,7 @@ export class CheckedHosts {
   }
 
   private checkedOf(endpoint: EndpointData): EndpointData {
-    const identity = endpoint.id ?? endpoint.address;
+    const identity = identityOf(endpoint);
     const flags = this.knowledge.flagsOf(identity) | ((endpoint.checked ?? 0) & KEPT);
     const row = this.knowledge.rowOf(identity);
     const fits = (one: EndpointData): boolean => (one.checked ?? 0) === flags && one.outcomeRow === row;
@@ -98,14 +100,6 @@ function endpointsOf({ localities }: HostListUpdate) {
   return localities.flatMap((group) => group.endpoints.map((endpoint) => ({ endpoint, group })));
 }
 
-/** What makes an endpoint the same host in the next list. */
-export function identityOf({ id, address }: EndpointData): string {
-  return id ?? address;
-}
-
 function samePlace(one: LocalityEndpoints, other: LocalityEndpoints): boolean {
-  const [a, b] = [one.locality, other.locality];
-  return (
-    one.priority === other.priority && a.region === b.region && a.zone === b.zone && a.subZone === b.subZone
-  );
+  return one.priority === other.priority && sameLocality(one.locality, other.locality);
 }

@@ -2,9 +2,9 @@ import {
   Address,
   atPath,
   type EndpointData,
-  HealthFlag,
   type HealthChecker,
   type HealthCheckTarget,
+  HealthFlag,
   type HostListUpdate,
   type Locality,
   type MainContext,
@@ -12,11 +12,12 @@ import {
   type Timer,
 } from '@dragoman/core';
 import { UpstreamHost } from '../hosts/host.ts';
-import { HealthCheckEvents } from './event-log.ts';
+import { identityOf } from '../hosts/identity.ts';
 import { type CheckConnections, checkerContext } from './check-connections.ts';
-import { HostCheck, type HostCheckOwner, type Transition } from './host-check.ts';
+import { HealthCheckEvents } from './event-log.ts';
 import type { HealthSettings } from './health-settings.ts';
 import { HealthStats } from './health-stats.ts';
+import { HostCheck, type HostCheckOwner, type Transition } from './host-check.ts';
 
 export interface HealthMonitorOptions {
   readonly clusterName: string;
@@ -85,7 +86,7 @@ export class HealthMonitor implements HostCheckOwner {
     for (const { endpoints, locality, priority } of localities)
       for (const endpoint of endpoints) {
         if (endpoint.noHealthCheck === true) continue;
-        const identity = endpoint.id ?? endpoint.address;
+        const identity = identityOf(endpoint);
         if (seen.has(identity)) continue;
         seen.add(identity);
         const known = this.checks.get(identity);
@@ -162,7 +163,7 @@ export class HealthMonitor implements HostCheckOwner {
 
   onHealthy(check: HostCheck): void {
     const { endpoint } = check as WatchedHost;
-    this.options.onHealthy(endpoint.id ?? endpoint.address);
+    this.options.onHealthy(identityOf(endpoint));
   }
 
   onFirstResult(): void {
@@ -208,7 +209,7 @@ export class HealthMonitor implements HostCheckOwner {
       this.checker,
       target,
     );
-    this.checks.set(endpoint.id ?? endpoint.address, check);
+    this.checks.set(identityOf(endpoint), check);
     this.waiting++;
     return check;
   }

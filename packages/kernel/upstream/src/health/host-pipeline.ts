@@ -11,15 +11,16 @@ import {
   ProblemCollector,
   type StatsScope,
 } from '@dragoman/core';
-import { sameLocality } from '../hosts/local-zone.ts';
 import { DEFAULT_BUFFER_LIMIT } from '../config/cluster-settings.ts';
 import { readHttpOptions } from '../config/http-options.ts';
 import { readTransportSockets } from '../config/transport-sockets.ts';
+import { identityOf } from '../hosts/identity.ts';
+import { sameLocality } from '../hosts/local-zone.ts';
 import { OutlierDetector } from '../outliers/outlier-detector.ts';
 import { OutlierLog } from '../outliers/outlier-log.ts';
 import { readOutlierDetection } from '../outliers/outlier-settings.ts';
 import { CheckConnections, type HealthConnector } from './check-connections.ts';
-import { CheckedHosts, identityOf, Stabilizer } from './checked-hosts.ts';
+import { CheckedHosts, Stabilizer } from './checked-hosts.ts';
 import { HealthMonitor, type HealthMonitorOptions } from './health-monitor.ts';
 import { type HealthSettings, readHealthCheck } from './health-settings.ts';
 import { type MergeStats, UpdateMerger } from './update-merger.ts';
@@ -77,7 +78,7 @@ export class HostPipeline {
       monitor === undefined || cluster.ignoreHealthOnHostRemoval
         ? undefined
         : new Stabilizer(
-            ({ id, address, health }) => health !== 'unhealthy' && monitor.passes(id ?? address),
+            (endpoint) => endpoint.health !== 'unhealthy' && monitor.passes(identityOf(endpoint)),
           );
     const windowMs = durationMs(cluster.commonLbConfig?.updateMergeWindow) ?? DEFAULT_MERGE_WINDOW_MS;
     this.merger = new UpdateMerger(windowMs, context.clock, mergeStats, () => this.deliver());

@@ -1,6 +1,7 @@
 import type { EndpointData, HostListUpdate, HostSet, LocalityEndpoints } from '@dragoman/core';
 import { isExcluded } from '@dragoman/load-balancing';
 import { isDegraded, isHealthy, UpstreamHost } from './host.ts';
+import { identityOf } from './identity.ts';
 
 /** Percent: how much of a priority may be unhealthy before traffic spills to the next (Envoy). */
 export const DEFAULT_OVERPROVISIONING_FACTOR = 140;
@@ -168,7 +169,7 @@ class HostFinder {
       this.cursor++;
       return near;
     }
-    const found = this.search(endpoint.id ?? endpoint.address);
+    const found = this.search(identityOf(endpoint));
     if (found !== undefined) this.cursor = found.position + 1;
     return found;
   }
@@ -199,7 +200,7 @@ class HostFinder {
 }
 
 function isOf(endpoint: EndpointData, host: UpstreamHost): boolean {
-  return endpoint === host.data || (endpoint.id ?? endpoint.address) === host.identity;
+  return endpoint === host.data || identityOf(endpoint) === host.identity;
 }
 
 /** Also notes where each host is. */

@@ -1,4 +1,5 @@
 import type { HostEvent, HostListUpdate, MainContext, StatsScope, Timer } from '@dragoman/core';
+import { identityOf } from '../hosts/identity.ts';
 import { OUTCOME, Outcomes } from './outcomes.ts';
 import type { OutlierLog, RateFigures } from './outlier-log.ts';
 import type { OutlierSettings } from './outlier-settings.ts';
@@ -68,8 +69,9 @@ export class OutlierDetector {
     const seen = new Set<string>();
     const now = this.options.context.clock.now();
     for (const { endpoints } of localities)
-      for (const { id, address } of endpoints) {
-        const identity = id ?? address;
+      for (const endpoint of endpoints) {
+        const { address } = endpoint;
+        const identity = identityOf(endpoint);
         seen.add(identity);
         if (!this.hosts.has(identity))
           this.hosts.set(identity, new WatchedHost(identity, address, this.outcomes.allocate(now)));

@@ -1,4 +1,6 @@
 import type { EndpointData, HostListUpdate, Locality, LocalityEndpoints } from '@dragoman/core';
+import { identityOf } from '../hosts/identity.ts';
+import { sameLocality } from '../hosts/local-zone.ts';
 import { MetadataTable, sameEndpoint, writeColumns } from './host-list-columns.ts';
 import { AMEND, FRESH, flatEndpoints, KEEP, type WireGroup, type WireList } from './host-list-message.ts';
 
@@ -165,16 +167,6 @@ class OldEndpoints {
     }
     return heads;
   }
-}
-
-function identityOf(endpoint: EndpointData): string {
-  return endpoint.id ?? endpoint.address;
-}
-
-function sameLocality(one: Locality, other: Locality): boolean {
-  return (
-    one === other || (one.region === other.region && one.zone === other.zone && one.subZone === other.subZone)
-  );
 }
 
 function localityKey({ region, zone, subZone }: Locality): string {

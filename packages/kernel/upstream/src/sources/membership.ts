@@ -1,6 +1,7 @@
 import type { Counter, Gauge, HostListUpdate, StatsScope } from '@dragoman/core';
 import { isExcluded } from '@dragoman/load-balancing';
 import { endpointHealthFlags, isDegraded, isHealthy } from '../hosts/host.ts';
+import { identityOf } from '../hosts/identity.ts';
 import { CLUSTER_MEMBERSHIP_COUNTERS, CLUSTER_MEMBERSHIP_GAUGES } from '../stats/cluster-stats.ts';
 
 /** Counts the hosts of a cluster as its source publishes them. */
@@ -40,7 +41,7 @@ export class Membership {
         if (isHealthy(flags)) healthy++;
         if (isDegraded(flags)) degraded++;
         if (endpoint.weight > maxWeight) maxWeight = endpoint.weight;
-        known.add(endpoint.id ?? endpoint.address, priority);
+        known.add(identityOf(endpoint), priority);
       }
     if (known.differsFrom(this.known)) this.change.inc();
     this.known = known;
