@@ -1,6 +1,8 @@
 import type { FormatterFactory, LogFiles, AccessLogger } from './access-log.ts';
 import type { Clock, RandomSource } from './clock.ts';
+import type { ConfigSubscriptions } from './config-subscriptions.ts';
 import type { DnsResolver } from './dns.ts';
+import type { DynamicResources } from './dynamic-resources.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
 import type { GrpcClientFactory } from './grpc-client.ts';
 import type { LoggerFactory } from './log.ts';
@@ -38,6 +40,8 @@ export interface FactoryContext {
   /** Every extension of this assembly, for those that hold others (a connection manager its filters). */
   readonly extensions: ExtensionRegistry;
   readonly secrets: SecretSource;
+  /** What a config names and a config source delivers. */
+  readonly dynamicResources: DynamicResources;
   /**
    * 48 random bytes of this process, the same on all of its threads: what workers must agree on without speaking (keys of TLS tickets) is derived
    * from them, and they are shown to nobody.
@@ -95,4 +99,5 @@ export interface DrainDecision {
 /** What a factory on main may use besides. */
 export interface MainContext extends FactoryContext {
   readonly dns: DnsResolver;
+  readonly subscriptions: ConfigSubscriptions;
 }

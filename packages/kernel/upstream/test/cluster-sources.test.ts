@@ -8,6 +8,7 @@ import {
   ExtensionRegistry,
   type HostListUpdate,
   type MainContext,
+  noSubscriptions,
 } from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
@@ -65,7 +66,7 @@ function setUp(...clusters: object[]) {
   });
   const server: DnsResolver = { resolve: async () => ({ ok: false, reason: 'server' }), close: () => {} };
   const { context } = testContext(new FakeClock(), stats);
-  const main: MainContext = { ...context, dns: server };
+  const main: MainContext = { ...context, dns: server, subscriptions: noSubscriptions };
   const sink = new Recorder();
   const create = () =>
     createClusterSources({

@@ -8,6 +8,7 @@ import {
   type FactoryContext,
   type HostEvent,
   type HostListUpdate,
+  noSubscriptions,
 } from '@dragoman/core';
 import { type ClusterSink, type ClusterSources, createClusterSources } from '@dragoman/upstream';
 import { SimCodec } from './codec.ts';
@@ -48,7 +49,10 @@ export class Watch {
     this.sources = createClusterSources({
       clusters,
       registry: new ExtensionRegistry([...others, listed]),
-      context: Object.assign(Object.create(context) as FactoryContext, { dns: NO_DNS }),
+      context: Object.assign(Object.create(context) as FactoryContext, {
+        dns: NO_DNS,
+        subscriptions: noSubscriptions,
+      }),
       sinks: [sink],
       health: {
         connector,

@@ -1,5 +1,6 @@
 import type { Discovery, DiscoveryContext, DnsResolver, DnsResult, HostListUpdate } from '@dragoman/core';
 import { FakeClock } from './clock.ts';
+import { FakeSubscriptions } from './fake-subscriptions.ts';
 import { MemoryStats } from './memory-stats.ts';
 import { testContext } from './test-context.ts';
 
@@ -30,6 +31,7 @@ const UPDATE_COUNTERS = ['update_attempt', 'update_success', 'update_failure', '
 export class DiscoveryScene {
   readonly clock = new FakeClock();
   readonly dns = new FakeDns();
+  readonly subscriptions = new FakeSubscriptions();
   readonly updates: HostListUpdate[] = [];
   readonly failures: string[] = [];
   /** Under `cluster.web.`. */
@@ -38,6 +40,7 @@ export class DiscoveryScene {
   readonly context: DiscoveryContext = {
     ...testContext({ clock: this.clock, stats: this.stats }),
     dns: this.dns,
+    subscriptions: this.subscriptions,
     clusterScope: this.stats.scope('cluster.web'),
   };
 

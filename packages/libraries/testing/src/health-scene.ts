@@ -9,6 +9,7 @@ import {
   type HealthCheckTarget,
   type HealthHttpConnection,
   type HealthHttpHandler,
+  noSubscriptions,
   type RequestEncoder,
   type RequestHeaders,
   type ResponseDecoder,
@@ -129,6 +130,7 @@ export class HealthScene {
     this.context = {
       ...base,
       dns: { resolve: noDns } as never,
+      subscriptions: noSubscriptions,
       clusterName: 'test',
       scope: base.stats.scope('cluster.test.health_check'),
       timeoutMs: 2000,

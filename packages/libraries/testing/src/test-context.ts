@@ -10,6 +10,7 @@ import {
   type LoggerFactory,
   type LogLevel,
   neverOverloaded,
+  noDynamicResources,
   type UpstreamTransportContext,
 } from '@dragoman/core';
 import { FakeClock } from './clock.ts';
@@ -71,6 +72,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
     grpc: { create: noGrpc, compileRetryPolicy: noGrpc },
     upstreamFilters: () => ({ through: (pool) => pool }),
     secrets: { find: () => undefined, names: [] },
+    dynamicResources: noDynamicResources,
     processKey: new Uint8Array(48),
     certificates: { register: () => () => {} },
     logFiles: {

@@ -5,6 +5,7 @@ import {
   type Extension,
   type FactoryContext,
   type HostListUpdate,
+  noDynamicResources,
   systemClock,
   systemRandom,
 } from '@dragoman/core';
@@ -70,6 +71,7 @@ export class ThreadEndpoint implements ThreadCommands {
       localInfo: data.localInfo,
       stats,
       secrets: StaticSecrets.fromWire(data.secrets),
+      dynamicResources: noDynamicResources,
       processKey: data.processKey,
       certificates: this.certificates,
       extensions,

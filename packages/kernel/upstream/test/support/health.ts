@@ -3,10 +3,11 @@ import {
   defineHealthChecker,
   type EndpointData,
   ExtensionRegistry,
-  HealthFlag,
   type HealthCheckResult,
   type HealthCheckTarget,
+  HealthFlag,
   type HostListUpdate,
+  noSubscriptions,
 } from '@dragoman/core';
 import { FakeClock } from '@dragoman/testing';
 import { type HealthDependencies, HostPipeline } from '../../src/health/host-pipeline.ts';
@@ -97,6 +98,7 @@ export function healthWorld(check: object = {}, cluster: object = {}) {
     }),
     registry: new ExtensionRegistry([checker]),
     context: Object.assign(context, {
+      subscriptions: noSubscriptions,
       dns: { resolve: async () => ({ ok: false as const, reason: '' }), close() {} },
     }),
     clusterScope: stats.scope('cluster.web'),
