@@ -8,18 +8,10 @@ import {
   type LoadBalancer,
   type LoadBalancerContext,
   type OwnHosts,
-  type StreamInfo,
 } from '@dragoman/core';
-import { authorityKey, type CachedHost, type DnsCacheListener, dnsCacheOf } from '@dragoman/dns-cache';
+import { type CachedHost, type DnsCacheListener, dnsCacheOf } from '@dragoman/dns-cache';
 import { CACHE_PATH } from './config.ts';
-
-/** Filter state by which filters name the host and its port; the names are Envoy's. */
-const DYNAMIC_HOST = 'envoy.upstream.dynamic_host';
-const DYNAMIC_PORT = 'envoy.upstream.dynamic_port';
-const HTTP_PORT = 80;
-const HTTPS_PORT = 443;
-const MAX_PORT = 65_535;
-const WHOLE = /^[0-9]{1,5}$/;
+import { namedHost } from './named-host.ts';
 
 interface Entry {
   readonly host: Host;
@@ -27,16 +19,16 @@ interface Entry {
 }
 
 /** A host for each one that the cache has an address of. */
-export class DynamicForwardProxyBalancer implements LoadBalancer, DnsCacheListener {
+export class CachedHostBalancer implements LoadBalancer, DnsCacheListener {
   private readonly hosts: OwnHosts;
-  private readonly defaultPort: number;
+  private readonly secure: boolean;
   private readonly byKey = new Map<string, Entry>();
   private readonly stopListening: () => void;
 
   /** @throws ConfigError, paths relative to the cluster */
   constructor(config: DnsCacheConfig, context: ClusterBalancerContext) {
     this.hosts = context.hosts;
-    this.defaultPort = context.info.secure ? HTTPS_PORT : HTTP_PORT;
+    this.secure = context.info.secure;
     const cache = atPath(CACHE_PATH, () => dnsCacheOf(config, context));
     this.stopListening = cache.listen(this);
   }
@@ -45,15 +37,8 @@ export class DynamicForwardProxyBalancer implements LoadBalancer, DnsCacheListen
   update(): void {}
 
   choose(context: LoadBalancerContext | undefined): Host | undefined {
-    if (context === undefined) return undefined;
-    const { info, requestHeaders } = context;
-    const name =
-      stateText(info, DYNAMIC_HOST) ??
-      requestHeaders?.authority ??
-      info?.connection.requestedServerName ??
-      '';
-    if (name === '') return undefined;
-    const entry = this.byKey.get(authorityKey(name, dynamicPort(info) ?? this.defaultPort));
+    const key = namedHost(context, this.secure);
+    const entry = key === undefined ? undefined : this.byKey.get(key);
     if (entry === undefined) return undefined;
     entry.cached.touch();
     return entry.host;
@@ -77,15 +62,4 @@ export class DynamicForwardProxyBalancer implements LoadBalancer, DnsCacheListen
     this.byKey.delete(key);
     this.hosts.remove(known.host);
   }
-}
-
-function stateText(info: StreamInfo | undefined, key: string): string | undefined {
-  return info?.hasFilterState === true ? info.filterState.get(key)?.toText?.() : undefined;
-}
-
-function dynamicPort(info: StreamInfo | undefined): number | undefined {
-  const text = stateText(info, DYNAMIC_PORT);
-  if (text === undefined || !WHOLE.test(text)) return undefined;
-  const port = Number(text);
-  return port > 0 && port <= MAX_PORT ? port : undefined;
 }

@@ -4,6 +4,7 @@ import {
   type DnsCacheConfig,
   type DynamicForwardProxyClusterConfig,
   DynamicForwardProxyClusterConfigSchema,
+  type SubClustersConfig,
   unpackAny,
   type UpstreamHttpProtocolOptions,
   UpstreamHttpProtocolOptionsSchema,
@@ -14,13 +15,17 @@ import { atPath, ConfigError, refuseUnsupported } from '@dragoman/core';
 const AT = 'cluster_type.typed_config';
 /** Where the config of the cache stands, relative to the cluster. */
 export const CACHE_PATH = `${AT}.dns_cache_config`;
-const FIELDS = new Set(['dns_cache_config', 'allow_insecure_cluster_options']);
+export const SUB_CLUSTERS_PATH = `${AT}.sub_clusters_config`;
+const FIELDS = new Set(['dns_cache_config', 'sub_clusters_config', 'allow_insecure_cluster_options']);
 const REASONS = {
-  sub_clusters_config:
-    'a cluster for each host is not built yet; use dns_cache_config, which takes one address for each host',
   allow_coalesced_connections: 'connections are not shared between hosts here; remove it',
 };
 const OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** Where the hosts come from. */
+export type Implementation =
+  | { readonly case: 'dnsCacheConfig'; readonly value: DnsCacheConfig }
+  | { readonly case: 'subClustersConfig'; readonly value: SubClustersConfig };
 
 /** The server's name is sent and checked unless the config says something of that: whoever answers has to be who was asked for. */
 export function withServerNames(cluster: Cluster): Cluster {
@@ -30,18 +35,21 @@ export function withServerNames(cluster: Cluster): Cluster {
   return { ...cluster, upstreamHttpProtocolOptions: both };
 }
 
-/** Checks the cluster and finds the config of its cache. @throws ConfigError, paths relative to the cluster */
-export function readCacheConfig(cluster: Cluster): DnsCacheConfig {
+/** Checks the cluster and finds where its hosts come from. @throws ConfigError, paths relative to the cluster */
+export function readImplementation(cluster: Cluster): Implementation {
   const { clusterDiscoveryType: type } = cluster;
   const any = type.case === 'clusterType' ? type.value.typedConfig : undefined;
   if (any === undefined) throw ConfigError.at(AT, 'is missing: it says how names are resolved');
   const config = atPath(AT, () => unpackAny(any)) as DynamicForwardProxyClusterConfig;
   refuseUnsupported(config, DynamicForwardProxyClusterConfigSchema, FIELDS, AT, REASONS);
   const { clusterImplementationSpecifier: how } = config;
-  if (how.case !== 'dnsCacheConfig')
-    throw ConfigError.at(CACHE_PATH, 'is missing: it says how names are resolved');
+  if (how.case === undefined)
+    throw ConfigError.at(
+      AT,
+      'needs dns_cache_config, which takes one address for each host, or sub_clusters_config, which makes a cluster for each',
+    );
   if (!config.allowInsecureClusterOptions) checkServerNames(cluster);
-  return how.value;
+  return how;
 }
 
 function checkServerNames(cluster: Cluster): void {

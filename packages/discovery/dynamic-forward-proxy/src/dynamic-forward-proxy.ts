@@ -1,8 +1,9 @@
 import { ClusterSchema, DynamicForwardProxyClusterConfigSchema } from '@dragoman/api';
 import { atPath, defineProvidedCluster } from '@dragoman/core';
 import { readDnsCache } from '@dragoman/dns-cache';
-import { DynamicForwardProxyBalancer } from './balancer.ts';
-import { CACHE_PATH, readCacheConfig, withServerNames } from './config.ts';
+import { CachedHostBalancer } from './balancer.ts';
+import { CACHE_PATH, readImplementation, withServerNames } from './config.ts';
+import { readSubClusters, SubClusterBalancer } from './sub-clusters.ts';
 
 /** Hosts by the names that requests ask for. */
 export const dynamicForwardProxyCluster = defineProvidedCluster({
@@ -11,8 +12,19 @@ export const dynamicForwardProxyCluster = defineProvidedCluster({
   cluster: ClusterSchema,
   complete: withServerNames,
   check(cluster, context) {
-    const cache = readCacheConfig(withServerNames(cluster));
-    atPath(CACHE_PATH, () => readDnsCache(cache, context));
+    const complete = withServerNames(cluster);
+    const how = readImplementation(complete);
+    if (how.case === 'dnsCacheConfig') atPath(CACHE_PATH, () => readDnsCache(how.value, context));
+    else readSubClusters(complete, how.value);
   },
-  createBalancer: (cluster, context) => new DynamicForwardProxyBalancer(readCacheConfig(cluster), context),
+  subClusters(cluster) {
+    const how = readImplementation(cluster);
+    return how.case === 'subClustersConfig' ? readSubClusters(cluster, how.value) : undefined;
+  },
+  createBalancer(cluster, context) {
+    const how = readImplementation(cluster);
+    return how.case === 'dnsCacheConfig'
+      ? new CachedHostBalancer(how.value, context)
+      : new SubClusterBalancer(context);
+  },
 });

@@ -199,12 +199,17 @@ describe('the config', () => {
   });
 
   it.each<[object, object, RegExp]>([
-    [{}, {}, /^cluster_type\.typed_config\.dns_cache_config: is missing/],
+    [{}, {}, /^cluster_type\.typed_config: needs dns_cache_config.* or sub_clusters_config/],
     [{ dns_cache_config: {} }, {}, /^cluster_type\.typed_config\.dns_cache_config\.name: is empty/],
     [
-      { sub_clusters_config: {} },
+      { sub_clusters_config: { lb_policy: 'CLUSTER_PROVIDED' } },
       {},
-      /^cluster_type\.typed_config\.sub_clusters_config: a cluster for each host/,
+      /^cluster_type\.typed_config\.sub_clusters_config\.lb_policy: must not be CLUSTER_PROVIDED/,
+    ],
+    [
+      { sub_clusters_config: { preresolve_clusters: [{ address: 'a.example' }] } },
+      {},
+      /^cluster_type\.typed_config\.sub_clusters_config\.preresolve_clusters\[0\]\.port_value: is missing/,
     ],
     [
       { ...cache, allow_coalesced_connections: true },

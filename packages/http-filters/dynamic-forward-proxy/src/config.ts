@@ -4,12 +4,16 @@ import {
   DynamicForwardProxyFilterConfigSchema,
   type DynamicForwardProxyPerRouteConfig,
   DynamicForwardProxyPerRouteConfigSchema,
+  durationMs,
 } from '@dragoman/api';
 import { ConfigError, refuseUnsupported } from '@dragoman/core';
 
 /** The filter's config, checked. */
 export interface FilterConfig {
-  readonly cache: DnsCacheConfig;
+  /** Undefined: there is `sub_cluster_config`, and hosts are resolved for clusters of their own only. */
+  readonly cache: DnsCacheConfig | undefined;
+  /** `cluster_init_timeout`, ms; default 5,000. */
+  readonly subClusterTimeoutMs: number;
   /** `save_upstream_address` */
   readonly savesAddress: boolean;
 }
@@ -22,8 +26,9 @@ export type HostRewrite =
   | { readonly header: string };
 
 export const CACHE_PATH = 'dns_cache_config';
-const FIELDS = new Set(['dns_cache_config', 'save_upstream_address']);
+const FIELDS = new Set(['dns_cache_config', 'sub_cluster_config', 'save_upstream_address']);
 const ROUTE_FIELDS = new Set(['host_rewrite_literal', 'host_rewrite_header']);
+const DEFAULT_INIT_TIMEOUT_MS = 5000;
 /** RFC 9110, section 5.6.2: token. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110, section 5.5: what a field value must not hold; and no spaces, which no host has. */
@@ -31,13 +36,19 @@ const NO_HOST = /[\0-\x20\x7f]/;
 
 /** @throws ConfigError with a path below the filter's config */
 export function readConfig(config: DynamicForwardProxyFilterConfig): FilterConfig {
-  refuseUnsupported(config, DynamicForwardProxyFilterConfigSchema, FIELDS, '', {
-    sub_cluster_config: 'a cluster for each host is not built yet; use dns_cache_config',
-  });
+  refuseUnsupported(config, DynamicForwardProxyFilterConfigSchema, FIELDS);
   const { implementationSpecifier: how, saveUpstreamAddress: savesAddress } = config;
-  if (how.case !== 'dnsCacheConfig')
-    throw ConfigError.at(CACHE_PATH, 'is missing: it is the same as that of the cluster');
-  return { cache: how.value, savesAddress };
+  if (how.case === undefined)
+    throw ConfigError.at(
+      '',
+      'needs dns_cache_config, the same as that of the cluster, or sub_cluster_config where the cluster has sub_clusters_config',
+    );
+  const timeout = how.case === 'subClusterConfig' ? durationMs(how.value.clusterInitTimeout) : undefined;
+  return {
+    cache: how.case === 'dnsCacheConfig' ? how.value : undefined,
+    subClusterTimeoutMs: timeout ?? DEFAULT_INIT_TIMEOUT_MS,
+    savesAddress,
+  };
 }
 
 /** @throws ConfigError with a path below the route's config */

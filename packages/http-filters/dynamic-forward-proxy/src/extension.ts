@@ -14,12 +14,15 @@ export const dynamicForwardProxy = defineHttpFilter({
   perRoute: DynamicForwardProxyPerRouteConfigSchema,
   createPerRoute: (config) => readHostRewrite(config),
   create(config, context) {
-    const { clusters, random } = context;
-    const { cache, savesAddress } = readConfig(config);
+    const { clusters, subClusters, clock, random } = context;
+    const { cache, subClusterTimeoutMs, savesAddress } = readConfig(config);
     const shared: Shared = {
-      cache: atPath(CACHE_PATH, () => dnsCacheOf(cache, context)),
+      cache: cache && atPath(CACHE_PATH, () => dnsCacheOf(cache, context)),
+      subClusterTimeoutMs,
       savesAddress,
       clusters,
+      subClusters,
+      clock,
       random,
     };
     return (stream) => new DynamicForwardProxyFilter(shared, stream);

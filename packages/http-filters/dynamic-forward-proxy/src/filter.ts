@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type ClusterInfo,
   type ClusterManager,
   type HttpFilter,
@@ -7,15 +8,22 @@ import {
   type RandomSource,
   type RequestHeaders,
   ResponseFlag,
+  type SubClusterOutcome,
+  type SubClusters,
 } from '@dragoman/core';
-import type { CachedHost, DnsCache } from '@dragoman/dns-cache';
+import { authorityKey, type CachedHost, type DnsCache, subClusterName } from '@dragoman/dns-cache';
 import type { HostRewrite } from './config.ts';
 
 /** What all streams of one place in a config share. */
 export interface Shared {
-  readonly cache: DnsCache;
+  /** Undefined: only clusters that make one for each host are served. */
+  readonly cache: DnsCache | undefined;
+  /** How long a cluster that is made for a request has, ms. */
+  readonly subClusterTimeoutMs: number;
   readonly savesAddress: boolean;
   readonly clusters: ClusterManager;
+  readonly subClusters: SubClusters;
+  readonly clock: Clock;
   readonly random: RandomSource;
 }
 
@@ -32,7 +40,38 @@ const PENDING_OVERFLOW: LocalReply = {
   details: 'dynamic_forward_proxy_pending_request_overflow',
 };
 const HOST_OVERFLOW: LocalReply = { status: 503, body: 'DNS cache overflow', details: 'dns_cache_overflow' };
+const NO_CACHE: LocalReply = {
+  status: 503,
+  body: 'Dynamic forward proxy without DNS cache',
+  details: 'dynamic_forward_proxy_no_dns_cache',
+};
+const SUB_CLUSTER_OVERFLOW: LocalReply = {
+  status: 503,
+  body: 'Sub cluster overflow',
+  details: 'sub_cluster_overflow',
+};
+const SUB_CLUSTER_TIMEOUT: LocalReply = {
+  status: 503,
+  body: 'Sub cluster warming timeout',
+  details: 'sub_cluster_warming_timeout',
+};
+const CLUSTER_GONE: LocalReply = {
+  status: 503,
+  body: 'Dynamic forward proxy cluster is gone',
+  details: 'dynamic_forward_proxy_cluster_is_gone',
+};
+const SUB_CLUSTER_REFUSED: LocalReply = {
+  status: 503,
+  body: 'Sub cluster refused',
+  details: 'sub_cluster_refused',
+};
 const EMPTY_HOST: LocalReply = { status: 400, body: 'Empty host header', details: 'empty_host_header' };
+
+const REFUSALS: Readonly<Record<Exclude<SubClusterOutcome, 'ready'>, LocalReply>> = {
+  overflow: SUB_CLUSTER_OVERFLOW,
+  gone: CLUSTER_GONE,
+  refused: SUB_CLUSTER_REFUSED,
+};
 
 /** Holds a request to a dynamic forward proxy cluster until its host is resolved. */
 export class DynamicForwardProxyFilter implements HttpFilter {
@@ -52,6 +91,9 @@ export class DynamicForwardProxyFilter implements HttpFilter {
     rewriteHost(headers, stream.perRouteConfig<HostRewrite>());
     if (headers.authority === '') return this.refuse(EMPTY_HOST);
     const port = cluster.secure ? HTTPS_PORT : HTTP_PORT;
+    if (cluster.subClusterTtlMs !== undefined)
+      return this.loadSubCluster(cluster.name, authorityKey(headers.authority, port));
+    if (shared.cache === undefined) return this.refuse(NO_CACHE);
     const found = shared.cache.load(headers.authority, port, (host) => this.onLoaded(host));
     switch (found.kind) {
       case 'cached':
@@ -69,6 +111,26 @@ export class DynamicForwardProxyFilter implements HttpFilter {
   onComplete(): void {
     this.cancel?.();
     this.cancel = undefined;
+  }
+
+  private loadSubCluster(parent: string, key: string): 'pause' | undefined {
+    const { subClusters, clock, subClusterTimeoutMs } = this.shared;
+    const request = subClusters.request(parent, subClusterName(key), (outcome) => {
+      this.onComplete();
+      if (outcome === 'ready') this.stream.resumeRequest();
+      else this.refuse(REFUSALS[outcome]);
+    });
+    if (request === undefined) return undefined;
+    const timer = clock.timer(() => {
+      this.onComplete();
+      this.refuse(SUB_CLUSTER_TIMEOUT);
+    });
+    timer.enable(subClusterTimeoutMs);
+    this.cancel = () => {
+      request.cancel();
+      timer.disable();
+    };
+    return 'pause';
   }
 
   /** Undefined: the request goes somewhere else. */

@@ -10,6 +10,7 @@ import {
   defineDnsResolver,
   ExtensionRegistry,
   ResponseFlag,
+  type SubClusterOutcome,
 } from '@dragoman/core';
 import {
   FakeDns,
@@ -34,6 +35,7 @@ function newContext(dns: FakeDns = new FakeDns()): TestContext {
     forward: { type, secure: false },
     secure: { type, secure: true },
     web: { type: 'envoy.cluster.static', secure: false },
+    hosts: { type, name: 'hosts', secure: false, subClusterTtlMs: 300_000 },
   };
   const resolver = defineDnsResolver({
     name: 'envoy.network.dns_resolver.cares',
@@ -61,16 +63,11 @@ httpFilterConformance(
     },
     stream: { route: routeTo('web') },
     invalid: [
-      { name: 'no cache', config: config({}), path: 'dns_cache_config' },
+      { name: 'neither cache nor clusters', config: config({}), path: '' },
       {
         name: 'a cache without a name',
         config: config({ dns_cache_config: {} }),
         path: 'dns_cache_config.name',
-      },
-      {
-        name: 'clusters for hosts',
-        config: config({ sub_cluster_config: {} }),
-        path: 'sub_cluster_config',
       },
     ],
   },
@@ -248,4 +245,103 @@ it('shares its cache with whoever names it, and takes no other settings', () => 
   expect(() =>
     dynamicForwardProxy.create(config({ dns_cache_config: { name: 'main', max_hosts: 9 } }), context),
   ).toThrow(/^dns_cache_config: a DNS cache named "main" is there with other settings/);
+});
+
+describe('with a cluster for each host', () => {
+  function subScene(fields: object = { sub_cluster_config: { cluster_init_timeout: '2s' } }) {
+    const asked: string[] = [];
+    const answers: ((outcome: SubClusterOutcome) => void)[] = [];
+    let cancelled = 0;
+    const there = new Set<string>();
+    const context = {
+      ...newContext(),
+      subClusters: {
+        request(parent: string, name: string, callback: (outcome: SubClusterOutcome) => void) {
+          asked.push(`${parent} ${name}`);
+          if (there.has(name)) return undefined;
+          answers.push(callback);
+          return { cancel: () => void cancelled++ };
+        },
+      },
+    };
+    const create = dynamicForwardProxy.create(config(fields), context) as CreateHttpFilter;
+    const send = (authority: string, cluster = 'hosts') => {
+      const stream = new TestHttpStream({
+        request: requestHeaders({ ':authority': authority }),
+        route: routeTo(cluster),
+      });
+      const filter = create(stream);
+      return { stream, filter, verdict: filter.onRequestHeaders?.(stream.requestHeaders, true) };
+    };
+    return { context, asked, answers, there, send, cancelled: () => cancelled };
+  }
+
+  it('a request waits for its cluster, and not where that is there', () => {
+    const { send, asked, answers, there, context } = subScene();
+    const { stream, verdict } = send('Shop.example');
+    expect(verdict).toBe('pause');
+    answers[0]?.('ready');
+    expect(stream.calls).toEqual(['resumeRequest']);
+    there.add('DFPCluster:shop.example:8080');
+    expect(send('shop.example:8080').verdict).toBeUndefined();
+    expect(asked).toEqual(['hosts DFPCluster:shop.example:80', 'hosts DFPCluster:shop.example:8080']);
+    context.clock.advance(10_000);
+    expect(stream.replies).toEqual([]);
+  });
+
+  it.each<[SubClusterOutcome, string, string]>([
+    ['overflow', 'Sub cluster overflow', 'sub_cluster_overflow'],
+    ['gone', 'Dynamic forward proxy cluster is gone', 'dynamic_forward_proxy_cluster_is_gone'],
+    ['refused', 'Sub cluster refused', 'sub_cluster_refused'],
+  ])('a request is answered when main says %s', (outcome, body, details) => {
+    const { send, answers, context } = subScene();
+    const { stream } = send('shop.example');
+    answers[0]?.(outcome);
+    context.clock.advance(10_000);
+    expect(stream.replies).toEqual([{ status: 503, body, details }]);
+    expect(stream.calls).toEqual([]);
+  });
+
+  it('a request does not wait for longer than it is told', () => {
+    const { send, context, cancelled } = subScene();
+    const { stream } = send('shop.example');
+    context.clock.advance(1999);
+    expect(stream.replies).toEqual([]);
+    context.clock.advance(1);
+    expect(stream.replies).toEqual([
+      { status: 503, body: 'Sub cluster warming timeout', details: 'sub_cluster_warming_timeout' },
+    ]);
+    expect(cancelled()).toBe(1);
+  });
+
+  it('a request waits for five seconds by default', () => {
+    const { send, context } = subScene({ sub_cluster_config: {} });
+    const { stream } = send('shop.example');
+    context.clock.advance(4999);
+    expect(stream.replies).toEqual([]);
+    context.clock.advance(1);
+    expect(stream.replies).toHaveLength(1);
+  });
+
+  it('a request that is over takes its question back', () => {
+    const { send, context, cancelled } = subScene();
+    const { stream, filter } = send('shop.example');
+    filter.onComplete?.();
+    expect(cancelled()).toBe(1);
+    context.clock.advance(10_000);
+    expect(stream.replies).toEqual([]);
+  });
+
+  it('a cluster that has a cache finds none', () => {
+    const { send } = subScene();
+    const { stream, verdict } = send('shop.example', 'forward');
+    expect(verdict).toBe('pause');
+    expect(stream.replies).toEqual([
+      {
+        status: 503,
+        body: 'Dynamic forward proxy without DNS cache',
+        details: 'dynamic_forward_proxy_no_dns_cache',
+      },
+    ]);
+  });
 });

@@ -10,6 +10,7 @@ import type { OverloadState } from './overload.ts';
 import type { Runtime } from './runtime.ts';
 import type { CertificateBook, SecretSource } from './secrets.ts';
 import type { StatsScope } from './stats.ts';
+import type { SubClusters } from './sub-clusters.ts';
 import type { ClusterManager, CompileUpstreamFilters } from './upstream.ts';
 
 /** Who this proxy is (`node` of the bootstrap and its flags). */
@@ -55,6 +56,7 @@ export interface FactoryContext {
 /** What a factory on a worker may use besides. */
 export interface WorkerContext extends FactoryContext {
   readonly clusters: ClusterManager;
+  readonly subClusters: SubClusters;
   /** Calls of the proxy's own, through {@link clusters}. */
   readonly grpc: GrpcClientFactory;
   readonly upstreamFilters: CompileUpstreamFilters;

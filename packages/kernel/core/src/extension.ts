@@ -16,6 +16,7 @@ import type {
 import type { ListenerFilter, NetworkFilter, NetworkFilterConnection } from './network.ts';
 import type { PriorityShares, RetryHostPredicate, RetryPriority } from './retry.ts';
 import type { InternalRedirectPredicate } from './route.ts';
+import type { SubClusterPlan } from './sub-clusters.ts';
 import type { StreamInfo } from './stream-info.ts';
 import type { DownstreamTransportSocket, UpstreamTransportSocket } from './transport.ts';
 import type {
@@ -221,6 +222,8 @@ export interface DiscoveryExtension extends ExtensionBase {
   createBalancer?(cluster: never, context: ClusterBalancerContext): LoadBalancer;
   /** With {@link createBalancer}: the hosts that it chooses are other clusters', with all that belongs to them. Default false. */
   readonly choosesMembers?: boolean | undefined;
+  /** Undefined, or absent: the cluster makes none. Throws ConfigError with a path below the cluster. */
+  subClusters?(cluster: never): SubClusterPlan | undefined;
 }
 
 /** What the balancer of a cluster that chooses its hosts itself may use, on its worker. */
@@ -259,6 +262,7 @@ export function defineProvidedCluster<C extends DescMessage>(definition: {
   readonly cluster: C;
   readonly choosesMembers?: boolean;
   complete?(cluster: MessageShape<C>): MessageShape<C>;
+  subClusters?(cluster: MessageShape<C>): SubClusterPlan | undefined;
   /** On main, before any worker has it. @throws ConfigError with every problem of the config, paths below the cluster */
   check(cluster: MessageShape<C>, context: DiscoveryContext): void;
   createBalancer(cluster: MessageShape<C>, context: ClusterBalancerContext): LoadBalancer;

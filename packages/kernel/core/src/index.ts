@@ -34,6 +34,7 @@ export * from './runtime.ts';
 export * from './secrets.ts';
 export * from './stats.ts';
 export * from './stream-info.ts';
+export * from './sub-clusters.ts';
 export * from './transport.ts';
 export * from './unsupported-fields.ts';
 export * from './upgrade-translation.ts';

@@ -361,6 +361,8 @@ export interface ClusterInfo {
   readonly name: string;
   /** Name of the extension of its type, e.g. `envoy.cluster.static`. Absent: the assembly has none of that type. */
   readonly type?: string | undefined;
+  /** Each host that is asked for gets a cluster of its own beside this one (see `SubClusters`), which goes when it is not used for so long, ms. Absent: none does. */
+  readonly subClusterTtlMs?: number | undefined;
   /** `alt_stat_name`, or the name. */
   readonly statName: string;
   readonly observabilityName: string;

@@ -18,6 +18,7 @@ import {
   type FactoryContext,
   neverOverloaded,
   noDynamicResources,
+  noSubClusters,
   noSubscriptions,
   ProblemCollector,
   type StatsScope,
@@ -49,9 +50,11 @@ import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
 import { clientCodecs } from './worker/client-codecs.ts';
 import { createFactoryContext } from './worker/factory-context.ts';
+import type { WorkerQuestions } from './worker/questions.ts';
 import { upstreamFilterCompiler } from './worker/upstream-filters.ts';
 import { InlineWorker } from './workers/inline-worker.ts';
 import { Ledger } from './workers/ledger.ts';
+import { MainSubClusters } from './sub-clusters.ts';
 import { startThreads } from './threads/start-threads.ts';
 import { Workers } from './workers/workers.ts';
 
@@ -72,6 +75,7 @@ export interface Assembly {
   readonly dns: DnsResolver;
   readonly sources: ClusterSources;
   readonly clusters: ClusterDirectory;
+  readonly subClusters: MainSubClusters;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
   /** Undefined without an `overload_manager`. */
@@ -173,6 +177,10 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
   // Workers are there before the sources of their hosts.
   let sources: ClusterSources | undefined;
+  let subClusters: MainSubClusters | undefined;
+  const questions: WorkerQuestions = {
+    subCluster: async (parent, name) => (await subClusters?.want(parent, name)) ?? 'gone',
+  };
   const onHostEvent: OnHostEvent = (...event) => sources?.onHostEvent(...event);
   const { overloadManager } = bootstrap;
   const activeConnections = (): number => ledger?.connections.total(0) ?? inline.activeConnections;
@@ -193,6 +201,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     drain,
     certificates,
     onHostEvent,
+    questions,
     overload: overload?.handle,
   });
   const workers: Workers =
@@ -212,6 +221,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           relay: new LogRelayServer({ files: logFiles }),
           secrets: secretsToWire(secrets),
           onHostEvent,
+          questions,
           overload: overload?.handle,
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
@@ -238,6 +248,13 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     drainTimeMs: flags.drainTimeMs,
   });
   const clusters = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], { workers, ledger });
+  subClusters = new MainSubClusters({
+    directory: clusters,
+    sources: () => sources as ClusterSources,
+    extensions: context.extensions,
+    clock,
+    logger: log.logger('upstream'),
+  });
   try {
     await workers.start({
       clusters: clusters.orders,
@@ -261,6 +278,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     dns,
     sources: sources as ClusterSources,
     clusters,
+    subClusters,
     listeners,
     workers,
     overload,
@@ -275,7 +293,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 
 /** Ends what an assembly has opened or begun. */
 export async function dismantle(assembly: Assembly): Promise<void> {
-  const { sources, dns, listeners, workers, logFiles, overload } = assembly;
+  const { sources, dns, listeners, workers, logFiles, overload, subClusters } = assembly;
+  subClusters.close();
   overload?.stop();
   // Absent when the config was wrong.
   (sources as ClusterSources | undefined)?.stop();
@@ -314,6 +333,7 @@ function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: 
   const logContext: WorkerContext = {
     ...context,
     clusters: NO_CLUSTERS,
+    subClusters: noSubClusters,
     grpc: createGrpcClientFactory({ context, clusters: NO_CLUSTERS }),
     upstreamFilters: upstreamFilterCompiler(() => logContext),
     logFiles,

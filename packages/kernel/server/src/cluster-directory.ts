@@ -45,6 +45,7 @@ export class ClusterDirectory {
   private readonly leaving = new Set<string>();
   /** What workers are told comes one after the other. */
   private readonly turns = new Turns();
+  private readonly watchers = new Set<(name: string) => void>();
 
   /** @param clusters of the bootstrap; what is wrong with them is found by who builds them */
   constructor(clusters: readonly Cluster[], options: ClusterDirectoryOptions) {
@@ -63,6 +64,22 @@ export class ClusterDirectory {
 
   get clusters(): readonly KnownCluster[] {
     return [...this.byName.values()];
+  }
+
+  /** The one in place. */
+  get(name: string): Cluster | undefined {
+    return this.byName.get(name)?.message;
+  }
+
+  /** Also one that is about to be added. */
+  has(name: string): boolean {
+    return this.byName.has(name) || this.attemptsOf(name).length > 0;
+  }
+
+  /** `callback` runs after a cluster was put in place or removed. The returned function takes it back. */
+  onChange(callback: (name: string) => void): () => void {
+    this.watchers.add(callback);
+    return () => this.watchers.delete(callback);
   }
 
   /** Whose hosts are not known yet. */
@@ -121,6 +138,7 @@ export class ClusterDirectory {
       sources.removeCluster(name);
       this.options.workers.removeCluster(name);
       this.options.ledger?.hideCluster(name);
+      this.tell(name);
       return true;
     });
   }
@@ -152,7 +170,12 @@ export class ClusterDirectory {
     for (const other of this.attemptsOf(message.name)) if (other.number < number) this.drop(other);
     ledger?.showCluster(message);
     warming.activate();
+    this.tell(message.name);
     return true;
+  }
+
+  private tell(name: string): void {
+    for (const watcher of this.watchers) watcher(name);
   }
 
   private attemptsOf(name: string): Attempt[] {

@@ -92,6 +92,7 @@ export class RunningProxy implements ServedProxy {
     if (!takesOver) await this.openAdmin();
     this.setState(ServerState.initializing);
     parts.sources.start();
+    parts.subClusters.start();
     await parts.sources.warmed;
     this.throwIfClosed();
     log.info('all clusters initialized. initializing init manager');

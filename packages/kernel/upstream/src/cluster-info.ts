@@ -31,6 +31,7 @@ const NEVER = { numerator: 0, denominator: 100 } as const;
 export class UpstreamClusterInfo implements ClusterInfo {
   readonly name: string;
   readonly type: string | undefined;
+  readonly subClusterTtlMs: number | undefined;
   readonly statName: string;
   readonly observabilityName: string;
   readonly connectTimeoutMs: number;
@@ -59,6 +60,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     const scope = context.stats.scope(`cluster.${statName}`);
     this.name = name;
     this.type = settings.type;
+    this.subClusterTtlMs = settings.subClusterTtlMs;
     this.statName = statName;
     this.observabilityName = statName;
     this.connectTimeoutMs = settings.connectTimeoutMs;

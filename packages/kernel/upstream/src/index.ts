@@ -3,6 +3,7 @@ export {
   createClusterManager,
   type WorkerClusterManager,
 } from './cluster-manager.ts';
+export { subClusterPlan } from './config/cluster-type.ts';
 export { type ClusterSettings, readCluster } from './config/cluster-settings.ts';
 export type { ClientCodecSettings, CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 export {

@@ -17,6 +17,20 @@ export function authorityKey(authority: string, defaultPort: number): string {
   return hasPort(name) ? name : `${name}:${defaultPort}`;
 }
 
+const SUB_CLUSTER = 'DFPCluster:';
+
+/** The cluster that a dynamic forward proxy has made for a host, by {@link authorityKey}; the name is Envoy's. */
+export function subClusterName(key: string): string {
+  return `${SUB_CLUSTER}${key}`;
+}
+
+/** The host and port that {@link subClusterName} was made of; undefined: of none that there can be. */
+export function subClusterHost(name: string): { readonly host: string; readonly port: number } | undefined {
+  if (!name.startsWith(SUB_CLUSTER)) return undefined;
+  const { host, port } = parseAuthority(name.slice(SUB_CLUSTER.length));
+  return port === undefined || port === 0 || host === '' ? undefined : { host, port };
+}
+
 function hasPort(authority: string): boolean {
   const colon = authority.lastIndexOf(':');
   return colon >= 0 && authority.lastIndexOf(']') < colon;

@@ -1,4 +1,4 @@
-export { authorityKey } from './authority.ts';
+export { authorityKey, subClusterHost, subClusterName } from './authority.ts';
 export type { CachedHost } from './cached-host.ts';
 export { dnsCacheOf } from './caches.ts';
 export { readDnsCache, type DnsCacheSettings } from './config.ts';

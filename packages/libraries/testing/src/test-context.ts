@@ -11,6 +11,7 @@ import {
   type LogLevel,
   neverOverloaded,
   noDynamicResources,
+  noSubClusters,
   type UpstreamTransportContext,
 } from '@dragoman/core';
 import { FakeClock } from './clock.ts';
@@ -69,6 +70,7 @@ export function testContext(over: Partial<TestContext> = {}): TestContext {
       },
     },
     clusters: NO_CLUSTERS,
+    subClusters: noSubClusters,
     grpc: { create: noGrpc, compileRetryPolicy: noGrpc },
     upstreamFilters: () => ({ through: (pool) => pool }),
     secrets: { find: () => undefined, names: [] },

@@ -3,6 +3,7 @@ import {
   type FactoryContext,
   type ListenerFactoryContext,
   neverOverloaded,
+  noSubClusters,
   silentLogger,
 } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
@@ -19,6 +20,7 @@ export function explainContext(context: FactoryContext, listener: Listener): Lis
     loggers: { logger: () => silentLogger },
     warn: () => undefined,
     clusters,
+    subClusters: noSubClusters,
     grpc: createGrpcClientFactory({ context: { ...context, stats }, clusters }),
     upstreamFilters: upstreamFilterCompiler(() => explained),
     logFiles: { open: () => ({ write() {} }) },

@@ -28,6 +28,7 @@ import {
   readListener,
   type Wire,
 } from '../worker/orders.ts';
+import type { QuestionName, WorkerQuestions } from '../worker/questions.ts';
 import { Worker } from '../worker/worker.ts';
 import { compactHeap } from './compact-heap.ts';
 import type { LogLevels, ThreadCommands, ThreadData, ThreadOrder, ThreadReport } from './protocol.ts';
@@ -47,6 +48,9 @@ export class ThreadEndpoint implements ThreadCommands {
   private readonly guard: GuardDog | undefined;
   private readonly hosts = new Map<string, HostListReceiver>();
   private readonly certificates: ThreadCertificates = new ThreadCertificates();
+  /** Questions that main has not answered yet. */
+  private readonly asked = new Map<number, (value: unknown) => void>();
+  private lastQuestion = 0;
   private worker: Worker | undefined = undefined;
 
   private constructor(
@@ -148,6 +152,7 @@ export class ThreadEndpoint implements ThreadCommands {
       clusters: clusters.map(readCluster),
       listeners: listeners.map(readListener),
       connections: this.data.connections,
+      questions: { subCluster: (...args) => this.ask('subCluster', args) },
       onHostEvent: (cluster, identity, event) => this.post({ kind: 'host-event', cluster, identity, event }),
     });
     compactHeap();
@@ -215,6 +220,11 @@ export class ThreadEndpoint implements ThreadCommands {
     this.running.updateHosts(clusterName, list);
   }
 
+  answer(id: number, value: unknown): void {
+    this.asked.get(id)?.(value);
+    this.asked.delete(id);
+  }
+
   certificateGroups(): readonly CertificateGroup[] {
     return this.certificates.read();
   }
@@ -255,6 +265,16 @@ export class ThreadEndpoint implements ThreadCommands {
   /** The thread ends now. Does not throw. */
   abandon(): void {
     this.worker?.abandon();
+  }
+
+  private ask<K extends QuestionName>(
+    name: K,
+    args: Parameters<WorkerQuestions[K]>,
+  ): ReturnType<WorkerQuestions[K]> {
+    const id = ++this.lastQuestion;
+    const answer = new Promise<unknown>((resolve) => this.asked.set(id, resolve));
+    this.post({ kind: 'question', id, name, args });
+    return answer as ReturnType<WorkerQuestions[K]>;
   }
 
   private get running(): Worker {

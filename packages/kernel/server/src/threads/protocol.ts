@@ -6,6 +6,7 @@ import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
 import type { OverloadHandle } from '../overload/index.ts';
 import type { WatchdogTimeouts } from '../watchdog/index.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
+import type { QuestionName } from '../worker/questions.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder, Wire } from '../worker/orders.ts';
 
 /** The levels of the server's loggers by name, and of those that are not named. */
@@ -60,6 +61,8 @@ export interface ThreadCommands {
   failHealthCheck(failed: boolean): void;
   addOrUpdateCluster(order: Wire<ClusterOrder>, hosts: HostListMessage | undefined): void;
   removeCluster(name: string): void;
+  /** To a question of the thread's. */
+  answer(id: number, value: unknown): void;
   updateHosts(clusterName: string, message: HostListMessage): void;
   /** What the TLS contexts of this worker hold. */
   certificateGroups(): readonly CertificateGroup[];
@@ -102,6 +105,13 @@ export type ThreadReport =
   | { readonly kind: 'warn'; readonly path: string; readonly message: string }
   | { readonly kind: 'log-relay'; readonly message: LogRelayMessage }
   | { readonly kind: 'hosts-wanted'; readonly cluster: string }
+  /** Answered by the command `answer`. */
+  | {
+      readonly kind: 'question';
+      readonly id: number;
+      readonly name: QuestionName;
+      readonly args: readonly unknown[];
+    }
   /** Something was seen of a host. */
   | {
       readonly kind: 'host-event';

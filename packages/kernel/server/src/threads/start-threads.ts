@@ -11,6 +11,7 @@ import type { ServerStats } from '../server-stats.ts';
 import { beatIntervalMs, GuardDog, Heart, HeartbeatPage, type WatchdogConfig } from '../watchdog/index.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import type { LogLevels } from './protocol.ts';
+import type { WorkerQuestions } from '../worker/questions.ts';
 import { Faults } from '../log/faults.ts';
 import { ThreadWorkers } from './thread-workers.ts';
 
@@ -30,6 +31,7 @@ export interface StartThreadsOptions {
   readonly secrets: readonly Uint8Array[];
   /** A worker saw something of a host. */
   readonly onHostEvent: OnHostEvent;
+  readonly questions: WorkerQuestions;
   readonly overload: OverloadHandle | undefined;
 }
 
@@ -62,6 +64,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
     ledger,
     relay: options.relay,
     onHostEvent: options.onHostEvent,
+    questions: options.questions,
     logger,
     loggersOf: (threadId) => log.ofThread?.(threadId) ?? log,
     logLevels: () => logLevels(log),

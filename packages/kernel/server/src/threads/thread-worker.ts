@@ -163,6 +163,11 @@ export class ThreadWorker implements WorkerHandle {
     this.tell('removeCluster', name);
   }
 
+  /** To a question of its own. */
+  answer(id: number, value: unknown): void {
+    this.tell('answer', id, value);
+  }
+
   /** The list goes as a message that is the same for every thread: see {@link sendHosts}. */
   updateHosts(clusterName: string, _update: HostListUpdate): void {
     const message = this.options.hostLists.message(clusterName);

@@ -15,12 +15,13 @@ import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher, type OnHostEvent } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
 import type { Faults } from '../log/faults.ts';
+import type { WorkerQuestions } from '../worker/questions.ts';
 import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
 import { type OrdersOf, Told } from '../workers/told.ts';
 import { type WorkerState, Workers } from '../workers/workers.ts';
 import { compactHeap } from './compact-heap.ts';
-import type { LogLevels, ThreadData } from './protocol.ts';
+import type { LogLevels, ThreadData, ThreadReport } from './protocol.ts';
 import { type ThreadEvents, ThreadWorker } from './thread-worker.ts';
 
 export interface ThreadWorkersOptions {
@@ -39,6 +40,7 @@ export interface ThreadWorkersOptions {
   readonly deaths: Counter;
   /** A worker saw something of a host. */
   readonly onHostEvent: OnHostEvent;
+  readonly questions: WorkerQuestions;
   /** What nobody caught on a worker. */
   readonly faults: Faults;
   /** What the thread of a number is born with; made anew for each. */
@@ -263,6 +265,9 @@ export class ThreadWorkers extends Workers {
           case 'host-event':
             options.onHostEvent(report.cluster, report.identity, report.event);
             return;
+          case 'question':
+            void this.answer(report, workerOf());
+            return;
           case 'fault':
             // What a thread ends for is counted and logged with its end.
             if (report.fatal) return;
@@ -272,6 +277,14 @@ export class ThreadWorkers extends Workers {
       },
       onExit: (reason) => this.onExit(index, placeOf(), reason),
     };
+  }
+
+  private async answer(
+    { id, name, args }: Extract<ThreadReport, { kind: 'question' }>,
+    worker: ThreadWorker,
+  ): Promise<void> {
+    const ask = this.options.questions[name] as (...args: readonly unknown[]) => Promise<unknown>;
+    worker.answer(id, await ask(...args));
   }
 
   private onExit(index: number, place: Place, reason: string): void {

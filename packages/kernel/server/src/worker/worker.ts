@@ -28,6 +28,8 @@ import { type ClusterReport, reportClusters } from './cluster-report.ts';
 import { connectionCount, type ConnectionCount } from './connection-count.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from './orders.ts';
 import { sharedBudgets } from './shared-budgets.ts';
+import type { WorkerQuestions } from './questions.ts';
+import { WorkerSubClusters } from './worker-sub-clusters.ts';
 import { upstreamFilterCompiler } from './upstream-filters.ts';
 
 export interface WorkerOptions {
@@ -42,6 +44,7 @@ export interface WorkerOptions {
   readonly connections: SharedCountsHandle | undefined;
   /** Tells main what was seen of a host. */
   onHostEvent(clusterName: string, identity: string, event: HostEvent): void;
+  readonly questions: WorkerQuestions;
   /** Undefined without an overload manager. */
   readonly overload: OverloadHandle | undefined;
 }
@@ -265,6 +268,7 @@ function workerContext(
   const context: WorkerContext = {
     ...base,
     clusters,
+    subClusters: new WorkerSubClusters(clusters, base.clock, options.questions),
     grpc: createGrpcClientFactory({ context: base, clusters }),
     upstreamFilters: upstreamFilterCompiler(() => context),
     logFiles: options.logFiles,

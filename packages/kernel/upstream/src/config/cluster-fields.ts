@@ -89,8 +89,12 @@ const CONNECTIONS = [
   'max_requests_per_connection',
 ] as const;
 
-/** What a cluster of a type may say. @param type undefined: not known here */
-export function fieldsOf(type: DiscoveryExtension | undefined): ClusterFields {
+/**
+ * What a cluster of a type may say.
+ * @param type undefined: not known here
+ * @param discovered hosts are discovered for it, or for clusters that inherit its config
+ */
+export function fieldsOf(type: DiscoveryExtension | undefined, discovered: boolean): ClusterFields {
   if (type?.createBalancer === undefined) return { supported: FIELDS, reasons: REASONS };
   const name = type.clusterType ?? type.name;
   const supported = new Set(FIELDS);
@@ -102,7 +106,7 @@ export function fieldsOf(type: DiscoveryExtension | undefined): ClusterFields {
     }
   };
   refuse(
-    DISCOVERED,
+    discovered ? ['load_assignment'] : DISCOVERED,
     `has no effect in a cluster of type ${name}, which chooses its hosts itself while requests come; remove it`,
   );
   if (type.choosesMembers === true)

@@ -55,6 +55,8 @@ export interface ClusterSettings {
   readonly provided: ((context: ClusterBalancerContext) => LoadBalancer) | undefined;
   /** The hosts that {@link provided} chooses are other clusters'. */
   readonly choosesMembers: boolean;
+  /** Undefined: it makes no sub-clusters. */
+  readonly subClusterTtlMs: number | undefined;
   /** Undefined: nobody is taken out for bad answers. */
   readonly outliers: OutlierSettings | undefined;
   /** Hosts are checked, so that their answers may say that they want no more traffic. */
@@ -84,14 +86,16 @@ export function readCluster(
   const type = discoveryOf(message, registry);
   const cluster = (type?.complete?.(message as never) ?? message) as Cluster;
   const problems = new ProblemCollector();
-  const fields = fieldsOf(type);
+  const subClusters = problems.try('', () => type?.subClusters?.(cluster as never));
+  const discovered = type?.createBalancer === undefined || subClusters !== undefined;
+  const fields = fieldsOf(type, discovered);
   problems.try('', () => refuseUnsupported(cluster, ClusterSchema, fields.supported, '', fields.reasons));
   if (cluster.name === '') problems.add('name', 'a cluster needs a name');
   const connectTimeoutMs = durationMs(cluster.connectTimeout) ?? DEFAULT_CONNECT_TIMEOUT_MS;
   if (!(connectTimeoutMs > 0)) problems.add('connect_timeout', 'must be more than 0 s');
   const http = readHttpOptions(cluster, problems, registry, context);
   const thresholds = readThresholds(cluster.circuitBreakers, 'circuit_breakers', problems);
-  const commonLb = readCommonLb(cluster, problems, type);
+  const commonLb = readCommonLb(cluster, problems, discovered);
   const createPolicy = problems.try('', () => readPolicy(cluster, registry, type));
   const bindAddress = problems.try('', () =>
     readBindConfig(cluster.upstreamBindConfig, 'upstream_bind_config'),
@@ -125,6 +129,7 @@ export function readCluster(
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
     provided: type?.createBalancer && ((own) => type.createBalancer?.(cluster as never, own) as LoadBalancer),
     choosesMembers: type?.choosesMembers ?? false,
+    subClusterTtlMs: subClusters?.ttlMs,
   };
 }
 

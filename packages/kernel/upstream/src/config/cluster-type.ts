@@ -1,5 +1,5 @@
 import { anyTypeName, type Cluster, Cluster_DiscoveryType } from '@dragoman/api';
-import type { DiscoveryExtension, ExtensionRegistry } from '@dragoman/core';
+import type { DiscoveryExtension, ExtensionRegistry, SubClusterPlan } from '@dragoman/core';
 
 /** The extension of a cluster's type. @throws ConfigError when the assembly does not have it */
 export function findDiscovery(cluster: Cluster, registry: ExtensionRegistry): DiscoveryExtension {
@@ -16,6 +16,13 @@ export function findDiscovery(cluster: Cluster, registry: ExtensionRegistry): Di
   const type = Cluster_DiscoveryType[kind.case === 'type' ? kind.value : Cluster_DiscoveryType.STATIC];
   const found = registry.ofCategory('discovery').find((extension) => extension.clusterType === type);
   return found ?? registry.resolve('discovery', `envoy.cluster.${type?.toLowerCase()}`, undefined, 'type');
+}
+
+/** What a cluster says of clusters that are made beside it. @throws ConfigError with paths relative to the cluster */
+export function subClusterPlan(cluster: Cluster, registry: ExtensionRegistry): SubClusterPlan | undefined {
+  const type = discoveryOf(cluster, registry);
+  const complete = type?.complete?.(cluster as never) ?? cluster;
+  return type?.subClusters?.(complete as never);
 }
 
 /** The same on a worker, which leaves it to main to say that there is none. */

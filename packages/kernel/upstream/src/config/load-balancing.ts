@@ -53,16 +53,16 @@ const PROVIDED = 'CLUSTER_PROVIDED';
 const SUBSET = `${POLICY_PREFIX}subset`;
 
 /** Reads `common_lb_config`. */
+/** @param discovered there are hosts for it to speak of, the cluster's or those of clusters that inherit it */
 export function readCommonLb(
   cluster: Cluster,
   problems: ProblemCollector,
-  type: DiscoveryExtension | undefined,
+  discovered: boolean,
 ): CommonLbSettings {
   const config = cluster.commonLbConfig;
-  const [fields, reasons] =
-    type?.createBalancer === undefined
-      ? [COMMON_FIELDS, COMMON_REASONS]
-      : [PROVIDED_FIELDS, PROVIDED_REASONS];
+  const [fields, reasons] = discovered
+    ? [COMMON_FIELDS, COMMON_REASONS]
+    : [PROVIDED_FIELDS, PROVIDED_REASONS];
   if (config !== undefined)
     problems.try('common_lb_config', () =>
       refuseUnsupported(config, Cluster_CommonLbConfigSchema, fields, '', reasons),
