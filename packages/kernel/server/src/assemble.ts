@@ -14,12 +14,11 @@ import {
   atPath,
   type ClusterManager,
   ConfigError,
+  type Connector,
   type DnsResolver,
   type FactoryContext,
   neverOverloaded,
-  noDynamicResources,
   noSubClusters,
-  noSubscriptions,
   ProblemCollector,
   type StatsScope,
   type WorkerContext,
@@ -30,6 +29,8 @@ import { StatsStore } from '@dragoman/stats';
 import {
   type ClusterSources,
   createClusterSources,
+  createClusterManager,
+  createUnseenBudget,
   type HealthDependencies,
   type OnHostEvent,
 } from '@dragoman/upstream';
@@ -38,6 +39,9 @@ import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { DrainManager } from './drain-manager.ts';
+import { DynamicConfig } from './dynamic/dynamic-config.ts';
+import { MainClusters } from './main-clusters.ts';
+import { ThreadResources } from './worker/worker-resources.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
@@ -76,6 +80,8 @@ export interface Assembly {
   readonly sources: ClusterSources;
   readonly clusters: ClusterDirectory;
   readonly subClusters: MainSubClusters;
+  readonly mainClusters: MainClusters;
+  readonly dynamic: DynamicConfig;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
   /** Undefined without an `overload_manager`. */
@@ -143,6 +149,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const watchdogs = problems.try('', () => readWatchdogs(bootstrap, random)) ?? NO_WATCHDOGS;
   const secrets = bootstrap.staticResources?.secrets ?? [];
   const certificates = new ThreadCertificates();
+  const resources = new ThreadResources();
   const context = createFactoryContext({
     clock,
     random,
@@ -151,7 +158,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     localInfo: readLocalInfo(bootstrap, flags),
     stats: rootScope,
     secrets: new StaticSecrets(secrets),
-    dynamicResources: noDynamicResources,
+    dynamicResources: resources,
     processKey: newProcessKey(),
     certificates,
     extensions: options.extensions,
@@ -225,17 +232,42 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
           overload: overload?.handle,
         });
   const dns = problems.try('', () => createDnsResolver(bootstrap, context)) ?? NO_DNS;
+  const own = ownNetwork(context);
+  const mainClusters: MainClusters = new MainClusters({
+    manager: createClusterManager({
+      clusters: [],
+      registry: context.extensions,
+      context,
+      connector: own.connector,
+      ...clientCodecs,
+      upstreamFilters: (filters, scene) => logContext.upstreamFilters(filters, scene),
+      createBudget: createUnseenBudget,
+      onHostEvent,
+    }),
+    message: (name) => clusters.get(name),
+    hosts: (name) => sources?.hostsOf(name),
+  });
+  const logContext = mainLogContext(context, logFiles, drain, mainClusters);
+  const { subscriptions } = options;
+  const dynamic = new DynamicConfig({
+    bootstrap,
+    subscriptions,
+    resources,
+    workers: () => workers,
+    stats: rootScope,
+    loggers: log,
+    wallTime: () => clock.wallTime(),
+  });
   sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],
       registry: context.extensions,
-      context: { ...context, dns, subscriptions: noSubscriptions },
-      sinks: [workers],
-      health: healthDependencies(context, stats, logFiles),
+      context: { ...context, dns, subscriptions },
+      sinks: [workers, mainClusters],
+      health: healthDependencies(own, stats, logFiles),
       ejectionLog: bootstrap.clusterManager?.outlierDetection?.eventLogPath,
     }),
   );
-  const logContext = mainLogContext(context, logFiles, drain);
   problems.try('', () => adminAccessLoggers(bootstrap, logContext));
   const listeners = new ListenerManager(bootstrap.staticResources?.listeners ?? [], {
     workers,
@@ -246,8 +278,15 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     stats: serverStats,
     logger: log.logger('config'),
     drainTimeMs: flags.drainTimeMs,
+    hold: (listener) => dynamic.holdListener(listener),
   });
-  const clusters = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], { workers, ledger });
+  const clusters: ClusterDirectory = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], {
+    workers,
+    ledger,
+    check: (cluster) => mainClusters.check(cluster),
+    hold: (cluster) => dynamic.holdCluster(cluster),
+  });
+  clusters.onChange((name) => mainClusters.follow(name));
   subClusters = new MainSubClusters({
     directory: clusters,
     sources: () => sources as ClusterSources,
@@ -279,6 +318,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     sources: sources as ClusterSources,
     clusters,
     subClusters,
+    mainClusters,
+    dynamic,
     listeners,
     workers,
     overload,
@@ -293,24 +334,23 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 
 /** Ends what an assembly has opened or begun. */
 export async function dismantle(assembly: Assembly): Promise<void> {
-  const { sources, dns, listeners, workers, logFiles, overload, subClusters } = assembly;
+  const { sources, dns, listeners, workers, logFiles, overload, subClusters, mainClusters, dynamic } =
+    assembly;
+  dynamic.close();
   subClusters.close();
   overload?.stop();
   // Absent when the config was wrong.
   (sources as ClusterSources | undefined)?.stop();
   dns.close();
+  mainClusters.close();
   await workers.close();
   listeners.close();
   await logFiles.flush();
   logFiles.close();
 }
 
-/** Opens the connections of health checks on this thread. */
-function healthDependencies(
-  { clock, loggers }: FactoryContext,
-  { counters }: StatsStore,
-  logFiles: LogFilesImpl,
-): HealthDependencies {
+/** Opens connections on this thread: those of health checks, and those of calls that main makes. */
+function ownNetwork({ clock, loggers }: FactoryContext): { readonly connector: Connector } {
   const dispatcher = new Dispatcher(clock);
   const network = {
     clock: new EventClock(clock, dispatcher),
@@ -318,23 +358,34 @@ function healthDependencies(
     dispatcher,
     buffers: new ReadBuffers(),
   };
+  return { connector: new SocketConnector(network) };
+}
+
+function healthDependencies(
+  { connector }: { readonly connector: Connector },
+  { counters }: StatsStore,
+  logFiles: LogFilesImpl,
+): HealthDependencies {
   return {
-    connector: new SocketConnector(network),
+    connector,
     ...clientCodecs,
     hasTraffic: (statName) => (counters.get(`cluster.${statName}.upstream_cx_total`)?.total ?? 0) > 0,
     writeEvent: (path, line) => logFiles.open(path).write(line),
   };
 }
 
-const NO_CLUSTERS: ClusterManager = { get: () => undefined, clusterNames: [] };
-
-/** For access loggers of main's own. */
-function mainLogContext(context: FactoryContext, logFiles: LogFilesImpl, drain: DrainManager): WorkerContext {
+/** For access loggers and calls of main's own. */
+function mainLogContext(
+  context: FactoryContext,
+  logFiles: LogFilesImpl,
+  drain: DrainManager,
+  clusters: ClusterManager,
+): WorkerContext {
   const logContext: WorkerContext = {
     ...context,
-    clusters: NO_CLUSTERS,
+    clusters,
     subClusters: noSubClusters,
-    grpc: createGrpcClientFactory({ context, clusters: NO_CLUSTERS }),
+    grpc: createGrpcClientFactory({ context, clusters }),
     upstreamFilters: upstreamFilterCompiler(() => logContext),
     logFiles,
     drain,

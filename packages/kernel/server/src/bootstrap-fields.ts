@@ -12,6 +12,7 @@ import { StaticSecrets } from './secrets.ts';
 const SUPPORTED = new Set([
   'node',
   'static_resources',
+  'dynamic_resources',
   'admin',
   'stats_config',
   'stats_flush_interval',
@@ -26,8 +27,6 @@ const SUPPORTED = new Set([
 ]);
 
 const REASONS = {
-  dynamic_resources:
-    'configuration from a management server (xDS) is not supported yet; write static_resources',
   tracing: 'tracing is not supported yet; remove it',
   hds_config: 'health discovery (HDS) is not supported yet; remove it',
   use_tcp_for_dns_lookups: 'DNS over TCP only cannot be asked for on Node; remove it',

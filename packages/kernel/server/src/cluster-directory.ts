@@ -1,5 +1,7 @@
 import { type Cluster, ClusterSchema, equals } from '@dragoman/api';
+import { ProblemCollector } from '@dragoman/core';
 import type { ClusterSources, WarmingCluster } from '@dragoman/upstream';
+import type { Hold } from './dynamic/resource-book.ts';
 import { Turns } from './turns.ts';
 import type { ClusterOrder } from './worker/orders.ts';
 import type { Ledger } from './workers/ledger.ts';
@@ -9,6 +11,10 @@ export interface ClusterDirectoryOptions {
   readonly workers: Workers;
   /** Undefined with a worker on this thread. */
   readonly ledger: Ledger | undefined;
+  /** Compiles a cluster and throws it away. @throws ConfigError with paths relative to the cluster */
+  check(message: Cluster): void;
+  /** Takes hold of what a cluster names in place of holding it. @throws ConfigError */
+  hold(message: Cluster): Hold;
 }
 
 /** A cluster as main knows it. */
@@ -16,10 +22,14 @@ export interface KnownCluster {
   readonly message: Cluster;
   /** Wall time in ms when it was put in place; undefined: it is of the bootstrap. */
   readonly addedAt: number | undefined;
+  /** What a control plane calls this version; empty where there is none. */
+  readonly version: string;
 }
 
 interface Entry extends KnownCluster {
   readonly order: ClusterOrder;
+  /** Undefined before the start. */
+  hold: Hold | undefined;
 }
 
 /** A change whose hosts are looked for. */
@@ -27,6 +37,7 @@ interface Attempt extends KnownCluster {
   /** Counts up. */
   readonly number: number;
   readonly warming: WarmingCluster;
+  readonly hold: Hold;
   /** Another change of the name came first: nobody wants it any more. */
   dropped: boolean;
   readonly done: Promise<unknown>;
@@ -53,7 +64,8 @@ export class ClusterDirectory {
     clusters.forEach((message, i) => {
       const order = this.order(message, `static_resources.clusters[${i}]`);
       if (this.byName.has(message.name)) this.repeated.push(order);
-      else this.byName.set(message.name, { message, order, addedAt: undefined });
+      else
+        this.byName.set(message.name, { message, order, addedAt: undefined, version: '', hold: undefined });
     });
     for (const { message } of this.byName.values()) options.ledger?.showCluster(message);
   }
@@ -92,35 +104,82 @@ export class ClusterDirectory {
     return this.byName.get(name)?.addedAt !== undefined;
   }
 
+  /** Subscribes to what the clusters of the bootstrap name. Resolves when it has come. @throws ConfigError */
+  holdAll(): Promise<unknown> {
+    const held: Promise<void>[] = [];
+    const problems = new ProblemCollector();
+    for (const entry of this.byName.values()) {
+      entry.hold ??= problems.try(entry.order.path, () => this.options.hold(entry.message));
+      if (entry.hold !== undefined) held.push(entry.hold.ready);
+    }
+    problems.throwIfAny();
+    return Promise.all(held);
+  }
+
+  /** Those that wait by now are in place, or failed. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.attempts].map(({ done }) => done));
+  }
+
   /**
    * Adds a cluster, or puts it in place of one of the same name once its hosts are known. Clusters wait for theirs side by side; of two
    * changes of one name the later one stays.
    *
    * @param wallTime ms
-   * @returns false when it is the same already, or a later change came first. Rejects with ConfigError; nothing has changed then
+   * @returns when it is in place: false when it is the same already, or a later change came first. It rejects only for what {@link check} does
+   * not find; nothing has changed then
+   * @throws ConfigError when it is wrong
    */
-  async addOrUpdate(message: Cluster, sources: ClusterSources, wallTime: number): Promise<boolean> {
+  begin(message: Cluster, sources: ClusterSources, wallTime: number, version = ''): Promise<boolean> {
     this.throwIfClosed();
     const waiting = this.attemptsOf(message.name);
     const last = waiting.at(-1);
     if (last !== undefined && equals(ClusterSchema, last.message, message)) {
-      await last.done;
-      return false;
+      return last.done.then(() => false);
     }
     const before = this.leaving.has(message.name) ? undefined : this.byName.get(message.name);
     if (before !== undefined && equals(ClusterSchema, before.message, message)) {
       for (const attempt of waiting) this.drop(attempt);
-      return false;
+      return Promise.resolve(false);
     }
-    const warming = sources.warmCluster(message);
+    this.options.check(message);
+    const hold = this.options.hold(message);
+    let warming: WarmingCluster;
+    try {
+      warming = sources.warmCluster(message);
+    } catch (error) {
+      hold.release();
+      throw error;
+    }
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const number = ++this.lastNumber;
-    const attempt: Attempt = { number, message, addedAt: wallTime, warming, dropped: false, done };
+    const attempt: Attempt = {
+      number,
+      message,
+      addedAt: wallTime,
+      version,
+      warming,
+      hold,
+      dropped: false,
+      done,
+    };
     this.attempts.add(attempt);
+    return this.finish(attempt, resolve);
+  }
+
+  /** {@link begin}, and the wait. Rejects with ConfigError. */
+  async addOrUpdate(message: Cluster, sources: ClusterSources, wallTime: number): Promise<boolean> {
+    return this.begin(message, sources, wallTime);
+  }
+
+  private async finish(attempt: Attempt, resolve: () => void): Promise<boolean> {
+    let put = false;
     try {
-      await warming.warmed;
-      return await this.turns.take(() => this.put(attempt));
+      await Promise.all([attempt.hold.ready, attempt.warming.warmed]);
+      put = await this.turns.take(() => this.put(attempt));
+      return put;
     } finally {
+      if (!put) attempt.hold.release();
       this.attempts.delete(attempt);
       resolve();
     }
@@ -134,7 +193,9 @@ export class ClusterDirectory {
     this.leaving.add(name);
     return this.turns.take(async () => {
       this.leaving.delete(name);
+      const entry = this.byName.get(name);
       if (!this.byName.delete(name)) return waiting.length > 0;
+      entry?.hold?.release();
       sources.removeCluster(name);
       this.options.workers.removeCluster(name);
       this.options.ledger?.hideCluster(name);
@@ -152,13 +213,13 @@ export class ClusterDirectory {
   private async put(attempt: Attempt): Promise<boolean> {
     this.throwIfClosed();
     if (attempt.dropped) return false;
-    const { number, message, warming, addedAt } = attempt;
+    const { number, message, warming, addedAt, version, hold } = attempt;
     const { workers, ledger } = this.options;
     this.attempts.delete(attempt);
     const before = this.byName.get(message.name);
     const order = this.order(message, '');
     // At once: the same again is no change while the workers take it up.
-    this.byName.set(message.name, { message, order, addedAt });
+    this.byName.set(message.name, { message, order, addedAt, version, hold });
     try {
       await workers.addOrUpdateCluster(order, warming.take());
     } catch (error) {
@@ -168,6 +229,7 @@ export class ClusterDirectory {
       throw error;
     }
     for (const other of this.attemptsOf(message.name)) if (other.number < number) this.drop(other);
+    before?.hold?.release();
     ledger?.showCluster(message);
     warming.activate();
     this.tell(message.name);

@@ -86,7 +86,8 @@ function timestamp(wallTime: number): ReturnType<typeof timestampFromMs> {
 }
 
 function dumpClusters({ clusters, warming }: DumpedParts['clusters'], loadedAt: number): Message {
-  const state = ({ message, addedAt }: KnownCluster) => ({
+  const state = ({ message, addedAt, version }: KnownCluster) => ({
+    ...(addedAt === undefined ? {} : { versionInfo: version }),
     cluster: anyPack(ClusterSchema, message),
     lastUpdated: timestamp(addedAt ?? loadedAt),
   });
@@ -106,7 +107,7 @@ function dumpListeners({ listeners, warming, draining, failures }: DumpedParts['
     return found;
   };
   for (const one of listeners) if (one.dynamic) entry(one.name).activeState = listenerState(one);
-  if (warming !== undefined) entry(warming.name).warmingState = listenerState(warming);
+  for (const one of warming) entry(one.name).warmingState = listenerState(one);
   for (const one of draining) entry(one.name).drainingState = listenerState(one);
   for (const { name, message, details, at } of failures) {
     entry(name).errorState = create(UpdateFailureStateSchema, {
@@ -126,8 +127,13 @@ function dumpListeners({ listeners, warming, draining, failures }: DumpedParts['
   });
 }
 
-function listenerState({ message, updatedAt }: RunningListener): ListenersConfigDump_DynamicListenerState {
+function listenerState({
+  message,
+  updatedAt,
+  version,
+}: RunningListener): ListenersConfigDump_DynamicListenerState {
   return create(ListenersConfigDump_DynamicListenerStateSchema, {
+    versionInfo: version,
     listener: anyPack(ListenerSchema, message),
     lastUpdated: timestamp(updatedAt),
   });

@@ -1,4 +1,4 @@
-import { type LogLevel, silentLogger, systemClock, systemRandom } from '@dragoman/core';
+import { type LogLevel, noSubscriptions, silentLogger, systemClock, systemRandom } from '@dragoman/core';
 import { availableCores } from './available-cores.ts';
 import { assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
 import { HotRestart } from './hot-restart/hot-restart.ts';
@@ -59,6 +59,7 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
     extensions: options.extensions,
     log: options.log ?? SILENT,
     threads: options.threads ?? 'inline',
+    subscriptions: options.subscriptions ?? noSubscriptions,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     bootstrap,

@@ -1,5 +1,13 @@
 import type { Bootstrap, Cluster, Listener, LoadedConfig } from '@dragoman/api';
-import type { Address, Clock, Extension, LoggerFactory, LogLevel, RandomSource } from '@dragoman/core';
+import type {
+  Address,
+  Clock,
+  ConfigSubscriptions,
+  Extension,
+  LoggerFactory,
+  LogLevel,
+  RandomSource,
+} from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import type { SupervisorLink } from '@dragoman/supervisor';
 import type { DrainStrategy } from './drain-manager.ts';
@@ -68,6 +76,8 @@ export interface ProxyOptions {
   readonly flags?: Partial<ServerFlags>;
   /** Default `inline`. */
   readonly threads?: ThreadsOption;
+  /** Where config sources are read that the config names. Default: there are none, and config sources are refused. */
+  readonly subscriptions?: ConfigSubscriptions;
   /** Of main; workers on threads have the machine's. */
   readonly clock?: Clock;
   readonly random?: RandomSource;

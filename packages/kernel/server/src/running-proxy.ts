@@ -93,7 +93,8 @@ export class RunningProxy implements ServedProxy {
     this.setState(ServerState.initializing);
     parts.sources.start();
     parts.subClusters.start();
-    await parts.sources.warmed;
+    await parts.sources.primaryWarmed;
+    await parts.dynamic.start(parts);
     this.throwIfClosed();
     log.info('all clusters initialized. initializing init manager');
     if (takesOver) {

@@ -52,6 +52,8 @@ export interface WorkerClusterManager extends ClusterManager {
    * @throws ConfigError with paths relative to the cluster; nothing has changed then
    */
   addOrUpdateCluster(cluster: ClusterMessage, hosts?: HostListUpdate): void;
+  /** Compiles a cluster and throws it away. @throws ConfigError with paths relative to the cluster */
+  checkCluster(cluster: ClusterMessage): void;
   /** Takes a cluster away; requests under way finish. @returns whether there was one */
   removeCluster(clusterName: string): boolean;
   /** Idle connections close, the others when their requests end. */
@@ -153,6 +155,11 @@ class Clusters implements WorkerClusterManager, MemberClusters {
     this.byName.set(name, cluster);
     this.noteChange(name);
     before?.cluster.retire();
+  }
+
+  checkCluster(message: ClusterMessage): void {
+    const settings = readCluster(message, this.registry, this.dependencies.context);
+    new UpstreamCluster(settings, this.dependencies).close();
   }
 
   removeCluster(clusterName: string): boolean {

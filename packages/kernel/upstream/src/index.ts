@@ -17,6 +17,7 @@ export {
   createLocalBudget,
   type ResourceKind,
 } from './resources.ts';
+export { createUnseenBudget } from './unseen-budget.ts';
 export { clusterBreakerGauges } from './config/cluster-breakers.ts';
 export { CLUSTER_COUNTERS, CLUSTER_GAUGES } from './stats/cluster-stats.ts';
 export {

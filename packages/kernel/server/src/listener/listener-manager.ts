@@ -8,6 +8,7 @@ import {
   type RandomSource,
   type Timer,
 } from '@dragoman/core';
+import type { Hold } from '../dynamic/resource-book.ts';
 import type { ServerStats } from '../server-stats.ts';
 import { Turns } from '../turns.ts';
 import type { ListenerOrder } from '../worker/orders.ts';
@@ -32,6 +33,8 @@ export interface ListenerManagerOptions {
   readonly logger: Logger;
   /** `--drain-time-s`, ms: how long the connections of a listener that is removed or replaced have. */
   readonly drainTimeMs: number;
+  /** Takes hold of what a listener names in place of holding it. @throws ConfigError */
+  hold(message: Listener): Hold;
 }
 
 /** A change that failed. */
@@ -47,8 +50,8 @@ export interface ListenerFailure {
 export class ListenerManager {
   private readonly options: ListenerManagerOptions;
   private running: readonly ManagedListener[];
-  /** The one that is being put in place. */
-  private pending: ManagedListener | undefined = undefined;
+  /** Compiled on the workers, and waiting for what they name or for their sockets; one of each name. */
+  private readonly pending = new Set<ManagedListener>();
   private readonly timers = new Map<ManagedListener, Timer>();
   private readonly failed = new Map<string, ListenerFailure>();
   private lastId = 0;
@@ -68,8 +71,13 @@ export class ListenerManager {
     return this.running;
   }
 
-  get warming(): RunningListener | undefined {
-    return this.pending;
+  get warming(): readonly RunningListener[] {
+    return [...this.pending];
+  }
+
+  /** Not of the bootstrap, or not there. */
+  isStatic(name: string): boolean {
+    return this.running.some((one) => one.name === name && !one.dynamic);
   }
 
   /** Replaced or removed, and not over yet. */
@@ -88,15 +96,17 @@ export class ListenerManager {
   }
 
   /**
-   * Binds all of them. Rejects with ConfigError that says which addresses could not be had, and why; nothing is bound then.
+   * Binds all of those of the bootstrap. Rejects with ConfigError that says which addresses could not be had, and why; nothing is bound then.
    */
   listen(): Promise<void> {
     return this.turns.take(async () => {
       this.throwIfClosed();
       const { stats, logger, workers } = this.options;
       checkAddresses(this.running);
-      await this.bind(this.running);
-      for (const listener of this.running) {
+      // Those of a control plane may have come before.
+      const waiting = this.running.filter(({ accepting }) => !accepting);
+      await this.bind(waiting);
+      for (const listener of waiting) {
         stats.listenerAdded.inc();
         stats.listenerCreateSuccess.add(workers.count);
         logger.info(`listener '${listener.name}' serves on ${textOf(listener)}`);
@@ -109,11 +119,44 @@ export class ListenerManager {
    * Adds a listener, or puts it in place of one of the same name: that one's connections are drained and, after the drain time, closed. At
    * addresses that both have it takes over the sockets, so that no connection is refused.
    *
-   * @returns false when it is the same already, or listeners of its direction were stopped for good. Rejects with ConfigError; the old
-   * one goes on then
+   * @returns false when it is the same already, a later change of the name came first, or listeners of its direction were stopped for good. Rejects
+   * with ConfigError; the old one goes on then
    */
-  addOrUpdate(message: Listener): Promise<boolean> {
-    return this.turns.take(() => this.addOrUpdateNow(message));
+  async addOrUpdate(message: Listener): Promise<boolean> {
+    return (await this.begin(message)).done;
+  }
+
+  /**
+   * {@link addOrUpdate} in two steps for one that names what has not come yet: resolves when the workers have compiled it, and `done` when it serves.
+   * Rejects with ConfigError, and so does `done` when it cannot be bound.
+   */
+  begin(message: Listener, version = ''): Promise<{ readonly done: Promise<boolean> }> {
+    return this.turns.take(async () => {
+      const listener = await this.prepare(message, version);
+      if (listener === undefined) return { done: Promise.resolve(false) };
+      if (listener.hold?.waits !== true) return { done: Promise.resolve(await this.put(listener)) };
+      const done = this.finish(listener);
+      done.catch(() => {});
+      return { done };
+    });
+  }
+
+  /** Those that wait by now serve, or failed. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.pending].map(({ hold }) => hold?.ready));
+    await this.turns.settled();
+  }
+
+  /** Subscribes to what the listeners of the bootstrap name. Resolves when it has come. @throws ConfigError */
+  holdAll(): Promise<unknown> {
+    const held: Promise<void>[] = [];
+    const problems = new ProblemCollector();
+    for (const listener of this.running) {
+      listener.hold ??= problems.try(listener.path, () => this.options.hold(listener.message));
+      if (listener.hold !== undefined) held.push(listener.hold.ready);
+    }
+    problems.throwIfAny();
+    return Promise.all(held);
   }
 
   /** Stops a listener, drains its connections and closes them after the drain time. @returns whether there was one */
@@ -121,8 +164,9 @@ export class ListenerManager {
     return this.turns.take(async () => {
       this.throwIfClosed();
       this.failed.delete(name);
+      const waited = await this.dropPending(name);
       const listener = this.running.find((one) => one.name === name);
-      if (listener === undefined) return false;
+      if (listener === undefined) return waited;
       const { stats, logger } = this.options;
       this.running = this.running.filter((one) => one !== listener);
       stats.listenerRemoved.inc();
@@ -159,34 +203,60 @@ export class ListenerManager {
     });
   }
 
-  private async addOrUpdateNow(message: Listener): Promise<boolean> {
+  /** Has the workers compile it. Undefined: there is nothing to do. */
+  private async prepare(message: Listener, version: string): Promise<ManagedListener | undefined> {
     this.throwIfClosed();
-    const { workers, stats, logger } = this.options;
+    const { workers, logger, hold } = this.options;
     if (this.isStopped(message)) {
       logger.debug(`listener '${message.name}' is not put in place: listeners were stopped`);
-      return false;
+      return undefined;
     }
-    const before = message.name === '' ? undefined : this.running.find(({ name }) => name === message.name);
+    const waiting = [...this.pending].find(({ name }) => name === message.name);
+    if (waiting !== undefined && equals(ListenerSchema, waiting.message, message)) return undefined;
+    const before = this.named(message.name);
     if (before !== undefined && equals(ListenerSchema, before.message, message)) {
       this.failed.delete(before.name);
-      return false;
+      await this.dropPending(before.name);
+      return undefined;
     }
-    const listener = this.manage(message, '', true);
-    const kept = this.keptSockets(listener, before);
-    this.pending = listener;
-    stats.listenersWarming.set(1);
+    const listener = this.manage(message, '', true, version);
     try {
-      checkAddresses([listener, ...this.running.filter((one) => one !== before)]);
-      if (before !== undefined) checkUpdate(listener, before, kept);
+      this.checkPlace(listener, before);
       await workers.prepareListener(listener.order);
+      listener.hold = hold(message);
+    } catch (error) {
+      this.noteFailure(listener, error);
+      await this.forget(listener);
+      throw error;
+    }
+    await this.dropPending(listener.name);
+    this.pending.add(listener);
+    this.showWarming();
+    return listener;
+  }
+
+  private async finish(listener: ManagedListener): Promise<boolean> {
+    await listener.hold?.ready;
+    return this.turns.take(() => this.put(listener));
+  }
+
+  private async put(listener: ManagedListener): Promise<boolean> {
+    if (listener.dropped) return false;
+    const { workers, stats, logger } = this.options;
+    let before: ManagedListener | undefined;
+    let kept: readonly (number | undefined)[] = [];
+    try {
+      this.throwIfClosed();
+      before = this.named(listener.message.name);
+      kept = this.checkPlace(listener, before);
       // What both have is the old one's until nothing can go wrong any more.
       await this.bind([listener], kept);
     } catch (error) {
       this.noteFailure(listener, error);
       throw error;
     } finally {
-      this.pending = undefined;
-      stats.listenersWarming.set(0);
+      this.pending.delete(listener);
+      this.showWarming();
       if (!listener.accepting) await this.forget(listener);
     }
     this.failed.delete(listener.name);
@@ -201,6 +271,36 @@ export class ListenerManager {
     this.showActive();
     logger.info(`listener '${listener.name}' serves on ${textOf(listener)}`);
     return true;
+  }
+
+  private named(name: string): ManagedListener | undefined {
+    return name === '' ? undefined : this.running.find((one) => one.name === name);
+  }
+
+  /** @returns what it keeps of the sockets of the version before. @throws ConfigError */
+  private checkPlace(
+    listener: ManagedListener,
+    before: ManagedListener | undefined,
+  ): readonly (number | undefined)[] {
+    const kept = this.keptSockets(listener, before);
+    checkAddresses([listener, ...this.running.filter((one) => one !== before)]);
+    if (before !== undefined) checkUpdate(listener, before, kept);
+    return kept;
+  }
+
+  /** @returns whether there was one that waited */
+  private async dropPending(name: string): Promise<boolean> {
+    const waiting = [...this.pending].find((one) => one.name === name);
+    if (waiting === undefined) return false;
+    waiting.dropped = true;
+    this.pending.delete(waiting);
+    this.showWarming();
+    await this.forget(waiting);
+    return true;
+  }
+
+  private showWarming(): void {
+    this.options.stats.listenersWarming.set(this.pending.size);
   }
 
   private async replace(
@@ -308,7 +408,10 @@ export class ListenerManager {
   }
 
   /** Workers end what is left of a listener. */
-  private async forget({ name, order }: ManagedListener): Promise<void> {
+  private async forget(listener: ManagedListener): Promise<void> {
+    const { name, order } = listener;
+    listener.hold?.release();
+    listener.hold = undefined;
     try {
       await this.options.workers.removeListener(order.id);
     } catch (error) {
@@ -338,13 +441,13 @@ export class ListenerManager {
     if (this.closed) throw new Error('the proxy was closed');
   }
 
-  private manage(message: Listener, path: string, dynamic: boolean): ManagedListener {
+  private manage(message: Listener, path: string, dynamic: boolean, version = ''): ManagedListener {
     const { ledger, random, clock } = this.options;
     // Envoy names a listener without a name likewise: it stands in /listeners and in runtime keys.
     const name = message.name === '' ? random.uuid() : message.name;
     const connections = ledger?.listenerConnections();
     const order = { id: ++this.lastId, name, message, path, connections };
-    return new ManagedListener(order, clock.wallTime(), dynamic);
+    return new ManagedListener(order, clock.wallTime(), dynamic, version);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Listener, TrafficDirection } from '@dragoman/api';
 import { type Address, ConfigError } from '@dragoman/core';
+import type { Hold } from '../dynamic/resource-book.ts';
 import type { BindOrder, ListenerOrder, SocketOrder } from '../worker/orders.ts';
 import { type BindTarget, readBindTarget } from './addresses.ts';
 import type { AcquiredSockets } from './listen-sockets.ts';
@@ -16,6 +17,8 @@ export interface RunningListener {
   readonly updatedAt: number;
   /** Not of the bootstrap: added, or changed, while the proxy ran. */
   readonly dynamic: boolean;
+  /** What a control plane calls this version; empty where there is none. */
+  readonly version: string;
 }
 
 /** One version of a listener, on main, with the sockets that it has. */
@@ -24,17 +27,23 @@ export class ManagedListener implements RunningListener {
   readonly targets: readonly BindTarget[];
   readonly updatedAt: number;
   readonly dynamic: boolean;
+  readonly version: string;
   addresses: Address[];
   /** By target; undefined where it has none. */
   sockets: (AcquiredSockets | undefined)[] = [];
+  /** What it names in place of holding it. Undefined before the start. */
+  hold: Hold | undefined = undefined;
+  /** Another change of its name came while it was warming. */
+  dropped = false;
   /** Workers have been told to accept. One that begins later is told too. */
   accepting = false;
 
-  constructor(order: ListenerOrder, updatedAt: number, dynamic: boolean) {
+  constructor(order: ListenerOrder, updatedAt: number, dynamic: boolean, version = '') {
     this.order = order;
     this.targets = readTargets(order.message);
     this.updatedAt = updatedAt;
     this.dynamic = dynamic;
+    this.version = version;
     this.addresses = this.targets.map(({ address }) => address);
   }
 

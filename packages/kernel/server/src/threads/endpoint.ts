@@ -5,7 +5,6 @@ import {
   type Extension,
   type FactoryContext,
   type HostListUpdate,
-  noDynamicResources,
   systemClock,
   systemRandom,
 } from '@dragoman/core';
@@ -28,6 +27,8 @@ import {
   readListener,
   type Wire,
 } from '../worker/orders.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
+import { ThreadResources } from '../worker/worker-resources.ts';
 import type { QuestionName, WorkerQuestions } from '../worker/questions.ts';
 import { Worker } from '../worker/worker.ts';
 import { compactHeap } from './compact-heap.ts';
@@ -48,6 +49,7 @@ export class ThreadEndpoint implements ThreadCommands {
   private readonly guard: GuardDog | undefined;
   private readonly hosts = new Map<string, HostListReceiver>();
   private readonly certificates: ThreadCertificates = new ThreadCertificates();
+  private readonly resources = new ThreadResources();
   /** Questions that main has not answered yet. */
   private readonly asked = new Map<number, (value: unknown) => void>();
   private lastQuestion = 0;
@@ -75,7 +77,7 @@ export class ThreadEndpoint implements ThreadCommands {
       localInfo: data.localInfo,
       stats,
       secrets: StaticSecrets.fromWire(data.secrets),
-      dynamicResources: noDynamicResources,
+      dynamicResources: this.resources,
       processKey: data.processKey,
       certificates: this.certificates,
       extensions,
@@ -218,6 +220,22 @@ export class ThreadEndpoint implements ThreadCommands {
       return;
     }
     this.running.updateHosts(clusterName, list);
+  }
+
+  prepareResource(order: ResourceOrder): void {
+    this.resources.prepare(order);
+  }
+
+  commitResource(key: string): void {
+    this.resources.commit(key);
+  }
+
+  abortResource(key: string): void {
+    this.resources.abort(key);
+  }
+
+  forgetResource(key: string): void {
+    this.resources.forget(key);
   }
 
   answer(id: number, value: unknown): void {

@@ -3,6 +3,7 @@ import type { CertificateGroup, ConfigProblem, HostEvent, LocalInfo, LogLevel } 
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { OverloadHandle } from '../overload/index.ts';
 import type { WatchdogTimeouts } from '../watchdog/index.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
@@ -64,6 +65,10 @@ export interface ThreadCommands {
   /** To a question of the thread's. */
   answer(id: number, value: unknown): void;
   updateHosts(clusterName: string, message: HostListMessage): void;
+  prepareResource(order: ResourceOrder): void;
+  commitResource(key: string): void;
+  abortResource(key: string): void;
+  forgetResource(key: string): void;
   /** What the TLS contexts of this worker hold. */
   certificateGroups(): readonly CertificateGroup[];
   clusterReports(): readonly ClusterReport[];

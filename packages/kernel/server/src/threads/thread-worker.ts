@@ -2,6 +2,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import { type CertificateGroup, type Clock, ConfigError, type HostListUpdate } from '@dragoman/core';
 import type { HostListMessage } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import { describeThrown } from '../log/describe-thrown.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import {
@@ -161,6 +162,22 @@ export class ThreadWorker implements WorkerHandle {
 
   removeCluster(name: string): void {
     this.tell('removeCluster', name);
+  }
+
+  prepareResource(order: ResourceOrder): Promise<void> {
+    return this.inTime(this.ask('prepareResource', order));
+  }
+
+  commitResource({ key }: ResourceOrder): void {
+    this.tell('commitResource', key);
+  }
+
+  abortResource(key: string): void {
+    this.tell('abortResource', key);
+  }
+
+  forgetResource(key: string): void {
+    this.tell('forgetResource', key);
   }
 
   /** To a question of its own. */

@@ -15,6 +15,7 @@ import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher, type OnHostEvent } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
 import type { Faults } from '../log/faults.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { WorkerQuestions } from '../worker/questions.ts';
 import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
@@ -190,6 +191,29 @@ export class ThreadWorkers extends Workers {
     }
   }
 
+  override prepareResource(order: ResourceOrder): Promise<void> {
+    this.told.pendingResources.set(order.key, order);
+    return super.prepareResource(order);
+  }
+
+  override commitResource(order: ResourceOrder): void {
+    const { resources, pendingResources } = this.told;
+    pendingResources.delete(order.key);
+    if (order.value === undefined) resources.delete(order.key);
+    else resources.set(order.key, order);
+    super.commitResource(order);
+  }
+
+  override abortResource(key: string): void {
+    this.told.pendingResources.delete(key);
+    super.abortResource(key);
+  }
+
+  override forgetResource(key: string): void {
+    this.told.resources.delete(key);
+    super.forgetResource(key);
+  }
+
   override removeCluster(name: string): void {
     this.publishers.delete(name);
     this.told.clusterRemoved(name);
@@ -350,6 +374,11 @@ export class ThreadWorkers extends Workers {
     const { index } = worker;
     const { clusters, listeners } = this.told;
     this.handles[index] = worker;
+    for (const order of this.told.resources.values()) {
+      worker.prepareResource(order).catch(() => {});
+      worker.commitResource(order);
+    }
+    for (const order of this.told.pendingResources.values()) worker.prepareResource(order).catch(() => {});
     const started = worker.start(clusters, listeners);
     worker.setLogLevels();
     worker.setRuntime(this.options.runtime());

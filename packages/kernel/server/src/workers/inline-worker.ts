@@ -7,7 +7,7 @@ import { Worker, type WorkerOptions } from '../worker/worker.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 /**
- * The worker of a proxy that has both roles on one thread: commands are calls. Runtime, loggers and log files are main's own, so that
+ * The worker of a proxy that has both roles on one thread: commands are calls. Runtime, dynamic resources, loggers and log files are main's own, so that
  * there is nobody to tell of their changes.
  */
 export class InlineWorker implements WorkerHandle {
@@ -77,6 +77,10 @@ export class InlineWorker implements WorkerHandle {
     return this.started?.clusterReports() ?? [];
   }
 
+  async prepareResource(): Promise<void> {}
+  commitResource(): void {}
+  abortResource(): void {}
+  forgetResource(): void {}
   setRuntime(): void {}
   setLogLevels(): void {}
   reopenLogs(): void {}

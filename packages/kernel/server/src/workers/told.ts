@@ -1,3 +1,4 @@
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { BindOrder, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 
 /** The bind orders of a command, for the worker of a number. */
@@ -10,6 +11,10 @@ export type OrdersOf = (workerIndex: number) => readonly BindOrder[];
 export class Told {
   private readonly clustersByName = new Map<string, ClusterOrder>();
   private readonly listenersById = new Map<number, ListenerOrder>();
+  /** In place, by key. */
+  readonly resources = new Map<string, ResourceOrder>();
+  /** Prepared, and not decided about. */
+  readonly pendingResources = new Map<string, ResourceOrder>();
   private readonly accepting = new Map<number, OrdersOf>();
 
   get clusters(): readonly ClusterOrder[] {

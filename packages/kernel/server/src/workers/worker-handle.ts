@@ -1,5 +1,6 @@
 import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
 import type { DrainStart } from '../drain-manager.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 
@@ -30,6 +31,12 @@ export interface WorkerHandle {
   addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): Promise<void>;
   removeCluster(name: string): void;
   updateHosts(clusterName: string, update: HostListUpdate): void;
+  /** Compiles a version of a resource for all that use it. Rejects with ConfigError. */
+  prepareResource(order: ResourceOrder): Promise<void>;
+  /** Puts it in place, also on a thread that has not prepared it. */
+  commitResource(order: ResourceOrder): void;
+  abortResource(key: string): void;
+  forgetResource(key: string): void;
   /** What the TLS contexts of the worker hold. */
   certificateGroups(): Promise<readonly CertificateGroup[]>;
   clusterReports(): Promise<readonly ClusterReport[]>;

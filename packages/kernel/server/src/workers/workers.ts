@@ -1,6 +1,8 @@
 import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
 import type { ClusterSink } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
+import type { ResourceThreads } from '../dynamic/resource-book.ts';
+import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import { type ClusterReport, mergeReports } from '../worker/cluster-report.ts';
 import type { BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { OrdersOf } from './told.ts';
@@ -22,7 +24,7 @@ export interface WorkerMemory {
  * All workers of a proxy, as main sees them: what one is told all are told. A worker that ends in the middle of something counts as told,
  * and so does one that does not answer in time when others have.
  */
-export class Workers implements ClusterSink {
+export class Workers implements ClusterSink, ResourceThreads {
   protected readonly handles: WorkerHandle[];
   protected healthCheckFailed = false;
   /** The drains of the whole server that have begun, for workers that begin later. */
@@ -87,6 +89,22 @@ export class Workers implements ClusterSink {
 
   updateHosts(clusterName: string, update: HostListUpdate): void {
     for (const worker of this.handles) worker.updateHosts(clusterName, update);
+  }
+
+  async prepareResource(order: ResourceOrder): Promise<void> {
+    await this.all((worker) => worker.prepareResource(order));
+  }
+
+  commitResource(order: ResourceOrder): void {
+    for (const worker of this.handles) worker.commitResource(order);
+  }
+
+  abortResource(key: string): void {
+    for (const worker of this.handles) worker.abortResource(key);
+  }
+
+  forgetResource(key: string): void {
+    for (const worker of this.handles) worker.forgetResource(key);
   }
 
   /** Every worker holds the same: those of the first that answers. */

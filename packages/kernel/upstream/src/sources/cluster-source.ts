@@ -81,6 +81,11 @@ export class ClusterSource {
     });
   }
 
+  /** Its hosts come from a config source. */
+  get secondary(): boolean {
+    return this.message.edsClusterConfig !== undefined;
+  }
+
   /** False until the first answer or failure. */
   get warm(): boolean {
     return this.isWarm;

@@ -56,6 +56,10 @@ export interface ClusterSources {
    * A cluster whose first answer was a failure begins empty. Never rejects.
    */
   readonly warmed: Promise<void>;
+  /** The same for those whose hosts do not come from a config source: what config sources are reached by is among them. */
+  readonly primaryWarmed: Promise<void>;
+  /** The hosts of a cluster as last published. */
+  hostsOf(clusterName: string): HostListUpdate | undefined;
   /** A further sink (a new worker): it gets what is known at once. The returned function takes it out. */
   addSink(sink: ClusterSink): () => void;
   /**
@@ -111,6 +115,7 @@ class ManagerStats {
 
 class Sources implements ClusterSources {
   readonly warmed: Promise<void>;
+  readonly primaryWarmed: Promise<void>;
   private readonly dependencies: SourceDependencies;
   private readonly stats: ManagerStats;
   private readonly sinks: Set<ClusterSink>;
@@ -119,7 +124,8 @@ class Sources implements ClusterSources {
   private readonly warming = new Map<ClusterSource, () => void>();
   /** Names whose new version is being put in place: the old one's lists would be taken for the new one's. */
   private readonly held = new Map<string, HostListUpdate | undefined>();
-  private resolveWarmed!: () => void;
+  private readonly resolveWarmed: () => void;
+  private readonly resolvePrimary: () => void;
   private started = false;
   private stopped = false;
 
@@ -128,9 +134,12 @@ class Sources implements ClusterSources {
     this.stats = new ManagerStats(context.stats.scope('cluster_manager'));
     this.dependencies = { registry, context, health, mergeStats: this.stats.merge, ejectionLog };
     this.sinks = new Set(options.sinks);
-    this.warmed = new Promise((resolve) => {
-      this.resolveWarmed = resolve;
-    });
+    const warmed = Promise.withResolvers<void>();
+    this.warmed = warmed.promise;
+    this.resolveWarmed = warmed.resolve;
+    const primary = Promise.withResolvers<void>();
+    this.primaryWarmed = primary.promise;
+    this.resolvePrimary = primary.resolve;
   }
 
   start(): void {
@@ -223,6 +232,10 @@ class Sources implements ClusterSources {
     return true;
   }
 
+  hostsOf(clusterName: string): HostListUpdate | undefined {
+    return this.byName.get(clusterName)?.last;
+  }
+
   onHostEvent(clusterName: string, identity: string, event: HostEvent): void {
     this.byName.get(clusterName)?.onEvent(identity, event);
   }
@@ -239,6 +252,7 @@ class Sources implements ClusterSources {
     this.refresh();
     // Whoever still waits for warming is not left hanging.
     this.resolveWarmed();
+    this.resolvePrimary();
   }
 
   private begin(source: ClusterSource): void {
@@ -264,7 +278,9 @@ class Sources implements ClusterSources {
     const cold = this.started ? sources.filter((source) => !source.warm) : [];
     this.stats.warming.set(cold.length + this.warming.size);
     this.stats.active.set(sources.length - cold.length);
-    if (this.started && cold.every((source) => source.message.waitForWarmOnInit === false))
-      this.resolveWarmed();
+    if (!this.started) return;
+    const awaited = cold.filter((source) => source.message.waitForWarmOnInit !== false);
+    if (awaited.length === 0) this.resolveWarmed();
+    if (awaited.every((source) => source.secondary)) this.resolvePrimary();
   }
 }

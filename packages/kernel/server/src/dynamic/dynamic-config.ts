@@ -1,0 +1,141 @@
+import { type Bootstrap, ClusterSchema, ListenerSchema, type Cluster, type Listener } from '@dragoman/api';
+import {
+  atPath,
+  type ConfigSubscriptions,
+  type LoggerFactory,
+  ProblemCollector,
+  type StatsScope,
+} from '@dragoman/core';
+import type { ClusterSources } from '@dragoman/upstream';
+import type { ClusterDirectory } from '../cluster-directory.ts';
+import type { ListenerManager } from '../listener/listener-manager.ts';
+import type { ThreadResources } from '../worker/worker-resources.ts';
+import type { Workers } from '../workers/workers.ts';
+import { ClusterDiscovery } from './cds.ts';
+import { ListenerDiscovery } from './lds.ts';
+import { type Hold, ResourceBook, type ResourceThreads } from './resource-book.ts';
+
+export interface DynamicConfigOptions {
+  readonly bootstrap: Bootstrap;
+  readonly subscriptions: ConfigSubscriptions;
+  /** Main's own, which are those of a worker on this thread as well. */
+  readonly resources: ThreadResources;
+  readonly workers: () => Workers;
+  readonly stats: StatsScope;
+  readonly loggers: LoggerFactory;
+  readonly wallTime: () => number;
+}
+
+/** What is put together before {@link DynamicConfig.start}. */
+export interface DynamicParts {
+  readonly clusters: ClusterDirectory;
+  readonly listeners: ListenerManager;
+  readonly sources: ClusterSources;
+}
+
+/** Everything that config sources give this proxy: listeners and clusters, and what those name. */
+export class DynamicConfig {
+  readonly book: ResourceBook;
+  private readonly options: DynamicConfigOptions;
+  private cds: ClusterDiscovery | undefined = undefined;
+  private lds: ListenerDiscovery | undefined = undefined;
+
+  constructor(options: DynamicConfigOptions) {
+    this.options = options;
+    const { subscriptions, stats, loggers, wallTime } = options;
+    this.book = new ResourceBook({
+      subscriptions,
+      threads: everyThread(options),
+      stats,
+      logger: loggers.logger('config'),
+      wallTime,
+    });
+  }
+
+  /** Versions of the last updates of CDS and LDS that were taken over. */
+  get versions(): { readonly clusters: string; readonly listeners: string } {
+    return { clusters: this.cds?.versionInfo ?? '', listeners: this.lds?.versionInfo ?? '' };
+  }
+
+  holdCluster(message: Cluster): Hold {
+    return this.book.hold(message, ClusterSchema);
+  }
+
+  holdListener(message: Listener): Hold {
+    return this.book.hold(message, ListenerSchema);
+  }
+
+  /**
+   * Subscribes to clusters, and when those have come and are warm, to listeners; resolves when these have come too, and all that the
+   * listeners of the bootstrap name. The first failure ends the wait for what it is about. Rejects with ConfigError for config sources that cannot be had.
+   */
+  async start({ clusters, listeners, sources }: DynamicParts): Promise<void> {
+    const { bootstrap, subscriptions, stats, loggers, wallTime } = this.options;
+    const { cdsConfig, ldsConfig, cdsResourcesLocator, ldsResourcesLocator } =
+      bootstrap.dynamicResources ?? {};
+    const common = { subscriptions, stats, wallTime };
+    const problems = new ProblemCollector();
+    const held = problems.try('', () => clusters.holdAll());
+    if (cdsConfig !== undefined) {
+      this.cds = problems.try(
+        'dynamic_resources.cds_config',
+        () =>
+          new ClusterDiscovery({
+            ...common,
+            directory: clusters,
+            sources,
+            source: cdsConfig,
+            locator: cdsResourcesLocator || undefined,
+            logger: loggers.logger('upstream'),
+          }),
+      );
+    }
+    problems.throwIfAny();
+    await this.cds?.initial;
+    await Promise.all([held, sources.warmed, clusters.settled()]);
+    const listened = listeners.holdAll();
+    if (ldsConfig !== undefined) {
+      this.lds = atPath(
+        'dynamic_resources.lds_config',
+        () =>
+          new ListenerDiscovery({
+            ...common,
+            listeners,
+            source: ldsConfig,
+            locator: ldsResourcesLocator || undefined,
+            logger: loggers.logger('config'),
+          }),
+      );
+    }
+    await this.lds?.initial;
+    await Promise.all([listened, listeners.settled()]);
+  }
+
+  close(): void {
+    this.lds?.stop();
+    this.cds?.stop();
+    this.book.close();
+  }
+}
+
+/** Main goes first: what it refuses, no worker is bothered with. */
+function everyThread({ resources, workers }: DynamicConfigOptions): ResourceThreads {
+  return {
+    async prepareResource(order) {
+      resources.prepare(order);
+      await workers().prepareResource(order);
+    },
+    commitResource(order) {
+      resources.commit(order.key);
+      workers().commitResource(order);
+    },
+    abortResource(key) {
+      resources.abort(key);
+      workers().abortResource(key);
+    },
+    forgetResource(key) {
+      resources.forget(key);
+      workers().forgetResource(key);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { ConfigError, type ConfigProblem } from '@dragoman/core';
+
+/** What is wrong with the resources of one update: each is refused for itself. */
+export class Refusals {
+  private readonly kind: string;
+  private readonly problems: ConfigProblem[] = [];
+  private refused = 0;
+
+  /** @param kind what they are, for messages: `cluster`, `listener` */
+  constructor(kind: string) {
+    this.kind = kind;
+  }
+
+  get count(): number {
+    return this.refused;
+  }
+
+  try(name: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.add(name, error);
+    }
+  }
+
+  /** @throws what is no ConfigError */
+  add(name: string, error: unknown): void {
+    if (!(error instanceof ConfigError)) throw error;
+    this.refused++;
+    for (const problem of error.problems)
+      this.problems.push({ ...problem, path: `${this.kind} ${name}: ${problem.path}` });
+  }
+
+  throwIfAny(): void {
+    if (this.problems.length > 0) throw new ConfigError(this.problems);
+  }
+}

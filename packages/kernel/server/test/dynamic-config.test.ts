@@ -1,0 +1,179 @@
+import {
+  clusterConfig,
+  eventually,
+  exchange,
+  FakeSubscriptions,
+  type FakeSubscription,
+  HttpUpstream,
+  httpBootstrap,
+  type JsonObject,
+  localAddress,
+  type TestProxy,
+  text,
+} from '@dragoman/testing';
+import { describe, expect, test } from 'vitest';
+import { accepts, clusterOf, freePort, listenerOf, start, THREADS } from './dynamic.ts';
+import { says } from './extensions.ts';
+
+const SOURCE = { ads: {}, resource_api_version: 'V3' };
+const CLUSTER_TYPE = 'envoy.config.cluster.v3.Cluster';
+const LISTENER_TYPE = 'envoy.config.listener.v3.Listener';
+
+/** A part of `/config_dump`, as far as it is looked at. */
+interface Dump {
+  readonly '@type': string;
+  readonly dynamic_listeners: readonly {
+    readonly name: string;
+    readonly active_state?: { readonly version_info: string };
+    readonly error_state?: { readonly details: string };
+  }[];
+}
+
+const ROUTES = [{ match: { prefix: '/' }, route: { cluster_header: 'x-cluster' } }];
+
+/** A proxy with CDS and LDS that a test answers. It starts when both have been answered. */
+class Scene {
+  readonly subscriptions = new FakeSubscriptions();
+  readonly starting: Promise<TestProxy>;
+
+  constructor(threads: (typeof THREADS)[number][1], bootstrap: JsonObject = {}) {
+    this.starting = start(
+      {
+        ...httpBootstrap({ routes: ROUTES }),
+        ...bootstrap,
+        dynamic_resources: { cds_config: SOURCE, lds_config: SOURCE },
+      },
+      { threads, subscriptions: this.subscriptions, flags: { drainTimeMs: 20 } },
+    );
+    this.starting.catch(() => {});
+  }
+
+  of(typeName: string): Promise<FakeSubscription> {
+    const asked = eventually(() => {
+      const found = this.subscriptions.active.find(({ options }) => options.type.typeName === typeName);
+      if (found === undefined) throw new Error(`nobody asks for ${typeName}`);
+      return found;
+    });
+    // A config that is refused says so here.
+    return Promise.race([asked, this.starting.then(() => asked)]);
+  }
+
+  get cds(): Promise<FakeSubscription> {
+    return this.of(CLUSTER_TYPE);
+  }
+
+  get lds(): Promise<FakeSubscription> {
+    return this.of(LISTENER_TYPE);
+  }
+}
+
+const resource = <M extends { readonly name: string }>(message: M, version = '1') =>
+  ({ name: message.name, version, message }) as never;
+
+const cluster = (name: string, port: number, more: JsonObject = {}) =>
+  resource(clusterOf({ name, ...clusterConfig(name, port), ...more }));
+
+const listener = (name: string, port: number, answer: string) =>
+  resource(listenerOf({ name, address: localAddress(port), filter_chains: [says(answer)] }));
+
+describe.each(THREADS)('%s', (_name, threads) => {
+  test('clusters and listeners come, change and go', async () => {
+    await using one = await HttpUpstream.start(text('one'));
+    await using two = await HttpUpstream.start(text('two'));
+    const port = await freePort();
+    const scene = new Scene(threads);
+    const cds = await scene.cds;
+    expect(scene.subscriptions.active).toHaveLength(1);
+    await cds.update({ changed: [cluster('a', one.port)], full: true });
+    const lds = await scene.lds;
+    await lds.update({ changed: [listener('dynamic', port, 'first')], full: true });
+    await using proxy = await scene.starting;
+    expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('one');
+    expect(await exchange({ port })).toContain('first');
+
+    await cds.update({ changed: [cluster('a', two.port), cluster('b', one.port)], full: true });
+    await eventually(async () => expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('two'));
+    await eventually(async () => expect((await proxy.get('/', 'x-cluster: b')).body.toString()).toBe('one'));
+    await lds.update({ changed: [listener('dynamic', port, 'second')], full: true });
+    expect(await exchange({ port })).toContain('second');
+
+    await cds.update({ changed: [cluster('b', one.port)], full: true });
+    expect((await proxy.get('/', 'x-cluster: a')).status).toBe(503);
+    await cds.update({ removed: ['b'] });
+    expect((await proxy.get('/', 'x-cluster: b')).status).toBe(503);
+    await lds.update({ removed: ['dynamic'] });
+    await eventually(async () => expect(await accepts(port)).toBe(false));
+    expect(proxy.stat('listener_manager.listener_removed')).toBe(1);
+    expect(proxy.stat('cluster_manager.cluster_removed')).toBe(2);
+  });
+
+  test('what is wrong is refused by name, and harms nothing beside it', async () => {
+    await using one = await HttpUpstream.start(text('one'));
+    const port = await freePort();
+    const scene = new Scene(threads);
+    const cds = await scene.cds;
+    const bad = cluster('b', one.port, { lb_policy: 'CLUSTER_PROVIDED' });
+    await expect(cds.update({ changed: [bad, cluster('a', one.port)], full: true })).rejects.toThrow(
+      /^cluster b: lb_policy: extension .* is not part of this proxy/,
+    );
+    const lds = await scene.lds;
+    const wrong = resource(
+      listenerOf({
+        name: 'wrong',
+        address: localAddress(),
+        filter_chains: [{ filters: [{ name: 'nobody' }] }],
+      }),
+    );
+    await expect(
+      lds.update({ changed: [wrong, listener('good', port, 'good')], full: true }),
+    ).rejects.toThrow(/^listener wrong: filter_chains\[0\]\.filters\[0\]/);
+    await using proxy = await scene.starting;
+    expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('one');
+    expect(await exchange({ port })).toContain('good');
+    // The one that was refused was never there; one that is refused later goes on as it was.
+    const worse = cluster('a', one.port, { lb_policy: 'CLUSTER_PROVIDED' });
+    await expect(cds.update({ changed: [worse], full: true })).rejects.toThrow(/^cluster a: lb_policy/);
+    expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('one');
+    const { configs } = JSON.parse((await proxy.admin('/config_dump')).body.toString()) as {
+      configs: Dump[];
+    };
+    const listeners = configs.find((part) =>
+      part['@type'].endsWith('ListenersConfigDump'),
+    )?.dynamic_listeners;
+    const entry = (name: string) => listeners?.find((one) => one.name === name);
+    expect(entry('wrong')?.error_state?.details).toContain('filter_chains[0]');
+    expect(entry('good')?.active_state?.version_info).toBe('1');
+  });
+
+  test('what the bootstrap says stays', async () => {
+    await using one = await HttpUpstream.start(text('one'));
+    await using two = await HttpUpstream.start(text('two'));
+    const scene = new Scene(threads, httpBootstrap({ routes: ROUTES, clusters: { static: one.port } }));
+    const cds = await scene.cds;
+    await cds.update({ changed: [cluster('static', two.port)], full: true });
+    await (await scene.lds).update({ full: true });
+    await using proxy = await scene.starting;
+    await cds.update({ full: true });
+    await cds.update({ removed: ['static'] });
+    expect((await proxy.get('/', 'x-cluster: static')).body.toString()).toBe('one');
+  });
+
+  test('a control plane that fails is not waited for, one that cannot be reached is', async () => {
+    const scene = new Scene(threads);
+    const cds = await scene.cds;
+    cds.fail('connection');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(scene.subscriptions.active).toHaveLength(1);
+    cds.fail('timeout');
+    (await scene.lds).fail('rejected');
+    await using proxy = await scene.starting;
+    expect((await proxy.get('/', 'x-cluster: none')).status).toBe(503);
+  });
+});
+
+test('config sources are refused where there are none', async () => {
+  const bootstrap = { ...httpBootstrap({}), dynamic_resources: { cds_config: SOURCE } };
+  await expect(start(bootstrap)).rejects.toThrow(
+    /dynamic_resources\.cds_config: this proxy was put together without dynamic configuration/,
+  );
+});
