@@ -6,6 +6,8 @@ export interface FractionalPercent {
 
 /** Values which an operator may change while the proxy runs (Envoy: runtime). Reads are cheap and see a snapshot. */
 export interface Runtime {
+  /** Another number after each change of the values: what was worked out of them holds as long as it stays. */
+  readonly version: number;
   /** Undefined when no layer has the key. */
   get(key: string): string | undefined;
   getInteger(key: string, fallback: number): number;
@@ -22,6 +24,7 @@ export function drawFraction(fraction: FractionalPercent, draw: number): boolean
 
 /** A runtime that has no values. */
 export const emptyRuntime: Runtime = {
+  version: 0,
   get: () => undefined,
   getInteger: (_key, fallback) => fallback,
   getNumber: (_key, fallback) => fallback,

@@ -13,6 +13,10 @@ export class CheckRuntime implements Runtime {
     this.values = values;
   }
 
+  get version(): number {
+    return this.values.version;
+  }
+
   get(key: string): string | undefined {
     return this.values.get(key);
   }

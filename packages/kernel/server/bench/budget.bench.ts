@@ -2,7 +2,8 @@
 
 import type { ResourceBudget } from '@dragoman/core';
 import { SharedCounts, StatsStore } from '@dragoman/stats';
-import { BUDGETS, createLocalBudget } from '@dragoman/upstream';
+import { BUDGETS, createLocalBudget, RuntimeLimit } from '@dragoman/upstream';
+import { RuntimeValues } from '../src/runtime-values.ts';
 import { sharedBudgets } from '../src/worker/shared-budgets.ts';
 
 const ROUNDS = 5_000_000;
@@ -34,8 +35,9 @@ const gauges = (remaining: boolean) => () => ({
   remaining: remaining ? stats.gauge('remaining_rq', 'max') : undefined,
 });
 const counts = SharedCounts.create(BUDGETS.length, 2);
+const limit = new RuntimeLimit(new RuntimeValues(), 'circuit_breakers.web.default.max_requests', 1024);
 const shared = sharedBudgets(new Map([[KEY.cluster, counts]]), 0);
 
-measure('of one thread: canTake, take and give', createLocalBudget(KEY, 1024, gauges(false)));
-measure('… with track_remaining', createLocalBudget(KEY, 1024, gauges(true)));
-measure('shared by the workers: canTake, take and give', shared(KEY, 1024, gauges(false)));
+measure('of one thread: canTake, take and give', createLocalBudget(KEY, limit, gauges(false)));
+measure('… with track_remaining', createLocalBudget(KEY, limit, gauges(true)));
+measure('shared by the workers: canTake, take and give', shared(KEY, limit, gauges(false)));

@@ -3,6 +3,7 @@ import { drawFraction, type FractionalPercent, type Runtime } from '@dragoman/co
 /** A runtime that reads a map, which is replaced as a whole: on main with each change, on a worker when main tells of one. */
 export class RuntimeValues implements Runtime {
   private merged: ReadonlyMap<string, string>;
+  private changes = 0;
 
   constructor(values: ReadonlyMap<string, string> = new Map()) {
     this.merged = values;
@@ -15,6 +16,11 @@ export class RuntimeValues implements Runtime {
 
   replace(values: ReadonlyMap<string, string>): void {
     this.merged = values;
+    this.changes++;
+  }
+
+  get version(): number {
+    return this.changes;
   }
 
   get(key: string): string | undefined {
@@ -22,7 +28,7 @@ export class RuntimeValues implements Runtime {
   }
 
   getInteger(key: string, fallback: number): number {
-    const value = Number(this.merged.get(key) ?? Number.NaN);
+    const value = this.getNumber(key, Number.NaN);
     return Number.isInteger(value) ? value : fallback;
   }
 

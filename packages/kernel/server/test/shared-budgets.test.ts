@@ -5,6 +5,7 @@ import { testContext } from '@dragoman/testing';
 import { createClusterManager } from '@dragoman/upstream';
 import { ExtensionRegistry } from '@dragoman/core';
 import { describe, expect, test } from 'vitest';
+import { RuntimeValues } from '../src/runtime-values.ts';
 import { sharedBudgets } from '../src/worker/shared-budgets.ts';
 import { Ledger } from '../src/workers/ledger.ts';
 import { EXTENSIONS } from './extensions.ts';
@@ -13,9 +14,9 @@ const clusterOf = (thresholds: object[]): Cluster =>
   readLoose(ClusterSchema, { name: 'web', type: 'STATIC', circuit_breakers: { thresholds } });
 
 /** Two workers with one cluster, and main's ledger. */
-function twoWorkers(cluster: Cluster) {
+function twoWorkers(cluster: Cluster, runtime = new RuntimeValues()) {
   const stats = new StatsStore();
-  const ledger = new Ledger(2, stats);
+  const ledger = new Ledger(2, stats, runtime);
   const handle = ledger.clusterBudgets(cluster);
   ledger.showCluster(cluster);
   const registry = new ExtensionRegistry(EXTENSIONS);
@@ -23,7 +24,7 @@ function twoWorkers(cluster: Cluster) {
     const manager = createClusterManager({
       clusters: [cluster],
       registry,
-      context: testContext(),
+      context: { ...testContext(), runtime },
       connector: undefined as never,
       createCodec: undefined as never,
       createBudget: sharedBudgets(new Map([['web', SharedCounts.of(handle)]]), index),
@@ -121,4 +122,25 @@ test('a new version of a cluster has a page of its own, and the gauges are its',
   expect(gauge('default.remaining_cx')).toBe(5);
   ledger.hideCluster('web');
   expect(gauge('default.remaining_cx')).toBe(0);
+});
+
+test.for([
+  ['connections', 'max_connections', 'cx_open', 'remaining_cx'],
+  ['pendingRequests', 'max_pending_requests', 'rq_pending_open', 'remaining_pending'],
+  ['requests', 'max_requests', 'rq_open', 'remaining_rq'],
+  ['retries', 'max_retries', 'rq_retry_open', 'remaining_retries'],
+  ['connectionPools', 'max_connection_pools', 'cx_pool_open', 'remaining_cx_pools'],
+] as const)('%s follow their runtime key, and so do their gauges', ([kind, field, open, remaining]) => {
+  const runtime = new RuntimeValues();
+  const { first, second, gauge } = twoWorkers(clusterOf([{ [field]: 1, track_remaining: true }]), runtime);
+  const [one, other] = [first('default')[kind], second('default')[kind]];
+  const seen = () => [other.max, other.canTake(), gauge(`default.${open}`), gauge(`default.${remaining}`)];
+  one.take();
+  expect(seen()).toEqual([1, false, 1, 0]);
+  runtime.replace(new Map([[`circuit_breakers.web.default.${field}`, '3']]));
+  expect(seen()).toEqual([3, true, 0, 2]);
+  runtime.replace(new Map([[`circuit_breakers.web.default.${field}`, '0']]));
+  expect(seen()).toEqual([0, false, 1, 0]);
+  runtime.replace(new Map());
+  expect(seen()).toEqual([1, false, 1, 0]);
 });

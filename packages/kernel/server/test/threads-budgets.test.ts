@@ -126,6 +126,37 @@ test('max_requests holds across workers, and comes back with the death of one', 
   await closeAll([first, second, ...held, ...again]);
 });
 
+test('a runtime key moves max_requests on every worker', async () => {
+  const gate = new Gate();
+  await using upstream = await heldUpstream(gate);
+  await using proxy = await startOnThreads(
+    threadBootstrap({
+      clusters: {
+        web: {
+          load_assignment: loadAssignment('web', [upstream.port]),
+          circuit_breakers: { thresholds: [{ track_remaining: true, max_requests: 1 }] },
+        },
+      },
+      bootstrap: { layered_runtime: { layers: [{ name: 'admin', admin_layer: {} }] } },
+    }),
+    { concurrency: 2 },
+  );
+  const [first, second] = (await connectToEach(proxy, 2)) as [WorkerConnection, WorkerConnection];
+  expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200]);
+  const held = await hold(proxy, 0, 1);
+  await gate.reached(1);
+  expect([await statusOf(second), ...breaker(proxy, 'rq_open', 'remaining_rq')]).toEqual([503, 1, 0]);
+  const modify = (value: string) =>
+    proxy.admin(`/runtime_modify?circuit_breakers.web.default.max_requests=${value}`, 'POST');
+  await modify('3');
+  expect(breaker(proxy, 'rq_open', 'remaining_rq')).toEqual([0, 2]);
+  await eventually(async () => expect(await statusOf(second)).toBe(200));
+  await modify('');
+  await eventually(async () => expect(await statusOf(second)).toBe(503));
+  gate.open();
+  await closeAll([first, second, ...held]);
+});
+
 test('max_pending_requests holds across workers', async () => {
   const gate = new Gate();
   await using upstream = await heldUpstream(gate);

@@ -5,7 +5,6 @@ import {
   type FactoryContext,
   type HostDescription,
   type RandomSource,
-  type ResourceManager,
   type RoutingPriority,
   type Runtime,
   type StatsScope,
@@ -47,8 +46,8 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
   private readonly alternatives: AlternativeStats;
-  private readonly defaultResources: ResourceManager;
-  private readonly highResources: ResourceManager;
+  private readonly defaultResources: Resources;
+  private readonly highResources: Resources;
   private readonly maintenanceKey: string;
   private readonly runtime: Runtime;
   private readonly random: RandomSource;
@@ -87,7 +86,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.random = context.random;
   }
 
-  resources(priority: RoutingPriority): ResourceManager {
+  resources(priority: RoutingPriority): Resources {
     return priority === 'default' ? this.defaultResources : this.highResources;
   }
 

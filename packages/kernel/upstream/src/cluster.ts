@@ -354,11 +354,12 @@ function poolContext(
   const { context, connector, createCodec, openTcp } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
-  const thresholds = settings.thresholds[priority];
+  const resources = info.resources(priority);
+  const { limits } = resources;
   const logger = context.loggers.logger('pool');
   return {
-    overflow: new OverflowTexts(settings.name, priority, thresholds, logger),
-    maxConnectionsPerHost: thresholds.maxConnectionsPerHost,
+    overflow: new OverflowTexts(settings.name, priority, limits, logger),
+    maxConnectionsPerHost: limits.connectionsPerHost,
     preconnectRatio: settings.preconnectRatio,
     openTcp,
     clock: context.clock,
@@ -367,7 +368,7 @@ function poolContext(
     createCodec,
     http2: http2Of(settings, info, dependencies),
     stats: info.stats,
-    resources: info.resources(priority),
+    resources,
     newConnection: dependencies.newConnection,
     http,
     connectTimeoutMs: settings.connectTimeoutMs,

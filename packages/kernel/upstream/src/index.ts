@@ -18,6 +18,7 @@ export {
   type ResourceKind,
 } from './resources.ts';
 export { createUnseenBudget } from './unseen-budget.ts';
+export { type Limit, RuntimeLimit } from './limits.ts';
 export { clusterBreakerGauges } from './config/cluster-breakers.ts';
 export { CLUSTER_COUNTERS, CLUSTER_GAUGES } from './stats/cluster-stats.ts';
 export {

@@ -7,44 +7,11 @@ import {
   type Runtime,
   type StatsScope,
 } from '@dragoman/core';
+import type { Thresholds } from './config/thresholds.ts';
+import { type Limit, type RetryLimit, ThresholdLimits } from './limits.ts';
 
 /** What a threshold limits. */
 export type ResourceKind = 'connections' | 'pendingRequests' | 'requests' | 'retries' | 'connectionPools';
-
-/** `circuit_breakers.thresholds` of one priority. */
-export interface Thresholds {
-  /** Default 1024. */
-  readonly maxConnections: number;
-  /** Default 1024. */
-  readonly maxPendingRequests: number;
-  /** Default 1024. */
-  readonly maxRequests: number;
-  /** Default 3. */
-  readonly maxRetries: number;
-  /** Default: no limit. */
-  readonly maxConnectionPools: number;
-  /** `per_host_thresholds`: connections to one host. Undefined: no limit. */
-  readonly maxConnectionsPerHost: number | undefined;
-  /** `track_remaining`: whether the `remaining_*` gauges are kept. */
-  readonly trackRemaining: boolean;
-  /** Takes the place of {@link maxRetries}. */
-  readonly retryBudget: { readonly percent: number; readonly minConcurrency: number } | undefined;
-}
-
-/** Envoy's defaults (2³²−1 pools: no limit). */
-export const DEFAULT_THRESHOLDS: Thresholds = {
-  maxConnections: 1024,
-  maxPendingRequests: 1024,
-  maxRequests: 1024,
-  maxRetries: 3,
-  maxConnectionPools: 2 ** 32 - 1,
-  maxConnectionsPerHost: undefined,
-  trackRemaining: false,
-  retryBudget: undefined,
-};
-
-/** Envoy's values of a `retry_budget` that says no more. */
-export const DEFAULT_RETRY_BUDGET = { percent: 20, minConcurrency: 3 } as const;
 
 /** Where a budget shows what it has left. */
 export interface BudgetGauges {
@@ -64,21 +31,29 @@ export interface BudgetKey {
  * Makes the budget of a threshold: on this thread, or one shared with other workers. `gauges` makes the gauges that show it; a
  * budget that others show does not ask for them.
  */
-export type CreateBudget = (key: BudgetKey, max: number, gauges: () => BudgetGauges) => ResourceBudget;
+export type CreateBudget = (key: BudgetKey, limit: Limit, gauges: () => BudgetGauges) => ResourceBudget;
 
-/** A budget of one thread. */
+/** A budget of one thread. Its gauges follow a limit that has moved when the budget is asked next. */
 class LocalBudget implements ResourceBudget {
-  readonly max: number;
   used = 0;
+  private readonly limit: Limit;
   private readonly open: Gauge;
   private readonly remaining: Gauge | undefined;
+  /** The limit as the gauges know it. */
+  private shown: number;
 
-  constructor(max: number, gauges: BudgetGauges) {
-    this.max = max;
+  constructor(limit: Limit, gauges: BudgetGauges) {
+    this.limit = limit;
     this.open = gauges.open;
     this.remaining = gauges.remaining;
-    this.open.set(max > 0 ? 0 : 1);
-    this.remaining?.set(max);
+    this.shown = limit.value;
+    this.publish();
+  }
+
+  get max(): number {
+    const { value } = this.limit;
+    if (value !== this.shown) this.follow(value);
+    return value;
   }
 
   canTake(): boolean {
@@ -87,59 +62,28 @@ class LocalBudget implements ResourceBudget {
 
   take(): void {
     this.used++;
-    if (this.used === this.max) this.open.set(1);
-    if (this.remaining !== undefined) this.remaining.set(Math.max(0, this.max - this.used));
+    if (this.used === this.shown) this.open.set(1);
+    if (this.remaining !== undefined) this.remaining.set(Math.max(0, this.shown - this.used));
   }
 
   give(): void {
     this.used--;
-    if (this.used === this.max - 1) this.open.set(0);
-    if (this.remaining !== undefined) this.remaining.set(Math.max(0, this.max - this.used));
+    if (this.used === this.shown - 1) this.open.set(0);
+    if (this.remaining !== undefined) this.remaining.set(Math.max(0, this.shown - this.used));
+  }
+
+  private follow(limit: number): void {
+    this.shown = limit;
+    this.publish();
+  }
+
+  private publish(): void {
+    this.open.set(this.used < this.shown ? 0 : 1);
+    this.remaining?.set(Math.max(0, this.shown - this.used));
   }
 }
 
-export const createLocalBudget: CreateBudget = (_key, max, gauges) => new LocalBudget(max, gauges());
-
-/**
- * How many retries may be under way: `max_retries`, or with a `retry_budget` a share of the requests that are. Runtime
- * values below `circuit_breakers.<cluster>.<priority>.` go before those of the config, and can bring a budget in.
- */
-export class RetryLimit {
-  private readonly thresholds: Thresholds;
-  private readonly runtime: Runtime;
-  private readonly maxKey: string;
-  private readonly percentKey: string;
-  private readonly minKey: string;
-
-  constructor(cluster: string, priority: RoutingPriority, thresholds: Thresholds, runtime: Runtime) {
-    const prefix = `circuit_breakers.${cluster}.${priority}`;
-    this.thresholds = thresholds;
-    this.runtime = runtime;
-    this.maxKey = `${prefix}.max_retries`;
-    this.percentKey = `${prefix}.retry_budget.budget_percent`;
-    this.minKey = `${prefix}.retry_budget.min_retry_concurrency`;
-  }
-
-  get isShare(): boolean {
-    const { runtime } = this;
-    return (
-      this.thresholds.retryBudget !== undefined ||
-      runtime.get(this.percentKey) !== undefined ||
-      runtime.get(this.minKey) !== undefined
-    );
-  }
-
-  /** @param active requests under way, and waiting for a connection */
-  max(active: number): number {
-    const { runtime, thresholds } = this;
-    if (!this.isShare) return runtime.getInteger(this.maxKey, thresholds.maxRetries);
-    const { percent, minConcurrency } = thresholds.retryBudget ?? DEFAULT_RETRY_BUDGET;
-    return Math.max(
-      runtime.getInteger(this.minKey, minConcurrency),
-      Math.floor((active * runtime.getNumber(this.percentKey, percent)) / 100),
-    );
-  }
-}
+export const createLocalBudget: CreateBudget = (_key, limit, gauges) => new LocalBudget(limit, gauges());
 
 /** Retries, counted where the other budgets are, within a limit that moves. */
 class RetryBudget implements ResourceBudget {
@@ -195,32 +139,21 @@ class RetryBudget implements ResourceBudget {
   }
 }
 
-/** What is counted for each priority, with its limit and the names of its gauges. */
+/** What is counted for each priority, with the names of its gauges. */
 const KINDS: readonly {
   readonly resource: ResourceKind;
-  readonly max: (thresholds: Thresholds) => number;
   readonly open: string;
   readonly remaining: string;
 }[] = [
-  { resource: 'connections', max: (t) => t.maxConnections, open: 'cx_open', remaining: 'remaining_cx' },
-  {
-    resource: 'pendingRequests',
-    max: (t) => t.maxPendingRequests,
-    open: 'rq_pending_open',
-    remaining: 'remaining_pending',
-  },
-  { resource: 'requests', max: (t) => t.maxRequests, open: 'rq_open', remaining: 'remaining_rq' },
-  { resource: 'retries', max: (t) => t.maxRetries, open: 'rq_retry_open', remaining: 'remaining_retries' },
-  {
-    resource: 'connectionPools',
-    max: (t) => t.maxConnectionPools,
-    open: 'cx_pool_open',
-    remaining: 'remaining_cx_pools',
-  },
+  { resource: 'connections', open: 'cx_open', remaining: 'remaining_cx' },
+  { resource: 'pendingRequests', open: 'rq_pending_open', remaining: 'remaining_pending' },
+  { resource: 'requests', open: 'rq_open', remaining: 'remaining_rq' },
+  { resource: 'retries', open: 'rq_retry_open', remaining: 'remaining_retries' },
+  { resource: 'connectionPools', open: 'cx_pool_open', remaining: 'remaining_cx_pools' },
 ];
 
 /** More than there can be of anything: the limit of what is only counted. */
-const UNLIMITED = 2 ** 31 - 1;
+const UNLIMITED: Limit = { value: 2 ** 31 - 1 };
 
 const breakerPrefix = (priority: RoutingPriority): string => `circuit_breakers.${priority}`;
 
@@ -231,6 +164,7 @@ export class Resources implements ResourceManager {
   readonly requests: ResourceBudget;
   readonly retries: ResourceBudget;
   readonly connectionPools: ResourceBudget;
+  readonly limits: ThresholdLimits;
 
   /** @param clusterScope `cluster.<name>` */
   constructor(
@@ -242,8 +176,9 @@ export class Resources implements ResourceManager {
     runtime: Runtime = emptyRuntime,
   ) {
     const scope = clusterScope.scope(breakerPrefix(priority));
+    const limits = new ThresholdLimits(cluster, priority, thresholds, runtime);
     const budgets = {} as Record<ResourceKind, ResourceBudget>;
-    for (const { resource, max, open, remaining } of KINDS) {
+    for (const { resource, open, remaining } of KINDS) {
       let shown: BudgetGauges | undefined;
       const gauges = (): BudgetGauges => {
         shown = {
@@ -254,13 +189,14 @@ export class Resources implements ResourceManager {
       };
       const key = { cluster, priority, resource };
       if (resource !== 'retries') {
-        budgets[resource] = createBudget(key, max(thresholds), gauges);
+        budgets[resource] = createBudget(key, limits[resource], gauges);
         continue;
       }
       const counted = createBudget(key, UNLIMITED, gauges);
-      const limit = new RetryLimit(cluster, priority, thresholds, runtime);
-      budgets.retries = new RetryBudget(limit, counted, budgets.requests, budgets.pendingRequests, shown);
+      const { requests, pendingRequests } = budgets;
+      budgets.retries = new RetryBudget(limits.retries, counted, requests, pendingRequests, shown);
     }
+    this.limits = limits;
     this.connections = budgets.connections;
     this.pendingRequests = budgets.pendingRequests;
     this.requests = budgets.requests;
@@ -286,12 +222,13 @@ export function breakerGauges(
   thresholds: Thresholds,
   runtime: Runtime,
 ): readonly BreakerGauge[] {
-  const retries = new RetryLimit(cluster, priority, thresholds, runtime);
-  return KINDS.flatMap(({ resource, max, open, remaining }) => {
+  const limits = new ThresholdLimits(cluster, priority, thresholds, runtime);
+  const { retries } = limits;
+  return KINDS.flatMap(({ resource, open, remaining }) => {
     const limit = (use: BudgetUse): number =>
       resource === 'retries'
         ? retries.max(use(priority, 'requests') + use(priority, 'pendingRequests'))
-        : max(thresholds);
+        : limits[resource].value;
     const left = (use: BudgetUse): number => Math.max(0, limit(use) - use(priority, resource));
     const shown = (use: BudgetUse): number => (resource === 'retries' && retries.isShare ? 0 : left(use));
     const prefix = breakerPrefix(priority);

@@ -2,11 +2,13 @@ import {
   type Host,
   type Logger,
   type RoutingPriority,
+  type Runtime,
   silentLogger,
   type TcpPoolCallbacks,
 } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
 import { hostList, httpOptions, type World, world } from './support/clusters.ts';
+import { changingRuntime } from './support/changing-runtime.ts';
 import { FakeRequest, settleCloses } from './support/fake-upstream.ts';
 
 const [ONE, OTHER] = ['10.0.0.1:80', '10.0.0.2:80'];
@@ -276,5 +278,111 @@ describe('the gauges, by traffic', () => {
     expect(gauges()).toEqual([1, 0]);
     here.connector.connections[1]?.lose('gone');
     expect(gauges()).toEqual([0, 1]);
+  });
+});
+
+describe('runtime moves the thresholds while the proxy runs', () => {
+  const KINDS = [
+    ['connections', 'max_connections', 'remaining_cx', 'cx_open'],
+    ['pendingRequests', 'max_pending_requests', 'remaining_pending', 'rq_pending_open'],
+    ['requests', 'max_requests', 'remaining_rq', 'rq_open'],
+    ['retries', 'max_retries', 'remaining_retries', 'rq_retry_open'],
+    ['connectionPools', 'max_connection_pools', 'remaining_cx_pools', 'cx_pool_open'],
+  ] as const;
+  const cases = (['default', 'high'] as const).flatMap((priority) =>
+    KINDS.map((kind) => [priority, ...kind] as const),
+  );
+
+  it.each(cases)('%s: %s by %s', (priority, kind, field, remaining, open) => {
+    const runtime = changingRuntime();
+    const entry = { priority: priority.toUpperCase(), track_remaining: true, [field]: 2 };
+    const here = world(breakers(entry), { runtime });
+    const budget = here.cluster.info.resources(priority)[kind];
+    const gauges = () =>
+      [open, remaining].map((name) => here.stats.value(`cluster.web.circuit_breakers.${priority}.${name}`));
+    const key = `circuit_breakers.web.${priority}.${field}`;
+    budget.take();
+    budget.take();
+    expect([budget.max, budget.canTake(), ...gauges()]).toEqual([2, false, 1, 0]);
+    runtime.set(key, '5');
+    expect([budget.max, budget.canTake()]).toEqual([5, true]);
+    budget.take();
+    expect(gauges()).toEqual([0, 2]);
+    // Below what is in use: nothing more fits until enough was given back.
+    runtime.set(key, '1');
+    expect([budget.max, budget.canTake()]).toEqual([1, false]);
+    budget.give();
+    expect(gauges()).toEqual([1, 0]);
+    budget.give();
+    budget.give();
+    expect([budget.canTake(), ...gauges()]).toEqual([true, 0, 1]);
+    runtime.set(key, undefined);
+    expect([budget.max, budget.canTake()]).toEqual([2, true]);
+    // Nonsense is no limit.
+    runtime.set(key, '-3');
+    expect(budget.max).toBe(2);
+  });
+
+  it('has gauges that follow when the budget is asked', () => {
+    const runtime = changingRuntime();
+    const here = world(breakers({ track_remaining: true, max_requests: 1 }), { runtime });
+    const gauges = () =>
+      ['rq_open', 'remaining_rq'].map((name) =>
+        here.stats.value(`cluster.web.circuit_breakers.default.${name}`),
+      );
+    send(here);
+    here.connector.last.accept();
+    expect(gauges()).toEqual([1, 0]);
+    runtime.set('circuit_breakers.web.default.max_requests', '4');
+    expect(here.cluster.info.resources('default').requests.canTake()).toBe(true);
+    expect(gauges()).toEqual([0, 3]);
+  });
+
+  it('looks keys up once for each change', () => {
+    const runtime = changingRuntime({ 'circuit_breakers.web.default.max_requests': '7' });
+    let reads = 0;
+    const counted =
+      <Given extends unknown[], Result>(read: (...given: Given) => Result) =>
+      (...given: Given): Result => {
+        reads++;
+        return read(...given);
+      };
+    const counting: Runtime = {
+      ...runtime,
+      get version() {
+        return runtime.version;
+      },
+      get: counted(runtime.get),
+      getInteger: counted(runtime.getInteger),
+      getNumber: counted(runtime.getNumber),
+    };
+    const here = world({}, { runtime: counting });
+    const { requests, retries } = here.cluster.info.resources('default');
+    const ask = () => [requests.canTake(), requests.max, retries.canTake(), retries.max];
+    ask();
+    const before = reads;
+    for (let i = 0; i < 100; i++) ask();
+    expect(reads).toBe(before);
+    runtime.set('circuit_breakers.web.default.max_requests', '8');
+    expect(ask()).toEqual([true, 8, true, 3]);
+    expect(reads).toBeGreaterThan(before);
+  });
+
+  it('tells of the limit in force, and of the key that set it', () => {
+    const runtime = changingRuntime();
+    const here = world(breakers({ max_pending_requests: 1 }), { runtime });
+    const place = 'circuit_breakers.thresholds[DEFAULT].max_pending_requests of cluster web is reached:';
+    const key = 'circuit_breakers.web.default.max_pending_requests';
+    send(here);
+    expect(send(here).details).toBe(`${place} 1`);
+    runtime.set(key, '2');
+    expect(send(here).details).toBeUndefined();
+    expect(send(here).details).toBe(`${place} 2, set by the runtime key ${key}`);
+    runtime.set(key, '0');
+    expect(send(here).details).toBe(`${place} 0, set by the runtime key ${key}`);
+    runtime.set(key, '1');
+    expect(send(here).details).toBe(`${place} 1, set by the runtime key ${key}`);
+    runtime.set(key, undefined);
+    expect(send(here).details).toBe(`${place} 1`);
   });
 });

@@ -190,7 +190,7 @@ it('makes budgets with the factory it is given', () => {
   world(
     {},
     {
-      createBudget: ({ cluster, priority, resource }, max) => {
+      createBudget: ({ cluster, priority, resource }, { value: max }) => {
         keys.push(`${cluster} ${priority} ${resource} ${max}`);
         return { canTake: () => true, take: () => {}, give: () => {}, max, used: 0 };
       },

@@ -9,6 +9,7 @@ import {
 } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
 import { byHash, endpoint, hostList, inOrder, localityOf, world } from './support/clusters.ts';
+import { changingRuntime } from './support/changing-runtime.ts';
 
 const names = (hosts: readonly Host[]) => hosts.map(({ address }) => address.text);
 
@@ -132,14 +133,7 @@ describe('chooseHost', () => {
   });
 
   it('takes the panic threshold of the runtime', () => {
-    const runtime = {
-      get: () => undefined,
-      getInteger: (key: string, fallback: number) =>
-        key === 'upstream.healthy_panic_threshold' ? 0 : fallback,
-      getNumber: (_key: string, fallback: number) => fallback,
-      getBoolean: (_key: string, fallback: boolean) => fallback,
-      featureEnabled: () => false,
-    };
+    const runtime = changingRuntime({ 'upstream.healthy_panic_threshold': '0' });
     const here = world({}, { runtime, hosts: hostList(endpoint('10.0.0.1:80', { health: 'unhealthy' })) });
     expect(pick(here)).toBeUndefined();
   });

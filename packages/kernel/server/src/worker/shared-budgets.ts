@@ -1,18 +1,22 @@
 import type { ResourceBudget } from '@dragoman/core';
 import type { SharedCount, SharedCounts } from '@dragoman/stats';
-import { budgetIndex, type CreateBudget, createLocalBudget } from '@dragoman/upstream';
+import { budgetIndex, type CreateBudget, createLocalBudget, type Limit } from '@dragoman/upstream';
 
 /**
  * A budget that the workers share. Two workers may take the last of it in the same instant, as in Envoy: it is exceeded by one a
  * worker at most.
  */
 class SharedBudget implements ResourceBudget {
-  readonly max: number;
+  private readonly limit: Limit;
   private readonly count: SharedCount;
 
-  constructor(max: number, count: SharedCount) {
-    this.max = max;
+  constructor(limit: Limit, count: SharedCount) {
+    this.limit = limit;
     this.count = count;
+  }
+
+  get max(): number {
+    return this.limit.value;
   }
 
   get used(): number {
@@ -20,7 +24,7 @@ class SharedBudget implements ResourceBudget {
   }
 
   canTake(): boolean {
-    return this.count.total < this.max;
+    return this.count.total < this.limit.value;
   }
 
   take(): void {
@@ -37,9 +41,9 @@ class SharedBudget implements ResourceBudget {
  * ones are main's: none of the workers could keep them.
  */
 export function sharedBudgets(counts: ReadonlyMap<string, SharedCounts>, workerIndex: number): CreateBudget {
-  return (key, max, gauges) => {
+  return (key, limit, gauges) => {
     const shared = counts.get(key.cluster);
-    if (shared === undefined) return createLocalBudget(key, max, gauges);
-    return new SharedBudget(max, shared.of(budgetIndex(key.priority, key.resource), workerIndex));
+    if (shared === undefined) return createLocalBudget(key, limit, gauges);
+    return new SharedBudget(limit, shared.of(budgetIndex(key.priority, key.resource), workerIndex));
   };
 }

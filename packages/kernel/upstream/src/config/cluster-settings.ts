@@ -19,13 +19,12 @@ import {
 } from '@dragoman/core';
 import type { MetadataMap } from '../hosts/host.ts';
 import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
-import type { Thresholds } from '../resources.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
 import { fieldsOf } from './cluster-fields.ts';
 import { discoveryOf } from './cluster-type.ts';
 import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
-import { readThresholds } from './thresholds.ts';
+import { readThresholds, type Thresholds } from './thresholds.ts';
 import { readTransportSockets, type TransportSockets } from './transport-sockets.ts';
 
 /** A cluster's configuration, read and checked. */

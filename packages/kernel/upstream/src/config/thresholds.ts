@@ -6,7 +6,41 @@ import {
   RoutingPriority as PriorityEnum,
 } from '@dragoman/api';
 import { type ProblemCollector, refuseUnsupported, type RoutingPriority } from '@dragoman/core';
-import { DEFAULT_RETRY_BUDGET, DEFAULT_THRESHOLDS, type Thresholds } from '../resources.ts';
+
+/** `circuit_breakers.thresholds` of one priority. */
+export interface Thresholds {
+  /** Default 1024. */
+  readonly maxConnections: number;
+  /** Default 1024. */
+  readonly maxPendingRequests: number;
+  /** Default 1024. */
+  readonly maxRequests: number;
+  /** Default 3. */
+  readonly maxRetries: number;
+  /** Default: no limit. */
+  readonly maxConnectionPools: number;
+  /** `per_host_thresholds`: connections to one host. Undefined: no limit. */
+  readonly maxConnectionsPerHost: number | undefined;
+  /** `track_remaining`: whether the `remaining_*` gauges are kept. */
+  readonly trackRemaining: boolean;
+  /** Takes the place of {@link maxRetries}. */
+  readonly retryBudget: { readonly percent: number; readonly minConcurrency: number } | undefined;
+}
+
+/** Envoy's defaults (2³²−1 pools: no limit). */
+export const DEFAULT_THRESHOLDS: Thresholds = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  maxConnectionPools: 2 ** 32 - 1,
+  maxConnectionsPerHost: undefined,
+  trackRemaining: false,
+  retryBudget: undefined,
+};
+
+/** Envoy's values of a `retry_budget` that says no more. */
+export const DEFAULT_RETRY_BUDGET = { percent: 20, minConcurrency: 3 } as const;
 
 const BREAKER_FIELDS = new Set(['thresholds', 'per_host_thresholds']);
 const THRESHOLD_FIELDS = new Set([

@@ -1,5 +1,5 @@
 import type { Logger, RoutingPriority } from '@dragoman/core';
-import type { Thresholds } from '../resources.ts';
+import type { ThresholdLimits } from '../limits.ts';
 
 /** What of a circuit breaker can refuse a request or a connection. */
 export type Breaker =
@@ -10,37 +10,30 @@ export type Breaker =
   | 'connectionPools';
 
 /** Where each stands in `circuit_breakers`, and which stat of the cluster shows how much is in use. */
-const BREAKERS: Readonly<
-  Record<Breaker, { list: string; field: string; max: (thresholds: Thresholds) => number; use: string }>
-> = {
+const BREAKERS: Readonly<Record<Breaker, { list: string; field: string; use: string }>> = {
   connections: {
     list: 'thresholds',
     field: 'max_connections',
-    max: (thresholds) => thresholds.maxConnections,
     use: 'upstream_cx_active',
   },
   connectionsPerHost: {
     list: 'per_host_thresholds',
     field: 'max_connections',
-    max: (thresholds) => thresholds.maxConnectionsPerHost ?? 0,
     use: 'cx_active of the host at /clusters',
   },
   pendingRequests: {
     list: 'thresholds',
     field: 'max_pending_requests',
-    max: (thresholds) => thresholds.maxPendingRequests,
     use: 'upstream_rq_pending_active',
   },
   requests: {
     list: 'thresholds',
     field: 'max_requests',
-    max: (thresholds) => thresholds.maxRequests,
     use: 'upstream_rq_active',
   },
   connectionPools: {
     list: 'thresholds',
     field: 'max_connection_pools',
-    max: (thresholds) => thresholds.maxConnectionPools,
     use: 'circuit_breakers.*.cx_pool_open',
   },
 };
@@ -49,19 +42,25 @@ const BREAKERS: Readonly<
 export const SHED_TEXT =
   'the overload manager sheds it (envoy.load_shed_points.connection_pool_new_connection)';
 
+interface KnownText {
+  readonly max: number;
+  readonly key: string | undefined;
+  readonly text: string;
+}
+
 /** Says which threshold of a cluster was hit, for access logs and the log. */
 export class OverflowTexts {
   private readonly cluster: string;
   private readonly priority: RoutingPriority;
-  private readonly thresholds: Thresholds;
+  private readonly limits: ThresholdLimits;
   private readonly logger: Logger;
-  private readonly known = new Map<Breaker, string>();
+  private readonly known = new Map<Breaker, KnownText>();
 
-  /** @param thresholds of `priority` */
-  constructor(cluster: string, priority: RoutingPriority, thresholds: Thresholds, logger: Logger) {
+  /** @param limits of `priority` */
+  constructor(cluster: string, priority: RoutingPriority, limits: ThresholdLimits, logger: Logger) {
     this.cluster = cluster;
     this.priority = priority;
-    this.thresholds = thresholds;
+    this.limits = limits;
     this.logger = logger;
   }
 
@@ -83,15 +82,29 @@ export class OverflowTexts {
     );
   }
 
-  /** Made once: under overload there are many. */
+  /** Made once for each limit: under overload there are many. */
   private textOf(breaker: Breaker): string {
-    let text = this.known.get(breaker);
-    if (text === undefined) {
-      const { list, field, max } = BREAKERS[breaker];
-      const place = `circuit_breakers.${list}[${this.priority.toUpperCase()}].${field}`;
-      text = `${place} of cluster ${this.cluster} is reached: ${max(this.thresholds)}`;
-      this.known.set(breaker, text);
-    }
+    const known = this.known.get(breaker);
+    const max = this.maxOf(breaker);
+    const key = this.keyOf(breaker);
+    if (known?.max === max && known.key === key) return known.text;
+    const { list, field } = BREAKERS[breaker];
+    const place = `circuit_breakers.${list}[${this.priority.toUpperCase()}].${field}`;
+    const source = key === undefined ? '' : `, set by the runtime key ${key}`;
+    const text = `${place} of cluster ${this.cluster} is reached: ${max}${source}`;
+    this.known.set(breaker, { max, key, text });
     return text;
+  }
+
+  private maxOf(breaker: Breaker): number {
+    const { limits } = this;
+    return breaker === 'connectionsPerHost' ? (limits.connectionsPerHost ?? 0) : limits[breaker].value;
+  }
+
+  /** Undefined where the limit is the config's. */
+  private keyOf(breaker: Breaker): string | undefined {
+    if (breaker === 'connectionsPerHost') return undefined;
+    const { overridden, key } = this.limits[breaker];
+    return overridden ? key : undefined;
   }
 }
