@@ -224,6 +224,12 @@ export interface LoadBalancer {
   update(sets: readonly HostSet[]): void;
   /** Undefined when there is none. Does not allocate. */
   choose(context: LoadBalancerContext | undefined): Host | undefined;
+  /**
+   * The host of a pick that is to come, after those that were told of before: the next calls of {@link choose} take these hosts in their order,
+   * unless an update has taken one away. For those who connect ahead (`predictive_preconnect_ratio`). Undefined when there is none, and when
+   * as many are told of as hosts are healthy. Absent: it cannot tell.
+   */
+  readonly peek?: (() => Host | undefined) | undefined;
   /** Ends timers. */
   close?(): void;
 }
@@ -280,6 +286,11 @@ export interface PickerPolicy {
    * the picker, over all hosts of the priority. Default false.
    */
   readonly usesHash?: boolean | undefined;
+  /**
+   * Whether a pick may be made before its request is there: it would come out the same. Then connections can be opened ahead
+   * (`predictive_preconnect_ratio`). Default false.
+   */
+  readonly foreseeable?: boolean | undefined;
   /** Default: zone-aware with Envoy's defaults, which does nothing where the proxy does not know its own zone and cluster. */
   readonly locality?: LocalityRouting | undefined;
   /**

@@ -14,7 +14,8 @@ import {
   type MemberClusters,
   ProblemCollector,
 } from '@dragoman/core';
-import { type ClusterDependencies, UpstreamCluster } from './cluster.ts';
+import { UpstreamCluster } from './cluster.ts';
+import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
 import type { OnHostEvent } from './outliers/host-monitors.ts';

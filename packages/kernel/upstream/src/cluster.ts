@@ -1,64 +1,36 @@
-import {
-  type Cancellable,
-  type Clock,
-  type Cluster,
-  type CompileUpstreamFilters,
-  ConfigError,
-  type ConnectOptions,
-  type Connector,
-  type FactoryContext,
-  type Host,
-  type HostListUpdate,
-  type HostSet,
-  type HttpPool,
-  type LoadBalancer,
-  type LoadBalancerContext,
-  type LoadBalancerPolicy,
-  type LoadShedPoint,
-  type Logger,
-  type MemberClusters,
-  type PoolWishes,
-  type RoutingPriority,
-  type TcpPoolCallbacks,
-  type TransportOptions,
-  type UpstreamTransportSocket,
+import type {
+  Cancellable,
+  Clock,
+  Cluster,
+  Host,
+  HostListUpdate,
+  HostSet,
+  HttpPool,
+  LoadBalancer,
+  LoadBalancerContext,
+  Logger,
+  PoolWishes,
+  RoutingPriority,
+  TcpPoolCallbacks,
+  TransportOptions,
 } from '@dragoman/core';
+import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
-import { http2ClientOptions } from './config/http2-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
 import { FailedHosts } from './failed-hosts.ts';
-import type { DrainablePool, UpstreamHost } from './hosts/host.ts';
+import { createBalancer, createPredictive } from './hosts/create-balancer.ts';
+import { type DrainablePool, isHealthy, type UpstreamHost } from './hosts/host.ts';
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
-import type { LocalZone } from './hosts/local-zone.ts';
 import { OwnHostList } from './hosts/own-host-list.ts';
-import { PriorityBalancer } from './hosts/priority-balancer.ts';
-import { priorityLoad } from './hosts/priority-load.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
-import { HostMonitors, type OnHostEvent } from './outliers/host-monitors.ts';
+import { HostMonitors } from './outliers/host-monitors.ts';
+import { MOST_AT_ONCE, type PredictiveConnect } from './pool/connect-ahead.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
 import { OpenTcp } from './pool/open-tcp.ts';
-import { OverflowTexts } from './pool/overflow-texts.ts';
-import type { CreateClientCodec, Http2Codecs, PoolContext } from './pool/pool-options.ts';
+import { poolContext } from './pool/pool-context.ts';
+import type { PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
-import type { CreateBudget } from './resources.ts';
-
-/** What a cluster needs of its worker. */
-export interface ClusterDependencies {
-  readonly context: FactoryContext;
-  readonly connector: Connector;
-  readonly createCodec: CreateClientCodec;
-  readonly http2: Http2Codecs | undefined;
-  readonly upstreamFilters: CompileUpstreamFilters | undefined;
-  readonly createBudget: CreateBudget;
-  readonly newConnection: LoadShedPoint | undefined;
-  readonly localZone: LocalZone;
-  readonly clusters: MemberClusters;
-  /** The hosts of a cluster have changed otherwise than by {@link UpstreamCluster.updateHosts}. */
-  onOwnHosts(clusterName: string): void;
-  /** Tells main what was seen of a host. */
-  readonly onHostEvent: OnHostEvent;
-}
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
@@ -77,6 +49,8 @@ export class UpstreamCluster implements Cluster {
   private readonly monitors: HostMonitors | undefined;
   private readonly failedHosts = new FailedHosts();
   private readonly openTcp: OpenTcp | undefined;
+  /** Undefined: no connection is opened to hosts that come next. */
+  private readonly predictive: PredictiveConnect | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
@@ -90,10 +64,12 @@ export class UpstreamCluster implements Cluster {
     this.sockets = SocketChooser.of(settings.transport, info.statsScope);
     this.openTcp = settings.closeTcpOnHealthFailure ? new OpenTcp() : undefined;
     this.own = settings.provided && this.createOwnHosts(dependencies);
-    const { openTcp } = this;
-    this.defaultContext = poolContext(settings, info, { ...dependencies, openTcp }, 'default');
-    this.highContext = poolContext(settings, info, { ...dependencies, openTcp }, 'high');
     this.balancer = createBalancer(settings, info, dependencies, this.own);
+    this.predictive = createPredictive(settings, this.balancer, context);
+    const { openTcp, predictive } = this;
+    const needs = { ...dependencies, openTcp, predictive };
+    this.defaultContext = poolContext(settings, info, needs, 'default');
+    this.highContext = poolContext(settings, info, needs, 'high');
   }
 
   private createOwnHosts({ onOwnHosts }: ClusterDependencies): OwnHostList {
@@ -138,8 +114,48 @@ export class UpstreamCluster implements Cluster {
     const known = host as UpstreamHost;
     const { owner } = known;
     if (owner !== this && owner !== undefined) return owner.httpPool(host, priority, wishes);
-    if (wishes !== undefined && this.heeds(wishes)) return this.wishedPool(known, priority, wishes);
-    return poolOf(known, priority) ?? this.openPool(known, priority);
+    const pool = this.poolFor(known, priority, wishes, true);
+    if (pool === undefined) return overflowingPool(this.contextOf(priority));
+    if (this.predictive?.wanted === true) this.connectAhead(this.predictive, pool, priority, wishes);
+    return pool;
+  }
+
+  /**
+   * @param mayReplace a pool in which nothing happens may go for it
+   * @returns undefined when there may be no further pool
+   */
+  private poolFor(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    wishes: PoolWishes | undefined,
+    mayReplace: boolean,
+  ): DrainablePool | undefined {
+    if (wishes !== undefined && this.heeds(wishes))
+      return this.wishedPool(host, priority, wishes, mayReplace);
+    return poolOf(host, priority) ?? this.openPool(host, priority, mayReplace);
+  }
+
+  /**
+   * Connects to the hosts that the streams after this one are likely to go to, in the way this one is connected. Another host may do where one
+   * will not; but as in Envoy that is left to the next stream.
+   *
+   * @param current where a stream is about to come
+   */
+  private connectAhead(
+    predictive: PredictiveConnect,
+    current: DrainablePool,
+    priority: RoutingPriority,
+    wishes: PoolWishes | undefined,
+  ): void {
+    for (let opened = 0; opened < MOST_AT_ONCE && predictive.wanted; opened++) {
+      const host = this.balancer.peek?.() as UpstreamHost | undefined;
+      if (host === undefined || !isHealthy(host.healthFlags)) return;
+      const pool = this.poolFor(host, priority, wishes, false);
+      if (pool === undefined) return;
+      if (pool.preconnect()) continue;
+      if (pool !== current && pool.unused) pool.onUnused?.();
+      return;
+    }
   }
 
   /** Who asks for another cluster tells the protocol downstream whether or not it counts here. */
@@ -237,27 +253,36 @@ export class UpstreamCluster implements Cluster {
     });
   }
 
-  private openPool(host: UpstreamHost, priority: RoutingPriority): HttpPool {
+  private openPool(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    mayReplace: boolean,
+  ): DrainablePool | undefined {
     const pool = this.makePool(
       host,
       priority,
       protocolFor(this.settings.http.protocol, undefined),
       undefined,
+      mayReplace,
     );
-    if (pool === undefined) return overflowingPool(this.contextOf(priority));
-    setPool(host, priority, pool);
+    if (pool !== undefined) setPool(host, priority, pool);
     return pool;
   }
 
   /** Streams share connections only with those that ask for the same; a pool that nobody uses any more goes. */
-  private wishedPool(host: UpstreamHost, priority: RoutingPriority, wishes: PoolWishes): HttpPool {
+  private wishedPool(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    wishes: PoolWishes,
+    mayReplace: boolean,
+  ): DrainablePool | undefined {
     const { transport } = wishes;
     const protocol = protocolFor(this.settings.http.protocol, wishes.downstreamProtocol);
     const key = `${priority} ${protocol} ${transport?.key ?? ''}`;
     const known = host.wishedPools?.get(key);
     if (known !== undefined) return known.pool;
-    const pool = this.makePool(host, priority, protocol, transport);
-    if (pool === undefined) return overflowingPool(this.contextOf(priority));
+    const pool = this.makePool(host, priority, protocol, transport, mayReplace);
+    if (pool === undefined) return undefined;
     host.wishedPools ??= new Map();
     host.wishedPools.set(key, { pool, priority });
     pool.onUnused = () => {
@@ -273,9 +298,10 @@ export class UpstreamCluster implements Cluster {
     priority: RoutingPriority,
     protocol: PoolProtocol,
     transport: TransportOptions | undefined,
+    mayReplace: boolean,
   ): DrainablePool | undefined {
     const pools = this.info.resources(priority).connectionPools;
-    if (!pools.canTake()) this.freeUnusedPool(priority);
+    if (mayReplace && !pools.canTake()) this.freeUnusedPool(priority);
     if (!pools.canTake()) {
       this.info.stats.upstreamCxPoolOverflow.inc();
       return undefined;
@@ -301,118 +327,6 @@ export class UpstreamCluster implements Cluster {
   private contextOf(priority: RoutingPriority): PoolContext {
     return priority === 'default' ? this.defaultContext : this.highContext;
   }
-}
-
-function createBalancer(
-  settings: ClusterSettings,
-  info: UpstreamClusterInfo,
-  { context, localZone, clusters }: ClusterDependencies,
-  hosts: OwnHostList | undefined,
-): LoadBalancer {
-  const { statsScope, stats } = info;
-  const { runtime, random, clock } = context;
-  const { healthyPanicThreshold } = settings.commonLb;
-  const scene = {
-    zone: localZone,
-    runtime,
-    random,
-    stats,
-    panicThreshold: () =>
-      Math.min(100, runtime.getInteger('upstream.healthy_panic_threshold', healthyPanicThreshold)),
-  };
-  const around = (policy: LoadBalancerPolicy): LoadBalancer =>
-    'createBalancer' in policy ? policy.createBalancer(around) : new PriorityBalancer(policy, scene);
-  const provided =
-    settings.provided &&
-    hosts &&
-    (() =>
-      settings.provided?.({
-        ...context,
-        info,
-        clusters,
-        hosts,
-        priorityShares: (sets) => priorityLoad(sets, scene.panicThreshold()),
-      }) as LoadBalancer);
-  return around(
-    settings.createPolicy({
-      clusterName: settings.name,
-      stats: statsScope,
-      random,
-      clock,
-      runtime,
-      provided,
-    }),
-  );
-}
-
-function poolContext(
-  settings: ClusterSettings,
-  info: UpstreamClusterInfo,
-  dependencies: ClusterDependencies & Pick<PoolContext, 'openTcp'>,
-  priority: RoutingPriority,
-): PoolContext {
-  const { context, connector, createCodec, openTcp } = dependencies;
-  const { http } = settings;
-  const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
-  const resources = info.resources(priority);
-  const { limits } = resources;
-  const logger = context.loggers.logger('pool');
-  return {
-    overflow: new OverflowTexts(settings.name, priority, limits, logger),
-    maxConnectionsPerHost: limits.connectionsPerHost,
-    preconnectRatio: settings.preconnectRatio,
-    openTcp,
-    clock: context.clock,
-    logger,
-    connector,
-    createCodec,
-    http2: http2Of(settings, info, dependencies),
-    stats: info.stats,
-    resources,
-    newConnection: dependencies.newConnection,
-    http,
-    connectTimeoutMs: settings.connectTimeoutMs,
-    connectOptions: (host, transport): ConnectOptions => {
-      const { address } = host;
-      const transportSocket = socketOf(host, settings.transport.standard);
-      return {
-        address,
-        bindAddress: address.family === 'pipe' ? undefined : settings.bindAddress,
-        transportSocket,
-        transport: transportSocket?.usesHostName === true ? named(host, transport) : transport,
-        bufferLimitBytes: settings.bufferLimitBytes,
-        keepAlive: address.family === 'pipe' ? undefined : settings.keepAlive,
-        stats: bytes,
-      };
-    },
-  };
-}
-
-/** With the host's name as SNI where the stream asks for none. Pools are a host's own, so it is no part of their key. */
-function named(host: UpstreamHost, wish: TransportOptions | undefined): TransportOptions | undefined {
-  if (host.hostname === '' || wish?.serverName !== undefined) return wish;
-  return { key: host.hostname, ...wish, serverName: host.hostname };
-}
-
-function socketOf(
-  { socketChoice }: UpstreamHost,
-  standard: UpstreamTransportSocket | undefined,
-): UpstreamTransportSocket | undefined {
-  return socketChoice === undefined ? standard : socketChoice.socket;
-}
-
-/** @throws ConfigError when the cluster wants what the assembly has not */
-function http2Of(
-  { http: { http2, codec, protocolPath } }: ClusterSettings,
-  { statsScope }: UpstreamClusterInfo,
-  { http2: codecs, context }: ClusterDependencies,
-): PoolContext['http2'] {
-  if (http2 === undefined) return undefined;
-  if (codecs === undefined) throw ConfigError.at(protocolPath, 'this assembly has no HTTP/2 for upstreams');
-  return {
-    ...codecs,
-    options: http2ClientOptions(http2, codec, context, statsScope),
-  };
 }
 
 function poolOf(host: UpstreamHost, priority: RoutingPriority): DrainablePool | undefined {

@@ -174,12 +174,14 @@ describe('readCluster', () => {
   });
 
   it.each([
-    [{}, undefined],
-    [{ per_upstream_preconnect_ratio: 1, predictive_preconnect_ratio: 1 }, undefined],
-    [{ per_upstream_preconnect_ratio: 1.05 }, 1.05],
-    [{ per_upstream_preconnect_ratio: 3 }, 3],
-  ])('reads preconnect_policy %j as a ratio of %s', (preconnect_policy, ratio) => {
-    expect(read({ preconnect_policy }).preconnectRatio).toBe(ratio);
+    [{}, undefined, undefined],
+    [{ per_upstream_preconnect_ratio: 1, predictive_preconnect_ratio: 1 }, undefined, undefined],
+    [{ per_upstream_preconnect_ratio: 1.05 }, 1.05, undefined],
+    [{ per_upstream_preconnect_ratio: 3, predictive_preconnect_ratio: 1.5 }, 3, 1.5],
+    [{ predictive_preconnect_ratio: 3 }, undefined, 3],
+  ])('reads preconnect_policy %j as ratios of %s and %s', (preconnect_policy, ratio, predictive) => {
+    const settings = read({ preconnect_policy });
+    expect([settings.preconnectRatio, settings.predictiveRatio]).toEqual([ratio, predictive]);
   });
 
   it('takes the first policy of load_balancing_policy that is known', () => {
@@ -229,11 +231,6 @@ describe('readCluster', () => {
       `circuit_breakers.per_host_thresholds[1].${Object.keys(limit)[0]}`,
       'of one host only max_connections can be limited',
     ]),
-    [
-      { preconnect_policy: { predictive_preconnect_ratio: 2 } },
-      'preconnect_policy.predictive_preconnect_ratio',
-      'only 1.0',
-    ],
     [
       { upstream_bind_config: { source_address: { address: 'x', port_value: 0 } } },
       'upstream_bind_config.source_address.address',

@@ -3,6 +3,7 @@ import type { HostLoads } from './host-loads.ts';
 
 /** Keeps the weights of hosts up to date around a balancer that goes by them. */
 export class ReportedWeightsBalancer implements LoadBalancer {
+  readonly peek: LoadBalancer['peek'];
   private readonly inner: LoadBalancer;
   private readonly loads: HostLoads;
   private readonly timer: Timer;
@@ -12,6 +13,7 @@ export class ReportedWeightsBalancer implements LoadBalancer {
 
   constructor(inner: LoadBalancer, loads: HostLoads, clock: Clock, updateMs: number) {
     this.inner = inner;
+    this.peek = inner.peek && (() => inner.peek?.());
     this.loads = loads;
     this.timer = clock.timer(() => {
       this.timer.enable(updateMs);

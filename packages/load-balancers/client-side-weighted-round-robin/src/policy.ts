@@ -25,7 +25,10 @@ class ReportedWeightsPolicy implements BalancerPolicy {
     this.loads = new HostLoads(this.settings, context);
     const seed = random.next();
     const slowStart = SlowStart.of(config.slowStartConfig, clock, runtime);
-    this.turns = { createPicker: (hosts, previous) => turnPicker(hosts, seed, slowStart, previous) };
+    this.turns = {
+      foreseeable: true,
+      createPicker: (hosts, previous) => turnPicker(hosts, seed, slowStart, previous),
+    };
   }
 
   createBalancer(standard: (policy: LoadBalancerPolicy) => LoadBalancer): LoadBalancer {

@@ -223,6 +223,18 @@ describe('the balancer inside', () => {
     expect(seen[2][1]).toBe(after[1]);
   });
 
+  it('tells whose turn it will be where that does', () => {
+    const [host] = testHosts(1);
+    const asked: unknown[] = [];
+    const standard = (policy: LoadBalancerPolicy) => {
+      if (!('createBalancer' in policy)) asked.push(policy.foreseeable);
+      return { ...simpleBalancer(policy), peek: () => host };
+    };
+    expect(sceneOf({}, {}, standard).balancer.peek?.()).toBe(host);
+    expect(asked).toEqual([true]);
+    expect(sceneOf().balancer.peek).toBeUndefined();
+  });
+
   it('ends with it, and no time runs any more', () => {
     let ended = 0;
     const standard = (policy: LoadBalancerPolicy) => ({

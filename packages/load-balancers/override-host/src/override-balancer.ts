@@ -11,6 +11,8 @@ import { NAMED_HOSTS, NamedHosts, readNamedHosts } from './named-hosts.ts';
 
 /** Takes the hosts that a request names, one for each try; then those of another balancer. */
 export class OverrideBalancer implements LoadBalancer {
+  /** Of requests that name no host. */
+  readonly peek: LoadBalancer['peek'];
   private readonly options: OverrideOptions;
   private readonly fallback: LoadBalancer;
   /** Every host of every priority, whatever its health. */
@@ -19,6 +21,7 @@ export class OverrideBalancer implements LoadBalancer {
   constructor(options: OverrideOptions, fallback: LoadBalancer) {
     this.options = options;
     this.fallback = fallback;
+    this.peek = fallback.peek && (() => fallback.peek?.());
   }
 
   update(sets: readonly HostSet[]): void {

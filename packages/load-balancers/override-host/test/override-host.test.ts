@@ -225,3 +225,10 @@ it('closes the fallback, and names its place when it cannot be made', () => {
     'fallback_policy: is unknown',
   );
 });
+
+it('tells whose turn it will be where its fallback does', () => {
+  const over = overrideHost.create(typed({}), loadBalancerContext());
+  const telling = over.createBalancer((policy) => ({ ...simpleBalancer(policy), peek: () => h2 }));
+  expect(telling.peek?.()).toBe(h2);
+  expect(over.createBalancer(simpleBalancer).peek).toBeUndefined();
+});

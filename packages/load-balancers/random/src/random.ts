@@ -25,6 +25,7 @@ class RandomPicker implements HostPicker {
 }
 
 class RandomPolicy implements PickerPolicy {
+  readonly foreseeable = true;
   readonly locality: LocalityRouting;
   private readonly source: RandomSource;
 

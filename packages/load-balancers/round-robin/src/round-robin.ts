@@ -10,6 +10,7 @@ import {
 import { readLocalityRouting, SlowStart, turnPicker } from '@dragoman/load-balancing';
 
 class RoundRobinPolicy implements PickerPolicy {
+  readonly foreseeable = true;
   readonly locality: LocalityRouting;
   private readonly seed: number;
   private readonly slowStart: SlowStart | undefined;

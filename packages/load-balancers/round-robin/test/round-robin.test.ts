@@ -109,3 +109,7 @@ it.each([
 ])('says how localities count: %j', (config, routing) => {
   expect(policy(undefined, config).locality).toMatchObject(routing);
 });
+
+it('may be asked ahead', () => {
+  expect(policy().foreseeable).toBe(true);
+});

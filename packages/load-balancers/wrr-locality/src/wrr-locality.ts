@@ -14,6 +14,7 @@ function weighted(policy: LoadBalancerPolicy): LoadBalancerPolicy {
 function weightedPickers(policy: PickerPolicy): PickerPolicy {
   return {
     usesHash: policy.usesHash,
+    foreseeable: policy.foreseeable,
     locality: { kind: 'weighted' },
     createPicker: (hosts, previous, localities) => policy.createPicker(hosts, previous, localities),
     close: () => policy.close?.(),

@@ -106,6 +106,11 @@ describe('around a policy that picks', () => {
     expect(picking(inTurn()).usesHash).toBeUndefined();
   });
 
+  it('may be asked ahead where that may', () => {
+    expect(picking({ ...inTurn(), foreseeable: true }).foreseeable).toBe(true);
+    expect(picking(inTurn()).foreseeable).toBeUndefined();
+  });
+
   it('hands on hosts, predecessor and localities', () => {
     const seen: unknown[] = [];
     const child: PickerPolicy = {

@@ -1,6 +1,5 @@
 import {
   type Cluster,
-  Cluster_PreconnectPolicySchema,
   ClusterSchema,
   durationMs,
   TcpKeepaliveSchema,
@@ -41,6 +40,8 @@ export interface ClusterSettings {
   readonly http: HttpSettings;
   /** `per_upstream_preconnect_ratio`, 1 … 3. Undefined for 1: nothing is opened ahead. */
   readonly preconnectRatio: number | undefined;
+  /** `predictive_preconnect_ratio`, 1 … 3. Undefined for 1: nothing is opened to hosts that come next. */
+  readonly predictiveRatio: number | undefined;
   readonly thresholds: Readonly<Record<RoutingPriority, Thresholds>>;
   readonly commonLb: CommonLbSettings;
   /** A host that fails loses its TCP connections too. Default false. */
@@ -106,7 +107,6 @@ export function readCluster(
   const outliers = problems.try('outlier_detection', () =>
     cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
   );
-  const preconnectRatio = problems.try('preconnect_policy', () => readPreconnect(cluster));
   problems.throwIfAny();
   return {
     name: cluster.name,
@@ -115,7 +115,8 @@ export function readCluster(
     connectTimeoutMs,
     bufferLimitBytes: cluster.perConnectionBufferLimitBytes ?? DEFAULT_BUFFER_LIMIT,
     http,
-    preconnectRatio,
+    preconnectRatio: readRatio(cluster.preconnectPolicy?.perUpstreamPreconnectRatio),
+    predictiveRatio: readRatio(cluster.preconnectPolicy?.predictivePreconnectRatio),
     thresholds,
     commonLb,
     closeTcpOnHealthFailure: cluster.closeConnectionsOnHostHealthFailure,
@@ -157,14 +158,6 @@ function checkAlpn({ protocol }: HttpSettings, { standard, matches }: TransportS
 }
 
 /** A ratio of 1 is what happens without the field: one connection for each request that waits. */
-function readPreconnect({ preconnectPolicy: policy }: Cluster): number | undefined {
-  if (policy === undefined) return undefined;
-  const supported = new Set(['per_upstream_preconnect_ratio']);
-  if ((policy.predictivePreconnectRatio ?? 1) === 1) supported.add('predictive_preconnect_ratio');
-  refuseUnsupported(policy, Cluster_PreconnectPolicySchema, supported, '', {
-    predictive_preconnect_ratio:
-      'load balancers here do not tell which host they will pick next; only 1.0 is accepted, per_upstream_preconnect_ratio connects ahead to the hosts in use',
-  });
-  const ratio = policy.perUpstreamPreconnectRatio ?? 1;
+function readRatio(ratio: number | undefined): number | undefined {
   return ratio === 1 ? undefined : ratio;
 }

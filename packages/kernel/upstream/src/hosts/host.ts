@@ -28,6 +28,8 @@ export interface DrainablePool extends HttpPool {
   drain(onDrained: () => void): void;
   /** Every connection ends now. */
   closeAll(): void;
+  /** Opens a connection for a stream that is expected. @returns whether it did: not where it has enough, or may not */
+  preconnect(): boolean;
   /** Nothing is open or waiting. */
   readonly unused: boolean;
   /** Called each time when {@link unused} has become true, unless the pool drains. */

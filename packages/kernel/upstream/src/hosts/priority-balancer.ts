@@ -18,6 +18,7 @@ import {
   type ZoneScene,
   type ZoneStats,
 } from './locality-pickers.ts';
+import { ForeseenPicks } from './foreseen-picks.ts';
 import {
   choosePriority,
   DEGRADED_BIT,
@@ -44,23 +45,28 @@ interface PriorityPickers {
 
 /** Chooses a priority and, where they count, a locality; then lets the policy's picker choose the host. */
 export class PriorityBalancer implements LoadBalancer {
+  readonly peek: LoadBalancer['peek'];
   private readonly policy: PickerPolicy;
   private readonly routing: LocalityRouting;
   private readonly scene: BalancerScene;
   private load: PriorityLoad = { healthy: [100], degraded: [0], panic: [false] };
   private pickers: PriorityPickers[] = [];
   private sets: readonly HostSet[] = [];
+  /** Made with the first pick that is told of ahead. */
+  private foreseen: ForeseenPicks | undefined = undefined;
 
   constructor(policy: PickerPolicy, scene: BalancerScene) {
     this.policy = policy;
     this.routing = policy.locality ?? DEFAULT_LOCALITY_ROUTING;
     this.scene = scene;
+    this.peek = policy.foreseeable === true ? () => this.foresee() : undefined;
   }
 
   /** Pickers of a priority that has changed are made anew, and go on from where their predecessors were. */
   update(sets: readonly HostSet[]): void {
     const load = priorityLoad(sets, this.scene.panicThreshold());
     const before = this.pickers;
+    this.foreseen?.update(sets, this.load, load);
     this.load = load;
     this.sets = sets;
     this.pickers = sets.map((set, priority) => {
@@ -134,7 +140,22 @@ export class PriorityBalancer implements LoadBalancer {
     return set.hosts.length === 0 ? undefined : this.policy.createPicker(set.hosts, previous);
   }
 
+  private foresee(): Host | undefined {
+    this.foreseen ??= new ForeseenPicks(this.sets);
+    if (this.foreseen.full) return undefined;
+    const host = this.pick(undefined, 0);
+    if (host !== undefined) this.foreseen.push(host);
+    return host;
+  }
+
   private chooseOnce(context: LoadBalancerContext | undefined, attempt: number): Host | undefined {
+    if (this.foreseen === undefined) return this.pick(context, attempt);
+    // One that spreads itself over the priorities in its own way was not foreseen.
+    const host = context?.priorityShares === undefined ? this.foreseen.shift() : undefined;
+    return host ?? this.pick(context, attempt);
+  }
+
+  private pick(context: LoadBalancerContext | undefined, attempt: number): Host | undefined {
     const { load, pickers } = this;
     if (pickers.length === 0) return undefined;
     const single = pickers.length === 1 && load.degraded[0] === 0;

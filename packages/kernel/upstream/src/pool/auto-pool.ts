@@ -25,7 +25,10 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
       this.refuse(callbacks, 'requests');
       return undefined;
     }
-    if (client instanceof Http1Client) this.idle.pop();
+    if (client instanceof Http1Client) {
+      this.idle.pop();
+      this.countCapacity();
+    }
     client.start(decoder, callbacks);
     if (this.ahead !== undefined) this.connectAhead(this.ahead);
     return undefined;
@@ -56,12 +59,16 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
 
   removeIdle(client: Http1Client): void {
     this.idle.remove(client);
+    this.countCapacity();
   }
 
   onClosed(client: Http1Client | Http2Client): void {
     this.clients.delete(client);
     if (client instanceof Http1Client) this.removeIdle(client);
-    else this.ready.remove(client);
+    else {
+      this.ready.remove(client);
+      this.countCapacity();
+    }
   }
 
   // --- Http2Owner --------------------------------------------------------------------------------------------------
@@ -80,6 +87,7 @@ export class AutoPool extends PoolBase<AnyClient> implements AutoOwner, Http1Own
 
   onTaken(client: Http2Client): void {
     this.ready.update(client);
+    this.countCapacity();
   }
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------

@@ -66,7 +66,9 @@ export function countRequest(
   host.stats.rqActive.inc();
   host.activeRequests++;
   resources.requests.take();
-  if (ahead !== undefined) ahead.active++;
+  if (ahead === undefined) return;
+  ahead.active++;
+  if (context.predictive !== undefined) context.predictive.active++;
 }
 
 /** The opposite of {@link countRequest}. */
@@ -80,7 +82,9 @@ export function giveRequestBack(
   host.stats.rqActive.dec();
   host.activeRequests--;
   resources.requests.give();
-  if (ahead !== undefined) ahead.active--;
+  if (ahead === undefined) return;
+  ahead.active--;
+  if (context.predictive !== undefined) context.predictive.active--;
 }
 
 /**

@@ -29,7 +29,9 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
       this.refuse(callbacks, 'requests');
       return undefined;
     }
-    (idle.pop() as Http1Client).start(decoder, callbacks);
+    const client = idle.pop() as Http1Client;
+    if (ahead !== undefined) this.countCapacity();
+    client.start(decoder, callbacks);
     if (ahead !== undefined) this.connectAhead(ahead);
     return undefined;
   }
@@ -42,6 +44,7 @@ export class Http1Pool extends PoolBase<Http1Client> implements Http1Owner {
 
   removeIdle(client: Http1Client): void {
     this.idle.remove(client);
+    this.countCapacity();
   }
 
   onClosed(client: Http1Client): void {

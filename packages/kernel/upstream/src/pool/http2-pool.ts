@@ -59,11 +59,13 @@ export class Http2Pool extends PoolBase<Http2Client> implements Http2Owner {
 
   onTaken(client: Http2Client): void {
     this.ready.update(client);
+    this.countCapacity();
   }
 
   onClosed(client: Http2Client): void {
     this.clients.delete(client);
     this.ready.remove(client);
+    this.countCapacity();
   }
 
   // --- PoolBase ----------------------------------------------------------------------------------------------------

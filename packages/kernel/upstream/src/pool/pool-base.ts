@@ -8,7 +8,7 @@ import type {
   TransportOptions,
 } from '@dragoman/core';
 import { isHealthy, type UpstreamHost } from '../hosts/host.ts';
-import { ConnectAhead, MOST_AT_ONCE } from './connect-ahead.ts';
+import { ConnectAhead, MOST_AT_ONCE, type PredictiveConnect } from './connect-ahead.ts';
 import { connectionsOverflow } from './connection-accounting.ts';
 import type { Http1Client } from './http1-client.ts';
 import type { Http2Client } from './http2-client.ts';
@@ -31,8 +31,9 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   readonly context: PoolContext;
   /** What its connections ask of their transport. */
   readonly transport: TransportOptions;
-  /** Undefined: no connection is opened that no request waits for. */
+  /** Undefined: no connection is opened that no request waits for. With a ratio of 1 it only counts. */
   readonly ahead: ConnectAhead | undefined;
+  private readonly predictive: PredictiveConnect | undefined;
   onUnused: (() => void) | undefined = undefined;
   protected readonly clients = new Set<Client>();
   protected readonly pending = new PendingQueue();
@@ -40,13 +41,17 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   protected connecting = 0;
   protected isDraining = false;
   private onDrained: (() => void) | undefined = undefined;
+  /** What of {@link PredictiveConnect.capacity} is this pool's. */
+  private countedCapacity = 0;
 
   constructor(host: UpstreamHost, context: PoolContext, transport: TransportOptions) {
     this.host = host;
     this.context = context;
     this.transport = transport;
-    const { preconnectRatio } = context;
-    this.ahead = preconnectRatio === undefined ? undefined : new ConnectAhead(preconnectRatio);
+    const { preconnectRatio, predictive } = context;
+    const counts = preconnectRatio !== undefined || predictive !== undefined;
+    this.predictive = predictive;
+    this.ahead = counts ? new ConnectAhead(preconnectRatio ?? 1) : undefined;
   }
 
   abstract newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | undefined;
@@ -131,6 +136,16 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
   private forgetConnecting(client: Client): void {
     this.connecting--;
     this.clients.delete(client);
+    this.countCapacity();
+  }
+
+  /** After each change of what its connections could take. */
+  protected countCapacity(): void {
+    const { predictive } = this;
+    if (predictive === undefined) return;
+    const capacity = this.connectingCapacity + this.readyCapacity;
+    predictive.capacity += capacity - this.countedCapacity;
+    this.countedCapacity = capacity;
   }
 
   // --- Connecting --------------------------------------------------------------------------------------------------
@@ -154,6 +169,23 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     }
   }
 
+  /** Opens a connection for a stream that is likely to come next. Unlike for one that has come, never above `max_connections`. */
+  preconnect(): boolean {
+    const { ahead, predictive } = this;
+    if (predictive === undefined || ahead === undefined) return false;
+    const capacity = this.connectingCapacity + this.readyCapacity;
+    return (
+      predictive.wantedBy(this.pending.size, ahead.active, capacity) && this.mayPreconnect() && this.open()
+    );
+  }
+
+  private mayPreconnect(): boolean {
+    const full = connectionsOverflow(this.context, this.host);
+    if (full === undefined) return true;
+    this.context.overflow.held(full);
+    return false;
+  }
+
   private get lacksForPending(): boolean {
     return this.connectingCapacity < this.pending.size;
   }
@@ -170,6 +202,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     const client = this.createClient();
     this.clients.add(client);
     this.connecting++;
+    this.countCapacity();
     client.connect();
     return full === undefined;
   }
@@ -185,6 +218,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
     const request = new PendingRequest(this, decoder, callbacks);
     this.pending.push(request);
     resources.pendingRequests.take();
+    if (this.predictive !== undefined) this.predictive.pending++;
     stats.upstreamRqPendingTotal.inc();
     stats.upstreamRqPendingActive.inc();
     this.connectForPending();
@@ -209,6 +243,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
       const request = this.pending.shift();
       if (request === undefined) break;
       if (this.admit(request)) {
+        this.countCapacity();
         client.start(request.decoder, request.callbacks);
         return;
       }
@@ -219,6 +254,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
       return;
     }
     idle.push(client);
+    this.countCapacity();
     client.startIdleTimeout();
   }
 
@@ -230,6 +266,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
       if (this.admit(request)) client.start(request.decoder, request.callbacks);
     }
     ready.update(client);
+    this.countCapacity();
   }
 
   /** Whether one that was taken out of the queue may go on; it is told when not. */
@@ -243,6 +280,7 @@ export abstract class PoolBase<Client extends PoolClient> implements HttpPool, P
 
   private countUnqueued(): void {
     this.context.resources.pendingRequests.give();
+    if (this.predictive !== undefined) this.predictive.pending--;
     this.context.stats.upstreamRqPendingActive.dec();
   }
 

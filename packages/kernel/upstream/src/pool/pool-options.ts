@@ -20,6 +20,7 @@ import type {
 import type { HttpSettings } from '../config/http-options.ts';
 import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
+import type { PredictiveConnect } from './connect-ahead.ts';
 import type { OpenTcp } from './open-tcp.ts';
 import type { OverflowTexts } from './overflow-texts.ts';
 
@@ -65,6 +66,8 @@ export interface PoolContext {
   readonly maxConnectionsPerHost: number | undefined;
   /** `per_upstream_preconnect_ratio`, more than 1. Undefined: nothing is opened ahead. */
   readonly preconnectRatio: number | undefined;
+  /** Of the whole cluster. Undefined: nothing is opened to the hosts that come next. */
+  readonly predictive: PredictiveConnect | undefined;
   /** Undefined: nobody asks for them. */
   readonly openTcp: OpenTcp | undefined;
   readonly clock: Clock;

@@ -307,6 +307,18 @@ export function loadBalancerConformance(runner: ConformanceRunner, subject: Load
       });
     }
 
+    const alone = create();
+    if (!('createBalancer' in alone) && alone.foreseeable === true)
+      it('picks the same hosts whatever a request brings and its hosts do, since it may be asked ahead', () => {
+        const hosts = testHosts(5);
+        const [asked, ahead] = [pickerOver(create(), hosts), pickerOver(create(), hosts)];
+        for (let i = 0; i < 50; i++) {
+          const foreseen = ahead.pick(undefined);
+          hosts[i % 5].activeRequests += i;
+          assert.equal(asked.pick(pickContext({ hash: randomHash(random) })), foreseen);
+        }
+      });
+
     it('keeps clusters apart', () => {
       const [first, second] = [create(), create()];
       const a = pickerOver(first, testHosts(2));

@@ -35,7 +35,8 @@ export const NOTES = {
   'CertificateValidationContext.system_root_certs': 'without `trusted_ca`',
   'CircuitBreakers.Thresholds.max_connection_pools':
     'there is one pool for each host, priority and protocol, and for each set of what requests ask of TLS (`auto_sni`) and of the PROXY protocol',
-  'Cluster.circuit_breakers': '`per_host_thresholds` hold on each worker for itself',
+  'Cluster.circuit_breakers':
+    'thresholds follow their runtime keys; `per_host_thresholds` hold on each worker for itself',
   'Cluster.CommonLbConfig.zone_aware_lb_config':
     '`fail_traffic_on_panic` acts; routing by zone is refused, a field at a time',
   'Cluster.cleanup_interval': 'in a cluster of type `ORIGINAL_DST`; nothing reads it in others',
@@ -43,7 +44,7 @@ export const NOTES = {
   'Cluster.close_connections_on_host_health_failure':
     'TCP connections, as in Envoy; idle HTTP connections to a host that fails close without it too',
   'Cluster.preconnect_policy':
-    '`per_upstream_preconnect_ratio`, for HTTP; of `predictive_preconnect_ratio` 1.0 only, which is what happens without it',
+    'for HTTP; `predictive_preconnect_ratio` with round_robin, random and client_side_weighted_round_robin, of one worker and never above `max_connections`',
   'Cluster.upstream_connection_options': '`tcp_keepalive.keepalive_time` only',
   'CommonTlsContext.tls_certificate_sds_secret_configs': `${SECRETS}; one for a cluster`,
   'CommonTlsContext.tls_certificates': 'one for a cluster',
