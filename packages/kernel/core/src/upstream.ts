@@ -245,7 +245,7 @@ export type LocalityRouting =
       readonly minClusterSize: number;
       /** A priority in panic has no host at all. Default false. */
       readonly failTrafficOnPanic: boolean;
-      /** From this many healthy hosts in its own zone on a proxy uses only those. Default: the zones' shares are evened out. */
+      /** From this many healthy hosts in its own zone on a proxy uses only those. Default: the zones' shares are evened out. Runtime `upstream.zone_routing.force_local_zone.min_size`. */
       readonly forceLocalZoneMinSize: number | undefined;
       /** What makes a zone's share. Default `hosts`. */
       readonly basis: 'hosts' | 'weights';

@@ -2,6 +2,7 @@ import type {
   Cancellable,
   Clock,
   Cluster,
+  FactoryContext,
   Host,
   HostListUpdate,
   HostSet,
@@ -32,9 +33,13 @@ import { poolContext } from './pool/pool-context.ts';
 import type { PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
 
+const USE_HTTP2_KEY = 'upstream.use_http2';
+const ALWAYS = { numerator: 100, denominator: 100 } as const;
+
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
   readonly info: UpstreamClusterInfo;
+  private readonly context: FactoryContext;
   private readonly logger: Logger;
   private readonly balancer: LoadBalancer;
   private readonly clock: Clock;
@@ -56,6 +61,7 @@ export class UpstreamCluster implements Cluster {
   constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
     const { context } = dependencies;
     this.settings = settings;
+    this.context = context;
     const info = new UpstreamClusterInfo(settings, context, dependencies);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
@@ -307,7 +313,14 @@ export class UpstreamCluster implements Cluster {
       return undefined;
     }
     pools.take();
-    return createPool(protocol, host, this.contextOf(priority), transport);
+    return createPool(this.allowed(protocol), host, this.contextOf(priority), transport);
+  }
+
+  /** Runtime can do without HTTP/2 where the config asks for it; pools that there are stay as they are. */
+  private allowed(protocol: PoolProtocol): PoolProtocol {
+    const { runtime, random } = this.context;
+    if (protocol !== 'http2' || runtime.get(USE_HTTP2_KEY) === undefined) return protocol;
+    return runtime.featureEnabled(USE_HTTP2_KEY, ALWAYS, random.next()) ? 'http2' : 'http1';
   }
 
   /** Makes room under `max_connection_pools`: a pool in which nothing happens, unlike the others, costs nothing to lose. */

@@ -1,6 +1,7 @@
-import type { Host, HttpPool } from '@dragoman/core';
+import { ExtensionRegistry, type Host, type HttpPool } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
-import { hostList, httpOptions, type World, world } from './support/clusters.ts';
+import { changingRuntime } from './support/changing-runtime.ts';
+import { fakeTls, hostList, httpOptions, inOrder, TLS, type World, world } from './support/clusters.ts';
 import { FakeRequest, settleCloses } from './support/fake-upstream.ts';
 
 const HTTP2 = httpOptions({ explicit_http_config: { http2_protocol_options: {} } });
@@ -349,4 +350,34 @@ it('fails one that another gave up while it failed, without a word', () => {
   const third = send(here);
   up(here);
   expect(third.events).toEqual(['ready']);
+});
+
+describe('the runtime key upstream.use_http2', () => {
+  const protocols = (here: World) =>
+    here.connector.connections.map(({ options }) => options.transport?.applicationProtocolsFallback);
+
+  it('makes new pools speak HTTP/1.1', () => {
+    const runtime = changingRuntime();
+    const here = world(HTTP2, { runtime, hosts: hostList('10.0.0.1:80', '10.0.0.2:80') });
+    send(here);
+    runtime.set('upstream.use_http2', '0');
+    const other = send(here);
+    // The pool that was there stays.
+    send(here);
+    expect(protocols(here)).toEqual([['h2'], ['http/1.1']]);
+    here.connector.last.accept();
+    expect(other.connection?.protocol).toBe('HTTP/1.1');
+    here.connector.last.receive('done');
+    expect(other.events).toEqual(['ready', 'body:done']);
+  });
+
+  it('does nothing to those whose protocol ALPN chooses', () => {
+    const auto = { ...httpOptions({ auto_config: {} }), transport_socket: TLS };
+    const here = world(auto, {
+      runtime: changingRuntime({ 'upstream.use_http2': '0' }),
+      registry: new ExtensionRegistry([inOrder, fakeTls]),
+    });
+    send(here);
+    expect(protocols(here)).toEqual([['h2', 'http/1.1']]);
+  });
 });

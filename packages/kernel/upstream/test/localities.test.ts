@@ -15,6 +15,7 @@ import { effectiveWeights } from '../src/hosts/locality-pickers.ts';
 import { PriorityBalancer } from '../src/hosts/priority-balancer.ts';
 import { zoneRoutes } from '../src/hosts/zone-routing.ts';
 import { ClusterStats } from '../src/stats/cluster-stats.ts';
+import { changingRuntime } from './support/changing-runtime.ts';
 import { MemoryStats } from './support/memory-stats.ts';
 
 /** Hosts of zones: how many, and how many of them are healthy (all of them unless said otherwise). */
@@ -138,6 +139,20 @@ describe('zone-aware routing', () => {
     expect(forced.shares(100)).toEqual({ a: expect.closeTo(100) });
     const few = balancerOver(set, { local, routing: zoneAware({ forceLocalZoneMinSize: 3 }) });
     expect(few.shares().a).toBeCloseTo(40, -0.5);
+  });
+
+  it('is forced into the own zone by runtime', () => {
+    const set = setOf({ a: 2, b: 8 });
+    const local = { a: 5, b: 5 };
+    const key = 'upstream.zone_routing.force_local_zone.min_size';
+    const forced = balancerOver(set, { local, runtime: changingRuntime({ [key]: '2' }) });
+    expect(forced.shares(100)).toEqual({ a: expect.closeTo(100) });
+    const routing = zoneAware({ forceLocalZoneMinSize: 2 });
+    const few = balancerOver(set, { local, routing, runtime: changingRuntime({ [key]: '3' }) });
+    expect(few.shares().a).toBeCloseTo(40, -0.5);
+    // 0 says nothing, as in Envoy.
+    const none = balancerOver(set, { local, routing, runtime: changingRuntime({ [key]: '0' }) });
+    expect(none.shares(100)).toEqual({ a: expect.closeTo(100) });
   });
 
   it('follows the proxies as they come and go', () => {

@@ -135,7 +135,13 @@ export class ZonePicker implements HostPicker {
       'upstream.zone_routing.min_cluster_size',
       routing.minClusterSize,
     );
-    const { routes, reason } = zoneRoutes(set, scene.zone, routing, minSize);
+    const forced = scene.runtime.getInteger('upstream.zone_routing.force_local_zone.min_size', 0);
+    const { routes, reason } = zoneRoutes(
+      set,
+      scene.zone,
+      forced > 0 ? { ...routing, forceLocalZoneMinSize: forced } : routing,
+      minSize,
+    );
     if (scene.zone.set !== undefined) scene.stats.lbRecalculateZoneStructures.inc();
     if (reason === 'too-small') scene.stats.lbZoneClusterTooSmall.inc();
     this.routes = routes;
