@@ -54,6 +54,12 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     return new UpstreamRequest(this, this.config.clock, headers, endStream);
   }
 
+  /** While there is a copy of the body, what tries send is that copy: it counts once. */
+  get heldBytes(): number {
+    const sent = Math.max(this.copy?.bytes ?? 0, this.triesHeldBytes);
+    return sent + (this.shadows?.heldBytes ?? 0);
+  }
+
   get awaitsAnswer(): boolean {
     return this.requestComplete || this.webSocket;
   }

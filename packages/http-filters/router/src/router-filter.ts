@@ -35,6 +35,10 @@ export class RouterFilter implements TerminalHttpFilter {
     this.runOwn = runOwn;
   }
 
+  get heldBytes(): number {
+    return this.forwarding?.heldBytes ?? 0;
+  }
+
   // --- TerminalHttpFilter ----------------------------------------------------------------------------------------------
 
   onRequestHeaders(headers: RequestHeaders, endStream: boolean): void {

@@ -84,6 +84,13 @@ export class Shadows {
     }
   }
 
+  /** Of all copies; they share nothing with the request. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const stream of this.streams) bytes += stream.heldBytes;
+    return bytes;
+  }
+
   /** The request ends before it is complete. */
   abandon(): void {
     for (const stream of this.streams) stream.abandon();
@@ -122,6 +129,10 @@ class ShadowStream implements TerminalHttpStream {
     headers.setKnown(ID_INTERNAL, 'true');
     if (config.localAddress !== '') appendForwardedIp(headers, config.localAddress);
     this.router = run(this);
+  }
+
+  get heldBytes(): number {
+    return this.over ? 0 : (this.router.heldBytes ?? 0);
   }
 
   start(endStream: boolean): void {

@@ -24,6 +24,13 @@ export abstract class Tries extends ForwardedRequest {
     if (upstream.takeStop()) this.onUpstreamWritable();
   }
 
+  /** Of all of them. */
+  protected get triesHeldBytes(): number {
+    let bytes = this.upstream?.heldBytes ?? 0;
+    if (this.others !== undefined) for (const other of this.others) bytes += other.heldBytes;
+    return bytes;
+  }
+
   /** Ends a try whose answer nobody waits for. */
   protected giveUp(upstream: UpstreamRequest): void {
     if (upstream.cancel('local-reset')) this.clusterInfo.stats.upstreamRqTxReset.inc();

@@ -123,6 +123,10 @@ class Tunnel implements TcpPoolCallbacks, RequestEncoder, ConnectionHandler, Ups
     this.callbacks.onPoolFailure(reason, details, host);
   }
 
+  get heldBytes(): number {
+    return this.over ? 0 : this.connection.bufferedBytes;
+  }
+
   // --- RequestEncoder --------------------------------------------------------------------------------------------------
 
   /** Nothing of the head goes upstream. */

@@ -104,6 +104,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     if (this.encoder === undefined && !this.over) this.waiting = waiting;
   }
 
+  /** Bytes of both bodies that wait for a connection, or in its codec. */
+  get heldBytes(): number {
+    return this.over ? 0 : (this.pending?.bytes ?? 0) + (this.encoder?.heldBytes ?? 0);
+  }
+
   // --- The request -----------------------------------------------------------------------------------------------------
 
   /** Before {@link start}: body that an earlier try was sent too. */

@@ -208,3 +208,43 @@ describe('how much is kept', () => {
     expect(rig.last.events).toEqual(['headers', 'body:abc', 'body:def end']);
   });
 });
+
+describe('what a request holds', () => {
+  const held = (rig: Rig): number | undefined => rig.filter.heldBytes;
+
+  test('body that waits for a connection, and then what its codec has', () => {
+    const rig = new Rig().request(false);
+    expect(held(rig)).toBe(0);
+    rig.body('12345');
+    expect(held(rig)).toBe(5);
+    rig.last.ready();
+    expect(held(rig)).toBe(0);
+    rig.last.heldBytes = 40;
+    expect(held(rig)).toBe(40);
+    rig.filter.onComplete();
+    expect(held(rig)).toBe(0);
+  });
+
+  test('body that another try may need counts once', () => {
+    const rig = new Rig({ action: POLICY }).request(false);
+    rig.last.ready();
+    rig.body('1234567890');
+    rig.last.heldBytes = 10;
+    expect(held(rig)).toBe(10);
+    rig.last.heldBytes = 0;
+    expect(held(rig)).toBe(10);
+    rig.last.respond({}, false);
+    expect(held(rig)).toBe(0);
+  });
+
+  test('copies for mirrors count with it', () => {
+    const rig = new Rig({ action: { request_mirror_policies: [{ cluster: 'm' }] } }).request(false);
+    rig.last.ready();
+    rig.body('123');
+    expect(held(rig)).toBe(3);
+    rig.mirrored[0]?.ready();
+    expect(held(rig)).toBe(0);
+    (rig.mirrored[0] as Rig['last']).heldBytes = 7;
+    expect(held(rig)).toBe(7);
+  });
+});

@@ -87,6 +87,7 @@ export class Try implements RequestEncoder, UpstreamConnectionInfo {
   sent: Readonly<Record<string, string>> = {};
   /** What {@link body} answers. */
   mayGoOn = true;
+  heldBytes = 0;
   readonly responseHeadBytes = 0;
   readonly protocol = 'HTTP/1.1';
   readonly localAddress = undefined;

@@ -1,4 +1,5 @@
 import type { RequestHeaders, ResponseHeaders, Trailers } from './header-map.ts';
+import type { ResettableStream } from './overload.ts';
 import type { Protocol } from './stream-info.ts';
 
 /** Why a stream ended before its time. */
@@ -45,6 +46,8 @@ export interface ResponseEncoder {
   readonly meter?: StreamMeter | undefined;
   /** Bytes of the request's head on the wire. */
   readonly requestHeadBytes: number;
+  /** Bytes of both bodies that wait in the codec and below: read and not taken, or taken and not sent. Default 0. */
+  readonly heldBytes?: number;
   /** 100, 102, 103 …; any number before the final headers. */
   informational(headers: ResponseHeaders): void;
   headers(headers: ResponseHeaders, endStream: boolean): void;
@@ -118,6 +121,8 @@ export interface ServerCodec {
   onConnectionClosed(reason: string): void;
   /** Streams that are open. */
   readonly activeStreams: number;
+  /** What is over for the owner, and still on its way to the peer. Only where several streams share a connection. */
+  forEachUnsent?(visit: (stream: ResettableStream) => void): void;
   /** From now on every response says that the connection ends; an idle one may be closed by its owner. */
   startDrain(): void;
 }
@@ -138,6 +143,8 @@ export interface ResponseDecoder {
 export interface RequestEncoder {
   /** Bytes of the response's head (the final one) on the wire; 0 before it has come. */
   readonly responseHeadBytes: number;
+  /** As {@link ResponseEncoder.heldBytes}. */
+  readonly heldBytes?: number;
   headers(headers: RequestHeaders, endStream: boolean): void;
   body(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;
   trailers(trailers: Trailers): void;

@@ -141,6 +141,8 @@ export interface TerminalHttpStream extends CommonHttpStream {
 
 /** The last filter of a chain: turns the request into a response. */
 export interface TerminalHttpFilter {
+  /** Bytes of bodies that it keeps, with those on their way upstream. Default 0. */
+  readonly heldBytes?: number;
   onRequestHeaders(headers: RequestHeaders, endStream: boolean): void;
   /** `holdable` and the answer are as on {@link RequestDecoder.onBody}. */
   onRequestBody(chunk: Buffer, endStream: boolean, holdable: boolean): boolean;

@@ -6,6 +6,7 @@ export const OverloadActionName = {
   rejectIncomingConnections: 'envoy.overload_actions.reject_incoming_connections',
   shrinkHeap: 'envoy.overload_actions.shrink_heap',
   reduceTimeouts: 'envoy.overload_actions.reduce_timeouts',
+  resetHighMemoryStream: 'envoy.overload_actions.reset_high_memory_stream',
 } as const;
 export type OverloadActionName = (typeof OverloadActionName)[keyof typeof OverloadActionName];
 
@@ -50,6 +51,25 @@ export interface TimeoutScale {
   onChange(callback: () => void): () => void;
 }
 
+/** A downstream stream, or what is left of one here, which the proxy may end to have its memory back. */
+export interface ResettableStream {
+  /** Bytes of bodies, of either direction, that wait in this process for somebody to take them. */
+  readonly heldBytes: number;
+  /** Ends it without finishing anything: RST_STREAM on HTTP/2, the end of the connection on HTTP/1. One that is over stays as it is. */
+  resetForOverload(): void;
+}
+
+/** Who has downstream streams: a connection. */
+export interface StreamCarrier {
+  forEachStream(visit: (stream: ResettableStream) => void): void;
+}
+
+/** Knows the streams that `reset_high_memory_stream` may reset. It asks them when the action acts, and never before. */
+export interface StreamRegistry {
+  /** The returned function takes it back. */
+  add(carrier: StreamCarrier): () => void;
+}
+
 /**
  * How overloaded the proxy is, as one worker sees it (Envoy: ThreadLocalOverloadState). Handles are asked for once, when config is
  * loaded. Undefined is a thing that no config speaks of: whoever keeps that pays nothing for it.
@@ -65,6 +85,8 @@ export interface OverloadState {
    * undefined: no monitor says.
    */
   readonly maxDownstreamConnections: number | undefined;
+  /** Undefined: `reset_high_memory_stream` is not configured. */
+  readonly streams: StreamRegistry | undefined;
 }
 
 /** Of a proxy without an overload manager, and of listeners that go around it. */
@@ -74,4 +96,5 @@ export const neverOverloaded: OverloadState = {
   timeoutScale: () => undefined,
   onChange: () => () => undefined,
   maxDownstreamConnections: undefined,
+  streams: undefined,
 };

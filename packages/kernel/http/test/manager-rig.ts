@@ -52,6 +52,8 @@ export interface Upstream {
   trailers?(stream: TerminalHttpStream, trailers: Trailers): void;
   writable?(stream: TerminalHttpStream): void;
   complete?(stream: TerminalHttpStream): void;
+  /** What the terminal filter says that it holds. */
+  held?(): number;
 }
 
 export interface RigOptions {
@@ -210,6 +212,9 @@ export class ManagerRig {
       if (answers.headers === undefined) ok(stream);
     };
     return {
+      get heldBytes() {
+        return answers.held?.() ?? 0;
+      },
       onRequestHeaders: (headers, endStream) => {
         this.requests.push(headers);
         this.upstream.push(`${headers.method} ${headers.path}`);

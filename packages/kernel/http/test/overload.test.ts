@@ -1,6 +1,14 @@
-import { LoadShedPointName, OverloadActionName, ResponseHeaders, type RandomSource } from '@dragoman/core';
-import { FrameClient, TestOverload } from '@dragoman/testing';
-import { describe, expect, test } from 'vitest';
+import {
+  LoadShedPointName,
+  OverloadActionName,
+  type RandomSource,
+  type ResettableStream,
+  ResponseHeaders,
+  type StreamCarrier,
+  type StreamRegistry,
+} from '@dragoman/core';
+import { FrameClient, frames, Http2Code, TestOverload } from '@dragoman/testing';
+import { describe, expect, test, vi } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
 
 const { stopAcceptingRequests, disableHttpKeepalive } = OverloadActionName;
@@ -270,6 +278,106 @@ describe('http2_server_go_away_on_dispatch', () => {
     await rig.request();
     expect(rig.response.header('connection')).toBeUndefined();
     expect(overload.shed).toEqual({});
+  });
+});
+
+/** The streams of a connection, as `reset_high_memory_stream` sees them. */
+class Carriers implements StreamRegistry {
+  readonly carriers = new Set<StreamCarrier>();
+
+  add(carrier: StreamCarrier): () => void {
+    this.carriers.add(carrier);
+    return () => this.carriers.delete(carrier);
+  }
+
+  get streams(): ResettableStream[] {
+    const found: ResettableStream[] = [];
+    for (const carrier of this.carriers) carrier.forEachStream((stream) => found.push(stream));
+    return found;
+  }
+
+  get sizes(): number[] {
+    return this.streams.map(({ heldBytes }) => heldBytes);
+  }
+}
+
+describe('reset_high_memory_stream', () => {
+  function watched(options: RigOptions): { rig: ManagerRig; carriers: Carriers } {
+    const overload = new TestOverload([]);
+    const carriers = new Carriers();
+    overload.streams = carriers;
+    return { rig: new ManagerRig({ ...options, context: { overload } }), carriers };
+  }
+  const hold = { hold: () => ({ onRequestHeaders: () => 'pause' as const }) };
+
+  test('what filters hold of a request counts, and its connection ends', async () => {
+    const { rig, carriers } = watched({ filters: hold });
+    expect(carriers.sizes).toEqual([0]);
+    await rig.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9000\r\n\r\n', 'x'.repeat(3000));
+    expect(carriers.sizes).toEqual([3000]);
+    carriers.streams[0]?.resetForOverload();
+    await rig.run();
+    expect(rig.logged).toEqual(['0 overload OM']);
+    expect([rig.closed, rig.client.text, rig.upstream]).toEqual([true, '', ['complete']]);
+    expect([rig.stat('downstream_rq_rx_reset'), rig.stat('downstream_rq_tx_reset')]).toEqual([1, 0]);
+    expect([rig.stat('downstream_rq_active'), rig.stat('downstream_cx_active')]).toEqual([0, 0]);
+    expect(carriers.carriers.size).toBe(0);
+  });
+
+  test('one that is over stays as it is', async () => {
+    const { rig, carriers } = watched({ filters: hold });
+    await rig.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc');
+    const [stream] = carriers.streams;
+    stream?.resetForOverload();
+    stream?.resetForOverload();
+    await rig.run();
+    stream?.resetForOverload();
+    expect([stream?.heldBytes, rig.logged, rig.stat('downstream_rq_rx_reset')]).toEqual([
+      0,
+      ['0 overload OM'],
+      1,
+    ]);
+  });
+
+  test('what the terminal filter holds counts, and it hears of the end', async () => {
+    const { rig, carriers } = watched({ upstream: { headers: () => {}, held: () => 77 } });
+    await rig.request();
+    expect(carriers.sizes).toEqual([77]);
+    carriers.streams[0]?.resetForOverload();
+    await rig.run();
+    expect(rig.upstream).toEqual(['GET /', 'complete']);
+  });
+
+  test('between two requests a connection counts for what its peer has not taken', async () => {
+    const { rig, carriers } = watched({});
+    await rig.request();
+    const buffered = vi.spyOn(rig.pair.server, 'bufferedBytes', 'get').mockReturnValue(5000);
+    expect(carriers.sizes).toEqual([5000]);
+    buffered.mockRestore();
+    carriers.streams[0]?.resetForOverload();
+    await rig.run();
+    expect([rig.closed, rig.logged, rig.pair.server.info.terminationDetails]).toEqual([
+      true,
+      ['200 via_upstream -'],
+      'overload',
+    ]);
+  });
+
+  test('HTTP/2: the other streams of the connection go on', async () => {
+    const { rig, carriers } = watched({ filters: hold, manager: { codec_type: 'HTTP2' } });
+    const client = new FrameClient((bytes) => rig.pair.client.writeBody(bytes, false));
+    client.begin();
+    for (const id of [1, 3]) client.request(id, { ':method': 'POST' }, false);
+    client.send(frames.data(1, Buffer.alloc(100)), frames.data(3, Buffer.alloc(2000)));
+    await rig.run();
+    await rig.run();
+    expect(carriers.sizes).toEqual([100, 2000]);
+    carriers.streams[1]?.resetForOverload();
+    await rig.run();
+    client.feed(rig.client.bytes);
+    expect(client.response(3).reset).toBe(Http2Code.enhanceYourCalm);
+    expect(client.response(1).reset).toBeUndefined();
+    expect([carriers.sizes, rig.logged, rig.closed]).toEqual([[100], ['0 overload OM'], false]);
   });
 });
 

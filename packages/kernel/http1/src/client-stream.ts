@@ -22,6 +22,10 @@ export class ClientStream implements RequestEncoder {
     this.codec = codec;
   }
 
+  get heldBytes(): number {
+    return this.done ? 0 : this.codec.heldBytes;
+  }
+
   headers(headers: RequestHeaders, endStream: boolean): void {
     if (this.done || this.requestSent) return;
     const { codec, writer } = this;

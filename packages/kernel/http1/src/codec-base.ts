@@ -330,6 +330,11 @@ export abstract class CodecBase {
     return this.input !== Input.wait && this.input !== Input.dead;
   }
 
+  /** Bytes that wait here: kept until somebody reads on, or on their way out. A chunk that is held lies in its receiver's queue. */
+  get heldBytes(): number {
+    return this.connection.bufferedBytes + (this.pending?.length ?? 0);
+  }
+
   protected get hasPending(): boolean {
     return this.pending !== undefined;
   }

@@ -291,14 +291,14 @@ export class ServerConnection extends CodecBase implements ServerCodec {
     if (!this.pumping) this.goOnLater();
   }
 
-  /** Closes a connection whose stream cannot be finished. A body that ends with the connection must not seem complete. */
-  cut(stream: ServerStream): void {
+  /** Closes a connection whose stream cannot be finished. A body that ends with the connection must not seem complete. @param dropQueue nothing that waits is sent */
+  cut(stream: ServerStream, dropQueue = false): void {
     stream.done = true;
     this.stream = undefined;
     this.decoder = undefined;
     this.finished = true;
     this.stopInput();
-    this.connection.close(stream.endsWithConnection ? 'reset' : 'flush');
+    this.connection.close(stream.endsWithConnection ? 'reset' : dropQueue ? 'now' : 'flush');
   }
 
   /** The owner asked for a head that must not be sent. */

@@ -40,6 +40,10 @@ export class ServerStream implements ResponseEncoder {
     return this.started && this.writer.framing === Framing.close;
   }
 
+  get heldBytes(): number {
+    return this.done ? 0 : this.codec.heldBytes;
+  }
+
   informational(headers: ResponseHeaders): void {
     if (this.done || this.started) return;
     const { status } = headers;
@@ -139,9 +143,10 @@ export class ServerStream implements ResponseEncoder {
     this.codec.responseDone(this, whole);
   }
 
-  reset(_reason: StreamResetReason): void {
+  reset(reason: StreamResetReason): void {
     if (this.done) return;
-    this.codec.cut(this);
+    // What waits for a slow peer is what an overloaded proxy wants to be rid of.
+    this.codec.cut(this, reason === 'overload');
   }
 
   pauseBody(): void {

@@ -515,3 +515,49 @@ describe('a request that another receiver takes over', () => {
     expect(heard).toEqual([]);
   });
 });
+
+describe('what a stream holds', () => {
+  it('is what was read and not taken, and what is not sent', () => {
+    const rig = serverRig();
+    rig.accept = false;
+    rig.feed(`${post(8)}abcd`);
+    const encoder = rig.exchanges[0]?.encoder;
+    expect(encoder?.heldBytes).toBe(0);
+    rig.feed('efgh');
+    expect(encoder?.heldBytes).toBe(4);
+    rig.connection.bufferedBytes = 1000;
+    expect(encoder?.heldBytes).toBe(1004);
+    encoder?.reset('local-reset');
+    expect(encoder?.heldBytes).toBe(0);
+  });
+
+  it('is the same of a request', () => {
+    const rig = clientRig();
+    const { encoder } = rig.send(request('POST', '/', 'a', [['content-length', '3']]), false);
+    rig.connection.bufferedBytes = 70;
+    expect(encoder.heldBytes).toBe(70);
+    encoder.reset('local-reset');
+    expect(encoder.heldBytes).toBe(0);
+  });
+
+  it.each([
+    ['overload', 'now'],
+    ['local-reset', 'flush'],
+  ] as const)('a reset for %s closes the connection: %s', (reason, mode) => {
+    const rig = serverRig();
+    rig.feed(GET);
+    const encoder = rig.exchanges[0]?.encoder;
+    encoder?.headers(response(200, [['content-length', '10']]), false);
+    encoder?.reset(reason);
+    expect(rig.connection.closed).toBe(mode);
+  });
+
+  it('a body that ends with the connection is reset whatever for: it must not seem complete', () => {
+    const rig = serverRig({ acceptHttp10: true });
+    rig.feed('GET / HTTP/1.0\r\nHost: a\r\n\r\n');
+    const encoder = rig.exchanges[0]?.encoder;
+    encoder?.headers(response(200), false);
+    encoder?.reset('overload');
+    expect(rig.connection.closed).toBe('reset');
+  });
+});

@@ -1,3 +1,4 @@
+import type { ResettableStream } from '@dragoman/core';
 import { FrameType, frames, Http2Code, Http2Setting } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { type Exchange, responseOf, ServerRig, type ServerRigOptions, trailersOf } from './server-rig.ts';
@@ -367,5 +368,44 @@ describe('what a stream has moved', () => {
     expect(encoder.meter?.wireBytesReceived).toBe(encoder.requestHeadBytes + 7 + 2 * 9);
     expect(encoder.meter?.headBytesSent).toBe(7 + 3 + 3 + 1);
     expect(encoder.meter?.wireBytesSent).toBe(14 + 9 + 10 + 9);
+  });
+});
+
+describe('what a stream holds', () => {
+  it('is what nobody has read of the request, and what nobody has taken of the response', async () => {
+    const { rig, exchange } = await posting();
+    const { encoder } = exchange;
+    expect(encoder.heldBytes).toBe(0);
+    encoder.pauseBody();
+    await rig.send(frames.data(1, Buffer.alloc(5000)));
+    expect(encoder.heldBytes).toBe(5000);
+    encoder.resumeBody();
+    await rig.settle();
+    expect(encoder.heldBytes).toBe(0);
+    encoder.headers(responseOf(200), false);
+    encoder.body(Buffer.alloc(WINDOW + 4465), false, true);
+    await rig.settle();
+    // The chunk that is not through: Node says no more than that.
+    expect(encoder.heldBytes).toBe(WINDOW + 4465);
+    await rig.send(frames.windowUpdate(0, KIB * KIB), frames.windowUpdate(1, KIB * KIB));
+    expect(encoder.heldBytes).toBe(0);
+  });
+
+  it('counts when the response is complete and waits for its client, and can be reset', async () => {
+    const rig = new ServerRig();
+    rig.client.request(1);
+    await rig.settle();
+    rig.exchange.respond(200, {}, Buffer.alloc(WINDOW + 10));
+    await rig.settle();
+    const unsent: ResettableStream[] = [];
+    rig.codec.forEachUnsent?.((stream) => unsent.push(stream));
+    expect(unsent.map(({ heldBytes }) => heldBytes)).toEqual([WINDOW + 10]);
+    unsent[0]?.resetForOverload();
+    await rig.settle();
+    expect(rig.client.response(1).reset).toBe(Http2Code.enhanceYourCalm);
+    expect([unsent[0]?.heldBytes, rig.stat('tx_reset')]).toEqual([0, 1]);
+    unsent[0]?.resetForOverload();
+    rig.codec.forEachUnsent?.(() => expect.unreachable());
+    expect(rig.stat('tx_reset')).toBe(1);
   });
 });

@@ -5,12 +5,14 @@ import type {
   OverloadActionName,
   OverloadState,
   ScaledTimerName,
+  StreamRegistry,
   TimeoutScale,
 } from '@dragoman/core';
 
 /** Overload as a test says. What it was not made with no config speaks of. */
 export class TestOverload implements OverloadState {
   maxDownstreamConnections: number | undefined = undefined;
+  streams: StreamRegistry | undefined = undefined;
   /** How often each point has shed something. */
   readonly shed: Record<string, number> = {};
   private readonly names: ReadonlySet<string>;

@@ -4,12 +4,13 @@ import {
   type RequestDecoder,
   type RequestHeaders,
   ResponseFlag,
+  type ResettableStream,
   type ResponseHeaders,
   type StreamResetReason,
   type TerminalHttpStream,
   type Trailers,
 } from '@dragoman/core';
-import { type HttpOverload, OVERLOAD_ERROR } from './overload.ts';
+import { type HttpOverload, OVERLOAD_ERROR, OVERLOADED } from './overload.ts';
 import { prepareRequest } from './prepare-request.ts';
 import { isRefusal, REPLY, STATUS_BODIES } from './replies.ts';
 import { RespondingStream } from './responding-stream.ts';
@@ -23,7 +24,10 @@ export const LOCAL_DISCONNECT = 'downstream_local_disconnect';
  * One request and its response: the request on its way from the codec, a new beginning, and the end. The layers below hold
  * the response, the filters, the route and what logs know, as one object.
  */
-export class ActiveStream extends RespondingStream implements RequestDecoder, TerminalHttpStream {
+export class ActiveStream
+  extends RespondingStream
+  implements RequestDecoder, TerminalHttpStream, ResettableStream
+{
   private requestPaused = false;
 
   // --- From the codec ------------------------------------------------------------------------------------------------
@@ -135,6 +139,21 @@ export class ActiveStream extends RespondingStream implements RequestDecoder, Te
       this.info.setResponseFlag(ResponseFlag.DownstreamRemoteReset);
       this.setDetails(details === '' ? 'downstream_remote_reset' : details);
     }
+    this.finish(false);
+  }
+
+  get heldBytes(): number {
+    return this.finished ? 0 : (this.encoder.heldBytes ?? 0) + this.heldByFilters;
+  }
+
+  /** No reply takes its place: that would have to wait behind what the peer does not take. */
+  resetForOverload(): void {
+    if (this.finished) return;
+    // The codec's reset comes back as one, as Envoy counts.
+    this.config.stats.rqRxReset.inc();
+    this.info.setResponseFlag(ResponseFlag.OverloadManager);
+    this.setDetails(OVERLOADED.details);
+    this.encoder.reset('overload');
     this.finish(false);
   }
 

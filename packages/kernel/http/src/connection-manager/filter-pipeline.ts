@@ -125,6 +125,13 @@ export abstract class FilterPipeline<H> {
     if (!this.sink.finished) this.trailersFrom(0, trailers);
   }
 
+  /** Bytes that all filters hold. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const stage of this.stages) bytes += stage.heldBytes;
+    return bytes;
+  }
+
   /** Chunks that `filter` holds. */
   held(filter: HttpFilter): readonly Buffer[] {
     const stage = this.stages.find((candidate) => candidate.filter === filter);

@@ -51,6 +51,13 @@ export abstract class FilteredStream extends RoutedStream implements TerminalHtt
   abstract reset(reason: StreamResetReason): void;
   abstract onBug(filterName: string, error: unknown): void;
 
+  /** Of the filters, the terminal one included. */
+  protected get heldByFilters(): number {
+    const { filters, terminal } = this;
+    const held = filters === undefined ? 0 : filters.request.heldBytes + filters.response.heldBytes;
+    return held + (terminal?.heldBytes ?? 0);
+  }
+
   get bufferLimit(): number {
     return this.limit;
   }

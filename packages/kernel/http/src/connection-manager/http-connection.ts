@@ -7,9 +7,11 @@ import type {
   Protocol,
   RequestDecoder,
   RequestHeaders,
+  ResettableStream,
   ResponseEncoder,
   ServerCodec,
   ServerCodecHandler,
+  StreamCarrier,
   StreamInfo,
   StreamMeter,
   Timer,
@@ -20,7 +22,7 @@ import { DELAYED_CLOSE_TIMEOUT } from '@dragoman/network';
 import { ActiveStream, LOCAL_DISCONNECT } from './active-stream.ts';
 import { knownProtocol, protocolOf } from './codec-choice.ts';
 import type { ConnectionManagerConfig } from './config.ts';
-import { DISPATCH_ABORTED, OVERLOAD_ERROR } from './overload.ts';
+import { DISPATCH_ABORTED, OVERLOAD_ERROR, OVERLOADED } from './overload.ts';
 import { PrematureResets, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
 import { isRefusal } from './replies.ts';
 import type { StreamOwner } from './stream-owner.ts';
@@ -50,7 +52,9 @@ const IDLE_GRACE_MS = 100;
 const MAX_SPARE_TIMERS = 16;
 
 /** The connection manager on one downstream connection. */
-export class HttpConnection implements NetworkFilter, ServerCodecHandler, StreamOwner {
+export class HttpConnection
+  implements NetworkFilter, ServerCodecHandler, StreamOwner, StreamCarrier, ResettableStream
+{
   readonly config: ConnectionManagerConfig;
   readonly connectionInfo: Connection['info'];
   readonly localPort: number;
@@ -65,7 +69,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
   private readonly idleTimer: Timer;
   private readonly durationTimer: Timer | undefined;
   private readonly stopListeningForDrain: () => void;
-  private readonly stopScaling: (() => void) | undefined;
+  private readonly leaveOverload: (() => void) | undefined;
   /** When {@link idleTimer} began, where overload may shorten it while it runs. */
   private idleSince = 0;
   /** Made by the first drain. */
@@ -124,7 +128,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     }
     this.idleTimer = clock.timer(() => this.onIdle());
     if (config.idleTimeoutMs > 0) this.startIdleTimer();
-    this.stopScaling = this.watchScales();
+    this.leaveOverload = this.joinOverload();
     if (config.maxConnectionDurationMs > 0) {
       this.durationTimer = clock.timer(() => this.onMaxDuration());
       this.durationTimer.enable(config.maxConnectionDurationMs);
@@ -205,7 +209,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     this.codec?.onConnectionClosed(details);
     for (const stream of this.streams) stream.onReset('connection-termination', details);
     this.stopListeningForDrain();
-    this.stopScaling?.();
+    this.leaveOverload?.();
     this.drainTimer?.disable();
     this.idleTimer.disable();
     this.headTimer?.disable();
@@ -416,7 +420,22 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
     codec.startDrain();
   }
 
-  private watchScales(): (() => void) | undefined {
+  forEachStream(visit: (stream: ResettableStream) => void): void {
+    for (const stream of this.streams) visit(stream);
+    if (this.concurrent) this.codec?.forEachUnsent?.(visit);
+    else if (this.streams.size === 0) visit(this);
+  }
+
+  /** Of HTTP/1 between two streams: the end of a response that its peer does not take. */
+  get heldBytes(): number {
+    return this.connection.bufferedBytes;
+  }
+
+  resetForOverload(): void {
+    this.connection.close('now', OVERLOADED.details);
+  }
+
+  private joinOverload(): (() => void) | undefined {
     const { overload } = this.config;
     if (overload === undefined) return undefined;
     const ends = [
@@ -426,6 +445,7 @@ export class HttpConnection implements NetworkFilter, ServerCodecHandler, Stream
       overload.streamIdle?.onChange(() => {
         for (const stream of this.streams) stream.rescaleIdle();
       }),
+      overload.streams?.add(this),
     ];
     return () => {
       for (const end of ends) end?.();

@@ -7,6 +7,7 @@ import {
   OverloadActionName,
   type OverloadState,
   type ResponseHeaders,
+  type StreamRegistry,
   type TimeoutScale,
 } from '@dragoman/core';
 
@@ -20,6 +21,7 @@ export interface HttpOverload {
   readonly goAwayHttp2: LoadShedPoint | undefined;
   readonly connectionIdle: TimeoutScale | undefined;
   readonly streamIdle: TimeoutScale | undefined;
+  readonly streams: StreamRegistry | undefined;
   /** What a request is answered with that is not begun. */
   readonly reply: LocalReply;
   /** `downstream_rq_overload_close`. */
@@ -29,7 +31,7 @@ export interface HttpOverload {
 }
 
 /** The texts are Envoy's. */
-const OVERLOADED: LocalReply = { status: 503, body: 'envoy overloaded', details: 'overload' };
+export const OVERLOADED = { status: 503, body: 'envoy overloaded', details: 'overload' } as const;
 
 /** Envoy's details of connections that are given up. */
 export const OVERLOAD_ERROR = {
@@ -62,6 +64,7 @@ export function compileOverload(
     goAwayHttp2: state.loadShedPoint(LoadShedPointName.http2GoAwayOnDispatch),
     connectionIdle: state.timeoutScale('HTTP_DOWNSTREAM_CONNECTION_IDLE'),
     streamIdle: state.timeoutScale('HTTP_DOWNSTREAM_STREAM_IDLE'),
+    streams: state.streams,
   };
   if (Object.values(handles).every((handle) => handle === undefined)) return undefined;
   return {

@@ -76,6 +76,11 @@ export class UpstreamStream implements RequestEncoder, ResponseDecoder, FilterHo
     return this.encoder?.responseHeadBytes ?? 0;
   }
 
+  get heldBytes(): number {
+    const { encoder, request, response } = this;
+    return (encoder?.heldBytes ?? 0) + (request?.heldBytes ?? 0) + (response?.heldBytes ?? 0);
+  }
+
   headers(headers: RequestHeaders, endStream: boolean): void {
     this.requestHeaders = headers;
     for (const { name, disabled, create } of this.chain.filters) {

@@ -11,6 +11,7 @@ import {
 } from '@dragoman/core';
 import { Http2Details } from '../details.ts';
 import { bytesOf, faultOf, readResponse, readTrailers, toFieldObject } from '../fields.ts';
+import { heldBy } from '../held-bytes.ts';
 import { resetStream } from '../reset-stream.ts';
 import type { ClientSession } from './client-codec.ts';
 import { isComplete, type NativeUser, startData, tieStream, untieStream } from './native-stream.ts';
@@ -61,6 +62,11 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
   constructor(session: ClientSession, decoder: ResponseDecoder) {
     this.session = session;
     this.decoder = decoder;
+  }
+
+  get heldBytes(): number {
+    const { native, early, rest } = this;
+    return (native === undefined ? 0 : heldBy(native)) + bytesIn(early) + bytesIn(rest);
   }
 
   // --- RequestEncoder ----------------------------------------------------------------------------------------------
@@ -421,6 +427,12 @@ export class ClientStream implements RequestEncoder, NativeUser, StreamMeter {
     this.session.stats.txReset.inc();
     resetStream(native, code);
   }
+}
+
+function bytesIn(chunks: readonly Buffer[] | undefined): number {
+  let bytes = 0;
+  if (chunks !== undefined) for (const { length } of chunks) bytes += length;
+  return bytes;
 }
 
 function openLate(session: ClientSession, stream: ClientStream): void {

@@ -1,7 +1,7 @@
-import type { Clock, Timer } from '@dragoman/core';
+import type { Clock, ResettableStream, Timer } from '@dragoman/core';
 
 /** A response that is complete here, and on its way to its client. */
-export interface FlushingStream {
+export interface FlushingStream extends ResettableStream {
   /** When it was complete; of the clock. */
   endedAt: number;
   /** Its client has had its time. */
@@ -36,6 +36,10 @@ export class FlushWatch {
     if (this.timeoutMs <= 0) return;
     this.timer ??= this.clock.timer(() => this.run(() => this.onTimeout()));
     if (!this.timer.enabled) this.timer.enable(this.timeoutMs);
+  }
+
+  forEach(visit: (stream: ResettableStream) => void): void {
+    for (const stream of this.streams) visit(stream);
   }
 
   /** @returns whether it was there */

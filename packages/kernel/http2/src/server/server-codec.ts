@@ -7,6 +7,7 @@ import {
   isExtendedConnect,
   type Protocol,
   type RequestHeaders,
+  type ResettableStream,
   type ServerCodec,
   type ServerCodecHandler,
   type Timer,
@@ -96,6 +97,10 @@ export class ServerSession implements ServerCodec {
 
   get activeStreams(): number {
     return this.streams.size;
+  }
+
+  forEachUnsent(visit: (stream: ResettableStream) => void): void {
+    this.flushing.forEach(visit);
   }
 
   // --- From the connection -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { bytesOf, toFieldObject, writeLines } from '../fields.ts';
+import { heldBy } from '../held-bytes.ts';
 import { resetStream } from '../reset-stream.ts';
 import type { FlushingStream } from './flush-watch.ts';
 import type { ServerSession } from './server-codec.ts';
@@ -68,6 +69,10 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
 
   get meter(): StreamMeter {
     return this;
+  }
+
+  get heldBytes(): number {
+    return heldBy(this.stream);
   }
 
   // --- The request -------------------------------------------------------------------------------------------------
@@ -242,6 +247,13 @@ export class ServerStream implements ResponseEncoder, StreamMeter, FlushingStrea
     stats.txFlushTimeout.inc();
     stats.txReset.inc();
     resetStream(this.stream, constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  /** Its response is complete here, and costs more memory than there is. */
+  resetForOverload(): void {
+    if (this.stream.destroyed) return;
+    this.sessionOf.options.stats.txReset.inc();
+    resetStream(this.stream, RESET_CODES.overload ?? constants.NGHTTP2_INTERNAL_ERROR);
   }
 
   /** A reset takes the place of what of the response is not on the wire. Node does not say when all of it is. */

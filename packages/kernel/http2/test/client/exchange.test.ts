@@ -295,7 +295,9 @@ describe('back-pressure', () => {
     await using rig = await ClientRig.open(server.port);
     const exchange = rig.send(post(), false);
     exchange.encoder.body(Buffer.alloc(100_000), false, true);
+    expect(exchange.encoder.heldBytes).toBe(100_000);
     exchange.encoder.reset('local-reset');
+    expect(exchange.encoder.heldBytes).toBe(0);
     expect([rig.stat('pending_send_bytes'), rig.stat('streams_active')]).toEqual([0, 0]);
   });
 
