@@ -36,6 +36,7 @@ const read = (fields: JsonObject) =>
 const STOP = 'envoy.overload_actions.stop_accepting_requests';
 const REDUCE = 'envoy.overload_actions.reduce_timeouts';
 const SHRINK = 'envoy.overload_actions.shrink_heap';
+const RESET = 'envoy.overload_actions.reset_high_memory_stream';
 const ACCEPT = 'envoy.load_shed_points.tcp_listener_accept';
 const trigger = (name = 'a'): JsonObject => ({ name, threshold: { value: 0.5 } });
 const action = (fields: JsonObject = {}): JsonObject => ({ name: STOP, triggers: [trigger()], ...fields });
@@ -93,6 +94,12 @@ describe('what is read', () => {
     expect(plan.monitors[2]?.monitor.maxDownstreamConnections).toBe(5);
   });
 
+  test('reset_high_memory_stream', () => {
+    const fields = { buffer_factory_config: { minimum_account_to_track_power_of_two: 20 } };
+    expect(read({ actions: [action({ name: RESET })], ...fields }).resetPower).toBe(20);
+    expect(read({ actions: [action()], ...fields }).resetPower).toBeUndefined();
+  });
+
   test('shrink_heap without a config', () => {
     expect(read({ actions: [action({ name: SHRINK })] }).shrinkIntervalMs).toBe(10_000);
   });
@@ -100,7 +107,6 @@ describe('what is read', () => {
 
 describe('what is refused', () => {
   test.each<[string, JsonObject, string, string]>([
-    ['a buffer factory', { buffer_factory_config: {} }, 'buffer_factory_config', 'reset_high_memory_stream'],
     ['no time to measure', { refresh_interval: '0s' }, 'refresh_interval', 'at least 0.001s'],
     [
       'two monitors of a name',
@@ -140,10 +146,19 @@ describe('what is refused', () => {
       `did you mean "${STOP}"?`,
     ],
     [
-      'reset_high_memory_stream',
-      { actions: [action({ name: 'envoy.overload_actions.reset_high_memory_stream' })] },
-      'actions[0].name',
-      'streams are not charged for the memory that they hold',
+      'reset_high_memory_stream without a size',
+      { actions: [action({ name: RESET })] },
+      'actions[0]',
+      'set overload_manager.buffer_factory_config.minimum_account_to_track_power_of_two',
+    ],
+    [
+      'reset_high_memory_stream with a config',
+      {
+        actions: [action({ name: RESET, typed_config: typed('ShrinkHeapConfig') })],
+        buffer_factory_config: { minimum_account_to_track_power_of_two: 20 },
+      },
+      'actions[0].typed_config',
+      'takes no config',
     ],
     [
       'close_idle_http_connections',
@@ -274,7 +289,7 @@ describe('what is refused', () => {
 
   test('all problems at once', () => {
     expect(() =>
-      read({ refresh_interval: '0s', actions: [action({ name: 'x' })], buffer_factory_config: {} }),
-    ).toThrow(/buffer_factory_config[\s\S]*refresh_interval[\s\S]*actions\[0\]\.name/);
+      read({ refresh_interval: '0s', actions: [action({ name: 'x' }), action({ name: RESET })] }),
+    ).toThrow(/refresh_interval[\s\S]*actions\[0\]\.name[\s\S]*buffer_factory_config/);
   });
 });

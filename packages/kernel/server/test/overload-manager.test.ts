@@ -2,6 +2,7 @@ import {
   LoadShedPointName,
   OverloadActionName,
   type RandomSource,
+  type ResettableStream,
   type ResourceMonitor,
 } from '@dragoman/core';
 import { FakeClock, MemoryStats, RecordingLoggers } from '@dragoman/testing';
@@ -16,6 +17,7 @@ import { WorkerOverload } from '../src/overload/worker-overload.ts';
 
 const STOP = OverloadActionName.stopAcceptingRequests;
 const REDUCE = OverloadActionName.reduceTimeouts;
+const RESET = OverloadActionName.resetHighMemoryStream;
 const ACCEPT = LoadShedPointName.tcpListenerAccept;
 
 const threshold = (value: number) =>
@@ -42,6 +44,8 @@ class Rig {
   readonly a = new Source();
   readonly b = new Source();
   told = 0;
+  /** How often streams were to be reset. */
+  resets = 0;
   draw = 0.5;
   readonly manager: OverloadManager;
   readonly worker: WorkerOverload;
@@ -58,6 +62,7 @@ class Rig {
         points: [],
         timers: [],
         shrinkIntervalMs: undefined,
+        resetPower: undefined,
         ...plan,
       },
       clock: this.clock,
@@ -66,6 +71,10 @@ class Rig {
       onChange: () => {
         this.told++;
         this.worker.changed();
+      },
+      resetStreams: () => {
+        this.resets++;
+        this.worker.resetHighMemoryStreams();
       },
     });
     const random: RandomSource = { random: () => this.draw, next: () => 0, uuid: () => '' };
@@ -338,6 +347,78 @@ describe('words of the page', () => {
       }),
     );
     expect(createPage(0).byteLength).toBe(4);
+  });
+});
+
+describe('reset_high_memory_stream', () => {
+  const action = on(RESET, { resource: 0, value: scaled(0.5, 1) }, { resource: 1, value: threshold(0.5) });
+
+  test('acts in every round while there is pressure, and not otherwise', async () => {
+    const rig = new Rig({ actions: [action], resetPower: 10 });
+    await rig.tick();
+    expect(rig.resets).toBe(0);
+    rig.a.pressure = 0.6;
+    await rig.tick();
+    await rig.tick();
+    await rig.tick();
+    expect([rig.resets, rig.told]).toEqual([3, 1]);
+    rig.a.pressure = 0.5;
+    await rig.tick();
+    expect([rig.resets, rig.told]).toEqual([3, 2]);
+  });
+
+  test('once a round, when all that is measured is there', async () => {
+    const rig = new Rig({ actions: [action], resetPower: 10 });
+    rig.a.pressure = 1;
+    let answer = Promise.withResolvers<number>();
+    rig.b.pressure = () => answer.promise;
+    await rig.tick();
+    expect(rig.resets).toBe(0);
+    answer.resolve(0);
+    await rig.clock.advanceAsync(0);
+    expect(rig.resets).toBe(1);
+    // One that hangs holds up its own round, and no other.
+    answer = Promise.withResolvers<number>();
+    await rig.tick();
+    expect(rig.resets).toBe(1);
+    await rig.tick();
+    await rig.tick();
+    expect(rig.resets).toBe(3);
+    rig.manager.stop();
+    answer.resolve(1);
+    await rig.clock.advanceAsync(0);
+    expect(rig.resets).toBe(3);
+  });
+
+  test('what the worker resets is counted under Envoy’s name', async () => {
+    const rig = new Rig({ actions: [action], resetPower: 10 });
+    const count = (): number => rig.stats.value(`${RESET}.count`);
+    expect(count()).toBe(0);
+    const sizes = [5000, 2 ** 17, 900];
+    rig.worker.streams?.add({
+      forEachStream: (visit) => {
+        for (const [i, heldBytes] of sizes.entries())
+          visit({ heldBytes, resetForOverload: () => void (sizes[i] = 0) } satisfies ResettableStream);
+      },
+    });
+    rig.a.pressure = 0.51;
+    await rig.tick();
+    expect([sizes, count()]).toEqual([[5000, 0, 900], 1]);
+    rig.b.pressure = 0.5;
+    await rig.tick();
+    await rig.tick();
+    expect([sizes, count()]).toEqual([[0, 0, 900], 2]);
+  });
+
+  test('without it streams are nobody’s affair', async () => {
+    const rig = new Rig({ actions: [on(STOP, { resource: 0, value: threshold(0.5) })] });
+    rig.a.pressure = 1;
+    await rig.tick();
+    expect([rig.resets, rig.worker.streams, rig.worker.resetHighMemoryStreams()]).toEqual([
+      0,
+      undefined,
+      undefined,
+    ]);
   });
 });
 

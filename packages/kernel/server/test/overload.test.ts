@@ -343,11 +343,24 @@ test('shrink_heap: on main, and on threads of workers', async () => {
 
 test('a config that is wrong is refused, with its place', async () => {
   using pressure = new Pressure();
-  const bootstrap = JSON.stringify({
-    ...httpBootstrap(),
-    ...pressure.manager({ actions: [{ name: 'envoy.overload_actions.reset_high_memory_stream' }] }),
-  });
-  await expect(validateBootstrap({ bootstrap, extensions: EXTENSIONS })).rejects.toThrow(
-    'overload_manager.actions[0].name: "envoy.overload_actions.reset_high_memory_stream" is not supported',
+  const check = (parts: Parts) =>
+    validateBootstrap({
+      bootstrap: JSON.stringify({ ...httpBootstrap(), ...pressure.manager(parts) }),
+      extensions: EXTENSIONS,
+    });
+  await expect(
+    check({ actions: [{ name: 'envoy.overload_actions.close_idle_http_connections' }] }),
+  ).rejects.toThrow(
+    'overload_manager.actions[0].name: "envoy.overload_actions.close_idle_http_connections" is not supported',
   );
+  const reset = [{ name: OverloadActionName.resetHighMemoryStream }];
+  await expect(check({ actions: reset })).rejects.toThrow(
+    'overload_manager.actions[0]: envoy.overload_actions.reset_high_memory_stream needs to know which streams are large',
+  );
+  for (const power of [9, 57]) {
+    const fields = { buffer_factory_config: { minimum_account_to_track_power_of_two: power } };
+    await expect(check({ actions: reset, fields })).rejects.toThrow(
+      'overload_manager.buffer_factory_config.minimum_account_to_track_power_of_two',
+    );
+  }
 });

@@ -48,16 +48,20 @@ export interface OverloadPlan {
   readonly timers: readonly ScaledTimerRule[];
   /** How often `shrink_heap` acts while it is saturated, ms; undefined without that action. */
   readonly shrinkIntervalMs: number | undefined;
+  /** From this power of two on `reset_high_memory_stream` looks at the bytes of a stream; undefined without that action. */
+  readonly resetPower: number | undefined;
 }
 
 const DEFAULT_REFRESH_MS = 1000;
 const DEFAULT_SHRINK_MS = 10_000;
 
-const SUPPORTED = new Set(['refresh_interval', 'resource_monitors', 'actions', 'loadshed_points']);
-const REASONS = {
-  buffer_factory_config:
-    'is for reset_high_memory_stream, which is not built: streams are not charged for the memory that they hold; remove it',
-};
+const SUPPORTED = new Set([
+  'refresh_interval',
+  'resource_monitors',
+  'actions',
+  'loadshed_points',
+  'buffer_factory_config',
+]);
 
 /** @throws ConfigError with every problem, paths below `overload_manager` */
 export function readOverloadManager(
@@ -65,7 +69,7 @@ export function readOverloadManager(
   context: ResourceMonitorContext,
 ): OverloadPlan {
   const problems = new ProblemCollector();
-  problems.try('', () => refuseUnsupported(config, OverloadManagerSchema, SUPPORTED, '', REASONS));
+  problems.try('', () => refuseUnsupported(config, OverloadManagerSchema, SUPPORTED, ''));
   const refreshMs =
     config.refreshInterval === undefined ? DEFAULT_REFRESH_MS : durationMs(config.refreshInterval);
   if (refreshMs < 1)
@@ -96,8 +100,9 @@ export function readOverloadManager(
         throw ConfigError.at('', `${action.name} takes no config; remove it`);
     });
   });
+  const resetPower = readResetPower(config, problems);
   problems.throwIfAny();
-  return { refreshMs, monitors, actions, points, timers, shrinkIntervalMs };
+  return { refreshMs, monitors, actions, points, timers, shrinkIntervalMs, resetPower };
 }
 
 function createMonitors(
@@ -228,6 +233,22 @@ function readShrinkHeap({ typedConfig: any }: ActionMessage): number {
       'is for tcmalloc: V8 and the C library give back all that they can, or nothing; remove it',
   });
   return config.timerInterval === undefined ? DEFAULT_SHRINK_MS : durationMs(config.timerInterval);
+}
+
+/** Undefined without `reset_high_memory_stream`. */
+function readResetPower(
+  { actions, bufferFactoryConfig }: OverloadManagerMessage,
+  problems: ProblemCollector,
+): number | undefined {
+  const index = actions.findIndex(({ name }) => name === OverloadActionName.resetHighMemoryStream);
+  if (index < 0) return undefined;
+  if (bufferFactoryConfig === undefined) {
+    problems.add(
+      `actions[${index}]`,
+      `${OverloadActionName.resetHighMemoryStream} needs to know which streams are large: set overload_manager.buffer_factory_config.minimum_account_to_track_power_of_two (20: those that hold 1 MiB and more)`,
+    );
+  }
+  return bufferFactoryConfig?.minimumAccountToTrackPowerOfTwo;
 }
 
 function found(any: Any | undefined): string {

@@ -10,6 +10,7 @@ import type { OverloadHandle } from './page.ts';
 /** The workers, as far as the overload manager has something to tell them. */
 export interface OverloadedWorkers {
   overloadChanged(): void;
+  resetHighMemoryStreams(): void;
   shrinkHeaps(): Promise<void>;
 }
 
@@ -49,11 +50,18 @@ export function createOverload({
     stats,
     logger: loggers.logger('main'),
     onChange: () => workers().overloadChanged(),
+    resetStreams: () => workers().resetHighMemoryStreams(),
   });
   if (manager.handle.maxDownstreamConnections !== undefined && runtime.get(CONNECTIONS_KEY) !== undefined) {
     context.warn(
       'overload_manager.resource_monitors',
       `the limit of downstream connections is configured here and in the runtime key ${CONNECTIONS_KEY}, which has no effect then; remove the key`,
+    );
+  }
+  if (config.bufferFactoryConfig !== undefined && plan.resetPower === undefined) {
+    context.warn(
+      'overload_manager.buffer_factory_config',
+      `has no effect: it is for the action ${OverloadActionName.resetHighMemoryStream}, which is not in actions; add that, or remove this`,
     );
   }
   const shrinker = plan.shrinkIntervalMs === undefined ? undefined : createShrinker(plan.shrinkIntervalMs);

@@ -1,6 +1,7 @@
 import type { Clock, Counter, Gauge, Histogram, Logger, StatsScope, Timer } from '@dragoman/core';
 import { OverloadActionName } from '@dragoman/core';
 import type { OverloadPlan, Triggered } from './config.ts';
+import { RESET_COUNT } from './names.ts';
 import { createPage, type OverloadHandle, wordOf } from './page.ts';
 
 export interface OverloadManagerOptions {
@@ -10,6 +11,8 @@ export interface OverloadManagerOptions {
   readonly logger: Logger;
   /** The value of an action is another: workers that have something to do about it are to be told. */
   readonly onChange: () => void;
+  /** `reset_high_memory_stream` is to act. */
+  readonly resetStreams: () => void;
 }
 
 /** One resource: measured, and how much of it is used. */
@@ -42,6 +45,8 @@ export class OverloadManager {
   private readonly delays: Histogram;
   private readonly timer: Timer;
   private measuredAt = 0;
+  /** Measurements that were begun and are not there yet. */
+  private awaited = 0;
   private stopped = false;
 
   constructor(options: OverloadManagerOptions) {
@@ -55,8 +60,11 @@ export class OverloadManager {
       timers: plan.timers,
       maxDownstreamConnections: monitors.find(({ monitor }) => monitor.maxDownstreamConnections !== undefined)
         ?.monitor.maxDownstreamConnections,
+      resetPower: plan.resetPower,
     };
     this.words = new Int32Array(this.handle.buffer);
+    // Counted by workers, and of the root as Envoy's; here so that it is there before the first.
+    if (plan.resetPower !== undefined) stats.counter(RESET_COUNT);
     const scope = stats.scope('overload');
     this.delays = scope.histogram('refresh_interval_delay', 'milliseconds');
     this.resources = monitors.map(({ name, monitor }) => ({
@@ -103,16 +111,23 @@ export class OverloadManager {
 
   /** Whether `shrink_heap` is to act. */
   get heapShrinks(): boolean {
-    const index = this.handle.actions.indexOf(OverloadActionName.shrinkHeap);
-    return index >= 0 && Atomics.load(this.words, index) === wordOf(1);
+    return this.wordOfAction(OverloadActionName.shrinkHeap) === wordOf(1);
+  }
+
+  private wordOfAction(name: OverloadActionName): number {
+    const index = this.handle.actions.indexOf(name);
+    return index < 0 ? 0 : Atomics.load(this.words, index);
   }
 
   private refresh(): void {
     const { clock, plan } = this.options;
     // First: whatever comes of a change, the next measurement does.
     this.timer.enable(plan.refreshMs);
+    const late = this.awaited > 0;
     for (const resource of this.resources) this.measure(resource);
     this.decide();
+    // Once a round: when the last measurement is there, but not without end for one that hangs.
+    if (late || this.awaited === 0) this.resetStreams();
     const now = clock.now();
     this.delays.record(Math.round(now - this.measuredAt));
     this.measuredAt = now;
@@ -135,6 +150,7 @@ export class OverloadManager {
       return;
     }
     resource.pending = true;
+    this.awaited++;
     measured
       .then(
         (pressure) => this.note(resource, pressure),
@@ -142,7 +158,9 @@ export class OverloadManager {
       )
       .then(() => {
         resource.pending = false;
+        this.awaited--;
         this.decide();
+        if (this.awaited === 0) this.resetStreams();
       });
   }
 
@@ -181,6 +199,12 @@ export class OverloadManager {
       this.logTurn(decision.name, before, word);
     }
     if (changed) this.options.onChange();
+  }
+
+  /** As long as there is pressure, and not only when it has changed: the streams of one time may not have been enough. */
+  private resetStreams(): void {
+    if (!this.stopped && this.wordOfAction(OverloadActionName.resetHighMemoryStream) > 0)
+      this.options.resetStreams();
   }
 
   /** The highest of its triggers counts. */

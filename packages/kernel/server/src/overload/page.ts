@@ -17,6 +17,8 @@ export interface OverloadHandle {
   readonly points: readonly string[];
   readonly timers: readonly ScaledTimerRule[];
   readonly maxDownstreamConnections: number | undefined;
+  /** `minimum_account_to_track_power_of_two` where `reset_high_memory_stream` is configured. */
+  readonly resetPower: number | undefined;
 }
 
 /** The word that stands for 1. Whole numbers, since only those are read and written as a whole. */

@@ -11,6 +11,8 @@ import type {
   TimeoutScale,
 } from '@dragoman/core';
 import { OverloadActionName as Actions } from '@dragoman/core';
+import { HighMemoryStreams, type StreamResets } from './high-memory-streams.ts';
+import { RESET_COUNT } from './names.ts';
 import { ONE, type OverloadHandle, type ScaledTimerRule } from './page.ts';
 
 type Words = Int32Array<SharedArrayBuffer>;
@@ -97,16 +99,22 @@ class Scale implements TimeoutScale {
 /** The decisions of main as one worker sees them: read from shared memory, with a word when something is to be done at once. */
 export class WorkerOverload implements OverloadState {
   readonly maxDownstreamConnections: number | undefined;
+  readonly streams: HighMemoryStreams | undefined;
+  private readonly resetCount: Counter | undefined;
   private readonly actions = new Map<string, Chance>();
   private readonly points = new Map<string, Point>();
   private readonly scales = new Map<string, Scale>();
   private readonly callbacks = new Set<() => void>();
 
-  /** @param stats the root: `overload.<point>.shed_load_count` is counted there */
+  /** @param stats the root: `overload.<point>.shed_load_count` and what streams were reset are counted there */
   constructor(handle: OverloadHandle, random: RandomSource, stats: StatsScope) {
     const words: Words = new Int32Array(handle.buffer);
     this.maxDownstreamConnections = handle.maxDownstreamConnections;
-    const { actions, points, timers } = handle;
+    const { actions, points, timers, resetPower } = handle;
+    if (resetPower !== undefined) {
+      this.streams = new HighMemoryStreams(resetPower);
+      this.resetCount = stats.counter(RESET_COUNT);
+    }
     actions.forEach((name, i) => {
       this.actions.set(name, new Chance(words, i, random));
     });
@@ -133,6 +141,15 @@ export class WorkerOverload implements OverloadState {
   onChange(callback: () => void): () => void {
     this.callbacks.add(callback);
     return () => this.callbacks.delete(callback);
+  }
+
+  /** Carries out `reset_high_memory_stream` once, as far as it is to be carried out at present. */
+  resetHighMemoryStreams(): StreamResets | undefined {
+    const action = this.actions.get(Actions.resetHighMemoryStream);
+    if (action === undefined) return undefined;
+    const resets = this.streams?.reset(action.value);
+    if (resets !== undefined) this.resetCount?.add(resets.streams);
+    return resets;
   }
 
   /** Main has written another value of some action. */

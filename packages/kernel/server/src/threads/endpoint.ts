@@ -268,6 +268,10 @@ export class ThreadEndpoint implements ThreadCommands {
     this.worker?.overloadChanged();
   }
 
+  resetHighMemoryStreams(): void {
+    this.worker?.resetHighMemoryStreams();
+  }
+
   shrinkHeap(): void {
     compactHeap();
   }

@@ -76,6 +76,7 @@ export interface ThreadCommands {
   setLogLevels(levels: LogLevels): void;
   reopenLogs(): void;
   overloadChanged(): void;
+  resetHighMemoryStreams(): void;
   shrinkHeap(): void;
   /** Ends everything; the thread ends after its answer. */
   close(): Promise<void>;

@@ -219,6 +219,10 @@ export class ThreadWorker implements WorkerHandle {
     this.tell('overloadChanged');
   }
 
+  resetHighMemoryStreams(): void {
+    this.tell('resetHighMemoryStreams');
+  }
+
   async shrinkHeap(): Promise<void> {
     await this.patiently(this.ask('shrinkHeap'));
   }

@@ -75,6 +75,8 @@ export interface WorkerCommands {
   failHealthCheck(failed: boolean): void;
   /** The value of some overload action is another. */
   overloadChanged(): void;
+  /** The action of that name is to act, once. */
+  resetHighMemoryStreams(): void;
   /** @throws ConfigError with paths that begin with the order's */
   addOrUpdateCluster(order: ClusterOrder, hosts: HostListUpdate | undefined): void;
   removeCluster(name: string): void;
@@ -210,6 +212,16 @@ export class Worker implements WorkerCommands {
 
   overloadChanged(): void {
     this.overload?.changed();
+  }
+
+  resetHighMemoryStreams(): void {
+    const resets = this.overload?.resetHighMemoryStreams();
+    if (resets === undefined || resets.streams === 0) return;
+    this.context.loggers
+      .logger('main')
+      .warn(
+        `worker_${this.index} is short of memory: it has reset ${resets.streams} downstream streams that held ${resets.bytes} bytes`,
+      );
   }
 
   addOrUpdateCluster({ message, path, budgets }: ClusterOrder, hosts: HostListUpdate | undefined): void {

@@ -89,6 +89,10 @@ export class InlineWorker implements WorkerHandle {
     this.started?.overloadChanged();
   }
 
+  resetHighMemoryStreams(): void {
+    this.started?.resetHighMemoryStreams();
+  }
+
   async shrinkHeap(): Promise<void> {}
 
   async memory(): Promise<undefined> {

@@ -45,6 +45,8 @@ export interface WorkerHandle {
   reopenLogs(): void;
   /** The value of some overload action is another. */
   overloadChanged(): void;
+  /** `reset_high_memory_stream` is to act, once. */
+  resetHighMemoryStreams(): void;
   /** Collects its garbage and gives pages back; nothing where it is main's own heap. Does not reject. */
   shrinkHeap(): Promise<void>;
   /** Undefined where it is main's own memory, or the thread does not answer. */

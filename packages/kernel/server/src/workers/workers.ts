@@ -135,6 +135,10 @@ export class Workers implements ClusterSink, ResourceThreads {
     for (const worker of this.handles) worker.overloadChanged();
   }
 
+  resetHighMemoryStreams(): void {
+    for (const worker of this.handles) worker.resetHighMemoryStreams();
+  }
+
   /** One after the other: a heap that is collected holds its thread up. */
   async shrinkHeaps(): Promise<void> {
     for (const worker of [...this.handles]) await worker.shrinkHeap();

@@ -20,7 +20,12 @@ export class Pressure implements Disposable {
   }
 
   /** An `overload_manager` with what acts from a pressure of 0.9 upwards. */
-  manager(parts: { actions?: readonly JsonObject[]; points?: readonly string[] }): JsonObject {
+  manager(parts: {
+    actions?: readonly JsonObject[];
+    points?: readonly string[];
+    /** Further fields. */
+    fields?: JsonObject;
+  }): JsonObject {
     const triggers = [{ name: INJECTED, threshold: { value: 0.9 } }];
     return {
       overload_manager: {
@@ -37,6 +42,7 @@ export class Pressure implements Disposable {
         ],
         actions: (parts.actions ?? []).map((action) => ({ triggers, ...action })),
         loadshed_points: (parts.points ?? []).map((name) => ({ name, triggers })),
+        ...parts.fields,
       },
     };
   }
