@@ -302,6 +302,8 @@ export class SocketConnection implements Connection, SocketUser {
   }
 
   get bufferedBytes(): number {
+    // Node counts on what it has dropped.
+    if (this.closing && this.socket.destroyed) return 0;
     return this.text.length + this.socket.writableLength;
   }
 

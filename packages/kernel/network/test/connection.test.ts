@@ -232,6 +232,20 @@ describe('a connection', () => {
     expect(got).toBe(sent);
   });
 
+  it.each(['now', 'reset'] as const)('has nothing left to send once it is closed: %s', async (mode) => {
+    const { listener, next } = await listen();
+    const client = await dial(listener.address);
+    client.on('error', () => {});
+    client.pause();
+    const { connection } = await next();
+    const chunk = Buffer.alloc(256 * 1024, 'x');
+    while (connection.writeBody(chunk, true));
+    connection.writeText('behind it');
+    expect(connection.bufferedBytes).toBeGreaterThan(0);
+    connection.close(mode);
+    expect(connection.bufferedBytes).toBe(0);
+  });
+
   it('holds a bulk chunk until it is released, and reads nothing meanwhile', async () => {
     const { listener, next } = await listen();
     const client = await dial(listener.address);
