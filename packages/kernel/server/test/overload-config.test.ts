@@ -234,6 +234,12 @@ describe('what is refused', () => {
       'TRANSPORT_SOCKET_CONNECT is listed twice',
     ],
     [
+      'a minimum below nothing',
+      { actions: [timers({ timer: 'TRANSPORT_SOCKET_CONNECT', min_timeout: '-1s' })] },
+      'actions[0].typed_config.timer_scale_factors[0].min_timeout',
+      'must not be negative, is -1s',
+    ],
+    [
       'a timer without a minimum',
       { actions: [timers({ timer: 'TRANSPORT_SOCKET_CONNECT' })] },
       'actions[0].typed_config.timer_scale_factors[0]',

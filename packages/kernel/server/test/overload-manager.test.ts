@@ -44,6 +44,8 @@ class Rig {
   readonly a = new Source();
   readonly b = new Source();
   told = 0;
+  /** The worker does not hear what it is told. */
+  busy = false;
   /** How often streams were to be reset. */
   resets = 0;
   draw = 0.5;
@@ -70,7 +72,7 @@ class Rig {
       logger: this.loggers.logger('main'),
       onChange: () => {
         this.told++;
-        this.worker.changed();
+        if (!this.busy) this.worker.changed();
       },
       resetStreams: () => {
         this.resets++;
@@ -263,6 +265,42 @@ describe('what is decided', () => {
     rig.a.pressure = 0;
     await rig.tick();
     expect([rig.told, heard]).toEqual([2, 1]);
+  });
+
+  test('whoever has seen a value that is gone when the word of it comes is told', async () => {
+    const rig = new Rig({
+      actions: [
+        on(STOP, { resource: 0, value: threshold(0.5) }),
+        on(REDUCE, { resource: 0, value: scaled(0, 1) }),
+      ],
+      timers: [{ name: 'TRANSPORT_SOCKET_CONNECT', minMs: 0, minShare: 1 }],
+    });
+    // A worker that is busy: what main tells it waits.
+    rig.busy = true;
+    const heard: string[] = [];
+    const scale = rig.worker.timeoutScale('TRANSPORT_SOCKET_CONNECT');
+    rig.a.pressure = 1;
+    await rig.tick();
+    rig.worker.onChange(() => heard.push(`saturated: ${rig.worker.action(STOP)?.saturated}`));
+    scale?.onChange(() => heard.push(`timeout: ${scale.scale(100)}`));
+    expect([rig.worker.action(STOP)?.saturated, scale?.scale(100)]).toEqual([true, 0]);
+    rig.a.pressure = 0;
+    await rig.tick();
+    rig.worker.changed();
+    expect(heard).toEqual(['timeout: 100', 'saturated: false']);
+    rig.worker.changed();
+    expect(heard).toHaveLength(2);
+  });
+
+  test('of several actions that change at once workers are told once', async () => {
+    const rig = new Rig({
+      actions: [STOP, REDUCE].map((name) => on(name, { resource: 0, value: threshold(0.5) })),
+    });
+    let heard = 0;
+    rig.worker.onChange(() => heard++);
+    rig.a.pressure = 1;
+    await rig.tick();
+    expect([rig.told, heard]).toEqual([1, 1]);
   });
 
   test('an action is drawn', async () => {

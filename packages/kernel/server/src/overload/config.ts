@@ -213,8 +213,15 @@ function readTimers(any: Any | undefined): readonly ScaledTimerRule[] {
 function readTimer({ timer, overloadAdjust }: ScaleTimer): ScaledTimerRule {
   const name = TimerType[timer] as ScaledTimerName;
   switch (overloadAdjust.case) {
-    case 'minTimeout':
-      return { name, minMs: durationMs(overloadAdjust.value), minShare: 1 };
+    case 'minTimeout': {
+      const minMs = durationMs(overloadAdjust.value);
+      if (minMs < 0)
+        throw ConfigError.at(
+          'min_timeout',
+          `must not be negative, is ${minMs / 1000}s; 0s ends the wait at once`,
+        );
+      return { name, minMs, minShare: 1 };
+    }
     case 'minScale':
       return { name, minMs: undefined, minShare: overloadAdjust.value.value / 100 };
     default:

@@ -24,6 +24,8 @@ class Chance implements OverloadAction {
   private readonly random: RandomSource;
   /** The word when {@link changed} was last asked. */
   private seen: number;
+  /** Somebody has been told another word since then: main writes before it tells. */
+  private toldAnother = false;
 
   constructor(words: Words, index: number, random: RandomSource) {
     this.words = words;
@@ -37,11 +39,17 @@ class Chance implements OverloadAction {
   }
 
   get value(): number {
-    return this.word / ONE;
+    return this.tell() / ONE;
   }
 
   get saturated(): boolean {
-    return this.word === ONE;
+    return this.tell() === ONE;
+  }
+
+  private tell(): number {
+    const { word } = this;
+    if (word !== this.seen) this.toldAnother = true;
+    return word;
   }
 
   fires(): boolean {
@@ -49,11 +57,12 @@ class Chance implements OverloadAction {
     return word !== 0 && (word === ONE || this.random.random() * ONE < word);
   }
 
-  /** Whether it is another than at the last call. */
+  /** Whether it is another than at the last call, or has been meanwhile and somebody has seen that. */
   changed(): boolean {
-    const before = this.seen;
+    const { seen, toldAnother } = this;
     this.seen = this.word;
-    return this.seen !== before;
+    this.toldAnother = false;
+    return toldAnother || this.seen !== seen;
   }
 }
 
@@ -154,11 +163,13 @@ export class WorkerOverload implements OverloadState {
 
   /** Main has written another value of some action. */
   changed(): void {
+    let any = false;
     for (const [name, action] of this.actions) {
       if (!action.changed()) continue;
-      for (const callback of [...this.callbacks]) callback();
+      any = true;
       if (name !== Actions.reduceTimeouts) continue;
       for (const { callbacks } of this.scales.values()) for (const callback of [...callbacks]) callback();
     }
+    if (any) for (const callback of [...this.callbacks]) callback();
   }
 }
