@@ -6,6 +6,7 @@ import {
   type Discovery,
   type DiscoveryContext,
   type DiscoveryListener,
+  type HostListPolicy,
 } from '@dragoman/core';
 import {
   endpointAt,
@@ -24,7 +25,7 @@ import {
 class LogicalDnsDiscovery implements Discovery {
   private readonly group: ConfiguredLocality;
   private readonly endpoint: ConfiguredEndpoint;
-  private readonly overprovisioningFactor: number | undefined;
+  private readonly policy: HostListPolicy;
   private readonly options: DnsOptions;
   private readonly context: DiscoveryContext;
   private watcher: NameWatcher | undefined = undefined;
@@ -46,7 +47,7 @@ class LogicalDnsDiscovery implements Discovery {
       );
     this.group = group;
     this.endpoint = endpoint;
-    this.overprovisioningFactor = assignment.overprovisioningFactor;
+    this.policy = assignment.policy;
     this.options = readDnsOptions(cluster);
     this.context = context;
   }
@@ -90,6 +91,7 @@ class LogicalDnsDiscovery implements Discovery {
     const { locality, weight, priority } = this.group;
     this.address = address.text;
     listener.onHosts({
+      ...this.policy,
       localities: [
         {
           locality,
@@ -98,9 +100,6 @@ class LogicalDnsDiscovery implements Discovery {
           endpoints: [{ ...endpointAt(this.endpoint, address, host), id: `${host}:${port}` }],
         },
       ],
-      ...(this.overprovisioningFactor === undefined
-        ? {}
-        : { overprovisioningFactor: this.overprovisioningFactor }),
     });
   }
 }

@@ -1,29 +1,30 @@
 import { type Cluster, ClusterSchema } from '@dragoman/api';
 import {
-  Address,
-  ConfigError,
   defineDiscovery,
   type Discovery,
   type DiscoveryListener,
-  type EndpointData,
   type HostListUpdate,
   ProblemCollector,
 } from '@dragoman/core';
-import { type ConfiguredEndpoint, endpointAt, readLoadAssignment } from '@dragoman/endpoints';
+import { endpointByAddress, readLoadAssignment } from '@dragoman/endpoints';
 
 /** Publishes once, from `start`: the hosts never change. */
 class StaticDiscovery implements Discovery {
   private readonly update: HostListUpdate;
 
   constructor(cluster: Cluster) {
-    const { localities, overprovisioningFactor } = readLoadAssignment(cluster);
+    const { localities, policy } = readLoadAssignment(cluster);
     const problems = new ProblemCollector();
     this.update = {
-      localities: localities.map((group) => ({
-        ...group,
-        endpoints: group.endpoints.flatMap((endpoint) => problems.try('', () => resolve(endpoint)) ?? []),
+      ...policy,
+      localities: localities.map(({ locality, weight, priority, endpoints }) => ({
+        locality,
+        weight,
+        priority,
+        endpoints: endpoints.flatMap(
+          (endpoint) => problems.try('', () => endpointByAddress(endpoint, 'STATIC')) ?? [],
+        ),
       })),
-      ...(overprovisioningFactor === undefined ? {} : { overprovisioningFactor }),
     };
     problems.throwIfAny();
   }
@@ -33,19 +34,6 @@ class StaticDiscovery implements Discovery {
   }
 
   stop(): void {}
-}
-
-function resolve(endpoint: ConfiguredEndpoint): EndpointData {
-  const { host, port, pipe, path } = endpoint;
-  if (pipe !== '') return endpointAt(endpoint, Address.pipe(pipe));
-  try {
-    return endpointAt(endpoint, Address.ip(host, port));
-  } catch {
-    throw ConfigError.at(
-      `${path}.socket_address.address`,
-      `"${host}" is not an IP address; a STATIC cluster takes no names: use STRICT_DNS or LOGICAL_DNS`,
-    );
-  }
 }
 
 /** The hosts of `load_assignment`, by address. */

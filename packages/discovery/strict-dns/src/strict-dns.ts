@@ -90,16 +90,16 @@ class StrictDnsDiscovery implements Discovery {
   }
 
   private publish(listener: DiscoveryListener): void {
-    const { localities, overprovisioningFactor } = this.assignment;
+    const { localities, policy } = this.assignment;
     this.published = true;
     listener.onHosts({
+      ...policy,
       localities: localities.map(({ locality, weight, priority }, index) => ({
         locality,
         weight,
         priority,
         endpoints: this.groups[index].flatMap((target) => target.hosts),
       })),
-      ...(overprovisioningFactor === undefined ? {} : { overprovisioningFactor }),
     });
   }
 }

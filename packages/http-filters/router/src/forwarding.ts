@@ -5,6 +5,7 @@ import {
   isGrpcContentType,
   type LocalReply,
   type PoolFailureReason,
+  type RequestDrops,
   type RequestHeaders,
   ResponseFlag,
   type ResponseHeaders,
@@ -19,6 +20,9 @@ import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
 import { tellLoad } from './load-report.ts';
 import {
+  ALL_DROPPED,
+  DROPPED,
+  dropped,
   MAINTENANCE_MODE,
   maxDurationReply,
   overloaded,
@@ -84,6 +88,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
       this.failOverloaded(MAINTENANCE_MODE);
       return;
     }
+    if (cluster.drops !== undefined && this.isDropped(cluster.drops)) return;
     this.prepareHeaders(headers);
     const host = cluster.chooseHost(this);
     if (host === undefined) {
@@ -104,6 +109,21 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     if (mirrors !== undefined) this.shadows = Shadows.select(mirrors, headers, this.info, this);
     this.startFirst(host, headers, endStream);
     this.shadows?.start(endStream);
+  }
+
+  /** Draws whether the request is one of those to be turned away, and turns it away. */
+  private isDropped(drops: RequestDrops): boolean {
+    const { random, suppressEnvoyHeaders } = this.config;
+    const { ratio } = drops;
+    if (random.random() >= ratio) return false;
+    drops.dropped.inc();
+    chargeResponse(this, 503, undefined, undefined);
+    const reply = ratio >= 1 ? ALL_DROPPED : DROPPED;
+    this.fail(
+      ratio >= 1 ? ResponseFlag.UnconditionalDropOverload : ResponseFlag.DropOverload,
+      suppressEnvoyHeaders ? reply : dropped(reply),
+    );
+    return true;
   }
 
   private prepareHeaders(headers: RequestHeaders): void {

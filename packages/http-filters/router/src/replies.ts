@@ -14,6 +14,16 @@ export const MAINTENANCE_MODE: LocalReply = {
   details: 'maintenance_mode',
 };
 
+/** Of a cluster whose endpoints come with the wish that requests are turned away. */
+export const DROPPED: LocalReply = { status: 503, body: 'drop overload', details: 'drop_overload' };
+
+/** All of them are. */
+export const ALL_DROPPED: LocalReply = {
+  status: 503,
+  body: 'unconditional drop overload',
+  details: 'unconditional_drop_overload',
+};
+
 /** The body so far is no longer there as a whole, and nobody else has it. */
 export const BODY_TOO_LARGE_TO_RETRY: LocalReply = {
   status: 507,
@@ -66,4 +76,10 @@ export function resetReply(
 /** The same, telling the caller that it is not its host's fault. */
 export function overloaded(reply: LocalReply): LocalReply {
   return { ...reply, modifyHeaders: (headers) => headers.setKnown(ID_OVERLOADED, 'true') };
+}
+
+/** {@link DROPPED} or {@link ALL_DROPPED}, with Envoy's header. */
+export function dropped(reply: LocalReply): LocalReply {
+  const name = reply === ALL_DROPPED ? 'x-envoy-unconditional-drop-overload' : 'x-envoy-drop-overload';
+  return { ...reply, modifyHeaders: (headers) => headers.set(name, 'true') };
 }

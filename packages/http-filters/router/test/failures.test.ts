@@ -54,6 +54,14 @@ const cluster = (port: number, more: object = {}): HttpBootstrapOptions => ({
     },
   },
 });
+/** @param numerator of a million requests so many are dropped */
+const dropping = (port: number, numerator: number): HttpBootstrapOptions => {
+  const { clusters } = cluster(port);
+  const drop_percentage = { numerator, denominator: 'MILLION' };
+  const policy = { drop_overloads: [{ category: 'lb', drop_percentage }] };
+  const c = clusters?.c as { load_assignment: object };
+  return { clusters: { c: { ...c, load_assignment: { ...c.load_assignment, policy } } } };
+};
 const raw =
   (...answers: string[]) =>
   () =>
@@ -135,6 +143,44 @@ const OUTCOMES: readonly Outcome[] = [
     log: '503 UO maintenance_mode',
     stats: { 'cluster.c.upstream_rq_maintenance_mode': 1, 'cluster.c.upstream_rq_503': 1 },
     header: ['x-envoy-overloaded', 'true'],
+  },
+  {
+    name: 'requests dropped by the assignment of the endpoints',
+    config: (port) => dropping(port, 999_999),
+    upstream: () => HttpUpstream.start(text('x')),
+    status: 503,
+    body: 'drop overload',
+    log: '503 DO drop_overload',
+    stats: { 'cluster.c.upstream_rq_drop_overload': 1, 'cluster.c.upstream_rq_503': 1 },
+    header: ['x-envoy-drop-overload', 'true'],
+  },
+  {
+    name: 'all requests dropped by the assignment of the endpoints',
+    config: (port) => dropping(port, 1_000_000),
+    upstream: () => HttpUpstream.start(text('x')),
+    status: 503,
+    body: 'unconditional drop overload',
+    log: '503 UDO unconditional_drop_overload',
+    stats: { 'cluster.c.upstream_rq_drop_overload': 1, 'cluster.c.upstream_rq_503': 1 },
+    header: ['x-envoy-unconditional-drop-overload', 'true'],
+  },
+  {
+    name: 'none dropped, for the runtime allows it not',
+    config: (port) => ({
+      ...dropping(port, 1_000_000),
+      bootstrap: {
+        layered_runtime: {
+          layers: [{ name: 's', static_layer: { 'load_balancing_policy.drop_overload_limit': 0 } }],
+        },
+      },
+    }),
+    upstream: () => HttpUpstream.start(text('x')),
+    status: 200,
+    body: 'x',
+    log: '200 - via_upstream',
+    stats: { 'cluster.c.upstream_rq_drop_overload': 0, 'cluster.c.upstream_rq_200': 1 },
+    header: ['x-envoy-drop-overload', undefined],
+    host: true,
   },
   {
     name: 'connection refused',

@@ -1,13 +1,23 @@
 import type { PriorityShares } from './retry.ts';
-import type { HostSet } from './upstream.ts';
+import type { Host, HostSet } from './upstream.ts';
 
 /**
  * How much of all traffic the `available` hosts of a priority can carry, percent: their share of those that count (see
- * {@link HostSet.excluded}) times the overprovisioning factor, at most 100.
+ * {@link HostSet.excluded}) times the overprovisioning factor, at most 100. By weight where {@link HostSet.countedWeight} is there.
  */
-export function availability(set: HostSet, available: number): number {
+export function availability(set: HostSet, available: readonly Host[]): number {
+  const { countedWeight, overprovisioningFactor } = set;
   const count = set.hosts.length - set.excluded;
-  return count <= 0 ? 0 : Math.min(100, Math.floor((set.overprovisioningFactor * available) / count));
+  if (count <= 0) return 0;
+  const share =
+    countedWeight === undefined
+      ? (overprovisioningFactor * available.length) / count
+      : (overprovisioningFactor * totalWeight(available)) / countedWeight;
+  return Math.min(100, Math.floor(share));
+}
+
+function totalWeight(hosts: readonly Host[]): number {
+  return hosts.reduce((all, { weight }) => all + weight, 0);
 }
 
 /**

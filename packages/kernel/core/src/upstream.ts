@@ -52,11 +52,26 @@ export interface LocalityEndpoints {
   readonly endpoints: readonly EndpointData[];
 }
 
-/** A whole host list of a cluster: replaces the one before. */
-export interface HostListUpdate {
-  readonly localities: readonly LocalityEndpoints[];
+/** Requests that are turned away before a host is chosen, as whoever assigns the hosts wants it. */
+export interface DropOverload {
+  readonly category: string;
+  /** How many of all, 0 … 1. */
+  readonly ratio: number;
+}
+
+/** What is said of the hosts of a cluster as a whole (`ClusterLoadAssignment.policy`). */
+export interface HostListPolicy {
   /** Percent, default 140. */
   readonly overprovisioningFactor?: number;
+  /** Hosts count by their weights when the health of a priority is judged. Default false: each counts once. */
+  readonly weightedPriorityHealth?: boolean;
+  /** Default: nothing is turned away. */
+  readonly dropOverload?: DropOverload;
+}
+
+/** A whole host list of a cluster: replaces the one before. */
+export interface HostListUpdate extends HostListPolicy {
+  readonly localities: readonly LocalityEndpoints[];
   /** Not for sources: the outcomes of tries at the hosts, in memory that all threads share. */
   readonly outcomes?: SharedArrayBuffer;
 }
@@ -176,6 +191,8 @@ export interface HostSet {
   readonly excludedByLocality: readonly number[];
   /** The sum of {@link excludedByLocality}. */
   readonly excluded: number;
+  /** Present: hosts count by their weights when the health of the priority is judged; these are the weights of all but the excluded ones. */
+  readonly countedWeight?: number | undefined;
   readonly overprovisioningFactor: number;
 }
 
@@ -548,6 +565,8 @@ export interface TcpPoolCallbacks {
 /** A cluster on one worker. */
 export interface Cluster {
   readonly info: ClusterInfo;
+  /** Present where requests are to be turned away before a host is chosen. */
+  readonly drops?: RequestDrops | undefined;
   /** The host for one request; undefined when none is healthy enough (`UH`). */
   chooseHost(context: LoadBalancerContext | undefined): Host | undefined;
   /** `wishes` absent: the stream has none. */
@@ -562,6 +581,14 @@ export interface Cluster {
   readonly hostSets: readonly HostSet[];
   /** Those of {@link hostSets} that this worker has made itself (see {@link OwnHosts}). Absent: none. */
   readonly ownHosts?: ReadonlySet<Host> | undefined;
+}
+
+/** See {@link DropOverload}. */
+export interface RequestDrops {
+  /** How many of all, 0 … 1. The runtime may allow less than the config: `load_balancing_policy.drop_overload_limit`, percent. */
+  readonly ratio: number;
+  /** `upstream_rq_drop_overload`: one that was turned away. */
+  readonly dropped: Counter;
 }
 
 /** The clusters of one worker. */

@@ -12,6 +12,7 @@ import {
   isGrpcContentType,
   spreadOverPriorities,
   availability,
+  type Host,
   type HostSet,
 } from '../src/index.ts';
 
@@ -42,6 +43,8 @@ describe('words of retry conditions', () => {
     for (const bit of bits) expect(bit & (bit - 1)).toBe(0);
   });
 });
+
+const hosts = (...weights: number[]): Host[] => weights.map((weight) => ({ weight }) as Host);
 
 const withTimeout = (value: string): RequestHeaders => {
   const headers = new RequestHeaders();
@@ -145,10 +148,25 @@ describe('shares of priorities', () => {
     const set = (count: number) =>
       ({ hosts: new Array(count), excluded: 0, overprovisioningFactor: 140 }) as unknown as HostSet;
     expect([
-      availability(set(0), 0),
-      availability(set(4), 1),
-      availability(set(4), 3),
-      availability(set(4), 4),
+      availability(set(0), hosts()),
+      availability(set(4), hosts(1)),
+      availability(set(4), hosts(1, 1, 1)),
+      availability(set(4), hosts(1, 1, 1, 1)),
     ]).toEqual([0, 35, 100, 100]);
+  });
+
+  it('availability goes by weight where the set says so', () => {
+    const set = {
+      hosts: new Array(5),
+      excluded: 1,
+      countedWeight: 20,
+      overprovisioningFactor: 100,
+    } as unknown as HostSet;
+    expect([
+      availability(set, hosts(1, 1, 1)),
+      availability(set, hosts(17)),
+      availability(set, hosts()),
+    ]).toEqual([15, 85, 0]);
+    expect(availability({ ...set, hosts: [], excluded: 0, countedWeight: 0 }, hosts())).toBe(0);
   });
 });

@@ -16,6 +16,7 @@ import type {
   TransportOptions,
 } from '@dragoman/core';
 import type { ClusterDependencies } from './cluster-dependencies.ts';
+import { ClusterDrops } from './cluster-drops.ts';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
 import { allSockets } from './config/transport-sockets.ts';
@@ -39,6 +40,7 @@ const ALWAYS = { numerator: 100, denominator: 100 } as const;
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
   readonly info: UpstreamClusterInfo;
+  drops: ClusterDrops | undefined = undefined;
   private readonly context: FactoryContext;
   private readonly logger: Logger;
   private readonly balancer: LoadBalancer;
@@ -197,6 +199,8 @@ export class UpstreamCluster implements Cluster {
       this,
     );
     this.snapshot = snapshot;
+    const { dropOverload } = update;
+    this.drops = dropOverload && new ClusterDrops(dropOverload, this.info.statsScope, this.context.runtime);
     this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
     this.balancer.update(snapshot.sets);

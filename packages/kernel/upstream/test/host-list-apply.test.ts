@@ -112,6 +112,20 @@ describe('an update in which nearly everything is the same', () => {
     expect(factor.sets[0].overprovisioningFactor).toBe(200);
   });
 
+  it('adds up the weights where they count for the health of a priority, of all but excluded hosts', () => {
+    const heavy = localityOf(0, endpoint('10.0.0.1:80', { weight: 9 }), '10.0.0.2:80');
+    const counted = apply(EMPTY_SNAPSHOT, { localities: [heavy] }).snapshot;
+    expect(counted.sets[0].countedWeight).toBeUndefined();
+    const weighed = apply(counted, { localities: [heavy], weightedPriorityHealth: true }).snapshot;
+    expect(weighed.sets[0].countedWeight).toBe(10);
+    weighed.hosts[0].healthFlags |= HealthFlag.pending_active_hc;
+    const after = apply(weighed, { localities: [heavy], weightedPriorityHealth: true }).snapshot;
+    expect(after.sets[0].countedWeight).toBe(1);
+    expect(apply(after, { localities: [heavy], weightedPriorityHealth: true }).snapshot.sets[0]).toBe(
+      after.sets[0],
+    );
+  });
+
   it('sees that the health of a host has changed meanwhile, whoever has changed it', () => {
     const before = apply(EMPTY_SNAPSHOT, { localities: [a, b] }).snapshot;
     const [first, , third] = before.hosts;

@@ -6,6 +6,7 @@ import {
   type HashValue,
   type Host,
   type LoadBalancerContext,
+  emptyRuntime,
 } from '@dragoman/core';
 import { describe, expect, it } from 'vitest';
 import { byHash, endpoint, hostList, inOrder, localityOf, world } from './support/clusters.ts';
@@ -99,6 +100,24 @@ describe('an update of the hosts', () => {
     expect(names(low.healthyHosts)).toEqual(['10.0.0.4:80']);
     expect([top.overprovisioningFactor, low.priority]).toEqual([200, 2]);
   });
+});
+
+it('turns requests away as the last list and the runtime say', () => {
+  const list = hostList('10.0.0.1:80');
+  const limit = new Map<string, number>();
+  const getInteger = (key: string, fallback: number) => limit.get(key) ?? fallback;
+  const { cluster, manager, counts } = world({}, { hosts: list, runtime: { ...emptyRuntime, getInteger } });
+  expect(cluster.drops).toBeUndefined();
+  manager.updateHosts('web', { ...list, dropOverload: { category: 'lb', ratio: 0.25 } });
+  const ratios = [undefined, 50, 10, 0, -5].map((percent) => {
+    if (percent !== undefined) limit.set('load_balancing_policy.drop_overload_limit', percent);
+    return cluster.drops?.ratio;
+  });
+  expect(ratios).toEqual([0.25, 0.25, 0.1, 0, 0]);
+  cluster.drops?.dropped.inc();
+  expect(counts()).toMatchObject({ upstream_rq_drop_overload: 1 });
+  manager.updateHosts('web', list);
+  expect(cluster.drops).toBeUndefined();
 });
 
 describe('chooseHost', () => {

@@ -2,9 +2,16 @@ export { type DnsOptions, lookupFamily, readDnsOptions, readFailureRate } from '
 export { FailureBackOff, type FailureRate } from './failure-back-off.ts';
 export {
   type ConfiguredEndpoint,
-  type ConfiguredLocality,
   endpointAt,
+  endpointByAddress,
+  type NamedEndpoints,
+  readLbEndpoint,
+} from './lb-endpoint.ts';
+export {
+  type AssignmentOptions,
+  type ConfiguredLocality,
   type LoadAssignment,
+  readAssignment,
   readLoadAssignment,
 } from './load-assignment.ts';
 export { MAX_WAIT_MS, type NameListener, NameWatcher, type NameWatcherContext } from './name-watcher.ts';

@@ -1,47 +1,25 @@
 import {
-  type Address as AddressMessage,
   type Cluster,
   type ClusterLoadAssignment,
+  type ClusterLoadAssignment_Policy,
   ClusterLoadAssignment_PolicySchema,
   ClusterLoadAssignmentSchema,
-  type Endpoint,
-  type Endpoint_HealthCheckConfig,
-  Endpoint_HealthCheckConfigSchema,
-  EndpointSchema,
-  HealthStatus,
+  durationMs,
   type LbEndpoint,
-  LbEndpointSchema,
+  type LedsClusterLocalityConfig,
   type LocalityLbEndpoints,
   LocalityLbEndpointsSchema,
-  MetadataSchema,
-  PipeSchema,
-  type SocketAddress,
-  SocketAddressSchema,
 } from '@dragoman/api';
 import {
-  Address,
   ConfigError,
-  type EndpointData,
+  type DropOverload,
+  type HostListPolicy,
+  joinPath,
   type Locality,
-  type MetadataValue,
   ProblemCollector,
   refuseUnsupported,
 } from '@dragoman/core';
-
-/** One entry of `lb_endpoints`. Its address is not yet an address: it may be a name. */
-export interface ConfiguredEndpoint {
-  /** An IP or a DNS name; empty for a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  /** Path of a Unix socket (`@name` for an abstract one); empty otherwise. */
-  readonly pipe: string;
-  /** All but the address. `hostname` is as configured, perhaps empty. */
-  readonly data: Omit<EndpointData, 'address'>;
-  /** `health_check_config.port_value`: checks go there at the endpoint's address; 0: they do not. */
-  readonly healthCheckPort: number;
-  /** Where it stands, below the cluster. */
-  readonly path: string;
-}
+import { type ConfiguredEndpoint, type NamedEndpoints, readLbEndpoint } from './lb-endpoint.ts';
 
 export interface ConfiguredLocality {
   readonly locality: Locality;
@@ -49,26 +27,43 @@ export interface ConfiguredLocality {
   readonly weight: number;
   /** 0 … 127. */
   readonly priority: number;
+  /** Empty with {@link leds}. */
   readonly endpoints: readonly ConfiguredEndpoint[];
+  /** Its endpoints are a collection of their own. Only with {@link AssignmentOptions.discovered}. */
+  readonly leds?: LedsClusterLocalityConfig;
+  /** Where it stands, below the message that was read. */
+  readonly path: string;
 }
 
-/** `load_assignment` of a cluster, read and checked. */
+/** A `ClusterLoadAssignment`, read and checked. */
 export interface LoadAssignment {
   readonly localities: readonly ConfiguredLocality[];
-  /** Percent; undefined: the default of 140. */
-  readonly overprovisioningFactor: number | undefined;
+  /** Of all hosts together: belongs into each update. */
+  readonly policy: HostListPolicy;
+  /** `policy.endpoint_stale_after`: milliseconds, 0: never. Only with {@link AssignmentOptions.discovered}. */
+  readonly staleAfterMs: number;
 }
 
-const ROOT = 'load_assignment';
-const ASSIGNMENT_FIELDS = new Set(['cluster_name', 'endpoints', 'policy']);
-const POLICY_FIELDS = new Set(['overprovisioning_factor']);
-const LOCALITY_FIELDS = new Set(['locality', 'lb_endpoints', 'load_balancing_weight', 'priority']);
-const LB_ENDPOINT_FIELDS = new Set(['endpoint', 'health_status', 'metadata', 'load_balancing_weight']);
-const ENDPOINT_FIELDS = new Set(['address', 'hostname', 'health_check_config']);
-const CHECK_FIELDS = new Set(['port_value', 'hostname', 'address', 'disable_active_health_check']);
-const SOCKET_FIELDS = new Set(['protocol', 'address', 'port_value', 'ipv4_compat']);
-const PIPE_FIELDS = new Set(['path']);
-const METADATA_FIELDS = new Set(['filter_metadata']);
+export interface AssignmentOptions {
+  /** Before the paths of errors. Default empty. */
+  readonly path?: string;
+  /** It comes from a management server: collections and going stale are possible. Default false. */
+  readonly discovered?: boolean;
+  /** It is of the cluster that this proxy is itself a part of, which has one priority. Default false. */
+  readonly local?: boolean;
+}
+
+const ASSIGNMENT_FIELDS = new Set(['cluster_name', 'endpoints', 'policy', 'named_endpoints']);
+const POLICY_FIELDS = new Set(['overprovisioning_factor', 'weighted_priority_health', 'drop_overloads']);
+const DISCOVERED_POLICY_FIELDS = new Set([...POLICY_FIELDS, 'endpoint_stale_after']);
+const LOCALITY_FIELDS = new Set([
+  'locality',
+  'lb_endpoints',
+  'load_balancer_endpoints',
+  'load_balancing_weight',
+  'priority',
+]);
+const DISCOVERED_LOCALITY_FIELDS = new Set([...LOCALITY_FIELDS, 'leds_cluster_locality_config']);
 
 /** The highest priority of Envoy's API. */
 const MAX_PRIORITY = 127;
@@ -78,171 +73,148 @@ const MAX_PRIORITY = 127;
  *
  * @throws ConfigError with every problem, paths relative to the cluster
  */
-export function readLoadAssignment(cluster: Cluster): LoadAssignment {
-  const assignment = cluster.loadAssignment;
-  if (assignment === undefined) return { localities: [], overprovisioningFactor: undefined };
+export function readLoadAssignment({ loadAssignment }: Cluster): LoadAssignment {
+  return loadAssignment === undefined
+    ? { localities: [], policy: {}, staleAfterMs: 0 }
+    : readAssignment(loadAssignment, { path: 'load_assignment' });
+}
+
+/** @throws ConfigError with every problem */
+export function readAssignment(
+  assignment: ClusterLoadAssignment,
+  options: AssignmentOptions = {},
+): LoadAssignment {
+  const { path = '', discovered = false } = options;
   const problems = new ProblemCollector();
-  problems.try(ROOT, () => checkAssignment(assignment));
+  const policy = problems.try(path, () => {
+    refuseUnsupported(assignment, ClusterLoadAssignmentSchema, ASSIGNMENT_FIELDS);
+    return assignment.policy === undefined ? NO_POLICY : readPolicy(assignment.policy, discovered);
+  });
+  const reader = new LocalityReader(assignment, options, problems);
   const localities = assignment.endpoints.map((group, index) =>
-    readLocality(group, `${ROOT}.endpoints[${index}]`, problems),
+    reader.read(group, joinPath(path, `endpoints[${index}]`)),
   );
   problems.throwIfAny();
-  return { localities, overprovisioningFactor: assignment.policy?.overprovisioningFactor };
+  return { localities, ...(policy ?? NO_POLICY) };
 }
 
-function checkAssignment(assignment: ClusterLoadAssignment): void {
-  refuseUnsupported(assignment, ClusterLoadAssignmentSchema, ASSIGNMENT_FIELDS, '', {
-    named_endpoints: 'endpoints by name are not built yet; write them into lb_endpoints',
-  });
-  if (assignment.policy !== undefined)
-    refuseUnsupported(assignment.policy, ClusterLoadAssignment_PolicySchema, POLICY_FIELDS, 'policy');
-}
+// --- Policy --------------------------------------------------------------------------------------------------------
 
-function readLocality(
-  group: LocalityLbEndpoints,
-  path: string,
-  problems: ProblemCollector,
-): ConfiguredLocality {
-  problems.try(path, () => refuseUnsupported(group, LocalityLbEndpointsSchema, LOCALITY_FIELDS));
-  if (group.priority > MAX_PRIORITY)
-    problems.add(`${path}.priority`, `must be at most ${MAX_PRIORITY}, is ${group.priority}`);
-  const endpoints: ConfiguredEndpoint[] = [];
-  group.lbEndpoints.forEach((entry, index) => {
-    const where = `${path}.lb_endpoints[${index}]`;
-    const endpoint = problems.try('', () => readEndpoint(entry, where));
-    if (endpoint !== undefined) endpoints.push(endpoint);
+type Policy = Pick<LoadAssignment, 'policy' | 'staleAfterMs'>;
+
+const NO_POLICY: Policy = { policy: {}, staleAfterMs: 0 };
+
+function readPolicy(message: ClusterLoadAssignment_Policy, discovered: boolean): Policy {
+  const fields = discovered ? DISCOVERED_POLICY_FIELDS : POLICY_FIELDS;
+  refuseUnsupported(message, ClusterLoadAssignment_PolicySchema, fields, 'policy', {
+    endpoint_stale_after: 'has no effect on endpoints of the configuration itself; remove it',
   });
+  const { overprovisioningFactor, weightedPriorityHealth } = message;
+  if (overprovisioningFactor === 0)
+    throw ConfigError.at('policy.overprovisioning_factor', 'must be more than 0');
+  const staleAfterMs = durationMs(message.endpointStaleAfter);
+  if (staleAfterMs !== undefined && staleAfterMs <= 0)
+    throw ConfigError.at('policy.endpoint_stale_after', 'must be more than 0s');
+  const dropOverload = readDropOverload(message);
   return {
-    locality: {
-      region: group.locality?.region ?? '',
-      zone: group.locality?.zone ?? '',
-      subZone: group.locality?.subZone ?? '',
+    policy: {
+      ...(overprovisioningFactor === undefined ? {} : { overprovisioningFactor }),
+      ...(weightedPriorityHealth ? { weightedPriorityHealth } : {}),
+      ...(dropOverload === undefined ? {} : { dropOverload }),
     },
-    weight: group.loadBalancingWeight ?? 0,
-    priority: group.priority,
-    endpoints,
+    staleAfterMs: staleAfterMs ?? 0,
   };
 }
 
-function readEndpoint(entry: LbEndpoint, path: string): ConfiguredEndpoint {
-  refuseUnsupported(entry, LbEndpointSchema, LB_ENDPOINT_FIELDS, path, {
-    endpoint_name: 'endpoints by name are not built yet; write the endpoint itself',
-  });
-  if (entry.hostIdentifier.case !== 'endpoint') throw ConfigError.at(path, 'has no endpoint');
-  const endpoint = entry.hostIdentifier.value;
-  refuseUnsupported(endpoint, EndpointSchema, ENDPOINT_FIELDS, `${path}.endpoint`, {
-    additional_addresses: 'several addresses for one endpoint are not built yet',
-  });
-  return {
-    ...readAddress(endpoint, `${path}.endpoint.address`),
-    path: `${path}.endpoint.address`,
-    data: {
-      hostname: endpoint.hostname,
-      weight: readWeight(entry, path),
-      ...readMetadata(entry, path),
-      ...readHealth(entry),
-      ...readCheckConfig(endpoint.healthCheckConfig, `${path}.endpoint.health_check_config`),
-    },
-    healthCheckPort: endpoint.healthCheckConfig?.portValue ?? 0,
-  };
+/** By `FractionalPercent.DenominatorType`. */
+const DENOMINATORS: readonly number[] = [100, 10_000, 1_000_000];
+
+/** As in Envoy there is at most one. Undefined: nothing is dropped. */
+function readDropOverload({ dropOverloads }: ClusterLoadAssignment_Policy): DropOverload | undefined {
+  const path = 'policy.drop_overloads';
+  if (dropOverloads.length > 1)
+    throw ConfigError.at(path, `has ${dropOverloads.length} categories; one is possible, as in Envoy`);
+  const [only] = dropOverloads;
+  if (only === undefined) return undefined;
+  if (only.category === '') throw ConfigError.at(`${path}[0].category`, 'is empty');
+  const percentage = `${path}[0].drop_percentage`;
+  const { numerator = 0, denominator = 0 } = only.dropPercentage ?? {};
+  const whole = DENOMINATORS[denominator];
+  if (whole === undefined)
+    throw ConfigError.at(`${percentage}.denominator`, 'must be HUNDRED, TEN_THOUSAND or MILLION');
+  if (numerator > whole)
+    throw ConfigError.at(percentage, `must be at most the whole, is ${numerator} of ${whole}`);
+  return numerator === 0 ? undefined : { category: only.category, ratio: numerator / whole };
 }
 
-/** What a source publishes of an endpoint once its address is known. @param hostname where the endpoint has none of its own */
-export function endpointAt(
-  { data, healthCheckPort }: ConfiguredEndpoint,
-  address: Address,
-  hostname = '',
-): EndpointData {
-  const own = data.hostname === '' ? { ...data, hostname } : data;
-  const { text, ip, family } = address;
-  return healthCheckPort === 0 || data.healthCheckAddress !== undefined || family === 'pipe'
-    ? { ...own, address: text }
-    : { ...own, address: text, healthCheckAddress: Address.ip(ip, healthCheckPort).text };
-}
+// --- Localities ----------------------------------------------------------------------------------------------------
 
-/** `health_check_config`, but for a port that goes with the endpoint's own address. */
-function readCheckConfig(
-  config: Endpoint_HealthCheckConfig | undefined,
-  path: string,
-): Pick<EndpointData, 'healthCheckAddress' | 'healthCheckHostname' | 'noHealthCheck'> {
-  if (config === undefined) return {};
-  refuseUnsupported(config, Endpoint_HealthCheckConfigSchema, CHECK_FIELDS, path);
-  if (config.portValue > 65_535)
-    throw ConfigError.at(`${path}.port_value`, `must be at most 65535, is ${config.portValue}`);
-  return {
-    ...(config.address === undefined
-      ? {}
-      : { healthCheckAddress: checkAddress(config.address, config.portValue, `${path}.address`) }),
-    ...(config.hostname === '' ? {} : { healthCheckHostname: config.hostname }),
-    ...(config.disableActiveHealthCheck ? { noHealthCheck: true } : {}),
-  };
-}
+class LocalityReader {
+  private readonly options: AssignmentOptions;
+  private readonly problems: ProblemCollector;
+  private readonly named: NamedEndpoints;
 
-function checkAddress({ address }: AddressMessage, port: number, path: string): string {
-  if (address.case !== 'socketAddress') throw ConfigError.at(path, 'must be a socket_address');
-  const socket = readSocketAddress(address.value, `${path}.socket_address`);
-  try {
-    return Address.ip(socket.host, port || socket.port).text;
-  } catch {
-    throw ConfigError.at(`${path}.socket_address.address`, `"${socket.host}" is not an IP address`);
+  constructor(
+    { namedEndpoints: byName }: ClusterLoadAssignment,
+    options: AssignmentOptions,
+    problems: ProblemCollector,
+  ) {
+    this.options = options;
+    this.problems = problems;
+    this.named = { byName, path: joinPath(options.path ?? '', 'named_endpoints') };
   }
-}
 
-function readAddress(endpoint: Endpoint, path: string): { host: string; port: number; pipe: string } {
-  const address = endpoint.address?.address;
-  switch (address?.case) {
-    case 'socketAddress':
-      return { ...readSocketAddress(address.value, `${path}.socket_address`), pipe: '' };
-    case 'pipe':
-      refuseUnsupported(address.value, PipeSchema, PIPE_FIELDS, `${path}.pipe`);
-      if (Address.parse(address.value.path)?.family !== 'pipe')
-        throw ConfigError.at(`${path}.pipe.path`, 'must be an absolute path, or begin with @');
-      return { host: '', port: 0, pipe: address.value.path };
-    case 'envoyInternalAddress':
-      throw ConfigError.at(`${path}.envoy_internal_address`, 'internal addresses are not built yet');
-    default:
-      throw ConfigError.at(path, 'is missing');
+  read(group: LocalityLbEndpoints, path: string): ConfiguredLocality {
+    const { problems } = this;
+    const { locality, priority, loadBalancingWeight, lbConfig } = group;
+    problems.try(path, () => this.check(group));
+    return {
+      locality: {
+        region: locality?.region ?? '',
+        zone: locality?.zone ?? '',
+        subZone: locality?.subZone ?? '',
+      },
+      weight: loadBalancingWeight ?? 0,
+      priority,
+      endpoints: [
+        ...this.readList(group.lbEndpoints, `${path}.lb_endpoints`),
+        ...(lbConfig.case === 'loadBalancerEndpoints'
+          ? this.readList(lbConfig.value.lbEndpoints, `${path}.load_balancer_endpoints.lb_endpoints`)
+          : []),
+      ],
+      ...(lbConfig.case === 'ledsClusterLocalityConfig' ? { leds: lbConfig.value } : {}),
+      path,
+    };
   }
-}
 
-function readSocketAddress(socket: SocketAddress, path: string): { host: string; port: number } {
-  refuseUnsupported(socket, SocketAddressSchema, SOCKET_FIELDS, path, {
-    named_port: 'ports by name are not supported; give port_value',
-    resolver_name: 'custom resolvers are not supported',
-  });
-  if (socket.protocol !== 0) throw ConfigError.at(`${path}.protocol`, 'must be TCP');
-  if (socket.address === '') throw ConfigError.at(`${path}.address`, 'is empty');
-  const port = socket.portSpecifier.case === 'portValue' ? socket.portSpecifier.value : 0;
-  if (port > 65_535) throw ConfigError.at(`${path}.port_value`, `must be at most 65535, is ${port}`);
-  return { host: socket.address, port };
-}
+  private check(group: LocalityLbEndpoints): void {
+    const { discovered = false, local = false } = this.options;
+    const { lbEndpoints, lbConfig, priority } = group;
+    const fields = discovered ? DISCOVERED_LOCALITY_FIELDS : LOCALITY_FIELDS;
+    refuseUnsupported(group, LocalityLbEndpointsSchema, fields, '', {
+      leds_cluster_locality_config:
+        'collections are only possible in clusters of type EDS; write the endpoints into lb_endpoints',
+    });
+    if (priority > MAX_PRIORITY)
+      throw ConfigError.at('priority', `must be at most ${MAX_PRIORITY}, is ${priority}`);
+    if (local && priority > 0)
+      throw ConfigError.at('priority', `must be 0 in the local cluster, is ${priority}`);
+    if (lbConfig.case === undefined || lbEndpoints.length === 0) return;
+    throw lbConfig.case === 'loadBalancerEndpoints'
+      ? ConfigError.at('load_balancer_endpoints', 'stands beside lb_endpoints; only one of them is possible')
+      : ConfigError.at(
+          'leds_cluster_locality_config',
+          'stands beside lb_endpoints; the endpoints are either here or in a collection',
+        );
+  }
 
-function readWeight(entry: LbEndpoint, path: string): number {
-  const weight = entry.loadBalancingWeight ?? 1;
-  if (weight < 1) throw ConfigError.at(`${path}.load_balancing_weight`, 'must be at least 1');
-  return weight;
-}
-
-function readMetadata(entry: LbEndpoint, path: string): Pick<EndpointData, 'metadata'> {
-  if (entry.metadata === undefined) return {};
-  refuseUnsupported(entry.metadata, MetadataSchema, METADATA_FIELDS, `${path}.metadata`);
-  return {
-    metadata: entry.metadata.filterMetadata as { [name: string]: { [key: string]: MetadataValue } },
-  };
-}
-
-/** UNKNOWN counts as healthy, as in Envoy. */
-function readHealth(entry: LbEndpoint): Pick<EndpointData, 'health'> {
-  switch (entry.healthStatus) {
-    case HealthStatus.UNHEALTHY:
-      return { health: 'unhealthy' };
-    case HealthStatus.DRAINING:
-      return { health: 'draining' };
-    case HealthStatus.TIMEOUT:
-      return { health: 'timeout' };
-    case HealthStatus.DEGRADED:
-      return { health: 'degraded' };
-    default:
-      return {};
+  private readList(entries: readonly LbEndpoint[], path: string): ConfiguredEndpoint[] {
+    const { problems, named } = this;
+    const endpoints: ConfiguredEndpoint[] = [];
+    entries.forEach((entry, index) => {
+      const endpoint = problems.try('', () => readLbEndpoint(entry, `${path}[${index}]`, named));
+      if (endpoint !== undefined) endpoints.push(endpoint);
+    });
+    return endpoints;
   }
 }

@@ -11,6 +11,17 @@ const socket = (address: string, port = 80) => ({
   socket_address: { address, port_value: port },
 });
 
+/** Each one with a category and a percentage, unless it says otherwise. */
+const drops = (...overloads: object[]) => ({
+  policy: {
+    drop_overloads: overloads.map((over) => ({
+      category: 'lb',
+      drop_percentage: { numerator: 1 },
+      ...over,
+    })),
+  },
+});
+
 describe('readLoadAssignment', () => {
   it('reads addresses, weights, health, names and metadata', () => {
     const found = read({
@@ -33,12 +44,14 @@ describe('readLoadAssignment', () => {
       policy: { overprovisioning_factor: 200 },
     });
     expect(found).toEqual({
-      overprovisioningFactor: 200,
+      policy: { overprovisioningFactor: 200 },
+      staleAfterMs: 0,
       localities: [
         {
           locality: { region: 'r', zone: 'z', subZone: 's' },
           weight: 3,
           priority: 1,
+          path: 'load_assignment.endpoints[0]',
           endpoints: [
             {
               host: '10.0.0.1',
@@ -85,19 +98,82 @@ describe('readLoadAssignment', () => {
     expect(found.localities[0].endpoints[0].data.health).toBe(health);
   });
 
+  it('reads what is said of all hosts together', () => {
+    const percent = (numerator: number, denominator: string) =>
+      read(drops({ drop_percentage: { numerator, denominator } })).policy;
+    expect(percent(1, 'HUNDRED')).toEqual({ dropOverload: { category: 'lb', ratio: 0.01 } });
+    expect(percent(1, 'TEN_THOUSAND')).toEqual({ dropOverload: { category: 'lb', ratio: 0.0001 } });
+    expect(percent(1_000_000, 'MILLION')).toEqual({ dropOverload: { category: 'lb', ratio: 1 } });
+    expect(percent(0, 'MILLION')).toEqual({});
+    expect(read({ policy: { weighted_priority_health: true } }).policy).toEqual({
+      weightedPriorityHealth: true,
+    });
+  });
+
+  it('finds endpoints by name, and in the newer list', () => {
+    const found = read({
+      named_endpoints: { a: { address: socket('10.0.0.1'), hostname: 'a.example' } },
+      endpoints: [
+        {
+          load_balancer_endpoints: {
+            lb_endpoints: [
+              { endpoint_name: 'a', load_balancing_weight: 3 },
+              { endpoint: { address: socket('10.0.0.2') } },
+            ],
+          },
+        },
+      ],
+    });
+    const { endpoints } = found.localities[0];
+    expect(endpoints.map(({ host, data }) => [host, data.hostname, data.weight])).toEqual([
+      ['10.0.0.1', 'a.example', 3],
+      ['10.0.0.2', '', 1],
+    ]);
+  });
+
   const one = (lbEndpoint: object) => ({ endpoints: [{ lb_endpoints: [lbEndpoint] }] });
   const at = 'load_assignment.endpoints[0].lb_endpoints[0]';
   it.each<[string, object, string]>([
+    ['a name that is not there', one({ endpoint_name: 'a' }), `${at}.endpoint_name`],
+    ['a name of every object', one({ endpoint_name: 'constructor' }), `${at}.endpoint_name`],
     [
-      'named endpoints',
-      { named_endpoints: { a: { address: socket('10.0.0.1') } } },
-      'load_assignment.named_endpoints',
+      'a wrong endpoint with a name',
+      { named_endpoints: { a: { address: socket('') } }, ...one({ endpoint_name: 'a' }) },
+      'load_assignment.named_endpoints["a"].address.socket_address.address',
     ],
-    ['an endpoint by name', one({ endpoint_name: 'a' }), `${at}.endpoint_name`],
+    ['two categories', drops({}, {}), 'load_assignment.policy.drop_overloads'],
+    ['no category', drops({ category: '' }), 'load_assignment.policy.drop_overloads[0].category'],
     [
-      'drop_overloads',
-      { policy: { drop_overloads: [{ category: 'x' }] } },
-      'load_assignment.policy.drop_overloads',
+      'more than all',
+      drops({ drop_percentage: { numerator: 101 } }),
+      'load_assignment.policy.drop_overloads[0].drop_percentage',
+    ],
+    [
+      'an unknown denominator',
+      drops({ drop_percentage: { numerator: 1, denominator: 3 } }),
+      'load_assignment.policy.drop_overloads[0].drop_percentage.denominator',
+    ],
+    [
+      'factor 0',
+      { policy: { overprovisioning_factor: 0 } },
+      'load_assignment.policy.overprovisioning_factor',
+    ],
+    [
+      'a time to live',
+      { policy: { endpoint_stale_after: '1s' } },
+      'load_assignment.policy.endpoint_stale_after',
+    ],
+    [
+      'two lists of endpoints',
+      {
+        endpoints: [
+          {
+            lb_endpoints: [{ endpoint: { address: socket('10.0.0.1') } }],
+            load_balancer_endpoints: {},
+          },
+        ],
+      },
+      'load_assignment.endpoints[0].load_balancer_endpoints',
     ],
     ['no endpoint', one({}), at],
     ['no address', one({ endpoint: {} }), `${at}.endpoint.address`],

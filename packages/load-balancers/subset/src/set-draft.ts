@@ -21,6 +21,8 @@ export class SetDraft {
   private readonly healthy: Host[][] = [];
   private readonly degraded: Host[][] = [];
   private readonly excluded: number[] = [];
+  /** The weights of those that are not excluded. */
+  private counted = 0;
   private latest: Host | undefined = undefined;
   private hasNews = false;
 
@@ -33,12 +35,15 @@ export class SetDraft {
     if (health === 'healthy') push(this.healthy, locality, host);
     else if (health === 'degraded') push(this.degraded, locality, host);
     if (isExcluded(host.healthFlags)) this.excluded[locality] = (this.excluded[locality] ?? 0) + 1;
+    else this.counted += host.weight;
   }
 
   /** @returns `before` when it says the same */
   finish(frame: Frame, before: HostSet | undefined): HostSet {
     const localityWeights = this.weights(frame);
-    if (before !== undefined && this.isAs(before, frame, localityWeights)) return before;
+    const countedWeight = frame.set.countedWeight === undefined ? undefined : this.counted;
+    const same = before !== undefined && before.countedWeight === countedWeight;
+    if (same && this.isAs(before, frame, localityWeights)) return before;
     const { priority, localities, overprovisioningFactor } = frame.set;
     const { length } = localities;
     const hostsByLocality = filled(this.hosts, length);
@@ -57,6 +62,7 @@ export class SetDraft {
       localityWeights,
       excludedByLocality,
       excluded: excludedByLocality.reduce((all, count) => all + count, 0),
+      countedWeight,
       overprovisioningFactor,
     };
   }

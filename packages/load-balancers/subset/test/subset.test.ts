@@ -377,6 +377,11 @@ describe('localities', () => {
     expect([two.hosts, two.excludedByLocality, two.excluded]).toEqual([[near[2], far[1]], [0, 1, 0], 1]);
   });
 
+  it('weigh their hosts for the health of the priority where the cluster does', () => {
+    const scene = new Scene({ subset_selectors: [keys('v')] }).update({ ...whole, countedWeight: 99 });
+    expect(scene.seen.map(([set]) => set.countedWeight)).toEqual([3, 1]);
+  });
+
   it.each([
     [{}, undefined, undefined],
     [{ scale_locality_weight: true }, undefined, undefined],

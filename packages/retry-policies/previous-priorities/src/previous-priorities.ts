@@ -72,13 +72,13 @@ class PreviousPriorities implements RetryPriority {
   }
 
   private spread(sets: readonly HostSet[]): PriorityShares | undefined {
-    const health = sets.map((set) => this.healthOf(set, set.healthyHosts.length));
-    const degraded = sets.map((set) => this.healthOf(set, set.degradedHosts.length));
+    const health = sets.map((set) => this.healthOf(set, set.healthyHosts));
+    const degraded = sets.map((set) => this.healthOf(set, set.degradedHosts));
     const total = [...health, ...degraded].reduce((all, part) => all + part, 0);
     return total === 0 ? undefined : spreadOverPriorities(health, degraded, Math.min(100, total));
   }
 
-  private healthOf(set: HostSet, available: number): number {
+  private healthOf(set: HostSet, available: readonly Host[]): number {
     return this.excluded.has(set.priority) ? 0 : availability(set, available);
   }
 }

@@ -1,4 +1,10 @@
-import type { EndpointData, HostListUpdate, HostSet, LocalityEndpoints } from '@dragoman/core';
+import type {
+  EndpointData,
+  HostListPolicy,
+  HostListUpdate,
+  HostSet,
+  LocalityEndpoints,
+} from '@dragoman/core';
 import { isExcluded } from '@dragoman/load-balancing';
 import { isDegraded, isHealthy, UpstreamHost } from './host.ts';
 import { identityOf } from './identity.ts';
@@ -86,7 +92,7 @@ export function applyHostList(
     groups.push(groupOf(source, hosts, start, same));
     start += hosts.length;
   }
-  const sets = setsOf(groups, update.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_FACTOR, previous);
+  const sets = setsOf(groups, update, previous);
   return {
     snapshot: new HostSnapshot(groups, sets),
     removed: previous.hosts.filter((host) => host.listedBy !== number),
@@ -269,23 +275,39 @@ function some(
   return before !== undefined && sameItems(before, chosen) ? before : chosen;
 }
 
-function setsOf(groups: readonly HostGroup[], factor: number, previous: HostSnapshot): HostSet[] {
+function setsOf(groups: readonly HostGroup[], policy: HostListPolicy, previous: HostSnapshot): HostSet[] {
+  const { overprovisioningFactor: factor = DEFAULT_OVERPROVISIONING_FACTOR, weightedPriorityHealth } = policy;
   const highest = groups.reduce((most, { source }) => Math.max(most, source.priority), 0);
   const byPriority: HostGroup[][] = Array.from({ length: highest + 1 }, () => []);
   for (const group of groups) byPriority[group.source.priority].push(group);
   return byPriority.map((members, priority) => {
     const before = previous.sets[priority];
+    const weight = weightedPriorityHealth === true ? countedWeight(members) : undefined;
     const unchanged =
       before?.overprovisioningFactor === factor &&
+      before.countedWeight === weight &&
       sameItems(
         members,
         previous.groups.filter((group) => group.source.priority === priority),
       );
-    return unchanged ? before : setOf(priority, members, factor);
+    return unchanged ? before : setOf(priority, members, factor, weight);
   });
 }
 
-function setOf(priority: number, groups: readonly HostGroup[], overprovisioningFactor: number): HostSet {
+function countedWeight(groups: readonly HostGroup[]): number {
+  let all = 0;
+  for (const { hosts } of groups)
+    for (const { healthFlags, weight } of hosts) if (!isExcluded(healthFlags)) all += weight;
+  return all;
+}
+
+/** @param weight see {@link HostSet.countedWeight} */
+function setOf(
+  priority: number,
+  groups: readonly HostGroup[],
+  overprovisioningFactor: number,
+  weight?: number,
+): HostSet {
   const hostsByLocality = groups.map((group) => group.hosts);
   const healthyHostsByLocality = groups.map((group) => group.healthy);
   const degradedHostsByLocality = groups.map((group) => group.degraded);
@@ -303,6 +325,7 @@ function setOf(priority: number, groups: readonly HostGroup[], overprovisioningF
     localityWeights: weighted ? groups.map(({ source }) => source.weight) : undefined,
     excludedByLocality,
     excluded: excludedByLocality.reduce((all, count) => all + count, 0),
+    countedWeight: weight,
     overprovisioningFactor,
   };
 }

@@ -16,8 +16,8 @@ export interface PriorityLoad extends PriorityShares {
  * @param panicThreshold percent, 0 … 100
  */
 export function priorityLoad(sets: readonly HostSet[], panicThreshold: number): PriorityLoad {
-  const health = sets.map((set) => availability(set, set.healthyHosts.length));
-  const degradedHealth = sets.map((set) => availability(set, set.degradedHosts.length));
+  const health = sets.map((set) => availability(set, set.healthyHosts));
+  const degradedHealth = sets.map((set) => availability(set, set.degradedHosts));
   const total = Math.min(100, sum(health) + sum(degradedHealth));
   const load = total === 0 ? nothingAvailable(sets) : spreadOverPriorities(health, degradedHealth, total);
   if (panicThreshold === 0 && total === 0) {

@@ -1,10 +1,28 @@
-import type { EndpointData, HostListUpdate, Locality, LocalityEndpoints } from '@dragoman/core';
+import type {
+  EndpointData,
+  HostListPolicy,
+  HostListUpdate,
+  Locality,
+  LocalityEndpoints,
+} from '@dragoman/core';
 import { identityOf } from '../hosts/identity.ts';
 import { sameLocality } from '../hosts/local-zone.ts';
 import { MetadataTable, sameEndpoint, writeColumns } from './host-list-columns.ts';
 import { AMEND, FRESH, flatEndpoints, KEEP, type WireGroup, type WireList } from './host-list-message.ts';
 
 const NOTHING: HostListUpdate = { localities: [] };
+
+/** Every key, whoever adds one; undefined where there is none, which JSON leaves out. */
+type Wanted<T> = { [key in keyof Required<T>]: T[key] };
+
+function samePolicy(one: HostListPolicy, other: HostListPolicy): boolean {
+  return (
+    one.overprovisioningFactor === other.overprovisioningFactor &&
+    one.weightedPriorityHealth === other.weightedPriorityHealth &&
+    one.dropOverload?.ratio === other.dropOverload?.ratio &&
+    one.dropOverload?.category === other.dropOverload?.category
+  );
+}
 
 /** A list that needs no other to be read. */
 export function writeFullList(list: HostListUpdate): string {
@@ -51,7 +69,7 @@ class DeltaWriter {
   /** Whether nothing differs. */
   get empty(): boolean {
     return (
-      this.before.overprovisioningFactor === this.after.overprovisioningFactor &&
+      samePolicy(this.before, this.after) &&
       this.before.localities.length === this.groups.length &&
       this.groups.every((group, index) => group === index)
     );
@@ -59,8 +77,13 @@ class DeltaWriter {
 
   toText(): string {
     const table = new MetadataTable();
+    const { overprovisioningFactor, weightedPriorityHealth, dropOverload } = this.after;
     const list: Omit<WireList, 'metadata'> = {
-      overprovisioningFactor: this.after.overprovisioningFactor,
+      policy: {
+        overprovisioningFactor,
+        weightedPriorityHealth,
+        dropOverload,
+      } satisfies Wanted<HostListPolicy>,
       groups: this.groups,
       fresh: writeColumns(this.fresh, table),
       amended: writeColumns(this.amended, table, this.bases),

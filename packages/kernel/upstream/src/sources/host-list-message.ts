@@ -1,4 +1,4 @@
-import type { EndpointData, HostListUpdate, Locality } from '@dragoman/core';
+import type { EndpointData, HostListPolicy, HostListUpdate, Locality } from '@dragoman/core';
 import type { EndpointColumns, WireMetadata } from './host-list-columns.ts';
 
 /** A host list on its way to the workers: whole, or as what changed. Plain data; one message serves any number of threads. */
@@ -63,7 +63,7 @@ export interface WireGroup {
 
 /** What {@link HostListMessage.content} says. */
 export interface WireList {
-  readonly overprovisioningFactor?: number;
+  readonly policy: HostListPolicy;
   /** A number is the index of an old group that is this one in every respect. */
   readonly groups: readonly (WireGroup | number)[];
   readonly fresh: EndpointColumns;

@@ -51,8 +51,8 @@ class ListReader {
   }
 
   read(): HostListUpdate {
-    const { groups, overprovisioningFactor } = this.wire;
-    return { localities: groups.map((group) => this.group(group)), overprovisioningFactor };
+    const { groups, policy } = this.wire;
+    return { ...policy, localities: groups.map((group) => this.group(group)) };
   }
 
   private group(wire: WireGroup | number): LocalityEndpoints {

@@ -69,7 +69,12 @@ const list: fc.Arbitrary<HostListUpdate> = fc.record<
   Required<Omit<HostListUpdate, 'outcomes'>>,
   'localities'
 >(
-  { localities: fc.array(group, { maxLength: 4 }), overprovisioningFactor: fc.constantFrom(100, 140, 200) },
+  {
+    localities: fc.array(group, { maxLength: 4 }),
+    overprovisioningFactor: fc.constantFrom(100, 140, 200),
+    weightedPriorityHealth: fc.boolean(),
+    dropOverload: fc.record({ category: fc.constantFrom('', 'lb'), ratio: fc.constantFrom(0, 0.5, 1) }),
+  },
   { requiredKeys: ['localities'] },
 );
 
@@ -77,7 +82,7 @@ type Edit = (list: HostListUpdate) => HostListUpdate;
 
 /** Changes such as a control plane makes, the rest being the same objects. Numbers choose a group and a place in it. */
 const edit: fc.Arbitrary<Edit> = fc
-  .record({ at: fc.nat(9), to: fc.nat(9), where: fc.nat(9), endpoint, group, kind: fc.nat(8) })
+  .record({ at: fc.nat(9), to: fc.nat(9), where: fc.nat(9), endpoint, group, kind: fc.nat(9) })
   .map(({ at, to, where, endpoint, group, kind }): Edit => {
     const inGroup =
       (change: (endpoints: EndpointData[]) => void, number = at): Edit =>
@@ -120,6 +125,11 @@ const edit: fc.Arbitrary<Edit> = fc
         const without = inGroup((endpoints) => endpoints.splice(where, 1))(list);
         return inGroup((endpoints) => endpoints.push(moved), to)(without);
       },
+      (list) => ({
+        ...list,
+        weightedPriorityHealth: at > 4,
+        dropOverload: { category: 'lb', ratio: to / 10 },
+      }),
     ];
     return edits[kind];
   });
