@@ -5,6 +5,7 @@ import type { Extension } from '@dragoman/core';
 import { aggregateCluster } from '@dragoman/discovery-aggregate';
 import { consul } from '@dragoman/discovery-consul';
 import { dynamicForwardProxyCluster } from '@dragoman/discovery-dynamic-forward-proxy';
+import { eds } from '@dragoman/discovery-eds';
 import { kubernetes } from '@dragoman/discovery-kubernetes';
 import { logicalDns } from '@dragoman/discovery-logical-dns';
 import { originalDstCluster } from '@dragoman/discovery-original-dst';
@@ -138,6 +139,7 @@ export const extensions: readonly Extension[] = [
   clusterProvided,
   staticDiscovery,
   strictDns,
+  eds,
   httpHealthChecker,
   tcpHealthChecker,
   grpcHealthChecker,

@@ -11,6 +11,7 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.access_loggers.file',
     'envoy.access_loggers.stderr',
     'envoy.access_loggers.stdout',
+    'envoy.cluster.eds',
     'envoy.cluster.logical_dns',
     'envoy.cluster.original_dst',
     'envoy.cluster.static',

@@ -118,7 +118,7 @@ export class ServerAdminState implements AdminState {
   async clusters(): Promise<readonly AdminCluster[]> {
     const { workers, clusters } = this.parts;
     return (await workers.clusterReports()).map((report) =>
-      describeCluster(report, clusters.isDynamic(report.name)),
+      describeCluster(report, clusters.isDynamic(report.name), clusters.edsServiceName(report.name)),
     );
   }
 
@@ -169,11 +169,11 @@ export class ServerAdminState implements AdminState {
   }
 }
 
-function describeCluster(cluster: ClusterReport, addedViaApi: boolean): AdminCluster {
+function describeCluster(cluster: ClusterReport, addedViaApi: boolean, edsServiceName: string): AdminCluster {
   return {
     name: cluster.name,
     observabilityName: cluster.observabilityName,
-    edsServiceName: '',
+    edsServiceName,
     addedViaApi,
     circuitBreakers: cluster.circuitBreakers,
     hosts: cluster.priorities.flatMap(({ priority, localities }) =>

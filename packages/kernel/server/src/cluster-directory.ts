@@ -121,6 +121,11 @@ export class ClusterDirectory {
     await Promise.all([...this.attempts].map(({ done }) => done));
   }
 
+  /** `eds_cluster_config.service_name`; empty where there is none. */
+  edsServiceName(name: string): string {
+    return this.byName.get(name)?.message.edsClusterConfig?.serviceName ?? '';
+  }
+
   /**
    * Adds a cluster, or puts it in place of one of the same name once its hosts are known. Clusters wait for theirs side by side; of two
    * changes of one name the later one stays.

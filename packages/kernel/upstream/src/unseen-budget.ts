@@ -1,13 +1,18 @@
 import type { ResourceBudget } from '@dragoman/core';
+import type { Limit } from './limits.ts';
 import type { CreateBudget } from './resources.ts';
 
 /** A budget of one thread that no gauge shows: those of its cluster show what the workers have. */
 class UnseenBudget implements ResourceBudget {
-  readonly max: number;
   used = 0;
+  private readonly limit: Limit;
 
-  constructor(max: number) {
-    this.max = max;
+  constructor(limit: Limit) {
+    this.limit = limit;
+  }
+
+  get max(): number {
+    return this.limit.value;
   }
 
   canTake(): boolean {
@@ -23,4 +28,4 @@ class UnseenBudget implements ResourceBudget {
   }
 }
 
-export const createUnseenBudget: CreateBudget = (_key, max) => new UnseenBudget(max);
+export const createUnseenBudget: CreateBudget = (_key, limit) => new UnseenBudget(limit);

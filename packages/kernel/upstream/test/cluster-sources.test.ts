@@ -1,5 +1,6 @@
 import { CaresDnsResolverConfigSchema, ClusterSchema } from '@dragoman/api';
 import {
+  ConfigError,
   defineDiscovery,
   defineDnsResolver,
   type DiscoveryContext,
@@ -28,7 +29,11 @@ class Scripted {
     create: (cluster, context) => {
       this.contexts.set(cluster.name, context);
       return {
-        start: (listener) => this.listeners.set(cluster.name, listener),
+        start: (listener) => {
+          this.listeners.set(cluster.name, listener);
+          if (cluster.altStatName === 'no source')
+            throw ConfigError.at('eds_cluster_config', 'no such source');
+        },
         stop: () => this.stopped.push(cluster.name),
       };
     },
@@ -338,6 +343,25 @@ describe('createClusterSources', () => {
   ])('refuses %j, whose source is not there', (config, message) => {
     const { create } = setUp({ name: 'ok' }, { name: 'a', ...config });
     expect(create).toThrow(`static_resources.clusters[1]${message}`);
+  });
+
+  it('tells of all that cannot start, and where they stand', () => {
+    const wrong = { alt_stat_name: 'no source' };
+    const { create } = setUp({ name: 'a', ...wrong }, { name: 'b' }, { name: 'c', ...wrong });
+    expect(() => create().start()).toThrow(
+      'static_resources.clusters[0].eds_cluster_config: no such source\nstatic_resources.clusters[2].eds_cluster_config: no such source',
+    );
+  });
+
+  it('leaves nothing of a new cluster that cannot start', () => {
+    const { scripted, stats, create } = setUp();
+    const sources = create();
+    sources.start();
+    expect(() => sources.warmCluster(clusterMessage({ name: 'a', alt_stat_name: 'no source' }))).toThrow(
+      /^eds_cluster_config: no such source$/,
+    );
+    expect(scripted.stopped).toEqual(['a']);
+    expect(stats.value('cluster_manager.warming_clusters')).toBe(0);
   });
 
   it('takes STATIC for a cluster that does not say', () => {

@@ -54,7 +54,7 @@ const FIELDS = new Set([
 ]);
 
 const REASONS = {
-  eds_cluster_config: 'EDS is not built yet; list the endpoints in load_assignment',
+  eds_cluster_config: 'is only possible in a cluster of type EDS',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   original_dst_lb_config: 'is only possible in a cluster of type ORIGINAL_DST',
 } as const;
@@ -95,6 +95,8 @@ const CONNECTIONS = [
  * @param discovered hosts are discovered for it, or for clusters that inherit its config
  */
 export function fieldsOf(type: DiscoveryExtension | undefined, discovered: boolean): ClusterFields {
+  if (type?.clusterType === 'EDS')
+    return { supported: new Set([...FIELDS, 'eds_cluster_config']), reasons: REASONS };
   if (type?.createBalancer === undefined) return { supported: FIELDS, reasons: REASONS };
   const name = type.clusterType ?? type.name;
   const supported = new Set(FIELDS);

@@ -49,7 +49,7 @@ export interface WarmingCluster {
 
 /** The sources of all clusters' hosts, on main. */
 export interface ClusterSources {
-  /** Starts discovery. */
+  /** Starts discovery. @throws ConfigError with every problem that shows only now, such as a config source that there is not */
   start(): void;
   /**
    * Settles when each cluster has had its first answer or failure (`wait_for_warm_on_init: false` is not waited for).
@@ -81,7 +81,8 @@ export function createClusterSources(options: ClusterSourcesOptions): ClusterSou
   const problems = new ProblemCollector();
   const sources = new Sources(options);
   options.clusters.forEach((cluster, index) => {
-    problems.try(`${path}[${index}]`, () => sources.add(cluster));
+    const where = `${path}[${index}]`;
+    problems.try(where, () => sources.add(cluster, where));
   });
   if (problems.problems.length > 0) sources.stop();
   problems.throwIfAny();
@@ -120,6 +121,8 @@ class Sources implements ClusterSources {
   private readonly stats: ManagerStats;
   private readonly sinks: Set<ClusterSink>;
   private readonly byName = new Map<string, ClusterSource>();
+  /** Where those of the bootstrap stand in it. */
+  private readonly paths = new Map<ClusterSource, string>();
   /** New ones and new versions whose hosts are not known yet, with what ends the wait for each. */
   private readonly warming = new Map<ClusterSource, () => void>();
   /** Names whose new version is being put in place: the old one's lists would be taken for the new one's. */
@@ -144,8 +147,12 @@ class Sources implements ClusterSources {
 
   start(): void {
     this.started = true;
-    for (const source of this.byName.values()) this.begin(source);
+    const problems = new ProblemCollector();
+    for (const source of this.byName.values())
+      problems.try(this.paths.get(source) ?? '', () => this.begin(source));
+    this.paths.clear();
     this.refresh();
+    problems.throwIfAny();
   }
 
   addSink(sink: ClusterSink): () => void {
@@ -155,9 +162,11 @@ class Sources implements ClusterSources {
   }
 
   /** Of the bootstrap. A second one of a name is passed over: the workers say that it is there. */
-  add(message: Cluster): void {
+  add(message: Cluster, path: string): void {
     if (this.byName.has(message.name)) return;
-    this.byName.set(message.name, new ClusterSource(message, this.dependencies));
+    const source = new ClusterSource(message, this.dependencies);
+    this.byName.set(message.name, source);
+    this.paths.set(source, path);
     this.stats.added.inc();
     this.refresh();
   }
@@ -171,15 +180,22 @@ class Sources implements ClusterSources {
     let active = false;
     this.warming.set(source, warm.resolve);
     this.refresh();
-    source.start(
-      {
-        onHosts: (update) => {
-          if (active) this.publishUnlessHeld(name, update);
+    try {
+      source.start(
+        {
+          onHosts: (update) => {
+            if (active) this.publishUnlessHeld(name, update);
+          },
+          onWarm: () => warm.resolve(),
         },
-        onWarm: () => warm.resolve(),
-      },
-      false,
-    );
+        false,
+      );
+    } catch (error) {
+      this.warming.delete(source);
+      source.stop();
+      this.refresh();
+      throw error;
+    }
     return {
       warmed: warm.promise,
       take: () => {

@@ -215,10 +215,17 @@ const GRPC = listener('grpc', {
   ],
 });
 
+/** A name for an endpoint in each cluster. */
+export const NAMED_ENDPOINT = 'named';
+
 function cluster(name, fields) {
   return {
     name,
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint()] }] },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [endpoint()] }],
+      named_endpoints: { [NAMED_ENDPOINT]: endpoint().endpoint },
+    },
     ...fields,
   };
 }

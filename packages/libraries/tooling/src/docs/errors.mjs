@@ -32,7 +32,7 @@ const CASES = [
   {
     title: 'A feature that is not built yet',
     from: 'type: STRICT_DNS',
-    to: 'type: STRICT_DNS\n      eds_cluster_config: {}',
+    to: 'type: STRICT_DNS\n      track_timeout_budgets: true',
   },
   {
     title: 'Several at once',

@@ -4,6 +4,7 @@ import {
   CERTIFICATE,
   extension,
   local,
+  NAMED_ENDPOINT,
   OPTIONAL_PLUGIN,
   PLAIN_SOCKET,
   UPSTREAM_HTTP,
@@ -48,6 +49,7 @@ export const MESSAGES = {
   ),
 };
 
+const EDS = { eds_config: { ads: {} } };
 const endpoints = () => [{ lb_endpoints: [{ endpoint: { address: local(8080) } }] }];
 const TEXT_FORMAT = { text_format_source: { inline_string: '%RESPONSE_CODE%\n' } };
 const COMPARISON = { comparison: { op: 'GE', value: { default_value: 1, runtime_key: 'a' } } };
@@ -109,6 +111,7 @@ export const FIELDS = {
   'CertificateValidationContext.watched_directory': { path: '/dev' },
   'Cluster.cluster_type': { name: 'envoy.cluster.static' },
   'Cluster.connect_timeout': '1s',
+  'Cluster.eds_cluster_config': EDS,
   'Cluster.health_checks': [
     { timeout: '1s', interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} },
   ],
@@ -130,6 +133,7 @@ export const FIELDS = {
     [UPSTREAM_HTTP]: { '@type': ANY + UPSTREAM_HTTP, explicit_http_config: { http_protocol_options: {} } },
   },
   'ClusterLoadAssignment.endpoints': endpoints(),
+  'ClusterLoadAssignment.named_endpoints': { a: { address: local(8080) } },
   'CommonTlsContext.alpn_protocols': ['h2', 'http/1.1'],
   'CommonTlsContext.combined_validation_context': {
     default_validation_context: VALIDATION,
@@ -181,6 +185,7 @@ export const FIELDS = {
       ],
     },
   },
+  'LbEndpoint.endpoint_name': NAMED_ENDPOINT,
   'LbEndpoint.endpoint': { address: local(8080) },
   'Listener.additional_addresses': [{ address: local() }],
   'Listener.default_filter_chain': { filters: TCP_FILTERS },
@@ -287,6 +292,9 @@ export const EXCLUDES = {
   'CertificateValidationContext.custom_validator_config': ['trusted_ca'],
   'CommonTlsContext.tls_certificate_sds_secret_configs': ['tls_certificates'],
   'TlsCertificate.pkcs12': ['certificate_chain', 'private_key'],
+  'Cluster.type=EDS': ['load_assignment'],
+  'Cluster.eds_cluster_config': ['load_assignment'],
+  'LocalityLbEndpoints.load_balancer_endpoints': ['lb_endpoints'],
   // Such a cluster chooses its hosts itself.
   'Cluster.type=ORIGINAL_DST': ['load_assignment', 'load_balancing_policy'],
   'Cluster.lb_policy=CLUSTER_PROVIDED': ['load_assignment', 'load_balancing_policy'],
@@ -302,6 +310,8 @@ export const NEEDS = {
   },
   'GrpcJsonTranscoder.proto_descriptor': { name: 'services', value: [] },
   'GrpcStats.replace_dots_in_grpc_service_name': { name: 'stats_for_all_methods', value: true },
+  'Cluster.type=EDS': { name: 'eds_cluster_config', value: EDS },
+  'Cluster.eds_cluster_config': { name: 'type', value: 'EDS' },
   'Cluster.type=ORIGINAL_DST': { name: 'lb_policy', value: 'CLUSTER_PROVIDED' },
   'Cluster.lb_policy=CLUSTER_PROVIDED': { name: 'type', value: 'ORIGINAL_DST' },
   'Cluster.original_dst_lb_config': [

@@ -1,0 +1,1 @@
+export { eds } from './eds.ts';
