@@ -24,7 +24,7 @@ export interface CertificateBook {
 }
 
 /**
- * Finds secrets by name: those of `static_resources.secrets`. (A control plane's come with dynamic configuration.)
+ * Finds secrets by name: those of `static_resources.secrets`. Those that a `SdsSecretConfig` gives a source are found by `@dragoman/secrets`.
  * Typed unknown because contracts know no generated code: values are `envoy.extensions.transport_sockets.tls.v3.Secret`.
  */
 export interface SecretSource {

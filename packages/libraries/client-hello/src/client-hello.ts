@@ -10,6 +10,7 @@ export const EXTENSION = {
   signatureAlgorithms: 13,
   alpn: 16,
   sessionTicket: 35,
+  preSharedKey: 41,
   supportedVersions: 43,
 } as const;
 

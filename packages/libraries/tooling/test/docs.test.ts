@@ -145,7 +145,7 @@ describe('trying', () => {
   test.each([
     [
       'DownstreamTlsContext',
-      { common_tls_context: 'supported', require_sni: 'supported', session_ticket_keys: 'refused' },
+      { common_tls_context: 'supported', require_sni: 'supported', session_ticket_keys: 'supported' },
     ],
     ['TlsCertificate', { pkcs12: 'supported', password: 'supported', private_key_provider: 'refused' }],
     [

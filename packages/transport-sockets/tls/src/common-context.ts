@@ -8,15 +8,26 @@ import {
 } from '@dragoman/api';
 import { atPath, ConfigError, type FactoryContext, type Logger, refuseUnsupported } from '@dragoman/core';
 import {
+  inlineSecret,
+  namedSecret,
+  readAll,
+  type SecretRef,
+  type SourceReader,
+  useSecret,
+} from '@dragoman/secrets';
+import {
   type OwnCertificate,
   readOwnCertificate,
   unnamedCertificate,
 } from './certificates/own-certificate.ts';
-import { type PeerValidation, readPeerValidation, unnamedAuthority } from './certificates/peer-validation.ts';
+import {
+  checkValidationFields,
+  type PeerValidation,
+  readPeerValidation,
+  unnamedAuthority,
+} from './certificates/peer-validation.ts';
 import { KeyLog } from './key-log.ts';
 import { readTlsParams, type TlsParams } from './params/tls-params.ts';
-import { inlineSecret, namedSecret, type SecretRef, useSecret } from './secrets/secret-refs.ts';
-import type { SourceReader } from './secrets/source-reader.ts';
 
 /** What both sides have in common, compiled as far as it never changes. */
 export interface CommonContext {
@@ -54,6 +65,9 @@ const REASONS = {
   validation_context_certificate_provider_instance: PROVIDERS,
   custom_handshaker: 'handshakers of other kinds are not supported: TLS is that of Node; remove it',
 };
+
+/** Where it stands, on both sides. The paths of secrets begin with it. */
+const COMMON = 'common_tls_context';
 
 /** @throws ConfigError with paths below the CommonTlsContext */
 export function readCommonContext(
@@ -94,11 +108,16 @@ function certificateRefs(
     );
   return [
     ...tlsCertificates.map((certificate, i) =>
-      inlineSecret<'tlsCertificate'>(certificate, unnamedCertificate(certificate), `tls_certificates[${i}]`),
+      inlineSecret(
+        'tlsCertificate',
+        certificate,
+        unnamedCertificate(certificate),
+        `${COMMON}.tls_certificates[${i}]`,
+      ),
     ),
     ...named.map((secret, i) => {
       const path = `tls_certificate_sds_secret_configs[${i}]`;
-      return atPath(path, () => namedSecret(secret, 'tlsCertificate', path, context));
+      return atPath(path, () => namedSecret(secret, 'tlsCertificate', `${COMMON}.${path}`, context));
     }),
   ];
 }
@@ -110,14 +129,15 @@ function validationRef(
   const { validationContextType: type } = config;
   switch (type.case) {
     case 'validationContext':
-      return inlineSecret<'validationContext'>(
+      return inlineSecret(
+        'validationContext',
         type.value,
         unnamedAuthority(type.value),
-        'validation_context',
+        `${COMMON}.validation_context`,
       );
     case 'validationContextSdsSecretConfig': {
       const path = 'validation_context_sds_secret_config';
-      return atPath(path, () => namedSecret(type.value, 'validationContext', path, context));
+      return atPath(path, () => namedSecret(type.value, 'validationContext', `${COMMON}.${path}`, context));
     }
     case 'combinedValidationContext':
       return atPath('combined_validation_context', () => combined(type.value, context));
@@ -144,9 +164,9 @@ function combined(
   const { defaultValidationContext: base, validationContextSdsSecretConfig: secret } = config;
   if (base === undefined) throw ConfigError.at('default_validation_context', 'is required');
   if (secret === undefined) throw ConfigError.at('validation_context_sds_secret_config', 'is required');
-  const path = 'combined_validation_context';
+  atPath('default_validation_context', () => checkValidationFields(base));
   const found = atPath('validation_context_sds_secret_config', () =>
-    namedSecret(secret, 'validationContext', path, context),
+    namedSecret(secret, 'validationContext', `${COMMON}.combined_validation_context`, context),
   );
   return {
     ...found,
@@ -157,19 +177,31 @@ function combined(
   };
 }
 
+/** What logs call it. */
+export const TLS_CONTEXT = { what: 'TLS', noun: 'TLS context' } as const;
+
+/** What of it comes from secrets. */
+export function secretsOf({ certificates, validation }: CommonContext): SecretRef[] {
+  return validation === undefined ? [...certificates] : [...certificates, validation];
+}
+
 /**
  * Reads what the secrets and files hold now.
  * @param autoSni `auto_sni_san_validation`
- * @throws ConfigError with paths below the CommonTlsContext, SecretNotReady
+ * @throws ConfigError with paths from `common_tls_context` on, SecretNotReady, SecretRefused
  */
 export function readMaterial(common: CommonContext, autoSni: boolean, reader: SourceReader): Material {
-  const { certificates, validation } = common;
-  return {
-    certificates: certificates.map((ref) =>
-      useSecret(ref, reader, (config) => readOwnCertificate(config, ref, reader)),
-    ),
-    validation:
-      validation &&
-      useSecret(validation, reader, (config) => readPeerValidation(config, validation.name, reader, autoSni)),
-  };
+  const { certificates, validation: authority } = common;
+  const [own, validation] = readAll<[OwnCertificate[], PeerValidation | undefined]>(
+    () =>
+      readAll(
+        ...certificates.map(
+          (ref) => () => useSecret(ref, reader, (config) => readOwnCertificate(config, ref, reader)),
+        ),
+      ),
+    () =>
+      authority &&
+      useSecret(authority, reader, (config) => readPeerValidation(config, authority.name, reader, autoSni)),
+  );
+  return { certificates: own, validation };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   type DownstreamTlsContext,
   DownstreamTlsContext_OcspStaplePolicy as Policy,
@@ -14,17 +15,41 @@ import {
   refuseUnsupported,
   type TransportAccept,
 } from '@dragoman/core';
-import { type CommonContext, readCommonContext, readMaterial } from './common-context.ts';
+import {
+  inlineSecret,
+  Live,
+  namedSecret,
+  readAll,
+  type SecretRef,
+  type SourceReader,
+  useSecret,
+} from '@dragoman/secrets';
+import {
+  type CommonContext,
+  type Material,
+  readCommonContext,
+  readMaterial,
+  secretsOf,
+  TLS_CONTEXT,
+} from './common-context.ts';
 import { certificateGroup, tellExpiration } from './expiration.ts';
-import { Live } from './secrets/live.ts';
+import { Intermediates } from './peer-chain.ts';
 import { type AcceptOptions, ServerAccept } from './server/accept.ts';
-import { ServerContext, type ServerSettings } from './server/server-context.ts';
+import {
+  ServerContext,
+  type ServerMemory,
+  type ServerParts,
+  type ServerSettings,
+} from './server/server-context.ts';
+import { readTicketKeys } from './server/ticket-keys.ts';
 import { createFactoryStats, createSslStats, type SslStats } from './stats.ts';
 
 const SUPPORTED = new Set([
   'common_tls_context',
   'require_client_certificate',
   'require_sni',
+  'session_ticket_keys',
+  'session_ticket_keys_sds_secret_config',
   'disable_stateless_session_resumption',
   'disable_stateful_session_resumption',
   'session_timeout',
@@ -32,12 +57,6 @@ const SUPPORTED = new Set([
   'full_scan_certs_on_sni_mismatch',
   'prefer_client_ciphers',
 ]);
-const TICKET_KEYS =
-  'is not supported: Node encrypts session tickets with one key of 48 bytes, Envoy with several of 80 that can be replaced; without it all workers share keys of their own making';
-const REASONS = {
-  session_ticket_keys: TICKET_KEYS,
-  session_ticket_keys_sds_secret_config: TICKET_KEYS,
-};
 const MAX_TIMEOUT_SECONDS = 2 ** 31 - 1;
 
 const POLICIES: Readonly<Record<number, OcspStaplePolicy>> = {
@@ -54,7 +73,7 @@ export function createDownstreamTls(
   config: DownstreamTlsContext,
   context: ListenerFactoryContext,
 ): DownstreamTls {
-  refuseUnsupported(config, DownstreamTlsContextSchema, SUPPORTED, '', REASONS);
+  refuseUnsupported(config, DownstreamTlsContextSchema, SUPPORTED, '');
   const common = atPath('common_tls_context', () =>
     readCommonContext(config.commonTlsContext, 'server', context, context.loggers.logger('connection')),
   );
@@ -64,7 +83,8 @@ export function createDownstreamTls(
       'No TLS certificates found for server context: give tls_certificates or tls_certificate_sds_secret_configs',
     );
   try {
-    return new DownstreamTls(common, readSettings(config, common, context), context);
+    const settings = readSettings(config, common, context);
+    return new DownstreamTls(common, ticketKeysRef(config, context), settings, context);
   } catch (error) {
     common.keyLog?.close();
     throw error;
@@ -81,6 +101,12 @@ function readSettings(
     context.warn(
       'require_client_certificate',
       'there is no validation context: clients need a certificate, and any will do',
+    );
+  const clientCertificates = requireClientCertificate || common.validation !== undefined;
+  if (clientCertificates && config.sessionTicketKeysType.case?.startsWith('sessionTicketKeys'))
+    context.warn(
+      '',
+      'clients show certificates here, so that a ticket is good only on the worker that gave it, whatever the keys: elsewhere the handshake is a full one',
     );
   const timeoutMs = durationMs(config.sessionTimeout);
   const { sessionTicketKeysType: tickets } = config;
@@ -99,6 +125,36 @@ function readSettings(
   };
 }
 
+function ticketKeysRef(
+  { sessionTicketKeysType: type }: DownstreamTlsContext,
+  context: ListenerFactoryContext,
+): SecretRef<'sessionTicketKeys'> | undefined {
+  switch (type.case) {
+    case 'sessionTicketKeys':
+      return inlineSecret('sessionTicketKeys', type.value, '', 'session_ticket_keys');
+    case 'sessionTicketKeysSdsSecretConfig': {
+      const path = 'session_ticket_keys_sds_secret_config';
+      return atPath(path, () => namedSecret(type.value, 'sessionTicketKeys', path, context));
+    }
+    default:
+      return undefined;
+  }
+}
+
+function readParts(
+  common: CommonContext,
+  tickets: SecretRef<'sessionTicketKeys'> | undefined,
+  reader: SourceReader,
+): ServerParts {
+  const [material, ticketKeys] = readAll<[Material, readonly Buffer[] | undefined]>(
+    () => readMaterial(common, false, reader),
+    () => tickets && useSecret(tickets, reader, (keys) => readTicketKeys(keys, reader)),
+  );
+  return { material, ticketKeys };
+}
+
+const TICKET_SALT_BYTES = 32;
+
 /** `envoy.transport_sockets.tls` on a listener. */
 export class DownstreamTls implements DownstreamTransportSocket {
   readonly name = 'tls';
@@ -109,24 +165,32 @@ export class DownstreamTls implements DownstreamTransportSocket {
   private readonly unregister: () => void;
   private readonly keyLog: CommonContext['keyLog'];
 
-  constructor(common: CommonContext, settings: ServerSettings, context: ListenerFactoryContext) {
-    const { clock, listenerScope, listenerName, loggers, certificates } = context;
+  constructor(
+    common: CommonContext,
+    tickets: SecretRef<'sessionTicketKeys'> | undefined,
+    settings: ServerSettings,
+    context: ListenerFactoryContext,
+  ) {
+    const { clock, listenerScope, listenerName, loggers, certificates, processKey } = context;
+    const memory: ServerMemory = {
+      processKey,
+      ticketSalt: randomBytes(TICKET_SALT_BYTES),
+      intermediates: new Intermediates(),
+    };
     this.stats = createSslStats(listenerScope);
     this.keyLog = common.keyLog;
     const factoryStats = createFactoryStats(listenerScope, 'server');
     this.live = new Live<ServerContext>({
+      ...TLS_CONTEXT,
       owner: `listener '${listenerName}'`,
-      clock,
+      context,
       logger: loggers.logger('secret'),
-      stats: factoryStats,
+      secrets: tickets === undefined ? secretsOf(common) : [...secretsOf(common), tickets],
       build: (reader) =>
-        new ServerContext(
-          settings,
-          readMaterial(common, false, reader),
-          clock.wallTime(),
-          context.processKey,
-        ),
+        new ServerContext(settings, readParts(common, tickets, reader), clock.wallTime(), memory),
       onBuilt: ({ material }) => tellExpiration(material, this.stats),
+      onUpdated: () => factoryStats.contextUpdate.inc(),
+      onUpdateFailed: () => factoryStats.contextUpdateFailed.inc(),
     });
     this.unregister = certificates.register(() => certificateGroup(this.live.current?.material));
     this.options = {
@@ -143,7 +207,7 @@ export class DownstreamTls implements DownstreamTransportSocket {
     return new ServerAccept(info, this.options);
   }
 
-  /** Stops watching files. Connections that are there go on. */
+  /** Stops watching files and secrets. Connections that are there go on. */
   close(): void {
     this.live.close();
     this.unregister();

@@ -13,13 +13,19 @@ import {
   type UpstreamTransportContext,
   type UpstreamTransportSocket,
 } from '@dragoman/core';
+import { Live } from '@dragoman/secrets';
 import { ClientContext, type ClientSettings } from './client/client-context.ts';
 import { connectTls } from './client/connect.ts';
-import { type CommonContext, readCommonContext, readMaterial } from './common-context.ts';
+import {
+  type CommonContext,
+  readCommonContext,
+  readMaterial,
+  secretsOf,
+  TLS_CONTEXT,
+} from './common-context.ts';
 import { certificateGroup, tellExpiration } from './expiration.ts';
 import { NOT_READY } from './failures/failure-reason.ts';
 import { wireProtocol } from './params/alpn.ts';
-import { Live } from './secrets/live.ts';
 import { createFactoryStats, createSslStats, type FactoryStats, type SslStats } from './stats.ts';
 
 const SUPPORTED = new Set([
@@ -111,6 +117,7 @@ export class UpstreamTls implements UpstreamTransportSocket {
 
   constructor(common: CommonContext, settings: UpstreamSettings, context: UpstreamTransportContext) {
     const { clock, clusterScope, clusterName, loggers, certificates } = context;
+    const factoryStats = createFactoryStats(clusterScope, 'client');
     this.settings = settings;
     this.serverName = settings.sni;
     this.usesHostName = settings.autoHostSni;
@@ -119,14 +126,17 @@ export class UpstreamTls implements UpstreamTransportSocket {
     this.clock = clock;
     this.stats = createSslStats(clusterScope);
     this.logger = loggers.logger('connection');
-    this.factoryStats = createFactoryStats(clusterScope, 'client');
+    this.factoryStats = factoryStats;
     this.live = new Live<ClientContext>({
+      ...TLS_CONTEXT,
       owner: `cluster '${clusterName}'`,
-      clock,
+      context,
       logger: loggers.logger('secret'),
-      stats: this.factoryStats,
+      secrets: secretsOf(common),
       build: (reader) => new ClientContext(settings, readMaterial(common, settings.autoSni, reader)),
       onBuilt: ({ material }) => tellExpiration(material, this.stats),
+      onUpdated: () => factoryStats.contextUpdate.inc(),
+      onUpdateFailed: () => factoryStats.contextUpdateFailed.inc(),
     });
     this.unregister = certificates.register(() => certificateGroup(this.live.current?.material));
   }
@@ -158,7 +168,7 @@ export class UpstreamTls implements UpstreamTransportSocket {
     });
   }
 
-  /** Stops watching files. Connections that are there go on. */
+  /** Stops watching files and secrets. Connections that are there go on. */
   close(): void {
     this.live.close();
     this.unregister();

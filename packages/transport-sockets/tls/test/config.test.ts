@@ -62,14 +62,14 @@ describe('a downstream config is refused', () => {
       'common_tls_context.tls_certificates: No TLS certificates found for server context',
     ],
     [
-      'with ticket keys',
+      'with a ticket key that is too short',
       { ...common({}), session_ticket_keys: { keys: [{ inline_string: 'x' }] } },
-      'session_ticket_keys: is not supported: Node encrypts',
+      'session_ticket_keys.keys[0]: Incorrect TLS session ticket key length. Length 1, expected length 80',
     ],
     [
       'with ticket keys of a secret',
       { ...common({}), session_ticket_keys_sds_secret_config: { name: 'x' } },
-      'session_ticket_keys_sds_secret_config: is not supported',
+      'session_ticket_keys_sds_secret_config.name: Unknown static secret: x',
     ],
     [
       'with a handshaker',
@@ -176,9 +176,9 @@ describe('a downstream config is refused', () => {
       'tls_certificate_sds_secret_configs[0].name: Unknown static secret: x; of static_resources.secrets there are none',
     ],
     [
-      'with a secret of a control plane',
+      'with a secret of a control plane, where there is none',
       sds({ ads: {} }),
-      'tls_certificate_sds_secret_configs[0].sds_config.ads: comes with dynamic configuration',
+      'tls_certificate_sds_secret_configs[0]: secret "own": "own" would come from a config source',
     ],
     [
       'with a secret of a file that is not there',

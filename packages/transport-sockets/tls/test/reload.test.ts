@@ -1,11 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, FakeClock, TestAuthority, type TestCertificate } from '@dragoman/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FolderWatch } from '../src/secrets/folder-watch.ts';
-import { currentContent } from '../src/secrets/source-reader.ts';
 import { type Config, inline } from './support/config.ts';
 import { nodeClient, nodeClientError } from './support/foreign.ts';
 import { ClientScene, cleanUp, onCleanUp, ServerScene, talk } from './support/scene.ts';
@@ -307,53 +304,5 @@ describe('a secret in a file', () => {
     const client = cluster.connect(scene.port);
     await client.untilReady();
     expect(client.info.tls?.peerCertificateValidated).toBe(true);
-  });
-});
-
-describe('FolderWatch', () => {
-  it('looks every few seconds while there is no folder to watch', () => {
-    const clock = new FakeClock();
-    let changes = 0;
-    const watch = new FolderWatch(clock, () => changes++);
-    onCleanUp(() => watch.close());
-    const path = at('later/tls.crt');
-    watch.follow({ files: new Map([[path, currentContent(path)]]), directories: new Set() });
-    clock.advance(6000);
-    expect(changes).toBe(0);
-    mkdirSync(at('later'));
-    writeFileSync(path, 'x');
-    clock.advance(6000);
-    expect(changes).toBe(1);
-    clock.advance(60_000);
-    expect(changes).toBe(1);
-  });
-
-  it('sees what has changed between reading and watching', () => {
-    const clock = new FakeClock();
-    let changes = 0;
-    const watch = new FolderWatch(clock, () => changes++);
-    onCleanUp(() => watch.close());
-    writeFileSync(at('a'), 'new');
-    watch.follow({ files: new Map([[at('a'), 'the content of something else']]), directories: new Set() });
-    clock.advance(200);
-    expect(changes).toBe(1);
-  });
-
-  it('keeps no process alive', () => {
-    write(first);
-    const script = `
-      import { systemClock } from '@dragoman/core';
-      import { FolderWatch } from ${JSON.stringify(join(import.meta.dirname, '../src/secrets/folder-watch.ts'))};
-      new FolderWatch(systemClock, () => {}).follow({
-        files: new Map([[${JSON.stringify(at('tls.crt'))}, ''], ['/no/such/file', '']]),
-        directories: new Set(),
-      });
-      console.log('watching');`;
-    const { stdout, status } = spawnSync(
-      process.execPath,
-      ['--conditions=dragoman-source', '--input-type=module', '-e', script],
-      { cwd: import.meta.dirname, timeout: 10_000, encoding: 'utf8' },
-    );
-    expect([stdout, status]).toEqual(['watching\n', 0]);
   });
 });

@@ -1,7 +1,15 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { type ConnectionOptions, createSecureContext, TLSSocket } from 'node:tls';
-import { DAY_MS, FakeClock, TestAuthority, within } from '@dragoman/testing';
+import { readLoose, SecretSchema } from '@dragoman/api';
+import {
+  DAY_MS,
+  FakeClock,
+  FakeDynamicResources,
+  TestAuthority,
+  type TestCertificate,
+  within,
+} from '@dragoman/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SessionCache } from '../src/client/session-cache.ts';
 import { SessionStore } from '../src/server/session-store.ts';
@@ -169,6 +177,101 @@ describe('downstream, a session', () => {
     await end.untilClosed();
     expect(end.failure).toContain('certificate has expired');
     expect(scene.ssl('fail_verify_error')).toBe(1);
+  });
+});
+
+describe('keys of tickets', () => {
+  const key = (fill: number): Config => ({ inline_bytes: Buffer.alloc(80, fill).toString('base64') });
+  const own = { tls_certificates: [inline(server)] };
+  const withKeys = (...fills: number[]): Config => ({ session_ticket_keys: { keys: fills.map(key) } });
+
+  it.each([
+    ['TLS 1.3', {}],
+    ['TLS 1.2', OLD],
+  ])('that are the same somewhere else make tickets good there, %s', async (_, options) => {
+    const start = (fills: readonly number[], worker: number): Promise<ServerScene> =>
+      ServerScene.start(
+        { common_tls_context: own, ...withKeys(...fills) },
+        { processKey: new Uint8Array(48).fill(worker) },
+      );
+    const here = await start([1], 1);
+    const first = await visit(here, options);
+    expect((await visit(await start([1], 2), options, first.session)).reused).toBe(true);
+    expect((await visit(await start([3, 2, 1], 2), options, first.session)).reused).toBe(true);
+    const without = await visit(await start([3, 2], 2), options, first.session);
+    expect(without.reused).toBe(false);
+    // With a new session of that listener the client comes back there.
+    expect((await visit(await start([2, 3], 3), options, without.session)).reused).toBe(true);
+  });
+
+  it('of a control plane are replaced under open connections', async () => {
+    const resources = new FakeDynamicResources();
+    const give = (...fills: number[]): void =>
+      resources.set(
+        SecretSchema,
+        'keys',
+        readLoose(SecretSchema, { name: 'keys', session_ticket_keys: { keys: fills.map(key) } }),
+      );
+    const scene = await ServerScene.start(
+      {
+        common_tls_context: own,
+        session_ticket_keys_sds_secret_config: { name: 'keys', sds_config: { ads: {} } },
+      },
+      { dynamicResources: resources },
+    );
+    await expect(visit(scene, {})).rejects.toThrow();
+    expect(() => give()).toThrow('session_ticket_keys.keys');
+    give(1);
+    const cluster = new ClientScene({});
+    const open = cluster.connect(scene.port);
+    await open.untilReady();
+    const other = await scene.end();
+    const first = await visit(scene, {});
+    give(2, 1);
+    await talk(open, other);
+    expect((await visit(scene, {}, first.session)).reused).toBe(true);
+    const second = await visit(scene, {});
+    give(2);
+    expect((await visit(scene, {}, first.session)).reused).toBe(false);
+    expect((await visit(scene, {}, second.session)).reused).toBe(true);
+    await talk(open, other);
+  });
+
+  it('do not change with time', async () => {
+    const clock = new FakeClock();
+    const scene = await ServerScene.start({ common_tls_context: own, ...withKeys(1) }, { clock });
+    const first = await visit(scene, {});
+    clock.advance(10 * DAY_MS);
+    expect((await visit(scene, {}, first.session)).reused).toBe(true);
+  });
+
+  it('make tickets for one worker where clients show certificates, also after a swap', async () => {
+    const resources = new FakeDynamicResources();
+    const give = (one: TestCertificate): void =>
+      resources.set(
+        SecretSchema,
+        'own',
+        readLoose(SecretSchema, { name: 'own', tls_certificate: inline(one) }),
+      );
+    const config: Config = {
+      require_client_certificate: true,
+      common_tls_context: {
+        tls_certificate_sds_secret_configs: [{ name: 'own', sds_config: { ads: {} } }],
+        validation_context: trusted,
+      },
+      ...withKeys(2, 1),
+    };
+    const here = await ServerScene.start(config, { dynamicResources: resources });
+    const there = await ServerScene.start(config, { dynamicResources: resources });
+    expect(here.context.warnings.join()).toContain('clients show certificates here');
+    give(server);
+    const identity = { cert: client.chainPem, key: client.keyPem };
+    const first = await visit(here, identity);
+    expect((await visit(there, identity, first.session)).reused).toBe(false);
+    give(root.issue({ subject: 'CN=server', san: [{ dns: 'a.example' }, { dns: 'b.example' }] }));
+    // What stands between the client and the authority is not sent again.
+    const second = await visit(here, identity, first.session);
+    expect([second.reused, second.end.info.tls?.peerCertificateValidated]).toEqual([true, true]);
   });
 });
 

@@ -56,6 +56,7 @@ export function baseline() {
         { name: 'certificate', tls_certificate: CERTIFICATE },
         { name: 'authority', validation_context: VALIDATION },
         { name: 'spare' },
+        { name: 'tickets', session_ticket_keys: { keys: [{ inline_string: 'k'.repeat(80) }] } },
       ],
     },
   });

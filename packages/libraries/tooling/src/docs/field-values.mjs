@@ -71,6 +71,8 @@ const action = (typeName, fields) => ({ on_no_match: { action: extension('a', ty
 
 const STRING_MATCHER = { exact: 'a.example' };
 const SECRET = (name) => ({ name });
+/** 80 bytes. */
+const TICKET_KEY = { inline_string: 'k'.repeat(80) };
 const SHA256_HEX = 'ab'.repeat(32);
 const SHA256_BASE64 = Buffer.alloc(32).toString('base64');
 const SPIFFE = extension(
@@ -148,6 +150,8 @@ export const FIELDS = {
   'DirectResponseAction.body_format': TEXT_FORMAT,
   'DirectResponseAction.status': 200,
   'DownstreamHttp2.max_consecutive_inbound_frames_with_empty_payload': 2,
+  'DownstreamTlsContext.session_ticket_keys': { keys: [TICKET_KEY] },
+  'DownstreamTlsContext.session_ticket_keys_sds_secret_config': SECRET('tickets'),
   'DownstreamTlsContext.common_tls_context': { tls_certificates: [CERTIFICATE] },
   'FileAccessLog.log_format': TEXT_FORMAT,
   'FileAccessLog.path': '/dev/null',
@@ -248,6 +252,7 @@ export const FIELDS = {
   ],
   'Bootstrap.StaticResources.listeners': [{ address: local(), filter_chains: [{ filters: TCP_FILTERS }] }],
   'Secret.name': 'other',
+  'Secret.session_ticket_keys': { keys: [TICKET_KEY] },
   'Secret.tls_certificate': CERTIFICATE,
   'Secret.validation_context': VALIDATION,
   'StartTlsConfig.tls_socket_config': { common_tls_context: { tls_certificates: [CERTIFICATE] } },

@@ -11,7 +11,6 @@ export const WITHOUT_EFFECT = {
   'RouteAction.include_vh_rate_limits': 'says which `rate_limits` count; no filter reads them yet',
   'Route.decorator': '`operation` names spans, and there is no tracing',
   'Secret.generic_secret': 'no extension here asks for one yet',
-  'Secret.session_ticket_keys': 'what would name them, `session_ticket_keys_sds_secret_config`, is refused',
   'UpstreamHttp1.allow_absolute_url': 'about requests that come in: set it on the connection manager',
   'UpstreamHttp1.use_balsa_parser': 'there is one parser',
 };
@@ -19,7 +18,8 @@ export const WITHOUT_EFFECT = {
 const EDGE_DEFAULT = "as in Envoy's guide for edge proxies";
 const ALWAYS_ITS_STREAM =
   '`true` only, which is what happens without it: a message that breaks HTTP/2 costs its stream';
-const SECRETS = 'secrets of `static_resources.secrets`, or of files (`path_config_source`)';
+const SECRETS =
+  'secrets of `static_resources.secrets`, of files (`path_config_source`) or of a control plane';
 const READ_BY_LOGS = (type) => `\`%METADATA(${type}:…)%\` reads it`;
 const UPSTREAM_FILTERS =
   '`envoy.filters.http.upstream_codec` alone, which ends the list: no other filter here can run upstream yet';
@@ -55,6 +55,9 @@ export const NOTES = {
   'DownstreamHttp2.max_concurrent_streams': `default 100, ${EDGE_DEFAULT}`,
   'DownstreamHttp2.override_stream_error_on_invalid_http_message': ALWAYS_ITS_STREAM,
   'DownstreamHttp2.stream_error_on_invalid_http_messaging': ALWAYS_ITS_STREAM,
+  'DownstreamTlsContext.session_ticket_keys':
+    'tickets are not those of Envoy; where clients show certificates, good on one worker',
+  'DownstreamTlsContext.session_ticket_keys_sds_secret_config': SECRETS,
   'DownstreamTlsContext.session_timeout': 'whole seconds; 0 is the default, 2 hours',
   'HttpConnectionManager.stream_flush_timeout': 'on HTTP/2; HTTP/1.1 has no window to wait for',
   'FilterChain.metadata': READ_BY_LOGS('LISTENER_FILTER_CHAIN'),

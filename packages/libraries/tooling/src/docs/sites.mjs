@@ -184,7 +184,7 @@ export const SITES = [
   {
     type: `${TLS_PACKAGE}.Secret`,
     path: 'static_resources.secrets[2]',
-    note: 'in `static_resources.secrets`, and in the files of `sds_config.path_config_source`; looked at when something names it',
+    note: 'in `static_resources.secrets`, in the files of `sds_config.path_config_source`, and from control planes; looked at when something names it',
   },
   {
     type: PROXIED,

@@ -14,8 +14,7 @@ import {
   writePem,
 } from '@dragoman/certificates';
 import { atPath, ConfigError, refuseUnsupported } from '@dragoman/core';
-import type { SourceReader } from '../secrets/source-reader.ts';
-import { sourcePath } from '../secrets/source-reader.ts';
+import { type SourceReader, sourcePath } from '@dragoman/secrets';
 import { serverNames } from './server-names.ts';
 
 /** A certificate that this side shows, with its key. */

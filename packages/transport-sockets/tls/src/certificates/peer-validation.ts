@@ -19,8 +19,7 @@ import {
 } from '@dragoman/certificates';
 import { atPath, ConfigError, refuseUnsupported } from '@dragoman/core';
 import { compileStringMatcher } from '@dragoman/matching';
-import type { SourceReader } from '../secrets/source-reader.ts';
-import { sourcePath } from '../secrets/source-reader.ts';
+import { type SourceReader, sourcePath } from '@dragoman/secrets';
 import { inlineHash } from './own-certificate.ts';
 
 /** How peers are verified. */
@@ -52,6 +51,7 @@ const SUPPORTED = new Set([
   'trust_chain_verification',
   'only_verify_leaf_cert_crl',
   'max_verify_depth',
+  'custom_validator_config',
 ]);
 const SPIFFE_SUPPORTED = new Set([
   'custom_validator_config',
@@ -60,12 +60,33 @@ const SPIFFE_SUPPORTED = new Set([
   'match_subject_alt_names',
   'allow_expired_certificate',
 ]);
+const SPIFFE_REASONS = {
+  ...REASONS,
+  ...Object.fromEntries(
+    [...SUPPORTED].map((field) => [
+      field,
+      'is not looked at where custom_validator_config is given; remove it',
+    ]),
+  ),
+};
 const SPIFFE_NAME = 'envoy.tls.cert_validator.spiffe';
 const DEFAULT_NAME = 'envoy.tls.cert_validator.default';
 
 /** As Envoy names a validation context without a name. */
 export function unnamedAuthority({ trustedCa }: CertificateValidationContext): string {
   return trustedCa === undefined ? 'unnamed_ca_cert' : `unnamed_ca_cert_${inlineHash(trustedCa)}`;
+}
+
+const isSpiffe = ({ customValidatorConfig: custom }: CertificateValidationContext): boolean =>
+  custom !== undefined && custom.name !== DEFAULT_NAME;
+
+/**
+ * Looks at which fields there are, also of one that a secret is to be merged into.
+ * @throws ConfigError with paths below the CertificateValidationContext
+ */
+export function checkValidationFields(config: CertificateValidationContext): void {
+  const [supported, reasons] = isSpiffe(config) ? [SPIFFE_SUPPORTED, SPIFFE_REASONS] : [SUPPORTED, REASONS];
+  refuseUnsupported(config, CertificateValidationContextSchema, supported, '', reasons);
 }
 
 /**
@@ -79,8 +100,7 @@ export function readPeerValidation(
   autoSni: boolean,
 ): PeerValidation {
   reader.watch(config.watchedDirectory);
-  const custom = config.customValidatorConfig;
-  if (custom !== undefined && custom.name !== DEFAULT_NAME) {
+  if (isSpiffe(config)) {
     if (autoSni)
       throw ConfigError.at(
         'custom_validator_config',
@@ -88,8 +108,7 @@ export function readPeerValidation(
       );
     return { ...atPath('', () => readSpiffe(config, reader)), path: '<inline>', name, spiffe: true };
   }
-  const supported = custom === undefined ? SUPPORTED : new Set([...SUPPORTED, 'custom_validator_config']);
-  refuseUnsupported(config, CertificateValidationContextSchema, supported, '', REASONS);
+  checkValidationFields(config);
   const read = (source: DataSource | undefined, field: string): Buffer | undefined =>
     source === undefined ? undefined : atPath(field, () => reader.read(source));
   const validator = new CertificateValidator({
@@ -149,15 +168,7 @@ function readSpiffe(
   config: CertificateValidationContext,
   reader: SourceReader,
 ): { readonly validator: PeerValidator } {
-  refuseUnsupported(config, CertificateValidationContextSchema, SPIFFE_SUPPORTED, '', {
-    ...REASONS,
-    ...Object.fromEntries(
-      [...SUPPORTED].map((field) => [
-        field,
-        'is not looked at where custom_validator_config is given; remove it',
-      ]),
-    ),
-  });
+  checkValidationFields(config);
   const { name, typedConfig } = config.customValidatorConfig as NonNullable<
     CertificateValidationContext['customValidatorConfig']
   >;

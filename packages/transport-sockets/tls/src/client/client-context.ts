@@ -24,7 +24,7 @@ export class ClientContext {
   readonly sessions: SessionCache;
   readonly material: Material;
 
-  /** @throws ConfigError with paths below the CommonTlsContext */
+  /** @throws ConfigError with paths below the UpstreamTlsContext */
   constructor({ params, maxSessionKeys }: ClientSettings, material: Material) {
     const [own] = material.certificates;
     this.material = material;
@@ -33,7 +33,7 @@ export class ClientContext {
     this.sessions = new SessionCache(maxSessionKeys);
     const options = paramOptions(params, own?.extraAlgorithms ?? []);
     const noTickets = maxSessionKeys > 0 ? 0 : constants.SSL_OP_NO_TICKET;
-    this.secureContext = atPath(own?.configPath ?? '', () =>
+    this.secureContext = atPath(own?.configPath ?? 'common_tls_context', () =>
       createSecureContext({
         ...options,
         secureOptions: options.secureOptions | noTickets,

@@ -1,4 +1,4 @@
-import { constants, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { constants, createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext, type Server } from 'node:tls';
 import { type ClientHello, Cursor, EXTENSION, extensionData } from '@dragoman/client-hello';
 import {
@@ -15,8 +15,15 @@ import type { Material } from '../common-context.ts';
 import { wireProtocol } from '../params/alpn.ts';
 import { chosenGroup } from '../params/groups.ts';
 import { paramOptions, type TlsParams } from '../params/tls-params.ts';
-import { Intermediates } from '../peer-chain.ts';
+import type { Intermediates } from '../peer-chain.ts';
 import { serviceServer, SessionStore } from './session-store.ts';
+import {
+  nodeTicketKeys,
+  ownTicketKey,
+  ownTicketPeriod,
+  randomTicketKey,
+  ticketKeyFor,
+} from './ticket-keys.ts';
 
 /** Of DownstreamTlsContext, what contexts are made with. */
 export interface ServerSettings {
@@ -50,74 +57,89 @@ export interface HandshakePlan {
 
 interface ServedCertificate {
   readonly own: OwnCertificate;
-  readonly secureContext: SecureContext;
+  /** By the index of the key that tickets are encrypted with. */
+  secureContext(ticketKey: number): SecureContext;
 }
 
-/**
- * Tickets are encrypted with keys of this context alone. After this time there are new ones, so that a key that leaks opens two days
- * and not years (BoringSSL changes its keys as often).
- */
-const TICKET_KEY_LIFE_MS = 2 * 24 * 3600 * 1000;
-const TICKET_KEY_BYTES = 48;
+/** What outlives a context: of a listener's transport socket on this thread. */
+export interface ServerMemory {
+  readonly processKey: Uint8Array;
+  /** Makes ticket keys that this thread alone has. */
+  readonly ticketSalt: Uint8Array;
+  /** A ticket that was given before a swap is good after it, and so is what stood between its certificate and an authority. */
+  readonly intermediates: Intermediates;
+}
+
+/** What a context is made of. */
+export interface ServerParts {
+  readonly material: Material;
+  /** `session_ticket_keys`. Undefined: keys of one's own, the same on all workers, that change after two days. */
+  readonly ticketKeys: readonly Buffer[] | undefined;
+}
 
 /** Certificates, keys and rules of a listener, as they are at one time. A connection keeps the one it began with. */
 export class ServerContext {
   readonly validator: PeerValidator | undefined;
-  readonly intermediates: Intermediates = new Intermediates();
+  readonly intermediates: Intermediates;
   readonly material: Material;
   private readonly settings: ServerSettings;
+  private readonly parts: ServerParts;
+  private readonly memory: ServerMemory;
   private readonly chooser: CertificateChooser<ServedCertificate>;
   private readonly protocols: ReadonlyMap<string, Buffer>;
   private readonly sessions: SessionStore | undefined;
   private readonly servers = new Map<string, Server>();
-  /** Of ticket keys, from the epoch on. */
+  private readonly ticketKeys: readonly Buffer[];
+  /** Of ticket keys of one's own, from the epoch on. */
   private readonly period: number;
-  private readonly processKey: Uint8Array;
   private readonly askMode: 'none' | 'request' | 'require';
 
   /**
    * @param nowMs wall time
-   * @throws ConfigError with paths below the CommonTlsContext
+   * @throws ConfigError with paths below the DownstreamTlsContext
    */
-  constructor(settings: ServerSettings, material: Material, nowMs: number, processKey: Uint8Array) {
+  constructor(settings: ServerSettings, parts: ServerParts, nowMs: number, memory: ServerMemory) {
+    const { material } = parts;
     this.settings = settings;
+    this.parts = parts;
+    this.memory = memory;
     this.material = material;
-    this.period = Math.floor(nowMs / TICKET_KEY_LIFE_MS);
-    this.processKey = processKey;
+    this.intermediates = memory.intermediates;
+    this.period = ownTicketPeriod(nowMs);
     this.validator = material.validation?.validator;
     this.askMode = askMode(this.validator, settings.requireClientCertificate);
     this.sessions = settings.statefulSessions ? new SessionStore() : undefined;
     this.protocols = new Map(settings.alpn.map((protocol) => [protocol, wireProtocol(protocol)]));
     const idContext = sessionIdContext(settings, material);
-    const shared = {
-      ticketKeys: this.askMode === 'none' ? this.sharedKeys(idContext) : randomBytes(TICKET_KEY_BYTES),
-      sessionIdContext: idContext,
-      ca: authorities(material.validation),
-    };
+    this.ticketKeys = this.readTicketKeys(idContext);
+    const shared = { sessionIdContext: idContext, ca: authorities(material.validation) };
     const served = material.certificates.map((own) =>
-      atPath(own.configPath, () => serve(own, settings, shared)),
+      atPath(own.configPath, () => serve(own, settings, shared, this.ticketKeys)),
     );
     this.chooser = new CertificateChooser(served, settings.fullScan, settings.staplePolicy);
   }
 
   /** Time for other ticket keys. */
   isStale(nowMs: number): boolean {
-    return this.settings.tickets && Math.floor(nowMs / TICKET_KEY_LIFE_MS) !== this.period;
+    if (!this.settings.tickets || this.parts.ticketKeys !== undefined) return false;
+    return ownTicketPeriod(nowMs) !== this.period;
   }
 
   /** The same, with new keys. */
   renewed(nowMs: number): ServerContext {
-    return new ServerContext(this.settings, this.material, nowMs, this.processKey);
+    return new ServerContext(this.settings, this.parts, nowMs, this.memory);
   }
 
   /**
-   * The same on every worker, so that a ticket of one is good on another. Not with client certificates: the chain of a client that comes back with a
-   * ticket is known only to the worker that saw it.
+   * Tickets of other workers and proxies are not taken where clients show certificates: the chain of a client that comes back with a ticket is known
+   * only to the worker that saw it.
    */
-  private sharedKeys(idContext: string): Buffer {
-    return Buffer.from(
-      hkdfSync('sha256', this.processKey, idContext, `dragoman tls tickets ${this.period}`, TICKET_KEY_BYTES),
-    );
+  private readTicketKeys(idContext: string): readonly Buffer[] {
+    const { ticketKeys: configured } = this.parts;
+    const { processKey, ticketSalt } = this.memory;
+    const shared = this.askMode === 'none';
+    if (configured !== undefined) return nodeTicketKeys(configured, shared ? new Uint8Array() : ticketSalt);
+    return [shared ? ownTicketKey(processKey, idContext, this.period) : randomTicketKey()];
   }
 
   /**
@@ -136,7 +158,7 @@ export class ServerContext {
     const resumable =
       !offersTls13 && this.sessions !== undefined && wantsStoredSession(hello, settings.tickets);
     return {
-      secureContext: refused ? undefined : certificate.secureContext,
+      secureContext: refused ? undefined : certificate.secureContext(ticketKeyFor(hello, this.ticketKeys)),
       certificate: certificate.own,
       alpn: this.chooseProtocol(hello),
       server: this.serverFor(certificate.own, staple === 'staple', resumable),
@@ -176,27 +198,42 @@ function askMode(validator: PeerValidator | undefined, required: boolean): 'none
   return validator?.mode ?? 'none';
 }
 
+/** A context for each ticket key: the first one now, the others when a client comes back with a ticket of theirs. */
 function serve(
   own: OwnCertificate,
   settings: ServerSettings,
-  shared: { readonly ticketKeys: Buffer; readonly sessionIdContext: string; readonly ca: string[] },
+  shared: { readonly sessionIdContext: string; readonly ca: string[] },
+  ticketKeys: readonly Buffer[],
 ): ServedCertificate {
   const problem = ocspConfigProblem(own.leaf, own.ocsp, settings.staplePolicy);
   if (problem !== undefined) throw ConfigError.at('ocsp_staple', problem);
   const options = paramOptions(settings.params, own.extraAlgorithms);
   const { SSL_OP_NO_TICKET, SSL_OP_CIPHER_SERVER_PREFERENCE } = constants;
-  const secureContext = createSecureContext({
-    ...options,
-    secureOptions:
-      options.secureOptions |
-      (settings.tickets ? 0 : SSL_OP_NO_TICKET) |
-      (settings.preferClientCiphers ? 0 : SSL_OP_CIPHER_SERVER_PREFERENCE),
-    cert: own.chainPem,
-    key: own.keyPem,
-    ...shared,
-    ...(settings.sessionTimeout === undefined ? {} : { sessionTimeout: settings.sessionTimeout }),
-  });
-  return { own, secureContext };
+  const make = (ticketKey: Buffer | undefined): SecureContext =>
+    createSecureContext({
+      ...options,
+      secureOptions:
+        options.secureOptions |
+        (settings.tickets ? 0 : SSL_OP_NO_TICKET) |
+        (settings.preferClientCiphers ? 0 : SSL_OP_CIPHER_SERVER_PREFERENCE),
+      cert: own.chainPem,
+      key: own.keyPem,
+      ...shared,
+      ...(ticketKey === undefined ? {} : { ticketKeys: ticketKey }),
+      ...(settings.sessionTimeout === undefined ? {} : { sessionTimeout: settings.sessionTimeout }),
+    });
+  const contexts = new Map([[0, make(ticketKeys[0])]]);
+  return {
+    own,
+    secureContext(ticketKey) {
+      let context = contexts.get(ticketKey);
+      if (context === undefined) {
+        context = make(ticketKeys[ticketKey]);
+        contexts.set(ticketKey, context);
+      }
+      return context;
+    },
+  };
 }
 
 /** Named in the CertificateRequest. None is an empty list: undefined would be those that Node trusts. */
