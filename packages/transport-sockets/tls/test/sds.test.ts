@@ -183,13 +183,19 @@ describe('a certificate of a control plane', () => {
   });
 
   it('that is known and no good refuses the config, and nothing is left behind', async () => {
+    const others = await serve({
+      common_tls_context: { tls_certificate_sds_secret_configs: [sds('good')] },
+    });
     resources.watch({ type: SecretSchema, source: {}, name: 'own' }, { prepare: () => () => {} });
-    const asked = resources.watched;
+    give('good', certificate(first));
     give('own', mixed);
-    await expect(serve()).rejects.toThrow(
-      'common_tls_context.tls_certificate_sds_secret_configs[0]: secret "own": tls_certificate.private_key',
+    await expect(
+      serve({ common_tls_context: { tls_certificate_sds_secret_configs: [sds('good'), sds('own')] } }),
+    ).rejects.toThrow(
+      'common_tls_context.tls_certificate_sds_secret_configs[1]: secret "own": tls_certificate.private_key',
     );
-    expect(resources.watched).toEqual(asked);
+    others.tls.close();
+    expect(resources.watched).toEqual([`${SecretSchema.typeName} own`]);
   });
 
   it('does not hide what is wrong in the config', async () => {
@@ -393,5 +399,29 @@ describe('files that a delivered secret names', () => {
     write(second);
     await eventually(() => factory(scene, 'ssl_context_update_by_sds') === 2);
     expect(await shown(scene)).toBe('CN=second');
+  });
+
+  it('of the config itself do not make one refused', async () => {
+    write(first);
+    const scene = await serve({
+      require_client_certificate: true,
+      common_tls_context: {
+        tls_certificates: [named()['tls_certificate'] as Config],
+        validation_context_sds_secret_config: sds('ca'),
+      },
+    });
+    give('ca', authority(root));
+    writeFileSync(at('tls.crt'), 'x');
+    give('ca', authority(foreign));
+    expect(scene.context.loggers.lines.at(-1)).toContain(
+      'the new TLS context is no good, the one before stays',
+    );
+    const from = cluster({ tls_certificates: [inline(client)] });
+    await from.connect(scene.port).untilClosed();
+    write(second);
+    await eventually(() => factory(scene, 'ssl_context_update_by_sds') === 2);
+    const one = from.connect(scene.port);
+    await talk(one, await scene.end(1));
+    expect(one.info.tls?.peerSubject).toBe('CN=second');
   });
 });
