@@ -17,6 +17,7 @@ export const KERNEL_HEIGHT = Object.freeze({
   grpc: 25,
   http: 30,
   upstream: 30,
+  'xds-sources': 35,
   xds: 40,
   admin: 40,
   supervisor: 40,

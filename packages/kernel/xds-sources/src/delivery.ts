@@ -1,0 +1,117 @@
+import type { DescMessage } from '@dragoman/api';
+import {
+  type Clock,
+  ConfigError,
+  type Logger,
+  type SubscriptionFailure,
+  type SubscriptionOptions,
+} from '@dragoman/core';
+import { type ReadResponse, UnreadableResponse } from './discovery-response.ts';
+import { SubscriptionStats } from './subscription-stats.ts';
+
+/** Hands updates to a subscriber, one at a time, and counts how it took them. Nothing that a subscriber throws gets past this. */
+export class Delivery<D extends DescMessage> {
+  readonly stats: SubscriptionStats;
+  private readonly options: SubscriptionOptions<D>;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  /** For logs: where it comes from. */
+  private readonly origin: string;
+  private names: ReadonlySet<string> | undefined;
+  private warned = '';
+  private stopped = false;
+
+  constructor(options: SubscriptionOptions<D>, clock: Clock, logger: Logger, origin: string) {
+    this.options = options;
+    this.clock = clock;
+    this.logger = logger;
+    this.origin = origin;
+    this.stats = new SubscriptionStats(options.stats);
+    this.names = options.names && new Set(options.names);
+  }
+
+  /** Undefined: everything. */
+  get wanted(): ReadonlySet<string> | undefined {
+    return this.names;
+  }
+
+  /** True when other names are wanted than before. */
+  setNames(names: readonly string[]): boolean {
+    const before = this.names;
+    const now = new Set(names);
+    this.names = now;
+    return before === undefined || before.size !== now.size || [...now].some((name) => !before.has(name));
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /**
+   * Calls `done` once the subscriber has taken the response over, or has refused it: with the reason then. At once when it can; not after
+   * {@link stop}.
+   */
+  deliver(response: ReadResponse<D>, done: (refusal: string | undefined) => void): void {
+    const { clock, names } = this;
+    const begun = clock.now();
+    const changed = response.resources.filter(
+      ({ name, aliases = [] }) =>
+        names === undefined || names.has(name) || aliases.some((alias) => names.has(alias)),
+    );
+    const accept = (): void => {
+      if (this.stopped) return;
+      this.stats.accepted(response.version, changed.length, begun, clock);
+      this.tellWarnings(response.warnings);
+      done(undefined);
+    };
+    const refuse = (error: unknown): void => {
+      if (this.stopped) return;
+      done(this.reject(error instanceof ConfigError ? response.locate(error) : error));
+    };
+    let taken: void | Promise<void>;
+    try {
+      taken = this.options.callbacks.onUpdate({
+        changed,
+        removed: [],
+        versionInfo: response.version,
+        full: true,
+      });
+    } catch (error) {
+      refuse(error);
+      return;
+    }
+    if (taken === undefined) accept();
+    else taken.then(accept, refuse);
+  }
+
+  /** What came is no good. Returns why. */
+  reject(error: unknown): string {
+    this.stats.rejected.inc();
+    const expected = error instanceof ConfigError || error instanceof UnreadableResponse;
+    const text = error instanceof Error ? error.message : String(error);
+    this.logger.warn(`config update rejected: ${this.origin}: ${expected ? text : whole(error)}`);
+    this.fail('rejected', text);
+    return text;
+  }
+
+  /** Tells the subscriber. */
+  fail(reason: SubscriptionFailure, details: string): void {
+    if (this.stopped) return;
+    try {
+      this.options.callbacks.onFailure(reason, details);
+    } catch (error) {
+      this.logger.error(`a subscriber of ${this.origin} failed with an error of its own: ${whole(error)}`);
+    }
+  }
+
+  private tellWarnings(warnings: readonly string[]): void {
+    const text = warnings.join('\n');
+    // The same file is read again and again.
+    if (text !== this.warned) for (const warning of warnings) this.logger.warn(`${this.origin}: ${warning}`);
+    this.warned = text;
+  }
+}
+
+function whole(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,20 @@
+import type { ApiConfigSource, DescMessage, PathConfigSource } from '@dragoman/api';
+import type { ConfigSubscription, SubscriptionOptions } from '@dragoman/core';
+import { createFileSubscription } from './file-subscription.ts';
+import { createRestSubscription } from './rest-subscription.ts';
+import type { FileSourceContext, RestSourceContext } from './source-context.ts';
+
+/** The kinds of config sources besides gRPC. */
+export interface OtherSources {
+  /** @throws ConfigError with a path below the PathConfigSource */
+  path<D extends DescMessage>(options: SubscriptionOptions<D>, source: PathConfigSource): ConfigSubscription;
+  /** For `api_type: REST`. @throws ConfigError with a path below the ApiConfigSource */
+  rest<D extends DescMessage>(options: SubscriptionOptions<D>, source: ApiConfigSource): ConfigSubscription;
+}
+
+export function createOtherSources(context: FileSourceContext & RestSourceContext): OtherSources {
+  return {
+    path: (options, source) => createFileSubscription(options, source, context),
+    rest: (options, source) => createRestSubscription(options, source, context),
+  };
+}
