@@ -143,9 +143,13 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     problems.try('stats_config', () => readStatsOptions(bootstrap.statsConfig, flags.statsTags)) ?? {};
   const stats = new StatsStore({ ...statsOptions, wallTime: () => clock.wallTime() });
   const rootScope = stats.createThread();
+  const localInfo = readLocalInfo(bootstrap, flags);
+  const runtimeOptions = { serviceCluster: localInfo.cluster, logger: log.logger('runtime') };
   const runtime =
-    problems.try('layered_runtime', () => new RuntimeLayers(bootstrap.layeredRuntime, rootScope)) ??
-    new RuntimeLayers(undefined, rootScope);
+    problems.try(
+      'layered_runtime',
+      () => new RuntimeLayers(bootstrap.layeredRuntime, rootScope, runtimeOptions),
+    ) ?? new RuntimeLayers(undefined, rootScope);
   const watchdogs = problems.try('', () => readWatchdogs(bootstrap, random)) ?? NO_WATCHDOGS;
   const secrets = bootstrap.staticResources?.secrets ?? [];
   const certificates = new ThreadCertificates();
@@ -155,7 +159,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     random,
     loggers: log,
     runtime,
-    localInfo: readLocalInfo(bootstrap, flags),
+    localInfo,
     stats: rootScope,
     secrets: new StaticSecrets(secrets),
     dynamicResources: resources,
@@ -334,8 +338,9 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 
 /** Ends what an assembly has opened or begun. */
 export async function dismantle(assembly: Assembly): Promise<void> {
-  const { sources, dns, listeners, workers, logFiles, overload, subClusters, mainClusters, dynamic } =
+  const { sources, dns, listeners, workers, logFiles, overload, subClusters, mainClusters, dynamic, runtime } =
     assembly;
+  runtime.stop();
   dynamic.close();
   subClusters.close();
   overload?.stop();

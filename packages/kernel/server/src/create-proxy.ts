@@ -82,6 +82,7 @@ export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
   return located(loaded, async () => {
     const full = withDefaults(options, bootstrap);
     const parts = await assemble(full);
+    parts.runtime.noteDeprecated(loaded?.warnings ?? []);
     parts.rootScope.counter('server.static_unknown_fields').add(loaded?.messagesWithUnknownFields ?? 0);
     const { supervisor } = options;
     const hotRestart = supervisor && new HotRestart(supervisor, parts);

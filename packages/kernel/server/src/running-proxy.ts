@@ -1,6 +1,6 @@
 import type { AdminServer } from '@dragoman/admin';
 import { type Cluster, durationMs, type Listener } from '@dragoman/api';
-import { type Address, ConfigError, type LogLevel, type Timer } from '@dragoman/core';
+import { type Address, ConfigError, type LogLevel, noSubscriptions, type Timer } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
@@ -97,6 +97,12 @@ export class RunningProxy implements ServedProxy {
     await parts.dynamic.start(parts);
     this.throwIfClosed();
     log.info('all clusters initialized. initializing init manager');
+    await parts.runtime.start({
+      clock,
+      subscriptions: noSubscriptions,
+      onChange: (values) => parts.workers.setRuntime(values),
+    });
+    this.throwIfClosed();
     if (takesOver) {
       await hotRestart.takeOver();
       await this.openAdminOrRetry();

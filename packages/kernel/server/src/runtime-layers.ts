@@ -1,54 +1,119 @@
-import { type LayeredRuntime, type MessageShape, RuntimeLayerSchema, type StructSchema } from '@dragoman/api';
+import { type LayeredRuntime, type RuntimeLayer as LayerConfig, RuntimeLayerSchema } from '@dragoman/api';
 import {
+  atPath,
+  type Clock,
   ConfigError,
+  type ConfigProblem,
+  type ConfigSubscriptions,
+  type Counter,
   type Gauge,
+  type Logger,
   ProblemCollector,
   refuseUnsupported,
   type StatsScope,
+  silentLogger,
 } from '@dragoman/core';
+import { DiskLayer } from './runtime/disk-layer.ts';
+import { FeatureFlags } from './runtime/feature-flags.ts';
+import { flatten } from './runtime/flatten.ts';
+import type { RuntimeLayer } from './runtime/layer.ts';
+import { RtdsLayer } from './runtime/rtds-layer.ts';
 import { RuntimeValues } from './runtime-values.ts';
 
-const SUPPORTED_LAYERS = new Set(['name', 'static_layer', 'admin_layer']);
-const REASONS = {
-  disk_layer: 'disk layers are not supported yet; write the values in a static_layer',
-  rtds_layer:
-    'layers from a management server (RTDS) are not supported yet; write the values in a static_layer',
-};
+const SUPPORTED_LAYERS = new Set(['name', 'static_layer', 'admin_layer', 'disk_layer', 'rtds_layer']);
 
-/** Without `layered_runtime` there is no layer at all: `/runtime_modify` needs one that is configured. */
-const DEFAULT_LAYERS: readonly Layer[] = [];
-
-interface Layer {
-  readonly name: string;
-  readonly values: Map<string, string>;
-  readonly admin: boolean;
+export interface RuntimeLayersOptions {
+  /** For `append_service_cluster`; default: none. */
+  readonly serviceCluster?: string;
+  /** Default: silence. */
+  readonly logger?: Logger;
 }
 
-/** A runtime made of layers, later ones winning. Reads see the merged map; a change makes a new one. */
-export class RuntimeLayers extends RuntimeValues {
-  readonly layers: readonly Layer[];
-  private readonly numKeys: Gauge;
-  private readonly adminOverrides: Gauge;
+export interface RuntimeStart {
+  readonly clock: Clock;
+  readonly subscriptions: ConfigSubscriptions;
+  /** Values have changed, not by {@link RuntimeLayers.modify}. */
+  onChange(values: ReadonlyMap<string, string>): void;
+  /** How long folders of disk layers must be quiet before they are read again, ms; default 100. */
+  readonly settleMs?: number;
+}
 
-  /** @throws ConfigError with paths below `layered_runtime` */
-  constructor(config: LayeredRuntime | undefined, stats: StatsScope) {
+interface AdminLayer extends RuntimeLayer {
+  readonly kind: 'admin';
+  readonly values: Map<string, string>;
+}
+
+/** A runtime made of layers, later ones winning. Reads see the merged map; a change makes a new one. Without `layered_runtime` there is no layer at all. */
+export class RuntimeLayers extends RuntimeValues {
+  private readonly all: readonly RuntimeLayer[];
+  private readonly scope: StatsScope;
+  private readonly logger: Logger;
+  private readonly flags: FeatureFlags;
+  private readonly stats: RuntimeStats;
+  private stopped = false;
+
+  /**
+   * Reads static and disk layers. What is wrong with the files of a disk layer is no mistake of the config.
+   * @throws ConfigError with paths below `layered_runtime`
+   */
+  constructor(config: LayeredRuntime | undefined, stats: StatsScope, options: RuntimeLayersOptions = {}) {
     super();
-    this.layers = config === undefined ? DEFAULT_LAYERS : readLayers(config);
-    const scope = stats.scope('runtime');
-    for (const name of [
-      'deprecated_feature_use',
-      'load_error',
-      'override_dir_exists',
-      'override_dir_not_exists',
-    ]) {
-      scope.counter(name);
+    const { serviceCluster = '', logger = silentLogger } = options;
+    this.all = config === undefined ? [] : readLayers(config, serviceCluster);
+    this.scope = stats.scope('runtime');
+    this.stats = runtimeStats(this.scope);
+    this.logger = logger;
+    this.flags = new FeatureFlags(logger);
+    for (const layer of this.all) {
+      if (layer.kind !== 'disk') continue;
+      this.tellError(layer as DiskLayer);
+      if ((layer as DiskLayer).path === undefined)
+        logger.warn(
+          `runtime: layer "${layer.name}" is empty: it appends the service cluster, and this proxy has none (--service-cluster)`,
+        );
     }
-    scope.gauge('deprecated_feature_seen_since_process_start', 'never-import');
-    scope.counter('load_success').inc();
-    scope.gauge('num_layers', 'never-import').set(this.layers.length);
-    this.numKeys = scope.gauge('num_keys', 'never-import');
-    this.adminOverrides = scope.gauge('admin_overrides_active', 'never-import');
-    this.replace(this.merge());
+    this.load();
+  }
+
+  /** Those that count, in their order. */
+  get layers(): readonly RuntimeLayer[] {
+    return this.all.filter(({ active }) => active);
+  }
+
+  /**
+   * From now on disk layers are watched, and RTDS layers are asked for. Fulfilled once each RTDS layer has had its first update or its failure.
+   * @throws ConfigError with paths below the bootstrap, by rejection
+   */
+  async start({ clock, subscriptions, onChange, settleMs }: RuntimeStart): Promise<void> {
+    const reload = (): void => {
+      if (this.stopped) return;
+      this.load();
+      onChange(this.values);
+    };
+    const problems = new ProblemCollector();
+    const ready: Promise<void>[] = [];
+    for (const [i, layer] of this.all.entries()) {
+      if (layer instanceof DiskLayer) {
+        const changed = (): void => {
+          this.tellError(layer);
+          reload();
+        };
+        layer.start(clock, changed, settleMs);
+      } else if (layer instanceof RtdsLayer) {
+        const path = `layered_runtime.layers[${i}].rtds_layer`;
+        const started = problems.try(path, () => layer.start(subscriptions, this.scope, reload));
+        if (started !== undefined) ready.push(started);
+      }
+    }
+    problems.throwIfAny();
+    await Promise.all(ready);
+    if (ready.length > 0) this.logger.info('RTDS has finished initialization');
+  }
+
+  /** Nothing changes any more, and nobody waits. */
+  stop(): void {
+    this.stopped = true;
+    for (const layer of this.all) if (layer instanceof DiskLayer || layer instanceof RtdsLayer) layer.stop();
   }
 
   /**
@@ -56,54 +121,107 @@ export class RuntimeLayers extends RuntimeValues {
    * @throws Error when there is no admin layer
    */
   modify(values: ReadonlyMap<string, string>): void {
-    const admin = this.layers.find((layer) => layer.admin);
+    const admin = this.all.find((layer): layer is AdminLayer => layer.kind === 'admin');
     if (admin === undefined) throw new Error('No admin layer specified');
     for (const [key, value] of values) {
       if (value === '') admin.values.delete(key);
       else admin.values.set(key, value);
     }
-    this.replace(this.merge());
+    this.stats.adminOverrides.set(admin.values.size > 0 ? 1 : 0);
+    this.load();
   }
 
-  private merge(): ReadonlyMap<string, string> {
+  /** Counts the warnings that are about deprecated fields and values. */
+  noteDeprecated(warnings: readonly ConfigProblem[]): void {
+    const uses = warnings.filter(({ message }) => message.endsWith(' is deprecated')).length;
+    this.stats.deprecatedUses.add(uses);
+    this.stats.deprecatedSeen.add(uses);
+  }
+
+  private load(): void {
+    const { layers, stats } = this;
     const merged = new Map<string, string>();
-    for (const { values } of this.layers) for (const [key, value] of values) merged.set(key, value);
-    this.numKeys.set(merged.size);
-    this.adminOverrides.set(this.layers.some(({ admin, values }) => admin && values.size > 0) ? 1 : 0);
-    return merged;
+    for (const { values } of layers) for (const [key, value] of values) merged.set(key, value);
+    const failed = this.all.some((layer) => layer instanceof DiskLayer && layer.error !== undefined);
+    (failed ? stats.loadError : stats.loadSuccess).inc();
+    const folders = layers.filter(({ kind }) => kind === 'disk').length;
+    (folders > 1 ? stats.overrideDirExists : stats.overrideDirNotExists).inc();
+    stats.numLayers.set(layers.length);
+    stats.numKeys.set(merged.size);
+    this.flags.check(merged);
+    this.replace(merged);
+  }
+
+  private tellError({ name, error, active }: DiskLayer): void {
+    if (error === undefined) return;
+    const kept = active ? 'what it held before stays' : 'it is left out';
+    this.logger.warn(`runtime: layer "${name}" cannot be read, ${kept}: ${error}`);
   }
 }
 
-function readLayers(config: LayeredRuntime): Layer[] {
+interface RuntimeStats {
+  readonly loadSuccess: Counter;
+  readonly loadError: Counter;
+  readonly overrideDirExists: Counter;
+  readonly overrideDirNotExists: Counter;
+  readonly deprecatedUses: Counter;
+  readonly deprecatedSeen: Gauge;
+  readonly numLayers: Gauge;
+  readonly numKeys: Gauge;
+  readonly adminOverrides: Gauge;
+}
+
+function runtimeStats(scope: StatsScope): RuntimeStats {
+  return {
+    loadSuccess: scope.counter('load_success'),
+    loadError: scope.counter('load_error'),
+    overrideDirExists: scope.counter('override_dir_exists'),
+    overrideDirNotExists: scope.counter('override_dir_not_exists'),
+    deprecatedUses: scope.counter('deprecated_feature_use'),
+    deprecatedSeen: scope.gauge('deprecated_feature_seen_since_process_start', 'never-import'),
+    numLayers: scope.gauge('num_layers', 'never-import'),
+    numKeys: scope.gauge('num_keys', 'never-import'),
+    adminOverrides: scope.gauge('admin_overrides_active', 'never-import'),
+  };
+}
+
+function readLayers(config: LayeredRuntime, serviceCluster: string): RuntimeLayer[] {
   const problems = new ProblemCollector();
   const names = new Set<string>();
-  const layers = config.layers.map((layer, i): Layer => {
+  const layers: RuntimeLayer[] = [];
+  for (const [i, layerConfig] of config.layers.entries()) {
     const path = `layers[${i}]`;
-    problems.try(path, () => refuseUnsupported(layer, RuntimeLayerSchema, SUPPORTED_LAYERS, '', REASONS));
-    if (names.has(layer.name)) problems.add(`${path}.name`, `there are two layers named "${layer.name}"`);
-    names.add(layer.name);
-    const values = new Map<string, string>();
-    const { layerSpecifier } = layer;
-    if (layerSpecifier.case === 'staticLayer')
-      problems.try(`${path}.static_layer`, () => flatten(layerSpecifier.value, '', values));
-    return { name: layer.name, values, admin: layerSpecifier.case === 'adminLayer' };
-  });
-  if (layers.filter(({ admin }) => admin).length > 1)
+    const { name } = layerConfig;
+    if (names.has(name)) problems.add(`${path}.name`, `there are two layers named "${name}"`);
+    names.add(name);
+    const layer = problems.try(path, () => readLayer(layerConfig, serviceCluster));
+    if (layer !== undefined) layers.push(layer);
+  }
+  if (layers.filter(({ kind }) => kind === 'admin').length > 1)
     problems.add('layers', 'there can be one admin_layer at most');
   problems.throwIfAny();
   return layers;
 }
 
-type Struct = MessageShape<typeof StructSchema> | { readonly [key: string]: unknown };
-
-/** Nested objects become dotted keys; a FractionalPercent stays one value, as JSON. */
-function flatten(struct: Struct, prefix: string, into: Map<string, string>): void {
-  for (const [name, value] of Object.entries(struct)) {
-    const key = prefix === '' ? name : `${prefix}.${name}`;
-    if (value === null) throw ConfigError.at(key, 'null is no runtime value');
-    if (Array.isArray(value)) throw ConfigError.at(key, 'a list is no runtime value');
-    if (typeof value !== 'object') into.set(key, String(value));
-    else if ('numerator' in value || 'denominator' in value) into.set(key, JSON.stringify(value));
-    else flatten(value as Struct, key, into);
+/** @throws ConfigError with paths below the layer */
+function readLayer(config: LayerConfig, serviceCluster: string): RuntimeLayer {
+  refuseUnsupported(config, RuntimeLayerSchema, SUPPORTED_LAYERS);
+  const { name, layerSpecifier } = config;
+  switch (layerSpecifier.case) {
+    case 'staticLayer':
+      return {
+        name,
+        kind: 'static',
+        values: atPath('static_layer', () => flatten(layerSpecifier.value)),
+        active: true,
+      };
+    case 'adminLayer':
+      return { name, kind: 'admin', values: new Map(), active: true };
+    case 'diskLayer':
+      return atPath('disk_layer', () => new DiskLayer(name, layerSpecifier.value, serviceCluster));
+    case 'rtdsLayer':
+      return atPath('rtds_layer', () => new RtdsLayer(name, layerSpecifier.value));
+    default:
+      throw ConfigError.at('', 'needs one of static_layer, disk_layer, admin_layer, rtds_layer');
   }
 }

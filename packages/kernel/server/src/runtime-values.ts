@@ -1,9 +1,12 @@
 import { drawFraction, type FractionalPercent, type Runtime } from '@dragoman/core';
+import { readFraction, readNumber } from './runtime/fraction.ts';
 
 /** A runtime that reads a map, which is replaced as a whole: on main with each change, on a worker when main tells of one. */
 export class RuntimeValues implements Runtime {
   private merged: ReadonlyMap<string, string>;
   private changes = 0;
+  /** Of values that were asked for as fractions; undefined: it is none. */
+  private readonly fractions = new Map<string, FractionalPercent | undefined>();
 
   constructor(values: ReadonlyMap<string, string> = new Map()) {
     this.merged = values;
@@ -17,6 +20,7 @@ export class RuntimeValues implements Runtime {
   replace(values: ReadonlyMap<string, string>): void {
     this.merged = values;
     this.changes++;
+    this.fractions.clear();
   }
 
   get version(): number {
@@ -27,20 +31,24 @@ export class RuntimeValues implements Runtime {
     return this.merged.get(key);
   }
 
+  /** Rounded down; negative numbers are no values. */
   getInteger(key: string, fallback: number): number {
-    const value = this.getNumber(key, Number.NaN);
-    return Number.isInteger(value) ? value : fallback;
+    const value = readNumber(this.merged.get(key));
+    return value === undefined || value < 0 ? fallback : Math.floor(value);
   }
 
   getNumber(key: string, fallback: number): number {
-    const text = this.merged.get(key);
-    const value = text === undefined || text === '' ? Number.NaN : Number(text);
-    return Number.isFinite(value) ? value : fallback;
+    return readNumber(this.merged.get(key)) ?? fallback;
   }
 
   getBoolean(key: string, fallback: boolean): boolean {
-    const value = this.merged.get(key)?.toLowerCase();
-    return value === 'true' ? true : value === 'false' ? false : fallback;
+    const text = this.merged.get(key);
+    if (text === undefined) return fallback;
+    const word = text.trim().toLowerCase();
+    if (word === 'true') return true;
+    if (word === 'false') return false;
+    const number = readNumber(word);
+    return number === undefined || !Number.isInteger(number) ? fallback : number !== 0;
   }
 
   featureEnabled(key: string, fallback: FractionalPercent, draw: number): boolean {
@@ -48,25 +56,14 @@ export class RuntimeValues implements Runtime {
     if (text === undefined) return drawFraction(fallback, draw);
     if (text === 'true') return true;
     if (text === 'false') return false;
-    return drawFraction(readFraction(text) ?? fallback, draw);
+    return drawFraction(this.fractionOf(key, text) ?? fallback, draw);
   }
-}
 
-const DENOMINATORS = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
-
-/** A percentage (`25`), or a FractionalPercent as JSON. */
-function readFraction(text: string): FractionalPercent | undefined {
-  if (/^\d+$/.test(text)) return { numerator: Number(text), denominator: 100 };
-  try {
-    const { numerator, denominator = 'HUNDRED' } = JSON.parse(text) as {
-      numerator?: unknown;
-      denominator?: string;
-    };
-    const parts = DENOMINATORS[denominator as keyof typeof DENOMINATORS];
-    return typeof numerator === 'number' && parts !== undefined
-      ? { numerator, denominator: parts }
-      : undefined;
-  } catch {
-    return undefined;
+  private fractionOf(key: string, text: string): FractionalPercent | undefined {
+    const known = this.fractions.get(key);
+    if (known !== undefined || this.fractions.has(key)) return known;
+    const fraction = readFraction(text);
+    this.fractions.set(key, fraction);
+    return fraction;
   }
 }

@@ -105,11 +105,11 @@ describe('life of a proxy', () => {
       listener: { transparent: true },
       bootstrap: {
         hds_config: {},
-        layered_runtime: { layers: [{ name: 'r', disk_layer: { symlink_root: '/x' } }] },
+        layered_runtime: { layers: [{ name: 'r', disk_layer: { subdirectory: '..', symlink_root: '/x' } }] },
       },
     });
     await expect(startProxy(bootstrap, { extensions })).rejects.toThrow(
-      /(?=[\s\S]*health discovery \(HDS\) is not supported)(?=[\s\S]*layered_runtime\.layers\[0\]\.disk_layer: disk layers)(?=[\s\S]*listeners\[0\]\.transparent: )/,
+      /(?=[\s\S]*health discovery \(HDS\) is not supported)(?=[\s\S]*layered_runtime\.layers\[0\]\.disk_layer\.subdirectory: )(?=[\s\S]*listeners\[0\]\.transparent: )/,
     );
     await expect(createProxy({ bootstrap: 'static_resources: [', extensions })).rejects.toThrow();
     await leaks.expectNone();
@@ -196,7 +196,7 @@ describe('runtime', () => {
     [
       'RTDS',
       [{ name: 'a', rtds_layer: { name: 'x', rtds_config: { ads: {} } } }],
-      'rtds_layer: layers from a management server',
+      'layered_runtime.layers[0].rtds_layer.rtds_config: this proxy was put together without dynamic configuration',
     ],
   ])('%s: refused', async (_, all, message) => {
     await expect(start(layers(...(all as JsonObject[])))).rejects.toThrow(message);

@@ -24,10 +24,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'cors-frontend-envoy.yaml': ['@dragoman/http-filter-cors would provide it'],
   'datadog-tracing-envoy.yaml': [TRACING, '@dragoman/http-filter-health-check would provide it'],
   'dynamic-config-cp-envoy.yaml': ['dynamic_resources: configuration from a management server'],
-  'fault-injection-envoy.yaml': [
-    'disk_layer: disk layers are not supported yet',
-    '@dragoman/http-filter-fault would provide it',
-  ],
+  'fault-injection-envoy.yaml': ['@dragoman/http-filter-fault would provide it'],
   'front-proxy-service-envoy-2.yaml': [],
   'front-proxy-service-envoy.yaml': [],
   'jaeger-tracing-envoy.yaml': [TRACING],

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -209,6 +209,22 @@ describe('what is told to workers', () => {
     await using late = await connectTo(proxy, 0);
     expect(await late.ask('/runtime/test.number')).toBe('2');
     await closeAll(connections);
+  });
+
+  test('runtime values of files that change', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'dragoman-runtime-'));
+    try {
+      writeFileSync(join(root, 'number'), '1');
+      const layers: JsonObject = { layers: [{ name: 'disk', disk_layer: { symlink_root: root } }] };
+      await using proxy = await startOnThreads(threadBootstrap({ bootstrap: { layered_runtime: layers } }));
+      const connections = await connectToEach(proxy, 2);
+      writeFileSync(join(root, 'number'), '2');
+      for (const connection of connections)
+        await eventually(async () => (await connection.ask('/runtime/number')) === '2');
+      await closeAll(connections);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 
   test('levels of the log, whose lines bear their thread', async () => {
