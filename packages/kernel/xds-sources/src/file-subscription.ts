@@ -50,8 +50,14 @@ export function createFileSubscription<D extends DescMessage>(
 }
 
 function requirePath(path: string, field: string): void {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined)
-    throw ConfigError.at(field, `"${path}" is not there; it must be when the config that names it is loaded`);
+  try {
+    statSync(path);
+  } catch (error) {
+    throw ConfigError.at(
+      field,
+      `"${path}" must be there when the config that names it is loaded: ${(error as Error).message}`,
+    );
+  }
 }
 
 class FileSubscription<D extends DescMessage> implements ConfigSubscription {

@@ -199,6 +199,28 @@ describe('a file that changes is read again', () => {
   });
 });
 
+it.each([
+  ['takes it', () => {}],
+  [
+    'refuses it',
+    () => {
+      throw ConfigError.at('one', 'is no good');
+    },
+  ],
+])('a subscriber that stops while it %s hears no more, and nothing is counted', async (_what, then) => {
+  const path = put('a.yaml', yaml('1', 'one'));
+  const subscription = subscribe(path);
+  subscriber.onUpdate = () => {
+    subscription.stop();
+    then();
+  };
+  move('a.yaml', yaml('2', 'one'));
+  await eventually(() => subscriber.seen.length === 2);
+  await Promise.resolve();
+  expect(subscriber.failures).toEqual([]);
+  expect(subscriber.counts).toEqual({ update_attempt: 2, update_success: 1 });
+});
+
 describe('a file that is no good', () => {
   it('is told with its place, and what was before goes on', async () => {
     const path = put('a.yaml', yaml('1', 'one'));
@@ -287,7 +309,9 @@ describe('a file that is no good', () => {
   });
 
   it('is not there when it is subscribed to', () => {
-    expect(() => subscribe(join(root, 'no'))).toThrow(/^path: ".*no" is not there/);
+    expect(() => subscribe(join(root, 'no'))).toThrow(
+      /^path: ".*no" must be there when the config that names it is loaded: ENOENT/,
+    );
     const path = put('a.yaml', yaml('1'));
     expect(() => subscribe(path, { directory: join(root, 'no') })).toThrow(/^watched_directory.path: /);
     expect(() => subscribe('')).toThrow('path: is required');

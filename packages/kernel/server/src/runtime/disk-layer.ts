@@ -132,7 +132,11 @@ function identityOf(path: string): string | undefined {
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function same(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {

@@ -2,6 +2,9 @@ import type { FractionalPercent } from '@dragoman/core';
 
 const DENOMINATORS = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
 
+/** Of a fraction, characters. Values may be whole files. */
+const MAX_LENGTH = 1000;
+
 /** The number that a value is; undefined when it is none. An empty file has no value. */
 export function readNumber(text: string | undefined): number | undefined {
   if (text === undefined || text.trim() === '') return undefined;
@@ -14,7 +17,7 @@ export function readFraction(text: string): FractionalPercent | undefined {
   const percent = readNumber(text);
   if (percent !== undefined)
     return percent < 0 ? undefined : { numerator: Math.floor(percent), denominator: 100 };
-  const fields = readFields(text);
+  const fields = text.length > MAX_LENGTH ? undefined : readFields(text);
   if (fields === undefined) return undefined;
   const { numerator = 0, denominator = 'HUNDRED', ...others } = fields;
   if (Object.keys(others).length > 0 || !Object.hasOwn(DENOMINATORS, String(denominator))) return undefined;
