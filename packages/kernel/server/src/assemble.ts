@@ -338,8 +338,18 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
 
 /** Ends what an assembly has opened or begun. */
 export async function dismantle(assembly: Assembly): Promise<void> {
-  const { sources, dns, listeners, workers, logFiles, overload, subClusters, mainClusters, dynamic, runtime } =
-    assembly;
+  const {
+    sources,
+    dns,
+    listeners,
+    workers,
+    logFiles,
+    overload,
+    subClusters,
+    mainClusters,
+    dynamic,
+    runtime,
+  } = assembly;
   runtime.stop();
   dynamic.close();
   subClusters.close();
