@@ -1,0 +1,330 @@
+import {
+  type ApiConfigSource,
+  ApiConfigSourceSchema,
+  type DescMessage,
+  isMessage,
+  typeUrl,
+} from '@dragoman/api';
+import {
+  atPath,
+  ConfigError,
+  type ConfigSubscription,
+  type ConfigSubscriptions,
+  type Logger,
+  type SubscriptionOptions,
+} from '@dragoman/core';
+import { type DiscoveryType, discoveryType } from './discovery-types.ts';
+import { NameRouter } from './name-router.ts';
+import type { OpenedSource, Xds, XdsOptions } from './options.ts';
+import { PauseBook } from './pause-book.ts';
+import { reportType, type TypeReport, type XdsReport } from './report.ts';
+import { ResourceReader } from './resource-reader.ts';
+import { ChannelSink } from './response-sink.ts';
+import { type CompiledSource, compileGrpcSource, type GrpcSource } from './source-config.ts';
+import { createStream, type Stream } from './streams.ts';
+import { SubscriptionStats } from './subscription-stats.ts';
+import { Watch } from './watch.ts';
+
+/**
+ * Subscriptions to management servers.
+ * @throws ConfigError with paths that begin at `ads_config`, `config_sources[…]` or `default_config_source`
+ */
+export function createXds(options: XdsOptions): Xds {
+  return new Subscriptions(options);
+}
+
+/** One part of a subscription: the names that one source has. */
+export interface Part {
+  setNames(names: readonly string[]): void;
+  stop(): void;
+}
+
+class Subscriptions implements Xds, ConfigSubscriptions {
+  readonly subscriptions: ConfigSubscriptions = this;
+  private readonly options: XdsOptions;
+  private readonly logger: Logger;
+  private readonly reader: ResourceReader;
+  private readonly pauses = new PauseBook(() => this.resumed());
+  private readonly router: NameRouter;
+  private readonly ads: { readonly stream: Stream; source: GrpcSource } | undefined;
+  /** Those of a source of their own, by its config and, where they are not aggregated, type. */
+  private readonly streams = new Map<string, Stream>();
+  private readonly sinks = new Map<ChannelSink, { readonly opened: OpenedSource; readonly kind: string }>();
+  private closed = false;
+
+  constructor(options: XdsOptions) {
+    this.options = options;
+    const { context, adsConfig } = options;
+    this.logger = context.loggers.logger('config');
+    this.reader = new ResourceReader(
+      options.unknownFields ?? 'warn',
+      context.stats.counter('server.dynamic_unknown_fields'),
+      context.warn.bind(context),
+    );
+    this.router = new NameRouter(options);
+    this.ads = adsConfig === undefined ? undefined : atPath('ads_config', () => this.createAds(adsConfig));
+  }
+
+  // --- ConfigSubscriptions -------------------------------------------------------------------------------------------------
+
+  subscribe<D extends DescMessage>(options: SubscriptionOptions<D>): ConfigSubscription {
+    if (this.closed) throw ConfigError.at('', 'the proxy is going down: nothing is subscribed to any more');
+    const parts = new Map<string, Part>();
+    const type = discoveryType(options.type);
+    const stats = new SubscriptionStats(options.stats, type.countsEmpty);
+    const stop = (): void => {
+      for (const part of parts.values()) part.stop();
+      parts.clear();
+    };
+    const apply = (names: readonly string[] | undefined): void => {
+      const routed = this.router.route(options.source, options.type, names);
+      for (const [key, part] of parts) if (!routed.has(key)) part.setNames([]);
+      for (const [key, { source, names: own }] of routed) {
+        const part = parts.get(key);
+        if (part !== undefined) part.setNames(own ?? []);
+        else
+          parts.set(
+            key,
+            this.openPart(source, own, options as unknown as SubscriptionOptions<DescMessage>, type, stats),
+          );
+      }
+    };
+    try {
+      apply(options.names);
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    return {
+      setNames: (names) => {
+        if (parts.size > 0 && options.names !== undefined) apply(names);
+      },
+      stop,
+    };
+  }
+
+  // --- Xds -----------------------------------------------------------------------------------------------------------------
+
+  report(): XdsReport {
+    const types: TypeReport[] = [];
+    const add = ({ mux }: Stream, source: string) => {
+      for (const channel of mux.channels.values())
+        types.push(reportType<never, never>(channel as never, source));
+    };
+    if (this.ads !== undefined) add(this.ads.stream, 'ads');
+    for (const stream of this.streams.values()) add(stream, stream.mux.destination);
+    for (const [sink, { kind }] of this.sinks) types.push(reportType(sink.channel, kind));
+    return { types };
+  }
+
+  pause(url: string): () => void {
+    return this.pauses.pause(url);
+  }
+
+  replaceAds(config: ApiConfigSource): void {
+    const { ads } = this;
+    if (ads === undefined)
+      throw ConfigError.at(
+        '',
+        'the proxy was started without ads_config: there is no aggregated stream to replace',
+      );
+    const source = this.compileAds(config);
+    if (source.delta !== ads.source.delta)
+      throw ConfigError.at(
+        'api_type',
+        'a running proxy cannot change between incremental and state-of-the-world streams',
+      );
+    this.logger.info('replacing the servers of the aggregated discovery stream');
+    if (ads.stream.mux.connected) ads.stream.connect(source);
+    ads.source = source;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.ads?.stream.mux.close();
+    for (const { mux } of this.streams.values()) mux.close();
+    for (const [sink, { opened }] of this.sinks) {
+      sink.channel.close();
+      opened.close();
+    }
+    this.streams.clear();
+    this.sinks.clear();
+  }
+
+  // --- Parts ---------------------------------------------------------------------------------------------------------------
+
+  private openPart(
+    source: CompiledSource,
+    names: readonly string[] | undefined,
+    options: SubscriptionOptions<DescMessage>,
+    type: DiscoveryType,
+    stats: SubscriptionStats,
+  ): Part {
+    const { clock } = this.options.context;
+    const createWatch = () =>
+      new Watch({
+        names,
+        stats,
+        clock,
+        callbacks: options.callbacks,
+        initialFetchTimeoutMs: source.initialFetchTimeoutMs,
+        logger: this.logger,
+        label: type.label,
+      });
+    switch (source.kind) {
+      case 'ads':
+        return this.onStream(this.adsStream(), options, createWatch, undefined);
+      case 'grpc':
+        return this.onOwnStream(source.grpc, options, type, createWatch);
+      default:
+        return this.onSink(source, options, type, createWatch);
+    }
+  }
+
+  private onStream(
+    { mux }: Stream,
+    { type, stats }: SubscriptionOptions<DescMessage>,
+    createWatch: () => Watch,
+    onUnused: (() => void) | undefined,
+  ): Part {
+    this.checkNode();
+    const url = typeUrl(type);
+    const watch = createWatch();
+    const leave = mux.subscribe(type, url, watch, onUnused === undefined ? undefined : stats);
+    return {
+      setNames: (names) => {
+        if (!watch.stopped) mux.channels.get(url)?.setNames(watch, names);
+      },
+      stop: () => {
+        if (watch.stopped) return;
+        leave();
+        if (mux.unused) onUnused?.();
+      },
+    };
+  }
+
+  private onOwnStream(
+    grpc: GrpcSource,
+    options: SubscriptionOptions<DescMessage>,
+    type: DiscoveryType,
+    createWatch: () => Watch,
+  ): Part {
+    const key = grpc.aggregated ? grpc.key : `${grpc.key} ${options.type.typeName}`;
+    let stream = this.streams.get(key);
+    if (stream === undefined) {
+      const made = this.createStream(grpc, grpc.aggregated ? undefined : type);
+      atPath('api_config_source', () => made.connect(grpc));
+      this.streams.set(key, made);
+      stream = made;
+    }
+    const { mux } = stream;
+    return this.onStream(stream, options, createWatch, () => {
+      mux.close();
+      this.streams.delete(key);
+    });
+  }
+
+  private onSink(
+    { config, kind }: CompiledSource,
+    { type: schema }: SubscriptionOptions<DescMessage>,
+    type: DiscoveryType,
+    createWatch: () => Watch,
+  ): Part {
+    const { otherSources = {}, node, context } = this.options;
+    const open = kind === 'rest' ? otherSources.rest : otherSources.path;
+    if (open === undefined)
+      throw kind === 'rest'
+        ? ConfigError.at('api_config_source.api_type', 'REST is not part of this proxy; use a gRPC stream')
+        : ConfigError.at(
+            'path_config_source',
+            'files are not part of this proxy as config sources; use a gRPC stream',
+          );
+    if (kind === 'rest') this.checkNode();
+    const url = typeUrl(schema);
+    const sink = new ChannelSink(schema, url, node, {
+      clock: context.clock,
+      logger: this.logger,
+      reader: this.reader,
+    });
+    const watch = createWatch();
+    sink.channel.addWatch(watch);
+    let opened: OpenedSource;
+    try {
+      opened = open(config, sink, { typeUrl: url, label: type.label });
+    } catch (error) {
+      sink.channel.close();
+      throw error;
+    }
+    this.sinks.set(sink, { opened, kind });
+    return {
+      setNames: (names) => {
+        if (watch.stopped) return;
+        sink.channel.setNames(watch, names);
+        opened.namesChanged();
+      },
+      stop: () => {
+        if (watch.stopped) return;
+        sink.channel.close();
+        opened.close();
+        this.sinks.delete(sink);
+      },
+    };
+  }
+
+  // --- Streams -------------------------------------------------------------------------------------------------------------
+
+  private createAds(config: ApiConfigSource): { readonly stream: Stream; source: GrpcSource } {
+    const source = this.compileAds(config);
+    const stream = this.createStream(source, undefined);
+    stream.mux.stats.attach(this.options.context.stats);
+    return { stream, source };
+  }
+
+  private compileAds(config: ApiConfigSource): GrpcSource {
+    if (!isMessage(config, ApiConfigSourceSchema))
+      throw ConfigError.at('', `must be a ${ApiConfigSourceSchema.typeName}`);
+    const source = compileGrpcSource(config, (path, message) =>
+      this.options.context.warn(`ads_config.${path}`, message),
+    );
+    for (const [i, service] of config.grpcServices.entries())
+      atPath(`grpc_services[${i}]`, () => this.options.grpc.create(service));
+    return source;
+  }
+
+  /** Connected when somebody wants something from it: what is asked first goes out in one breath. */
+  private adsStream(): Stream {
+    const { ads } = this;
+    if (ads === undefined)
+      throw ConfigError.at(
+        'ads',
+        'there is no aggregated stream: set dynamic_resources.ads_config in the bootstrap',
+      );
+    if (!ads.stream.mux.connected) ads.stream.connect(ads.source);
+    return ads.stream;
+  }
+
+  private createStream({ delta }: GrpcSource, type: DiscoveryType | undefined): Stream {
+    const { context, node, grpc } = this.options;
+    const common = {
+      clock: context.clock,
+      logger: this.logger,
+      node,
+      isPaused: (url: string) => type === undefined && this.pauses.isPaused(url),
+    };
+    return createStream(delta, type, common, this.reader, grpc);
+  }
+
+  private resumed(): void {
+    this.ads?.stream.mux.resumed();
+    for (const { mux } of this.streams.values()) mux.resumed();
+  }
+
+  private checkNode(): void {
+    const { id, cluster } = this.options.node;
+    if (id === '' || cluster === '')
+      throw ConfigError.at(
+        '',
+        'a management server has to know who asks: set id and cluster of node in the bootstrap, or --service-node and --service-cluster',
+      );
+  }
+}

@@ -1,0 +1,357 @@
+import type { DescMessage, Status } from '@dragoman/api';
+import type { Clock, ConfigProblem, Logger } from '@dragoman/core';
+import type { DiscoveryType } from './discovery-types.ts';
+import { distribute, knownShare, type Scope, type Share } from './distribution.ts';
+import { type ReadUpdate, readUpdate } from './incoming-update.ts';
+import { KnownResources, type RefusedUpdate } from './known-resources.ts';
+import { describeProblems, isAbout, nackStatus } from './nack.ts';
+import type { AnyRequest, Incoming, Protocol } from './protocol.ts';
+import type { ResourceReader } from './resource-reader.ts';
+import type { Watch } from './watch.ts';
+import { WatchMap } from './watch-map.ts';
+
+/** Names that all subscribers of a type want on one stream: a config that goes wild must not fill requests without end. */
+export const MAX_NAMES = 100_000;
+
+/** What a channel needs of the stream that it is on. */
+export interface ChannelHost {
+  /** A request may be due. */
+  requestDue(): void;
+  /** Responses wait, or do so no longer. */
+  waitingChanged(): void;
+  /** An update is applied: requests of these types wait until it is taken back. */
+  hold(typeUrls: readonly string[]): () => void;
+}
+
+export interface ChannelOptions<Q extends AnyRequest, R> {
+  readonly typeUrl: string;
+  readonly type: DiscoveryType;
+  readonly schema: DescMessage;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly reader: ResourceReader;
+  readonly host: ChannelHost;
+  createProtocol(typeUrl: string, watches: WatchMap, known: KnownResources): Protocol<Q, R>;
+}
+
+/** Tells whoever brought a response what became of it; undefined: it was taken over. */
+export type OnSettled = (error: Status | undefined) => void;
+
+interface WaitingResponse<R> {
+  readonly response: R;
+  readonly onSettled: OnSettled | undefined;
+}
+
+/** What a response, or a part of what is known, still has to do. */
+interface Application {
+  /** Subscribers that have not decided yet, and one for as long as there are more to ask. */
+  outstanding: number;
+  readonly refused: ConfigProblem[];
+  /** A subscriber has refused without saying which resource it was. */
+  refusedAll: boolean;
+  readonly finish: (application: Application) => void;
+}
+
+/** How long other requests wait for an update to be applied. It gathers what the update asks for; who waits for an answer to that must get it. */
+const MAX_HOLD_MS = 100;
+
+/**
+ * One type of resource on one stream: brings responses to those who want what is in them, one after the other, and says what the server is to
+ * be told. It knows no sockets.
+ */
+export class TypeChannel<Q extends AnyRequest, R> {
+  readonly typeUrl: string;
+  readonly type: DiscoveryType;
+  readonly watches = new WatchMap();
+  readonly known: KnownResources;
+  readonly protocol: Protocol<Q, R>;
+  /** Responses that a newer one has made superfluous before their turn. */
+  skipped = 0;
+  /** Last taken over. */
+  version = '';
+  lastError: RefusedUpdate | undefined = undefined;
+  private readonly options: ChannelOptions<Q, R>;
+  private readonly waiting: WaitingResponse<R>[] = [];
+  private readonly jobs: (() => void)[] = [];
+  private current: Application | undefined = undefined;
+  private pumping = false;
+  private generation = 0;
+  private answered = false;
+  private interestShrunk = false;
+  private closed = false;
+
+  constructor(options: ChannelOptions<Q, R>) {
+    const { typeUrl, type, clock } = options;
+    this.options = options;
+    this.typeUrl = typeUrl;
+    this.type = type;
+    this.known = new KnownResources(clock, (names) => this.onExpired(names));
+    this.protocol = options.createProtocol(typeUrl, this.watches, this.known);
+  }
+
+  // --- Subscribers ---------------------------------------------------------------------------------------------------------
+
+  addWatch(watch: Watch): void {
+    this.watches.add(watch);
+    this.protocol.interestChanged();
+    this.replay(watch, undefined);
+    this.options.host.requestDue();
+  }
+
+  setNames(watch: Watch, names: readonly string[]): void {
+    const { added, removed } = this.watches.setNames(watch, names);
+    if (added.length === 0 && removed.length === 0) return;
+    this.interestShrunk ||= removed.length > 0;
+    this.protocol.interestChanged();
+    if (added.length > 0) this.replay(watch, new Set(added));
+    this.options.host.requestDue();
+  }
+
+  removeWatch(watch: Watch): void {
+    if (!this.watches.has(watch)) return;
+    this.watches.remove(watch);
+    this.interestShrunk = true;
+    this.protocol.interestChanged();
+    watch.stop();
+    this.options.host.requestDue();
+  }
+
+  // --- The stream ----------------------------------------------------------------------------------------------------------
+
+  opened(sameServer: boolean): void {
+    this.generation++;
+    this.dropWaiting();
+    this.protocol.opened(sameServer);
+  }
+
+  /** What waited is lost: the next stream brings it again. */
+  disconnected(details: string): void {
+    this.generation++;
+    this.dropWaiting();
+    for (const watch of [...this.watches]) if (!watch.stopped) watch.connectionFailed(details);
+  }
+
+  receive(response: R, onSettled?: OnSettled): void {
+    const { protocol, waiting } = this;
+    protocol.received(response);
+    if (this.isWhole() && waiting.length > 0) {
+      this.skipped += waiting.length;
+      this.dropWaiting();
+    }
+    waiting.push({ response, onSettled });
+    this.pump();
+    this.options.host.waitingChanged();
+  }
+
+  /** Responses that have not had their turn. */
+  get waitingResponses(): number {
+    return this.waiting.length;
+  }
+
+  get ackPending(): boolean {
+    return this.protocol.acksPending > 0;
+  }
+
+  get requestPending(): boolean {
+    return this.protocol.pending;
+  }
+
+  /** The next request: it counts as sent. */
+  takeRequest(): Q {
+    const request = this.protocol.take();
+    if (this.interestShrunk) {
+      // Only now does the server know that it need not keep these up to date.
+      this.interestShrunk = false;
+      this.known.keepOnly((name, aliases) => this.watches.wants(name, aliases));
+    }
+    return request;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.dropWaiting();
+    this.jobs.length = 0;
+    this.known.close();
+    for (const watch of [...this.watches]) this.removeWatch(watch);
+  }
+
+  // --- Work, one piece at a time ----------------------------------------------------------------------------------------------
+
+  private pump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    try {
+      while (this.current === undefined && !this.closed) {
+        const job = this.jobs.shift();
+        if (job !== undefined) job();
+        else if (this.waiting.length > 0) this.applyResponse();
+        else break;
+      }
+    } finally {
+      this.pumping = false;
+    }
+  }
+
+  private applyResponse(): void {
+    const { options, protocol, watches, known, type } = this;
+    const taken = this.waiting.splice(0, protocol.stateOfTheWorld ? this.waiting.length : 1);
+    const { generation } = this;
+    this.skipped += taken.length - 1;
+    const incoming = protocol.read(
+      taken.map(({ response }) => response),
+      this.isWhole(),
+    );
+    const merged = taken.length > 1;
+    const update = readUpdate(incoming, {
+      type,
+      schema: options.schema,
+      reader: options.reader,
+      known,
+      watches,
+      merged,
+    });
+    const bad = [...[...update.bad.values()].flatMap(({ problems }) => problems), ...update.nameless];
+    const held = protocol.stateOfTheWorld ? [this.typeUrl, ...type.holds] : type.holds;
+    const release = options.host.hold(held);
+    const shares = distribute(update, this.scope(incoming.version));
+    const timer = options.clock.timer(release);
+    this.apply(shares, (application) => {
+      timer.disable();
+      const error = this.commit(incoming, update, [...bad, ...application.refused], application.refusedAll);
+      if (generation === this.generation) protocol.settled(incoming, error);
+      else protocol.settledLate(incoming, error);
+      release();
+      for (const { onSettled } of taken) onSettled?.(error);
+    });
+    // It did not come to an end at once.
+    if (this.current !== undefined && held.length > 0) timer.enable(MAX_HOLD_MS);
+  }
+
+  private apply(shares: ReadonlyMap<Watch, Share>, finish: (application: Application) => void): void {
+    const application: Application = { outstanding: 1, refused: [], refusedAll: false, finish };
+    this.current = application;
+    for (const [watch, { update, bad }] of shares) {
+      // Another subscriber may have stopped it.
+      if (watch.stopped || !this.watches.has(watch)) continue;
+      application.outstanding++;
+      watch.deliver(update, bad, (refused) => {
+        application.refused.push(...refused);
+        const changed = update?.changed ?? [];
+        application.refusedAll ||=
+          refused.length > 0 &&
+          !refused.every((problem) => changed.some(({ name }) => isAbout(problem, name)));
+        this.oneDone(application);
+      });
+    }
+    this.oneDone(application);
+  }
+
+  private oneDone(application: Application): void {
+    if (--application.outstanding > 0) return;
+    this.current = undefined;
+    if (this.closed) return;
+    application.finish(application);
+    this.options.host.requestDue();
+    if (this.pumping) return;
+    this.pump();
+    this.options.host.waitingChanged();
+  }
+
+  /** Keeps what was taken over. */
+  private commit(
+    incoming: Incoming,
+    update: ReadUpdate,
+    problems: readonly ConfigProblem[],
+    refusedAll: boolean,
+  ): Status | undefined {
+    const { known, watches, type } = this;
+    const at = this.options.clock.wallTime();
+    this.answered = true;
+    const refusal = (version: string, about: readonly ConfigProblem[]): RefusedUpdate => ({
+      details: describeProblems(about),
+      version,
+      at,
+    });
+    for (const [name, { resource, ttlMs }] of update.good) {
+      const about = problems.length === 0 ? problems : problems.filter((problem) => isAbout(problem, name));
+      if (refusedAll) known.refuse(name, refusal(resource.version, problems));
+      else if (about.length > 0 && !update.bad.has(name))
+        known.refuse(name, refusal(resource.version, about));
+      else known.accept(name, resource, ttlMs);
+    }
+    for (const [name, { version, problems: about }] of update.bad)
+      known.refuse(name, refusal(version, about));
+    for (const [name, ttlMs] of update.heartbeats) known.renew(name, ttlMs);
+    for (const name of this.goneBy(update)) known.remove(name, watches.names.has(name));
+    if (problems.length === 0) {
+      this.version = incoming.version;
+      this.lastError = undefined;
+      return undefined;
+    }
+    this.lastError = refusal(incoming.version, problems);
+    this.options.logger.warn(
+      `${type.label} update "${incoming.version}" rejected: ${this.lastError.details}`,
+    );
+    return nackStatus(problems);
+  }
+
+  private goneBy(update: ReadUpdate): Iterable<string> {
+    if (!this.protocol.stateOfTheWorld) return update.removed;
+    const { good, bad, heartbeats, nameless } = update;
+    const onlyHeartbeats = heartbeats.size > 0 && good.size + bad.size === 0;
+    if (!this.isWhole() || nameless.length > 0 || onlyHeartbeats) return [];
+    return [...this.known]
+      .map(({ name }) => name)
+      .filter((name) => !good.has(name) && !bad.has(name) && !heartbeats.has(name));
+  }
+
+  // --- What comes without a response ---------------------------------------------------------------------------------------
+
+  /** What others have already: a job of its own, since no callback may come before a subscription is there. */
+  private replay(watch: Watch, names: ReadonlySet<string> | undefined): void {
+    if (this.known.size === 0 && !this.answered) return;
+    this.enqueue(() => {
+      if (watch.stopped) return;
+      const update = knownShare(watch, names, this.answered, this.scope(this.version));
+      if (update !== undefined) this.apply(new Map([[watch, { update, bad: [] }]]), () => {});
+    });
+  }
+
+  private onExpired(names: readonly string[]): void {
+    this.options.logger.info(`${this.type.label}: the time to live of ${names.length} resources is over`);
+    this.enqueue(() => {
+      const shares = new Map<Watch, { update: NonNullable<Share['update']>; bad: [] }>();
+      for (const watch of this.watches) {
+        const removed = names.filter((name) => watch.wants(name)).map((name) => watch.spell(name));
+        if (removed.length > 0)
+          shares.set(watch, {
+            update: { changed: [], removed, versionInfo: this.version, full: false },
+            bad: [],
+          });
+      }
+      this.apply(shares, () => {});
+    });
+  }
+
+  private enqueue(job: () => void): void {
+    this.jobs.push(job);
+    queueMicrotask(() => this.pump());
+  }
+
+  private scope(version: string): Scope {
+    const { watches, known, type, protocol } = this;
+    return { watches, known, version, stateOfTheWorld: protocol.stateOfTheWorld, whole: type.whole };
+  }
+
+  /** Each response says all there is. */
+  private isWhole(): boolean {
+    return (
+      this.protocol.stateOfTheWorld &&
+      (this.type.whole || (this.watches.onlyWildcard && this.watches.wildcard))
+    );
+  }
+
+  private dropWaiting(): void {
+    for (const { onSettled } of this.waiting.splice(0)) onSettled?.(undefined);
+  }
+}

@@ -1,0 +1,108 @@
+import type { Interest, NameSet } from './protocol.ts';
+import type { Watch } from './watch.ts';
+import { collectionOf } from './xdstp.ts';
+
+/** Who wants what of one type. */
+export class WatchMap implements Interest {
+  private readonly all = new Set<Watch>();
+  private readonly everything = new Set<Watch>();
+  private readonly byName = new Map<string, Set<Watch>>();
+  readonly names: NameSet = new NameView(this.byName);
+
+  get wildcard(): boolean {
+    return this.everything.size > 0;
+  }
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  /** Nobody has named a resource. */
+  get onlyWildcard(): boolean {
+    return this.byName.size === 0;
+  }
+
+  [Symbol.iterator](): Iterator<Watch> {
+    return this.all.values();
+  }
+
+  has(watch: Watch): boolean {
+    return this.all.has(watch);
+  }
+
+  add(watch: Watch): void {
+    this.all.add(watch);
+    if (watch.wildcard) this.everything.add(watch);
+    for (const name of watch.names) this.link(name, watch);
+  }
+
+  setNames(watch: Watch, names: readonly string[]): { readonly added: string[]; readonly removed: string[] } {
+    const difference = watch.setNames(names);
+    if (watch.wildcard) this.everything.add(watch);
+    else this.everything.delete(watch);
+    for (const name of difference.added) this.link(name, watch);
+    for (const name of difference.removed) this.unlink(name, watch);
+    return difference;
+  }
+
+  remove(watch: Watch): void {
+    this.all.delete(watch);
+    this.everything.delete(watch);
+    for (const name of watch.names) this.unlink(name, watch);
+  }
+
+  wants(name: string, aliases: readonly string[]): boolean {
+    if (this.wildcard || this.named(name) !== undefined) return true;
+    return aliases.some((alias) => this.named(alias) !== undefined);
+  }
+
+  /** Those that a resource concerns, each once. Names in canonical form. */
+  interestedIn(name: string, aliases: readonly string[]): Iterable<Watch> {
+    const named = this.named(name);
+    if (aliases.length === 0 && this.everything.size === 0) return named ?? [];
+    const found = new Set(this.everything);
+    for (const one of [name, ...aliases]) for (const watch of this.named(one) ?? []) found.add(watch);
+    return found;
+  }
+
+  /** By the name itself, else by the collection that it is in. */
+  private named(name: string): Set<Watch> | undefined {
+    const exact = this.byName.get(name);
+    if (exact !== undefined) return exact;
+    const collection = collectionOf(name);
+    return collection === undefined ? undefined : this.byName.get(collection);
+  }
+
+  private link(name: string, watch: Watch): void {
+    const watches = this.byName.get(name);
+    if (watches === undefined) this.byName.set(name, new Set([watch]));
+    else watches.add(watch);
+  }
+
+  private unlink(name: string, watch: Watch): void {
+    const watches = this.byName.get(name);
+    watches?.delete(watch);
+    if (watches?.size === 0) this.byName.delete(name);
+  }
+}
+
+/** The keys of a map, to be looked at as a set, without a copy. */
+class NameView implements NameSet {
+  private readonly map: ReadonlyMap<string, unknown>;
+
+  constructor(map: ReadonlyMap<string, unknown>) {
+    this.map = map;
+  }
+
+  get size(): number {
+    return this.map.size;
+  }
+
+  has(name: string): boolean {
+    return this.map.has(name);
+  }
+
+  [Symbol.iterator](): Iterator<string> {
+    return this.map.keys();
+  }
+}
