@@ -72,13 +72,19 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     const parts = new Map<string, Part>();
     const type = discoveryType(options.type);
     const stats = new SubscriptionStats(options.stats, type.countsEmpty);
+    let stopped = false;
     const stop = (): void => {
+      stopped = true;
       for (const part of parts.values()) part.stop();
       parts.clear();
     };
     const apply = (names: readonly string[] | undefined): void => {
       const routed = this.router.route(options.source, options.type, names);
-      for (const [key, part] of parts) if (!routed.has(key)) part.setNames([]);
+      for (const [key, part] of parts) {
+        if (routed.has(key)) continue;
+        part.stop();
+        parts.delete(key);
+      }
       for (const [key, { source, names: own }] of routed) {
         const part = parts.get(key);
         if (part !== undefined) part.setNames(own ?? []);
@@ -97,7 +103,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     }
     return {
       setNames: (names) => {
-        if (parts.size > 0 && options.names !== undefined) apply(names);
+        if (!stopped && !this.closed && options.names !== undefined) apply(names);
       },
       stop,
     };
@@ -173,9 +179,9 @@ class Subscriptions implements Xds, ConfigSubscriptions {
       });
     switch (source.kind) {
       case 'ads':
-        return this.onStream(this.adsStream(), options, createWatch, undefined);
+        return this.onStream(this.adsStream(), options, names, createWatch, undefined);
       case 'grpc':
-        return this.onOwnStream(source.grpc, options, type, createWatch);
+        return this.onOwnStream(source.grpc, options, names, type, createWatch);
       default:
         return this.onSink(source, options, type, createWatch);
     }
@@ -184,16 +190,21 @@ class Subscriptions implements Xds, ConfigSubscriptions {
   private onStream(
     { mux }: Stream,
     { type, stats }: SubscriptionOptions<DescMessage>,
+    names: readonly string[] | undefined,
     createWatch: () => Watch,
     onUnused: (() => void) | undefined,
   ): Part {
     this.checkNode();
     const url = typeUrl(type);
+    const channel = mux.channelOf(type, url);
+    channel.checkRoom(names ?? []);
     const watch = createWatch();
     const leave = mux.subscribe(type, url, watch, onUnused === undefined ? undefined : stats);
     return {
-      setNames: (names) => {
-        if (!watch.stopped) mux.channels.get(url)?.setNames(watch, names);
+      setNames: (wanted) => {
+        if (watch.stopped) return;
+        channel.checkRoom(wanted);
+        channel.setNames(watch, wanted);
       },
       stop: () => {
         if (watch.stopped) return;
@@ -206,6 +217,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
   private onOwnStream(
     grpc: GrpcSource,
     options: SubscriptionOptions<DescMessage>,
+    names: readonly string[] | undefined,
     type: DiscoveryType,
     createWatch: () => Watch,
   ): Part {
@@ -218,7 +230,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
       stream = made;
     }
     const { mux } = stream;
-    return this.onStream(stream, options, createWatch, () => {
+    return this.onStream(stream, options, names, createWatch, () => {
       mux.close();
       this.streams.delete(key);
     });

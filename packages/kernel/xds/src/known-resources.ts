@@ -28,6 +28,8 @@ export class KnownResources implements Iterable<KnownResource> {
   private readonly deadlines = new Map<string, number>();
   private readonly timer: Timer;
   private nextDeadline = Number.POSITIVE_INFINITY;
+  /** No longer wanted, as the server may not have heard yet; with the time since when. */
+  private readonly released = new Map<string, { readonly entry: KnownResource; readonly at: number }>();
   /** Asked for by name, and the server said that there is none. */
   private readonly absent = new Set<string>();
 
@@ -103,14 +105,48 @@ export class KnownResources implements Iterable<KnownResource> {
     this.absent.delete(name);
   }
 
-  /** Drops what is no longer wanted. */
-  keepOnly(wanted: (name: string, aliases: readonly string[]) => boolean): void {
-    for (const [name, { resource }] of this.entries)
-      if (!wanted(name, resource?.aliases ?? [])) this.forget(name);
+  /**
+   * Drops what is no longer wanted.
+   * @param revivable it can be had back for a while
+   */
+  keepOnly(wanted: (name: string, aliases: readonly string[]) => boolean, revivable: boolean): void {
+    const at = this.clock.now();
+    for (const [name, entry] of this.entries) {
+      if (wanted(name, entry.resource?.aliases ?? [])) continue;
+      const lasts = !this.deadlines.has(name);
+      this.forget(name);
+      if (revivable && lasts && entry.resource !== undefined) this.released.set(name, { entry, at });
+    }
+    for (const name of this.released.keys()) {
+      if (this.released.size <= MAX_RELEASED) break;
+      this.released.delete(name);
+    }
     for (const name of this.absent) if (!wanted(name, [])) this.absent.delete(name);
   }
 
+  /**
+   * These are wanted again. A server that has not heard that they were not, because a response of its own was under way, will not send them
+   * again; of one that has, newer versions follow soon.
+   */
+  revive(names: Iterable<string>): void {
+    if (this.released.size === 0) return;
+    const oldest = this.clock.now() - REVIVABLE_MS;
+    for (const name of names) {
+      const found = this.released.get(name);
+      if (found !== undefined && found.at >= oldest && !this.entries.has(name))
+        this.entries.set(name, found.entry);
+      this.released.delete(name);
+    }
+    for (const [name, { at }] of this.released) if (at < oldest) this.released.delete(name);
+  }
+
+  /** A new stream: its server begins anew. */
+  forgetReleased(): void {
+    this.released.clear();
+  }
+
   close(): void {
+    this.released.clear();
     this.timer.disable();
     this.deadlines.clear();
   }
@@ -135,6 +171,9 @@ export class KnownResources implements Iterable<KnownResource> {
   }
 }
 
+/** Far longer than a request is under way, and so short that what comes back is not old. */
+const REVIVABLE_MS = 10_000;
+const MAX_RELEASED = 10_000;
 /** What a timer takes; a time to live may be longer. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 

@@ -30,12 +30,17 @@ export function inResource(name: string, problems: readonly ConfigProblem[]): Co
   }));
 }
 
-/** Whether a subscriber's problem is about the resource of this name. */
-export function isAbout({ path }: ConfigProblem, name: string): boolean {
-  if (!path.startsWith(name)) return false;
-  const next = path.charAt(name.length);
-  return next === '' || next === ':' || next === '.' || next === '[';
+/** The longest beginning of a problem's path that is the name of a resource; undefined: the problem does not say which one it is about. */
+export function resourceOf({ path }: ConfigProblem, isName: (name: string) => boolean): string | undefined {
+  for (let end = path.length; end > 0; end--) {
+    if ((end === path.length || SEPARATORS.includes(path.charAt(end))) && isName(path.slice(0, end)))
+      return path.slice(0, end);
+  }
+  return undefined;
 }
+
+/** What stands between a name and the path in it. */
+const SEPARATORS = ':.[';
 
 /** What was thrown, as problems. */
 export function problemsOf(error: unknown): readonly ConfigProblem[] {

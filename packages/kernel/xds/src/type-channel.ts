@@ -1,14 +1,16 @@
 import type { DescMessage, Status } from '@dragoman/api';
-import type { Clock, ConfigProblem, Logger } from '@dragoman/core';
+import { type Clock, ConfigError, type ConfigProblem, type Logger } from '@dragoman/core';
+import { Application } from './application.ts';
 import type { DiscoveryType } from './discovery-types.ts';
 import { distribute, knownShare, type Scope, type Share } from './distribution.ts';
 import { type ReadUpdate, readUpdate } from './incoming-update.ts';
 import { KnownResources, type RefusedUpdate } from './known-resources.ts';
-import { describeProblems, isAbout, nackStatus } from './nack.ts';
+import { describeProblems, nackStatus } from './nack.ts';
 import type { AnyRequest, Incoming, Protocol } from './protocol.ts';
 import type { ResourceReader } from './resource-reader.ts';
 import type { Watch } from './watch.ts';
 import { WatchMap } from './watch-map.ts';
+import { canonicalName } from './xdstp.ts';
 
 /** Names that all subscribers of a type want on one stream: a config that goes wild must not fill requests without end. */
 export const MAX_NAMES = 100_000;
@@ -40,16 +42,6 @@ export type OnSettled = (error: Status | undefined) => void;
 interface WaitingResponse<R> {
   readonly response: R;
   readonly onSettled: OnSettled | undefined;
-}
-
-/** What a response, or a part of what is known, still has to do. */
-interface Application {
-  /** Subscribers that have not decided yet, and one for as long as there are more to ask. */
-  outstanding: number;
-  readonly refused: ConfigProblem[];
-  /** A subscriber has refused without saying which resource it was. */
-  refusedAll: boolean;
-  readonly finish: (application: Application) => void;
 }
 
 /** How long other requests wait for an update to be applied. It gathers what the update asks for; who waits for an answer to that must get it. */
@@ -91,6 +83,18 @@ export class TypeChannel<Q extends AnyRequest, R> {
 
   // --- Subscribers ---------------------------------------------------------------------------------------------------------
 
+  /** @throws ConfigError when there are more names than may be wanted */
+  checkRoom(names: readonly string[]): void {
+    const wanted = this.watches.names;
+    if (wanted.size + names.length <= MAX_NAMES) return;
+    const added = names.filter((name) => !wanted.has(canonicalName(name))).length;
+    if (wanted.size + added > MAX_NAMES)
+      throw ConfigError.at(
+        '',
+        `more than ${MAX_NAMES} resources of ${this.type.label} are asked for by name`,
+      );
+  }
+
   addWatch(watch: Watch): void {
     this.watches.add(watch);
     this.protocol.interestChanged();
@@ -121,6 +125,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
   opened(sameServer: boolean): void {
     this.generation++;
     this.dropWaiting();
+    this.known.forgetReleased();
     this.protocol.opened(sameServer);
   }
 
@@ -133,6 +138,10 @@ export class TypeChannel<Q extends AnyRequest, R> {
 
   receive(response: R, onSettled?: OnSettled): void {
     const { protocol, waiting } = this;
+    if (this.closed) {
+      onSettled?.(undefined);
+      return;
+    }
     protocol.received(response);
     if (this.isWhole() && waiting.length > 0) {
       this.skipped += waiting.length;
@@ -162,7 +171,10 @@ export class TypeChannel<Q extends AnyRequest, R> {
     if (this.interestShrunk) {
       // Only now does the server know that it need not keep these up to date.
       this.interestShrunk = false;
-      this.known.keepOnly((name, aliases) => this.watches.wants(name, aliases));
+      this.known.keepOnly(
+        (name, aliases) => this.watches.wants(name, aliases),
+        this.protocol.stateOfTheWorld,
+      );
     }
     return request;
   }
@@ -183,9 +195,8 @@ export class TypeChannel<Q extends AnyRequest, R> {
     try {
       while (this.current === undefined && !this.closed) {
         const job = this.jobs.shift();
-        if (job !== undefined) job();
-        else if (this.waiting.length > 0) this.applyResponse();
-        else break;
+        if (job === undefined && this.waiting.length === 0) break;
+        this.safely(job ?? (() => this.applyResponse()));
       }
     } finally {
       this.pumping = false;
@@ -217,7 +228,11 @@ export class TypeChannel<Q extends AnyRequest, R> {
     const timer = options.clock.timer(release);
     this.apply(shares, (application) => {
       timer.disable();
-      const error = this.commit(incoming, update, [...bad, ...application.refused], application.refusedAll);
+      if (this.closed) {
+        for (const { onSettled } of taken) onSettled?.(undefined);
+        return;
+      }
+      const error = this.commit(incoming, update, [...bad, ...application.refused], application);
       if (generation === this.generation) protocol.settled(incoming, error);
       else protocol.settledLate(incoming, error);
       release();
@@ -228,18 +243,14 @@ export class TypeChannel<Q extends AnyRequest, R> {
   }
 
   private apply(shares: ReadonlyMap<Watch, Share>, finish: (application: Application) => void): void {
-    const application: Application = { outstanding: 1, refused: [], refusedAll: false, finish };
+    const application = new Application(finish);
     this.current = application;
     for (const [watch, { update, bad }] of shares) {
       // Another subscriber may have stopped it.
       if (watch.stopped || !this.watches.has(watch)) continue;
       application.outstanding++;
       watch.deliver(update, bad, (refused) => {
-        application.refused.push(...refused);
-        const changed = update?.changed ?? [];
-        application.refusedAll ||=
-          refused.length > 0 &&
-          !refused.every((problem) => changed.some(({ name }) => isAbout(problem, name)));
+        if (refused.length > 0) application.blame(refused, update?.changed ?? []);
         this.oneDone(application);
       });
     }
@@ -249,12 +260,25 @@ export class TypeChannel<Q extends AnyRequest, R> {
   private oneDone(application: Application): void {
     if (--application.outstanding > 0) return;
     this.current = undefined;
-    if (this.closed) return;
-    application.finish(application);
-    this.options.host.requestDue();
-    if (this.pumping) return;
-    this.pump();
-    this.options.host.waitingChanged();
+    this.safely(() => {
+      application.finish(application);
+      if (this.closed) return;
+      this.options.host.requestDue();
+      if (this.pumping) return;
+      this.pump();
+      this.options.host.waitingChanged();
+    });
+  }
+
+  /** It runs in turns of its own, where an error would end the process. */
+  private safely(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.current = undefined;
+      const { type, options } = this;
+      options.logger.error(`a bug in ${type.label}: ${error instanceof Error ? error.stack : String(error)}`);
+    }
   }
 
   /** Keeps what was taken over. */
@@ -262,22 +286,24 @@ export class TypeChannel<Q extends AnyRequest, R> {
     incoming: Incoming,
     update: ReadUpdate,
     problems: readonly ConfigProblem[],
-    refusedAll: boolean,
+    { refusedAll, refusedByName }: Application,
   ): Status | undefined {
     const { known, watches, type } = this;
     const at = this.options.clock.wallTime();
     this.answered = true;
+    const details = describeProblems(problems);
     const refusal = (version: string, about: readonly ConfigProblem[]): RefusedUpdate => ({
-      details: describeProblems(about),
+      // One text for all: there may be many resources.
+      details: about === problems ? details : describeProblems(about),
       version,
       at,
     });
     for (const [name, { resource, ttlMs }] of update.good) {
-      const about = problems.length === 0 ? problems : problems.filter((problem) => isAbout(problem, name));
+      const about = refusedByName.get(name);
       if (refusedAll) known.refuse(name, refusal(resource.version, problems));
-      else if (about.length > 0 && !update.bad.has(name))
-        known.refuse(name, refusal(resource.version, about));
+      else if (about !== undefined) known.refuse(name, refusal(resource.version, about));
       else known.accept(name, resource, ttlMs);
+      this.interestShrunk ||= !watches.wants(name, resource.aliases ?? []);
     }
     for (const [name, { version, problems: about }] of update.bad)
       known.refuse(name, refusal(version, about));
@@ -289,9 +315,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
       return undefined;
     }
     this.lastError = refusal(incoming.version, problems);
-    this.options.logger.warn(
-      `${type.label} update "${incoming.version}" rejected: ${this.lastError.details}`,
-    );
+    this.options.logger.warn(`${type.label} update "${incoming.version}" rejected: ${details}`);
     return nackStatus(problems);
   }
 
@@ -309,7 +333,9 @@ export class TypeChannel<Q extends AnyRequest, R> {
 
   /** What others have already: a job of its own, since no callback may come before a subscription is there. */
   private replay(watch: Watch, names: ReadonlySet<string> | undefined): void {
-    if (this.known.size === 0 && !this.answered) return;
+    this.known.revive(names ?? watch.names);
+    // What is being applied is known only when that is done, and is not sent again either.
+    if (this.known.size === 0 && !this.answered && this.current === undefined) return;
     this.enqueue(() => {
       if (watch.stopped) return;
       const update = knownShare(watch, names, this.answered, this.scope(this.version));

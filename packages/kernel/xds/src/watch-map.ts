@@ -1,6 +1,6 @@
 import type { Interest, NameSet } from './protocol.ts';
 import type { Watch } from './watch.ts';
-import { collectionOf } from './xdstp.ts';
+import { collectionOf, isXdstp } from './xdstp.ts';
 
 /** Who wants what of one type. */
 export class WatchMap implements Interest {
@@ -52,25 +52,26 @@ export class WatchMap implements Interest {
   }
 
   wants(name: string, aliases: readonly string[]): boolean {
-    if (this.wildcard || this.named(name) !== undefined) return true;
-    return aliases.some((alias) => this.named(alias) !== undefined);
+    return this.wildcard || this.isNamed(name) || aliases.some((alias) => this.isNamed(alias));
   }
 
   /** Those that a resource concerns, each once. Names in canonical form. */
   interestedIn(name: string, aliases: readonly string[]): Iterable<Watch> {
-    const named = this.named(name);
-    if (aliases.length === 0 && this.everything.size === 0) return named ?? [];
+    const exact = this.byName.get(name);
+    // Nearly all have one name, and nobody who wants everything.
+    if (aliases.length === 0 && this.everything.size === 0 && !isXdstp(name)) return exact ?? [];
     const found = new Set(this.everything);
-    for (const one of [name, ...aliases]) for (const watch of this.named(one) ?? []) found.add(watch);
+    for (const one of [name, ...aliases]) {
+      for (const watch of this.byName.get(one) ?? []) found.add(watch);
+      for (const watch of this.byName.get(collectionOf(one) ?? '') ?? []) found.add(watch);
+    }
     return found;
   }
 
-  /** By the name itself, else by the collection that it is in. */
-  private named(name: string): Set<Watch> | undefined {
-    const exact = this.byName.get(name);
-    if (exact !== undefined) return exact;
+  private isNamed(name: string): boolean {
+    if (this.byName.has(name)) return true;
     const collection = collectionOf(name);
-    return collection === undefined ? undefined : this.byName.get(collection);
+    return collection !== undefined && this.byName.has(collection);
   }
 
   private link(name: string, watch: Watch): void {
