@@ -40,12 +40,17 @@ export function distribute(update: ReadUpdate, scope: Scope): Map<Watch, Share> 
     for (const watch of watches) for (const problem of update.nameless) push(bad, watch, problem);
 
   const shares = new Map<Watch, Share>();
-  const full = new FullShares(update, scope);
-  for (const watch of watches) {
+  let full: FullShares | undefined;
+  // Of thousands who have named one resource each, most have no share in an update.
+  const concerned =
+    scope.stateOfTheWorld && scope.whole
+      ? watches
+      : new Set([...watches.wildcards, ...changed.keys(), ...removed.keys(), ...bad.keys()]);
+  for (const watch of concerned) {
     const problems = bad.get(watch) ?? [];
     const forWatch =
       scope.stateOfTheWorld && (scope.whole || watch.wildcard)
-        ? full.of(watch, changed.get(watch) ?? [], problems.length > 0)
+        ? (full ??= new FullShares(update, scope)).of(watch, changed.get(watch) ?? [], problems.length > 0)
         : partial(
             update,
             scope,

@@ -17,6 +17,11 @@ export class WatchMap implements Interest {
     return this.all.size;
   }
 
+  /** Those who want everything. */
+  get wildcards(): Iterable<Watch> {
+    return this.everything;
+  }
+
   /** Nobody has named a resource. */
   get onlyWildcard(): boolean {
     return this.byName.size === 0;
