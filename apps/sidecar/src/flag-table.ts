@@ -18,7 +18,6 @@ export interface FlagSpec {
 }
 
 const NO_SHARED_NAMES = 'the supervisor passes everything on itself: nothing has a name that could collide';
-const NO_XDS = 'there is no dynamic configuration yet';
 
 /** Envoy's flags, grouped as `--help` prints them. */
 export const FLAG_TABLE = [
@@ -144,8 +143,14 @@ export const FLAG_TABLE = [
   { name: 'skip-hot-restart-parent-stats', help: 'Count from 0 after a hot restart' },
   { name: 'socket-path', value: 'path', help: 'Socket for hot restart', ignored: NO_SHARED_NAMES },
   { name: 'socket-mode', value: 'mode', help: 'Mode of that socket', ignored: NO_SHARED_NAMES },
-  { name: 'reject-unknown-dynamic-fields', help: 'Strict dynamic configuration', ignored: NO_XDS },
-  { name: 'ignore-unknown-dynamic-fields', help: 'Lax dynamic configuration', ignored: NO_XDS },
+  {
+    name: 'reject-unknown-dynamic-fields',
+    help: 'Refuse resources of config sources with fields that the API does not have',
+  },
+  {
+    name: 'ignore-unknown-dynamic-fields',
+    help: 'Pass over such fields without counting or warning',
+  },
   {
     name: 'file-flush-min-size-kb',
     value: 'KiB',

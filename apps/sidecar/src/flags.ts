@@ -35,6 +35,8 @@ export interface Flags {
   readonly disabledExtensions: readonly string[];
   readonly statsTags: readonly { readonly name: string; readonly value: string }[];
   readonly allowUnknownStaticFields: boolean;
+  /** Strict goes before lax, as in Envoy. */
+  readonly unknownDynamicFields: 'warn' | 'reject' | 'ignore';
   /** Serve on the main thread. */
   readonly inThread: boolean;
   readonly restartEpoch: number;
@@ -168,6 +170,11 @@ function readFlags(given: Given): Flags {
     disabledExtensions: list(text('disable-extensions')),
     statsTags: readStatsTags(given.get('stats-tag') ?? []),
     allowUnknownStaticFields: given.has('allow-unknown-static-fields') || given.has('allow-unknown-fields'),
+    unknownDynamicFields: given.has('reject-unknown-dynamic-fields')
+      ? 'reject'
+      : given.has('ignore-unknown-dynamic-fields')
+        ? 'ignore'
+        : 'warn',
     restartEpoch: number('restart-epoch') ?? 0,
     inThread: given.has('in-thread'),
     baseId: given.has('use-dynamic-base-id') ? undefined : (number('base-id') ?? 0),

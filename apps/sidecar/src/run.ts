@@ -173,6 +173,7 @@ function proxyOptions(
     mode: flags.mode,
     fileFlushIntervalMs: flags.fileFlushIntervalMs,
     fileFlushMinBytes: flags.fileFlushMinSizeKb * 1024,
+    unknownDynamicFields: flags.unknownDynamicFields,
     disabledExtensions: disabledNames(flags.disabledExtensions, around.extensions, log.logger('config')),
     statsTags: flags.statsTags,
     version: fullVersion(),

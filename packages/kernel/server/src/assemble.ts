@@ -14,10 +14,12 @@ import {
   atPath,
   type ClusterManager,
   ConfigError,
+  type ConfigSubscriptions,
   type Connector,
   type DnsResolver,
   type FactoryContext,
   neverOverloaded,
+  noSubscriptions,
   noSubClusters,
   ProblemCollector,
   type StatsScope,
@@ -26,6 +28,7 @@ import {
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { Dispatcher, EventClock, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { StatsStore } from '@dragoman/stats';
+import type { Xds } from '@dragoman/xds';
 import {
   type ClusterSources,
   createClusterSources,
@@ -49,6 +52,7 @@ import { createOverload, type Overload } from './overload/index.ts';
 import type { ProxyOptions, ServerFlags, ServerLoggers } from './proxy.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { newProcessKey, secretsToWire, StaticSecrets, ThreadCertificates } from './secrets.ts';
+import { createDynamicSources } from './dynamic/sources.ts';
 import { createServerStats, type ServerStats } from './server-stats.ts';
 import { readStatsOptions } from './stats-config.ts';
 import { readWatchdogs, type WatchdogConfig } from './watchdog/index.ts';
@@ -82,6 +86,9 @@ export interface Assembly {
   readonly subClusters: MainSubClusters;
   readonly mainClusters: MainClusters;
   readonly dynamic: DynamicConfig;
+  readonly subscriptions: ConfigSubscriptions;
+  /** Undefined where the embedder brought {@link subscriptions}. */
+  readonly xds: Xds | undefined;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
   /** Undefined without an `overload_manager`. */
@@ -92,8 +99,9 @@ export interface Assembly {
 
 /** Options with their defaults. */
 export type FullOptions = Required<
-  Omit<ProxyOptions, 'bootstrap' | 'flags' | 'onQuit' | 'supervisor' | 'inheritedSockets'>
+  Omit<ProxyOptions, 'bootstrap' | 'flags' | 'onQuit' | 'supervisor' | 'inheritedSockets' | 'subscriptions'>
 > & {
+  readonly subscriptions: ConfigSubscriptions | undefined;
   readonly bootstrap: Bootstrap;
   readonly flags: ServerFlags;
   readonly sockets: ListenSockets;
@@ -252,7 +260,11 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     hosts: (name) => sources?.hostsOf(name),
   });
   const logContext = mainLogContext(context, logFiles, drain, mainClusters);
-  const { subscriptions } = options;
+  const xds =
+    options.subscriptions === undefined
+      ? problems.try('', () => createDynamicSources({ bootstrap, flags, context, calls: logContext }))
+      : undefined;
+  const subscriptions = options.subscriptions ?? xds?.subscriptions ?? noSubscriptions;
   const dynamic = new DynamicConfig({
     bootstrap,
     subscriptions,
@@ -261,6 +273,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     stats: rootScope,
     loggers: log,
     wallTime: () => clock.wallTime(),
+    parts: () => ({ clusters, listeners, sources: sources as ClusterSources }),
   });
   sources = problems.try('', () =>
     createClusterSources({
@@ -324,6 +337,8 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     subClusters,
     mainClusters,
     dynamic,
+    subscriptions,
+    xds,
     listeners,
     workers,
     overload,
@@ -349,9 +364,11 @@ export async function dismantle(assembly: Assembly): Promise<void> {
     mainClusters,
     dynamic,
     runtime,
+    xds,
   } = assembly;
   runtime.stop();
   dynamic.close();
+  xds?.close();
   subClusters.close();
   overload?.stop();
   // Absent when the config was wrong.

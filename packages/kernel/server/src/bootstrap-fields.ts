@@ -13,6 +13,8 @@ const SUPPORTED = new Set([
   'node',
   'static_resources',
   'dynamic_resources',
+  'config_sources',
+  'default_config_source',
   'admin',
   'stats_config',
   'stats_flush_interval',

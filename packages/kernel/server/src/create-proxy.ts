@@ -1,4 +1,4 @@
-import { type LogLevel, noSubscriptions, silentLogger, systemClock, systemRandom } from '@dragoman/core';
+import { type LogLevel, silentLogger, systemClock, systemRandom } from '@dragoman/core';
 import { availableCores } from './available-cores.ts';
 import { assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
 import { HotRestart } from './hot-restart/hot-restart.ts';
@@ -19,6 +19,7 @@ const DEFAULT_FLAGS: ServerFlags = {
   mode: 'serve',
   fileFlushIntervalMs: 10_000,
   fileFlushMinBytes: 64 * 1024,
+  unknownDynamicFields: 'warn',
   disabledExtensions: [],
   statsTags: [],
   skipParentStats: false,
@@ -59,7 +60,7 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
     extensions: options.extensions,
     log: options.log ?? SILENT,
     threads: options.threads ?? 'inline',
-    subscriptions: options.subscriptions ?? noSubscriptions,
+    subscriptions: options.subscriptions,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     bootstrap,

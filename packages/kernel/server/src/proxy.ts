@@ -54,6 +54,11 @@ export interface ServerFlags {
   readonly fileFlushIntervalMs: number;
   /** `--file-flush-min-size-kb`, bytes: a batch of access-log entries of this size is written at once; default 65,536. */
   readonly fileFlushMinBytes: number;
+  /**
+   * Fields of resources of config sources that the API does not have: warned of once and counted, refused (`--reject-unknown-dynamic-fields`), or passed over
+   * (`--ignore-unknown-dynamic-fields`). Default `warn`.
+   */
+  readonly unknownDynamicFields: 'warn' | 'reject' | 'ignore';
   /** `--disable-extensions`: names of extensions (or `category/name`) that are left out. */
   readonly disabledExtensions: readonly string[];
   /** `--stats-tag`: fixed tags. */
@@ -76,7 +81,7 @@ export interface ProxyOptions {
   readonly flags?: Partial<ServerFlags>;
   /** Default `inline`. */
   readonly threads?: ThreadsOption;
-  /** Where config sources are read that the config names. Default: there are none, and config sources are refused. */
+  /** Config sources of your own, in place of management servers, files and REST services. */
   readonly subscriptions?: ConfigSubscriptions;
   /** Of main; workers on threads have the machine's. */
   readonly clock?: Clock;

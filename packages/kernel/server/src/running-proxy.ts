@@ -1,6 +1,6 @@
 import type { AdminServer } from '@dragoman/admin';
 import { type Cluster, durationMs, type Listener } from '@dragoman/api';
-import { type Address, ConfigError, type LogLevel, noSubscriptions, type Timer } from '@dragoman/core';
+import { type Address, ConfigError, type LogLevel, type Timer } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
@@ -94,14 +94,18 @@ export class RunningProxy implements ServedProxy {
     parts.sources.start();
     parts.subClusters.start();
     await parts.sources.primaryWarmed;
-    await parts.dynamic.start(parts);
     this.throwIfClosed();
-    log.info('all clusters initialized. initializing init manager');
     await parts.runtime.start({
       clock,
-      subscriptions: noSubscriptions,
+      subscriptions: parts.subscriptions,
       onChange: (values) => parts.workers.setRuntime(values),
     });
+    this.throwIfClosed();
+    parts.sources.startSecondary();
+    await parts.dynamic.startClusters();
+    this.throwIfClosed();
+    log.info('all clusters initialized. initializing init manager');
+    await parts.dynamic.startListeners();
     this.throwIfClosed();
     if (takesOver) {
       await hotRestart.takeOver();

@@ -174,6 +174,6 @@ describe.each(THREADS)('%s', (_name, threads) => {
 test('config sources are refused where there are none', async () => {
   const bootstrap = { ...httpBootstrap({}), dynamic_resources: { cds_config: SOURCE } };
   await expect(start(bootstrap)).rejects.toThrow(
-    /dynamic_resources\.cds_config: this proxy was put together without dynamic configuration/,
+    /dynamic_resources\.cds_config\.ads: there is no aggregated stream: set dynamic_resources\.ads_config/,
   );
 });

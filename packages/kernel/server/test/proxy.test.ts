@@ -196,7 +196,7 @@ describe('runtime', () => {
     [
       'RTDS',
       [{ name: 'a', rtds_layer: { name: 'x', rtds_config: { ads: {} } } }],
-      'layered_runtime.layers[0].rtds_layer.rtds_config: this proxy was put together without dynamic configuration',
+      'layered_runtime.layers[0].rtds_layer.rtds_config.ads: there is no aggregated stream',
     ],
   ])('%s: refused', async (_, all, message) => {
     await expect(start(layers(...(all as JsonObject[])))).rejects.toThrow(message);

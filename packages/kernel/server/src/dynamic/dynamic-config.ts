@@ -1,11 +1,5 @@
 import { type Bootstrap, ClusterSchema, ListenerSchema, type Cluster, type Listener } from '@dragoman/api';
-import {
-  atPath,
-  type ConfigSubscriptions,
-  type LoggerFactory,
-  ProblemCollector,
-  type StatsScope,
-} from '@dragoman/core';
+import { atPath, type ConfigSubscriptions, type LoggerFactory, type StatsScope } from '@dragoman/core';
 import type { ClusterSources } from '@dragoman/upstream';
 import type { ClusterDirectory } from '../cluster-directory.ts';
 import type { ListenerManager } from '../listener/listener-manager.ts';
@@ -24,9 +18,10 @@ export interface DynamicConfigOptions {
   readonly stats: StatsScope;
   readonly loggers: LoggerFactory;
   readonly wallTime: () => number;
+  readonly parts: () => DynamicParts;
 }
 
-/** What is put together before {@link DynamicConfig.start}. */
+/** What is put together later than this, and before it starts. */
 export interface DynamicParts {
   readonly clusters: ClusterDirectory;
   readonly listeners: ListenerManager;
@@ -66,22 +61,22 @@ export class DynamicConfig {
   }
 
   /**
-   * Subscribes to clusters, and when those have come and are warm, to listeners; resolves when these have come too, and all that the
-   * listeners of the bootstrap name. The first failure ends the wait for what it is about. Rejects with ConfigError for config sources that cannot be had.
+   * Subscribes to clusters; resolves when they have come, and they and those of the bootstrap are warm. The first failure ends the wait for what it is
+   * about. Rejects with ConfigError for config sources that cannot be had.
    */
-  async start({ clusters, listeners, sources }: DynamicParts): Promise<void> {
-    const { bootstrap, subscriptions, stats, loggers, wallTime } = this.options;
-    const { cdsConfig, ldsConfig, cdsResourcesLocator, ldsResourcesLocator } =
-      bootstrap.dynamicResources ?? {};
-    const common = { subscriptions, stats, wallTime };
-    const problems = new ProblemCollector();
-    const held = problems.try('', () => clusters.holdAll());
+  async startClusters(): Promise<void> {
+    const { bootstrap, subscriptions, stats, loggers, wallTime, parts } = this.options;
+    const { clusters, sources } = parts();
+    const { cdsConfig, cdsResourcesLocator } = bootstrap.dynamicResources ?? {};
+    const held = clusters.holdAll();
     if (cdsConfig !== undefined) {
-      this.cds = problems.try(
+      this.cds = atPath(
         'dynamic_resources.cds_config',
         () =>
           new ClusterDiscovery({
-            ...common,
+            subscriptions,
+            stats,
+            wallTime,
             directory: clusters,
             sources,
             source: cdsConfig,
@@ -90,16 +85,23 @@ export class DynamicConfig {
           }),
       );
     }
-    problems.throwIfAny();
     await this.cds?.initial;
     await Promise.all([held, sources.warmed, clusters.settled()]);
-    const listened = listeners.holdAll();
+  }
+
+  /** The same for listeners, once the clusters are there. */
+  async startListeners(): Promise<void> {
+    const { bootstrap, subscriptions, stats, loggers, parts } = this.options;
+    const { listeners } = parts();
+    const { ldsConfig, ldsResourcesLocator } = bootstrap.dynamicResources ?? {};
+    const held = listeners.holdAll();
     if (ldsConfig !== undefined) {
       this.lds = atPath(
         'dynamic_resources.lds_config',
         () =>
           new ListenerDiscovery({
-            ...common,
+            subscriptions,
+            stats,
             listeners,
             source: ldsConfig,
             locator: ldsResourcesLocator || undefined,
@@ -108,7 +110,7 @@ export class DynamicConfig {
       );
     }
     await this.lds?.initial;
-    await Promise.all([listened, listeners.settled()]);
+    await Promise.all([held, listeners.settled()]);
   }
 
   close(): void {

@@ -84,6 +84,9 @@ function extension(filter: ConfiguredFilter, kind: string): FoundReference | und
   };
 }
 
+/** Files each thread reads for itself: with a secret it follows the files that the secret names. */
 function secret({ name, sdsConfig: source }: SdsSecretConfig): FoundReference | undefined {
-  return source === undefined ? undefined : { type: SecretSchema, source, name, statPrefix: `sds.${name}` };
+  const how = source?.configSourceSpecifier.case;
+  if (source === undefined || how === 'path' || how === 'pathConfigSource') return undefined;
+  return { type: SecretSchema, source, name, statPrefix: `sds.${name}` };
 }

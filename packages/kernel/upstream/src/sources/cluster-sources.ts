@@ -49,8 +49,10 @@ export interface WarmingCluster {
 
 /** The sources of all clusters' hosts, on main. */
 export interface ClusterSources {
-  /** Starts discovery. @throws ConfigError with every problem that shows only now, such as a config source that there is not */
+  /** Starts discovery, but for hosts that come from config sources. @throws ConfigError with every problem */
   start(): void;
+  /** Starts discovery by config sources: those may be reached by the clusters that are warm by then. @throws ConfigError with every problem */
+  startSecondary(): void;
   /**
    * Settles when each cluster has had its first answer or failure (`wait_for_warm_on_init: false` is not waited for).
    * A cluster whose first answer was a failure begins empty. Never rejects.
@@ -147,10 +149,18 @@ class Sources implements ClusterSources {
 
   start(): void {
     this.started = true;
+    this.beginAll((source) => !source.secondary);
+  }
+
+  startSecondary(): void {
+    this.beginAll((source) => source.secondary);
+    this.paths.clear();
+  }
+
+  private beginAll(wanted: (source: ClusterSource) => boolean): void {
     const problems = new ProblemCollector();
     for (const source of this.byName.values())
-      problems.try(this.paths.get(source) ?? '', () => this.begin(source));
-    this.paths.clear();
+      if (wanted(source)) problems.try(this.paths.get(source) ?? '', () => this.begin(source));
     this.refresh();
     problems.throwIfAny();
   }
