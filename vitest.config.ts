@@ -11,6 +11,7 @@ const SHARED = [
   'packages/{load-balancers,http-filters,health-checkers,discovery,matchers,formatters,retry-policies}/**/test/**/*.test.ts',
   'packages/kernel/{access-log,api,core,grpc,http,upstream}/test/**/*.test.ts',
   'packages/libraries/{dns-cache,grpc-frames,matching,orca}/test/**/*.test.ts',
+  'packages/libraries/xds-server/test/{aggregated,caches,linear-cache,protocol,snapshot}.test.ts',
 ];
 
 /** Tests run on the TypeScript sources: each package's `exports` has a `dragoman-source` condition. */
