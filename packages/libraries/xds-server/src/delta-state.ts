@@ -12,6 +12,7 @@ import { KINDS } from './kinds.ts';
 import type { XdsResource } from './resource.ts';
 import type { ResourceView } from './resource-set.ts';
 import {
+  checkLength,
   checkNames,
   takesTtl,
   tooManyNames,
@@ -124,7 +125,7 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
   }
 
   #open(request: DeltaDiscoveryRequest): void {
-    const { limits } = this.#context;
+    const { limits, budget } = this.#context;
     // Before "*" was a name, a first request without names was the way to ask for everything.
     this.#wildcard =
       request.resourceNamesSubscribe.length === 0 && request.resourceNamesUnsubscribe.length === 0;
@@ -133,7 +134,11 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
       versions.map(([name]) => name),
       limits,
     );
-    for (const [name, version] of versions) this.#known.set(name, version.slice(0, limits.nameLength));
+    for (const [name, version] of versions) {
+      checkLength(version, 'a version', limits);
+      budget.take(name + version);
+      this.#known.set(name, version);
+    }
   }
 
   /** Returns true when the name is new. */
@@ -144,6 +149,8 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
       return false;
     }
     const known = this.#names.has(name);
+    // A name that was dropped under a wildcard and not answered yet is still paid for.
+    if (!known && !this.#asked.has(name)) this.#context.budget.take(name);
     this.#names.add(name);
     this.#asked.set(name, !this.#first);
     return !known;
@@ -162,6 +169,7 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
       this.#asked.set(name, true);
       return true;
     }
+    this.#context.budget.give(name);
     const view = this.#context.subscription?.view();
     for (const one of view?.find(name) ?? []) if (!this.#covers(one)) this.#forget(one.name);
     if (view?.get(name) === undefined) this.#forget(name);
@@ -215,6 +223,7 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
       if (draft.full) break;
       this.#reply(name, again, view.find(name), draft);
       this.#asked.delete(name);
+      if (!this.#names.has(name)) this.#context.budget.give(name);
     }
     // What had no room is found again by comparing: it is not known yet.
     this.#compareAll = draft.full;

@@ -1,3 +1,5 @@
+import { XdsError } from './errors.ts';
+
 /** What clients can make a server keep. Beyond a limit the stream ends with RESOURCE_EXHAUSTED. */
 export interface XdsLimits {
   /** Streams at one time. Default 10,000. */
@@ -8,6 +10,8 @@ export interface XdsLimits {
   readonly namesPerType: number;
   /** UTF-16 units of a name, a type URL or a node id. Default 4,096. */
   readonly nameLength: number;
+  /** What the names of a stream may take together: for each its characters, and 64. Default 32 MiB. */
+  readonly nameBytesPerStream: number;
   /** Bytes of a request. Default 4 MiB. */
   readonly requestBytes: number;
   /**
@@ -24,7 +28,31 @@ export const DEFAULT_LIMITS: XdsLimits = Object.freeze({
   typesPerStream: 64,
   namesPerType: 100_000,
   nameLength: 4096,
+  nameBytesPerStream: 32 * 1024 * 1024,
   requestBytes: 4 * 1024 * 1024,
   deltaResponseBytes: 2 * 1024 * 1024,
   earlyRequests: 16,
 });
+
+/** What is left to the names of a stream. */
+export class NameBudget {
+  #left: number;
+
+  constructor({ nameBytesPerStream }: XdsLimits) {
+    this.#left = nameBytesPerStream;
+  }
+
+  /** @throws XdsError when there is not enough left */
+  take(name: string): void {
+    this.#left -= name.length + OVERHEAD;
+    if (this.#left < 0)
+      throw new XdsError('RESOURCE_EXHAUSTED', 'the names of this stream take too much memory');
+  }
+
+  give(name: string): void {
+    this.#left += name.length + OVERHEAD;
+  }
+}
+
+/** Entries in sets and maps. */
+const OVERHEAD = 64;

@@ -58,7 +58,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     const address =
       'path' in where ? `unix:${where.path}` : addressOf(where.host ?? '127.0.0.1', where.port ?? 0);
     return new Promise((resolve, reject) => {
-      grpc.bindAsync(address, credentials, (error, port) => (error === null ? resolve(port) : reject(error)));
+      grpc.bindAsync(address, credentials, (error, port) => {
+        if (error === null) resolve('path' in where ? 0 : port);
+        else reject(error);
+      });
     });
   };
   const close = async ({ graceMs = 1000 }: { readonly graceMs?: number } = {}): Promise<void> => {

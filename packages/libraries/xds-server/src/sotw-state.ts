@@ -101,8 +101,14 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
     if (!changed) return;
     this.#names = names;
     this.#wildcard = wildcard;
-    for (const name of added) this.#fresh.add(name);
-    for (const name of removed) this.#fresh.delete(name);
+    for (const name of removed) {
+      this.#context.budget.give(name);
+      this.#fresh.delete(name);
+    }
+    for (const name of added) {
+      this.#context.budget.take(name);
+      this.#fresh.add(name);
+    }
     const covers = (name: string, keys?: readonly string[]): boolean =>
       wildcard || names.has(name) || keys?.some((key) => names.has(key)) === true;
     const view = this.#context.subscription?.view();

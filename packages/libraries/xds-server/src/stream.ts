@@ -11,7 +11,7 @@ import type { XdsCache } from './cache.ts';
 import type { Peer, StreamInfo, XdsCallbacks } from './callbacks.ts';
 import { asXdsError, XdsError } from './errors.ts';
 import { placeOf } from './kinds.ts';
-import type { XdsLimits } from './limits.ts';
+import { NameBudget, type XdsLimits } from './limits.ts';
 import { checkLength, type TypeContext, type TypeState, type TypeStatus } from './type-state.ts';
 
 /** The other end of a stream, as a transport gives it. */
@@ -59,6 +59,7 @@ export class XdsStream<In extends Request = Request, Out extends Response = Resp
   readonly #makeState: (context: TypeContext) => TypeState<In, Out>;
   /** In the order of answers. */
   #types: TypeEntry<In, Out>[] = [];
+  readonly #budget: NameBudget;
   #node: Node | undefined;
   #early: In[] | undefined;
   #nonce = 0;
@@ -80,6 +81,7 @@ export class XdsStream<In extends Request = Request, Out extends Response = Resp
     this.typeUrl = settings.typeUrl;
     this.peer = settings.peer;
     this.#context = context;
+    this.#budget = new NameBudget(context.limits);
     this.opening = this.#open();
   }
 
@@ -198,6 +200,7 @@ export class XdsStream<In extends Request = Request, Out extends Response = Resp
       subscription,
       clock,
       limits,
+      budget: this.#budget,
       wake,
       onAck: (ack) => callbacks.onAck?.(this, ack),
       onNack: (nack) => callbacks.onNack?.(this, nack),

@@ -3,7 +3,7 @@ import type { Clock } from '@dragoman/core';
 import type { Acknowledgement, Rejection } from './callbacks.ts';
 import type { CacheSubscription } from './cache.ts';
 import { XdsError } from './errors.ts';
-import type { XdsLimits } from './limits.ts';
+import type { NameBudget, XdsLimits } from './limits.ts';
 
 /** One type on one stream: takes its requests, knows what the client has, and makes the next response. */
 export interface TypeState<In, Out> {
@@ -37,6 +37,8 @@ export interface TypeContext {
   readonly subscription: CacheSubscription | undefined;
   readonly clock: Clock;
   readonly limits: XdsLimits;
+  /** Of the stream. */
+  readonly budget: NameBudget;
   wake(): void;
   onAck(ack: Acknowledgement): void;
   onNack(nack: Rejection): void;

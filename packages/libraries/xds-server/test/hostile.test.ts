@@ -9,14 +9,22 @@ import {
 import * as grpc from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createXdsServer, KINDS, LinearCache, SnapshotCache, snapshot, XdsProtocol } from '../src/index.ts';
+import {
+  createXdsServer,
+  KINDS,
+  LinearCache,
+  SnapshotCache,
+  snapshot,
+  type XdsLimits,
+  XdsProtocol,
+} from '../src/index.ts';
 import { settle } from './support/client.ts';
 import { openDelta, openSotw } from './support/open.ts';
 import { cluster, endpoints, node } from './support/resources.ts';
 
 const LIMITS = { namesPerType: 10, nameLength: 20, typesPerStream: 3, streams: 4 };
 
-function protocolOf(errors: unknown[] = [], limits: Partial<typeof LIMITS> = LIMITS): XdsProtocol {
+function protocolOf(errors: unknown[] = [], limits: Partial<XdsLimits> = LIMITS): XdsProtocol {
   const cache = new SnapshotCache();
   cache.setSnapshot('test', snapshot('1', { clusters: [cluster('a')] }));
   return new XdsProtocol({ cache, limits, callbacks: { onError: (error) => errors.push(error) } });
@@ -71,6 +79,56 @@ describe('a request that goes too far ends its stream', () => {
     expect(types.ended).toMatchObject([{ status: 'RESOURCE_EXHAUSTED' }]);
     for (let i = 0; i < 4; i++) openSotw(protocol);
     expect(() => openSotw(protocol)).toThrow('too many streams');
+  });
+
+  it('names that take too much together, whatever the type and however they come', async () => {
+    const nameBytesPerStream = 10 * (64 + 10) + 5;
+    const name = (i: number): string => `name-${i}`.padEnd(10, '.');
+    const few = { nameBytesPerStream };
+    const refused = [{ status: 'RESOURCE_EXHAUSTED' }];
+
+    const sotw = openSotw(protocolOf([], few));
+    for (let round = 0; round < 20; round++)
+      sotw.ask('x/1', { resourceNames: [name(round), name(round + 1)] });
+    sotw.ask('x/2', { resourceNames: [1, 2, 3, 4, 5, 6, 7, 8].map(name) });
+    expect(sotw.ended).toEqual([]);
+    sotw.ask('x/3', { resourceNames: [name(1)] });
+    expect(sotw.ended).toMatchObject(refused);
+
+    const delta = openDelta(protocolOf([], few));
+    for (let round = 0; round < 20; round++)
+      delta.ask('clusters', {
+        resourceNamesSubscribe: [name(round)],
+        resourceNamesUnsubscribe: [name(round)],
+      });
+    expect(delta.ended).toEqual([]);
+    const versions = Object.fromEntries([1, 2, 3, 4, 5].map((i) => [name(i), '1']));
+    delta.ask('x/1', { initialResourceVersions: versions });
+    delta.ask('x/2', { resourceNamesSubscribe: [1, 2, 3, 4, 5].map(name) });
+    expect(delta.ended).toEqual([]);
+    delta.ask('x/2', { resourceNamesSubscribe: [name(6)] });
+    expect(delta.ended).toMatchObject(refused);
+
+    // Names dropped under a wildcard are owed an answer, which cannot be sent here: they add up until it is.
+    const cache = new SnapshotCache();
+    const waiting = openDelta(new XdsProtocol({ cache, limits: few }));
+    waiting.ask('clusters');
+    const flood = (stream: typeof waiting, from: number, rounds: number): void => {
+      for (let i = from; i < from + rounds; i++) {
+        stream.ask('clusters', { resourceNamesSubscribe: [name(i)] });
+        stream.ask('clusters', { resourceNamesUnsubscribe: [name(i)] });
+      }
+    };
+    flood(waiting, 0, 10);
+    expect(waiting.ended).toEqual([]);
+    cache.setSnapshot('test', snapshot('1', { clusters: [] }));
+    await settle();
+    expect(waiting.responses.at(-1)?.removedResources).toHaveLength(10);
+    cache.clearSnapshot('test');
+    flood(waiting, 10, 10);
+    expect(waiting.ended).toEqual([]);
+    flood(waiting, 20, 1);
+    expect(waiting.ended).toMatchObject(refused);
   });
 
   it('a request of another type, or with locators', () => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import {
   AggregatedDiscoveryService,
   create,
@@ -202,6 +205,27 @@ describe('over gRPC', () => {
     response = (await stream.next()) as DeltaDiscoveryResponse;
     expect(response.resources).toMatchObject([{ name: 'last' }]);
     stream.call.cancel();
+  });
+
+  it('listens on a Unix socket, and has room for so many streams', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'xds-')), 'socket');
+    const server = createXdsServer({ cache: everything(), limits: { streams: 1 } });
+    started.push(
+      () => rmSync(dirname(path), { recursive: true }),
+      () => server.close(),
+    );
+    expect(await server.listen({ path })).toBe(0);
+    const client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure());
+    started.push(() => client.close());
+    const { service } = KINDS.clusters;
+    const request = create(DiscoveryRequestSchema, { node: node('test') });
+    const first = callStream(client, service, 'StreamClusters');
+    first.send(request);
+    await first.next();
+    const second = callStream(client, service, 'StreamClusters');
+    second.send(request);
+    expect(await second.status).toMatchObject({ code: grpc.status.RESOURCE_EXHAUSTED });
+    first.call.cancel();
   });
 
   it('refuses a second server at its port', async () => {
