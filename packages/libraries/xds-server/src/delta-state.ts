@@ -95,16 +95,10 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
   }
 
   answer(nonce: string): DeltaDiscoveryResponse | undefined {
-    const view = this.#waiting ? undefined : this.#context.subscription?.view();
-    if (view === undefined) return undefined;
-    const draft = this.#draft(view);
-    const { resources, removed, empty } = draft;
-    const initial = this.#wildcard && !this.#answered;
-    if (resources.size > 0 || removed.size > 0 || empty.size > 0 || initial) {
-      const packed = [...resources].map((one) => this.#packed(one));
-      for (const name of empty) packed.push(create(ResourceSchema, { name, aliases: [name] }));
-      return this.#respond(nonce, { version: view.version, resources: [...resources] }, packed, [...removed]);
-    }
+    if (this.#waiting) return undefined;
+    const view = this.#context.subscription?.view();
+    const update = view === undefined ? undefined : this.#update(nonce, view);
+    if (update !== undefined) return update;
     return this.#heartbeats.due ? this.#heartbeat(nonce) : undefined;
   }
 
@@ -122,6 +116,15 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
       ackedVersion: this.#acked,
       error: this.#error,
     };
+  }
+
+  #update(nonce: string, view: ResourceView): DeltaDiscoveryResponse | undefined {
+    const { resources, removed, empty } = this.#draft(view);
+    const initial = this.#wildcard && !this.#answered;
+    if (resources.size === 0 && removed.size === 0 && empty.size === 0 && !initial) return undefined;
+    const packed = [...resources].map((one) => this.#packed(one));
+    for (const name of empty) packed.push(create(ResourceSchema, { name, aliases: [name] }));
+    return this.#respond(nonce, { version: view.version, resources: [...resources] }, packed, [...removed]);
   }
 
   #open(request: DeltaDiscoveryRequest): void {
@@ -292,9 +295,13 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
   #heartbeat(nonce: string): DeltaDiscoveryResponse | undefined {
     const kept = this.#heartbeats.take();
     if (kept.length === 0) return undefined;
-    const resources = kept.map(({ name, aliases, version, ttlMs }) =>
-      create(ResourceSchema, { name, aliases: [...aliases], version, ttl: durationFromMs(ttlMs as number) }),
-    );
+    // Of virtual hosts Envoy takes a resource without content for one that does not exist.
+    const bare = this.#context.typeUrl !== KINDS.virtualHosts.typeUrl;
+    const resources = kept.map((one) => {
+      const packed = this.#packed(one);
+      if (bare) packed.resource = undefined;
+      return packed;
+    });
     return this.#respond(nonce, { version: this.#version ?? '', resources: kept }, resources, []);
   }
 

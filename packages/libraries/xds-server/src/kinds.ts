@@ -48,7 +48,7 @@ export const KINDS = {
   endpoints: kind(ClusterLoadAssignmentSchema, EndpointDiscoveryService, 'endpoints'),
   secrets: kind(SecretSchema, SecretDiscoveryService, 'secrets'),
   listeners: kind(ListenerSchema, ListenerDiscoveryService, 'listeners', true),
-  scopedRoutes: kind(ScopedRouteConfigurationSchema, ScopedRoutesDiscoveryService, 'scoped-routes'),
+  scopedRoutes: kind(ScopedRouteConfigurationSchema, ScopedRoutesDiscoveryService, 'scoped-routes', true),
   routes: kind(RouteConfigurationSchema, RouteDiscoveryService, 'routes'),
   virtualHosts: kind(VirtualHostSchema, VirtualHostDiscoveryService),
   extensionConfigs: kind(TypedExtensionConfigSchema, ExtensionConfigDiscoveryService, 'extension_configs'),

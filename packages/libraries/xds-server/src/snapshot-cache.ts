@@ -18,7 +18,7 @@ export interface SnapshotCacheOptions {
    * Default false.
    */
   readonly ads?: boolean;
-  /** For `lastRequest`. Default: the system's. */
+  /** For `lastAsked`. Default: the system's. */
   readonly clock?: Clock;
 }
 
@@ -28,8 +28,8 @@ export interface NodeStatus {
   readonly node: Node;
   /** Subscriptions that are open: one a type and stream. */
   readonly subscriptions: number;
-  /** Milliseconds since the Unix epoch. */
-  readonly lastRequest: number;
+  /** When one of them last changed what it asks for, in milliseconds since the Unix epoch. */
+  readonly lastAsked: number;
 }
 
 /** A snapshot for each client, or group of clients; whoever is connected is told of what changed. */
@@ -80,7 +80,7 @@ export class SnapshotCache implements XdsCache {
   status(key: string): NodeStatus | undefined {
     const group = this.#groups.get(key);
     if (group?.node === undefined || group.subscriptions.size === 0) return undefined;
-    return { node: group.node, subscriptions: group.subscriptions.size, lastRequest: group.lastRequest };
+    return { node: group.node, subscriptions: group.subscriptions.size, lastAsked: group.lastAsked };
   }
 
   open(subscriber: CacheSubscriber): CacheSubscription {
@@ -90,7 +90,7 @@ export class SnapshotCache implements XdsCache {
     const rules: AnswerRules = { resumable: true, complete: this.#options.ads ?? false };
     const subscription = new SnapshotSubscription(subscriber, group, rules, {
       asked: () => {
-        group.lastRequest = this.#clock.wallTime();
+        group.lastAsked = this.#clock.wallTime();
       },
       closed: () => this.#tidy(key, group),
     });
@@ -101,7 +101,7 @@ export class SnapshotCache implements XdsCache {
   #group(key: string): Group {
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { snapshot: undefined, node: undefined, lastRequest: 0, subscriptions: new Set() };
+      group = { snapshot: undefined, node: undefined, lastAsked: 0, subscriptions: new Set() };
       this.#groups.set(key, group);
     }
     return group;
@@ -119,7 +119,7 @@ const NOTHING: ReadonlySet<string> = new Set();
 interface Group {
   snapshot: Snapshot | undefined;
   node: Node | undefined;
-  lastRequest: number;
+  lastAsked: number;
   readonly subscriptions: Set<SnapshotSubscription>;
 }
 

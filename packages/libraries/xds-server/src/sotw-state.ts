@@ -34,6 +34,8 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
   #fresh = new Set<string>();
   /** The wildcard is new: versions that were sent say nothing about it. */
   #freshWildcard = false;
+  /** The last answer that held everything. */
+  #last: readonly XdsResource[] = [];
   /** Partial answers: what was sent, by name. */
   readonly #sent = new Map<string, string>();
   #first = true;
@@ -61,10 +63,10 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
   }
 
   answer(nonce: string): DiscoveryResponse | undefined {
-    const view = this.#waiting ? undefined : this.#context.subscription?.view();
-    if (view === undefined) return undefined;
-    const resources = this.#next(view);
-    if (resources !== undefined)
+    if (this.#waiting) return undefined;
+    const view = this.#context.subscription?.view();
+    const resources = view === undefined ? undefined : this.#next(view);
+    if (view !== undefined && resources !== undefined)
       return this.#respond(nonce, view.version, resources, (one) => this.#packed(one, view.version));
     return this.#heartbeats.due ? this.#heartbeat(nonce) : undefined;
   }
@@ -138,8 +140,9 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
     if (rules?.complete === true && !this.#wildcard) {
       for (const name of this.#names) if (view.find(name).length === 0) return undefined;
     }
-    const partial = rules?.partial === true && !this.#whole;
-    if (this.#resumed === view.version) this.#resume(view, partial);
+    // Envoy deletes what an answer to a wildcard does not hold, of whatever type.
+    const partial = rules?.partial === true && !this.#whole && !this.#wildcard;
+    if (this.#resumed === view.version) this.#version = this.#acked = view.version;
     else this.#freshWildcard ||= this.#resumed !== undefined;
     this.#resumed = undefined;
     const resources = partial ? this.#changed(view) : this.#everything(view);
@@ -147,12 +150,6 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
     this.#fresh.clear();
     this.#freshWildcard = false;
     return resources;
-  }
-
-  #resume(view: ResourceView, partial: boolean): void {
-    this.#version = view.version;
-    this.#acked = view.version;
-    if (partial) for (const one of this.#covered(view)) this.#sent.set(one.name, one.version);
   }
 
   #everything(view: ResourceView): readonly XdsResource[] | undefined {
@@ -165,22 +162,23 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
       const there = new Set(resources);
       this.#heartbeats.retain((one) => there.has(one));
     }
+    this.#last = resources;
     return resources;
   }
 
-  /** Without listeners and clusters: an answer needs not hold what the client has. Removals cannot be said. */
+  /** An answer needs not hold what the client has. Removals cannot be said. */
   #changed(view: ResourceView): readonly XdsResource[] | undefined {
     const changes = this.#context.subscription?.changes();
     const found = new Set<XdsResource>();
     const consider = (one: XdsResource | undefined): void => {
       if (one !== undefined && this.#covers(one) && this.#sent.get(one.name) !== one.version) found.add(one);
     };
-    if (changes === undefined || this.#freshWildcard) for (const one of this.#covered(view)) consider(one);
+    if (changes === undefined) for (const one of this.#covered(view)) consider(one);
     else for (const name of changes) consider(view.get(name));
     for (const name of changes ?? this.#sent.keys()) if (view.get(name) === undefined) this.#forget(name);
     for (const name of this.#fresh) for (const one of view.find(name)) found.add(one);
     for (const one of found) this.#sent.set(one.name, one.version);
-    return found.size > 0 || this.#freshWildcard ? [...found] : undefined;
+    return found.size > 0 ? [...found] : undefined;
   }
 
   #forget(name: string): void {
@@ -202,15 +200,19 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
   #packed(one: XdsResource, version: string): Any {
     if (!this.#ttl) return one.any;
     this.#heartbeats.sent(one);
-    return one.ttlMs === undefined ? one.any : wrapped(one, version, one.any);
+    return one.ttlMs === undefined ? one.any : wrapped(one, version);
   }
 
-  /** Not after a rejection: the client compares the version with that which it has, and would take it for an update. */
+  /**
+   * The resources again, and where an answer has to hold all there is, all: Envoy takes one with nothing but heartbeats for
+   * one with no resources at all, and other types' TTLs are not renewed without them. Not what was rejected.
+   */
   #heartbeat(nonce: string): DiscoveryResponse | undefined {
     const kept = this.#heartbeats.take();
-    const version = this.#version ?? '';
     if (kept.length === 0 || this.#error !== undefined) return undefined;
-    return this.#respond(nonce, version, kept, (one) => wrapped(one, version, undefined));
+    const version = this.#version ?? '';
+    const again = this.#whole || this.#wildcard ? this.#last.filter((one) => this.#covers(one)) : kept;
+    return this.#respond(nonce, version, again, (one) => this.#packed(one, version));
   }
 
   #respond(
@@ -232,15 +234,9 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
   }
 }
 
-/** Envoy takes a wrapper without a resource for a heartbeat when its version is that of the response before. */
-function wrapped(one: XdsResource, version: string, inner: Any | undefined): Any {
-  const { name, aliases, ttlMs } = one;
-  const message = create(ResourceSchema, {
-    name,
-    aliases: [...aliases],
-    version,
-    resource: inner,
-    ttl: durationFromMs(ttlMs as number),
-  });
+function wrapped(one: XdsResource, version: string): Any {
+  const { name, aliases, any, ttlMs } = one;
+  const ttl = durationFromMs(ttlMs as number);
+  const message = create(ResourceSchema, { name, aliases: [...aliases], version, resource: any, ttl });
   return create(AnySchema, { typeUrl: WRAPPER, value: toBinary(ResourceSchema, message) });
 }

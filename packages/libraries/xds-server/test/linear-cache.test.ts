@@ -1,9 +1,10 @@
 import { create, RouteConfigurationSchema, VirtualHostSchema } from '@dragoman/api';
+import { FakeClock } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
-import { LinearCache, virtualHost, XdsProtocol } from '../src/index.ts';
+import { LinearCache, resource, virtualHost, XdsProtocol } from '../src/index.ts';
 import { settle } from './support/client.ts';
 import { namesIn, openDelta, openSotw } from './support/open.ts';
-import { cluster, endpoints, node } from './support/resources.ts';
+import { cluster, endpoints, node, TTL_FEATURES } from './support/resources.ts';
 
 describe('a linear cache', () => {
   it('counts versions up, after a prefix, and only for changes', () => {
@@ -77,6 +78,57 @@ describe('a linear cache', () => {
     cache.delete('a');
     await settle();
     expect(namesIn(stream.responses[2])).toEqual(['b']);
+  });
+
+  it('sends all to whoever asks for all in the state of the world, which may delete what is not there', async () => {
+    const cache = new LinearCache('endpoints', { resources: [endpoints('a'), endpoints('b')] });
+    const stream = openSotw(new XdsProtocol({ cache }));
+    stream.ask('endpoints', { resourceNames: ['*', 'a'] });
+    await settle();
+    stream.accept();
+    cache.set(endpoints('a', 81));
+    await settle();
+    expect(namesIn(stream.responses[1])).toEqual(['a', 'b']);
+    stream.accept();
+    stream.ask('endpoints', { resourceNames: ['a'] });
+    cache.update({ set: [endpoints('a', 82), endpoints('b', 82)] });
+    await settle();
+    expect(namesIn(stream.responses[2])).toEqual(['a']);
+  });
+
+  it('wakes those who watch a name, and nobody else', () => {
+    const cache = new LinearCache('endpoints');
+    let woken = 0;
+    const subscription = cache.open({ node: node('test'), typeUrl: cache.typeUrl, wake: () => woken++ });
+    const names = new Set<string>();
+    subscription?.setInterest({ wildcard: false, names, added: ['a', 'b'], removed: [] });
+    cache.set(endpoints('c'));
+    expect(woken).toBe(0);
+    cache.update({ set: [endpoints('a'), endpoints('b')] });
+    expect(woken).toBe(1);
+    subscription?.setInterest({ wildcard: false, names, added: [], removed: ['a'] });
+    cache.set(endpoints('a', 81));
+    expect(woken).toBe(1);
+    subscription?.setInterest({ wildcard: true, names, added: [], removed: [] });
+    cache.set(endpoints('a', 82));
+    expect(woken).toBe(2);
+    subscription?.close();
+    cache.set(endpoints('b', 82));
+    expect(woken).toBe(2);
+  });
+
+  it('keeps virtual hosts alive with their content: without, they would not exist', async () => {
+    const clock = new FakeClock();
+    const cache = new LinearCache('virtualHosts');
+    cache.set(resource(create(VirtualHostSchema, { name: 'way/x' }), { ttlMs: 1000 }));
+    const stream = openDelta(new XdsProtocol({ cache, clock }));
+    stream.ask('virtualHosts', { resourceNamesSubscribe: ['way/x'], node: node('test', TTL_FEATURES) });
+    await settle();
+    stream.accept();
+    await clock.advanceAsync(500);
+    expect(stream.responses[1].resources).toMatchObject([
+      { name: 'way/x', resource: { typeUrl: cache.typeUrl } },
+    ]);
   });
 
   it.each([
