@@ -72,7 +72,7 @@ export function bootstrapVisitors(
   return visitors;
 }
 
-/** Reports a cluster that does not exist. */
+/** Looks at the name of a cluster; empty where there is none. */
 type CheckCluster = (name: string, path: string) => void;
 function scopes(
   { configSpecifier }: ScopedRoutes,
@@ -95,14 +95,24 @@ function routes(
   checker: ConstraintChecker,
 ): void {
   if (config.validateClusters === false) return;
-  const check: CheckCluster = (name, at) => {
-    if (name === '' || clusters.has(name)) return;
-    checker.report(`unknown cluster ${JSON.stringify(name)}`, at, nearest(name, clusters));
+  visitRouteClusters(config, (name, at) => {
+    if (clusters.has(name)) return;
+    checker.report(`unknown cluster ${JSON.stringify(name)}`, `${path}.${at}`, nearest(name, clusters));
+  });
+}
+
+/** Calls `visit` for each cluster that a route configuration names, mirrors too, with its path there. */
+export function visitRouteClusters(
+  config: RouteConfiguration,
+  visit: (name: string, path: string) => void,
+): void {
+  const check: CheckCluster = (name, path) => {
+    if (name !== '') visit(name, path);
   };
-  checkMirrors(config, path, check);
+  checkMirrors(config, '', check);
   config.virtualHosts.forEach((host, h) => {
-    const hostPath = `${path}.virtual_hosts[${h}]`;
-    checkMirrors(host, hostPath, check);
+    const hostPath = `virtual_hosts[${h}]`;
+    checkMirrors(host, `${hostPath}.`, check);
     host.routes.forEach((route, r) => {
       checkRoute(route, `${hostPath}.routes[${r}]`, check);
     });
@@ -119,7 +129,7 @@ function checkRoute(route: Route, path: string, check: CheckCluster): void {
       check(cluster.name, `${path}.route.weighted_clusters.clusters[${i}].name`);
     });
   }
-  checkMirrors(action, `${path}.route`, check);
+  checkMirrors(action, `${path}.route.`, check);
 }
 
 function checkMirrors(
@@ -128,6 +138,6 @@ function checkMirrors(
   check: CheckCluster,
 ): void {
   requestMirrorPolicies.forEach((policy, i) => {
-    check(policy.cluster, `${path}.request_mirror_policies[${i}].cluster`);
+    check(policy.cluster, `${path}request_mirror_policies[${i}].cluster`);
   });
 }

@@ -66,7 +66,7 @@ export {
   ValueSchema,
 } from '@bufbuild/protobuf/wkt';
 export { anyTypeName, readLoose, unpackAny, unpackAnyAs } from './any.ts';
-export { bootstrapVisitors, checkBootstrap } from './check-bootstrap.ts';
+export { bootstrapVisitors, checkBootstrap, visitRouteClusters } from './check-bootstrap.ts';
 export { type CheckOptions, ConstraintChecker, checkConstraints, type Visitor } from './constraints.ts';
 export { readDataSource } from './data-source.ts';
 export { durationFromMs, durationMs } from './duration.ts';

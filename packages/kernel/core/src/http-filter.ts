@@ -3,6 +3,7 @@ import type { StreamResetReason } from './http-codec.ts';
 import type { HeaderMap, RequestHeaders, ResponseHeaders, Trailers } from './header-map.ts';
 import type { Route, RouteMiss } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
+import type { Cancellable } from './upstream.ts';
 
 /**
  * What a headers or trailers hook answers.
@@ -108,6 +109,19 @@ export interface HttpStream extends CommonHttpStream {
   /** Takes what this filter's body hook has seen and holds: it does not go on by itself any more. */
   takeHeldRequestBody(): readonly Buffer[];
   takeHeldResponseBody(): readonly Buffer[];
+  /**
+   * Asks where the routes come from for one that takes this request, of which none is known (VHDS).
+   * @param onAnswer is called once, never before this returns, and not after the stream's end: with true when there is a route now, which
+   * {@link route} is from then on
+   * @returns undefined when there is nobody to ask
+   */
+  demandRoute(onAnswer: (found: boolean) => void): Cancellable | undefined;
+  /**
+   * The request takes its way anew, through every filter of what is its route by now: this stream ends, and is logged and counted for itself. For a
+   * filter that holds the request from its headers on.
+   * @returns false when that is not possible: the request is incomplete or has trailers, or a response has begun
+   */
+  startAnew(): boolean;
 }
 
 /** What a terminal filter (the router) sees besides: it produces the response. */

@@ -4,6 +4,7 @@ import type { HedgePolicy, RetryPolicy } from './retry.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { Counter } from './stats.ts';
 import type { MetadataValue, RouteNames, StreamInfo } from './stream-info.ts';
+import type { Cancellable } from './upstream.ts';
 
 /** Which of two circuit-breaker budgets a request uses (Envoy: RoutingPriority). */
 export type RoutingPriority = 'default' | 'high';
@@ -217,6 +218,11 @@ export interface RouteTable {
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined;
   /** Why {@link match} found nothing for the same request. */
   miss?(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss;
+  /**
+   * Asks for the virtual host of a request that has no route, as {@link DynamicResources.demand} does. Undefined: it is not one that could
+   * be asked for.
+   */
+  demand?(headers: RequestHeaders, onAnswer: (found: boolean) => void): Cancellable | undefined;
 }
 
 /** Why a request has no route: what came nearest. */

@@ -29,7 +29,7 @@ import {
 import { compileConnectionManager, HttpConnection } from '../src/index.ts';
 import { testFormatters } from './routes-support.ts';
 
-const uuids: RequestIdExtension = {
+export const requestIds: RequestIdExtension = {
   category: 'request-ids',
   name: 'envoy.request_id.uuid',
   create: () => ({
@@ -94,7 +94,7 @@ export class ManagerRig {
       formatters: testFormatters,
       ...options.context,
       extensions: new ExtensionRegistry([
-        uuids,
+        requestIds,
         this.terminalExtension(),
         ...names.map((name) => filterExtension(name, filters[name] as HttpFilter)),
         ...(options.extensions ?? []),

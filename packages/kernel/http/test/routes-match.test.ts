@@ -246,7 +246,7 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['vhds: {}', /^vhds: virtual hosts from a management server/],
+    ['vhds: {}', /^vhds: virtual hosts cannot be discovered here/],
     [
       'virtual_hosts: [{ name: a, domains: ["*"], cors: {} }]',
       /virtual_hosts\[0\]\.cors: is not supported, being deprecated/,

@@ -149,7 +149,7 @@ describe('scoped routes that are refused', () => {
       [fragment],
       [],
       { rds_config_source: { ads: {} } },
-      'scoped_routes.rds_config_source: route configurations from a management server',
+      'scoped_routes.rds_config_source: is for the scopes of scoped_rds',
     ],
     [
       [fragment],
@@ -158,7 +158,7 @@ describe('scoped routes that are refused', () => {
         scoped_route_configurations_list: undefined as never,
         scoped_rds: { scoped_rds_config_source: { ads: {} } },
       },
-      'scoped_routes.scoped_rds: scopes from a management server',
+      'scoped_routes.rds_config_source: is required',
     ],
   ])('%j %j %j', (fragments, scopes, more, message) => {
     expect(() => rigOf(fragments, scopes.map(definedOnly), more)).toThrow(message);

@@ -1,7 +1,7 @@
 import {
   type Extension,
   type FactoryContext,
-  noDynamicResources,
+  unknownResources,
   type Runtime,
   silentLogger,
   systemClock,
@@ -20,7 +20,7 @@ export function offlineContext(extensions: readonly Extension[], runtime: Runtim
     localInfo: { cluster: '', node: '', zone: '', address: '127.0.0.1' },
     stats: new StatsStore().createThread(),
     processKey: new Uint8Array(48),
-    dynamicResources: noDynamicResources,
+    dynamicResources: unknownResources,
     secrets: { find: () => undefined, names: [] },
     certificates: { register: () => () => undefined },
     warn: () => undefined,

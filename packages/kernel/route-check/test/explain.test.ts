@@ -347,9 +347,9 @@ test('a configuration that is wrong is told as at start, with file and line', as
   expect(err).toMatch(/^wrong\.yaml:2:\d+: .*adress/);
   const refused = file(
     'refused.yaml',
-    `static_resources:\n  listeners:\n  - name: web\n    address: ${address(1)}\n    filter_chains:${manager('{ vhds: { config_source: { ads: {} } } }')}\n`,
+    `static_resources:\n  listeners:\n  - name: web\n    address: ${address(1)}\n    filter_chains:${manager('{ virtual_hosts: [{ name: v, domains: ["*"], cors: {} }] }')}\n`,
   );
   expect((await run('-c', refused, 'http://x:1/')).err).toMatch(
-    /^refused\.yaml:\d+:\d+: .*route_config\.vhds/,
+    /^refused\.yaml:\d+:\d+: .*route_config\.virtual_hosts\[0\]\.cors/,
   );
 });

@@ -1,4 +1,5 @@
 import {
+  type Cancellable,
   type HttpStream,
   type LocalReply,
   RequestHeaders,
@@ -38,9 +39,15 @@ export class TestHttpStream implements HttpStream {
   readonly heldResponseBody: Buffer[] = [];
   /** Local replies, in order; at most one from a filter that behaves. */
   readonly replies: LocalReply[] = [];
-  /** `resumeRequest`, `resumeResponse`, `clearRouteCache`, `reset:<reason>`, in order. */
+  /** `resumeRequest`, `resumeResponse`, `clearRouteCache`, `reset:<reason>`, `demandRoute`, `cancelDemand`, `startAnew`, in order. */
   readonly calls: string[] = [];
   route: Route | undefined;
+  /** There is somebody to be asked for routes. */
+  demandable = false;
+  /** What {@link startAnew} answers. */
+  restartable = false;
+  /** Answers what {@link demandRoute} has asked. */
+  answerDemand: ((found: boolean) => void) | undefined = undefined;
   private readonly perRoute: readonly unknown[];
 
   constructor(options: TestStreamOptions = {}) {
@@ -89,6 +96,18 @@ export class TestHttpStream implements HttpStream {
 
   takeHeldResponseBody(): Buffer[] {
     return this.heldResponseBody.splice(0);
+  }
+
+  demandRoute(onAnswer: (found: boolean) => void): Cancellable | undefined {
+    this.calls.push('demandRoute');
+    if (!this.demandable) return undefined;
+    this.answerDemand = onAnswer;
+    return { cancel: () => this.calls.push('cancelDemand') };
+  }
+
+  startAnew(): boolean {
+    this.calls.push('startAnew');
+    return this.restartable;
   }
 
   addRequestTrailers(): Trailers {

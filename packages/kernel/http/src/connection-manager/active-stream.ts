@@ -1,5 +1,6 @@
 import {
   type CodecError,
+  type HttpFilter,
   isGrpcContentType,
   type RequestDecoder,
   type RequestHeaders,
@@ -37,6 +38,8 @@ export class ActiveStream
     this.hasRequest = true;
     this.isGrpc = isGrpcContentType(headers);
     this.isHead = headers.method === 'HEAD';
+    // Between its first byte and its head there may have been a new one.
+    this.routes = this.config.routes.current;
     this.info.downstreamHeaderBytesReceived = this.encoder.requestHeadBytes;
     if (endStream) this.onRequestComplete();
     if (this.config.overload !== undefined && this.refusedByOverload(this.config.overload)) return;
@@ -46,6 +49,7 @@ export class ActiveStream
         headers,
         this.info,
         this.config,
+        this.routes,
         this.encoder,
         this.owner.localPort,
         this.restarted,
@@ -241,16 +245,28 @@ export class ActiveStream
 
   restart(request: RequestHeaders, redirect: ResponseHeaders, body: readonly Buffer[]): boolean {
     if (this.finished || !this.requestComplete || this.responseStarted) return false;
-    const { info, owner, encoder } = this;
     this.responseHeaders = redirect;
-    info.responseCode = redirect.status;
-    info.responseCodeDetails = 'internal_redirect';
+    this.info.responseCode = redirect.status;
+    this.beginAgain(request, body, 'internal_redirect');
+    return true;
+  }
+
+  startAnew(filter: HttpFilter): boolean {
+    if (this.finished || !this.requestComplete || this.responseStarted || this.replying) return false;
+    if (this.requestTrailers !== undefined) return false;
+    this.beginAgain(this.requestHeaders, [...this.heldBody('request', filter)], 'route_demanded');
+    return true;
+  }
+
+  /** @param details of what is logged of this stream */
+  private beginAgain(request: RequestHeaders, body: readonly Buffer[], details: string): void {
+    const { info, owner, encoder } = this;
+    this.setDetails(details);
     this.finish(false);
     const next = owner.restart(this, encoder, info.protocol ?? 'HTTP/1.1');
     const last = body.length - 1;
     next.onHeaders(request, last < 0);
     for (let i = 0; i <= last && !next.finished; i++) next.onBody(body[i] as Buffer, i === last, true);
-    return true;
   }
 
   protected override finish(answered: boolean): void {

@@ -5,7 +5,6 @@ import type {
   Logger,
   RandomSource,
   RequestHeaders,
-  RouteTable,
   Runtime,
   StreamInfo,
 } from '@dragoman/core';
@@ -13,6 +12,7 @@ import type { Http1ServerOptions } from '@dragoman/http1';
 import type { Http2ServerOptions } from '@dragoman/http2';
 import type { MutationResult, ResponseMutation } from '../headers/index.ts';
 import type { PathVerdict, RewriteHost } from '../path/index.ts';
+import type { CurrentRoutes } from '../routes/index.ts';
 import type { AccessLogTimes } from './access-log-options.ts';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import type { LocalReplyRewriter } from './local-reply-config.ts';
@@ -38,7 +38,7 @@ export interface ConnectionManagerConfig {
   readonly accessLogs: readonly AccessLogger[];
   /** When the loggers write besides at the end of a stream. */
   readonly accessLogTimes: AccessLogTimes;
-  readonly routes: RouteTable;
+  readonly routes: CurrentRoutes;
   readonly chain: CompiledFilterChain;
   /** `upgrade_configs`. */
   readonly upgrades: UpgradeTypes;

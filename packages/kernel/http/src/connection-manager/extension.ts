@@ -15,7 +15,6 @@ import {
   type ListenerFactoryContext,
   ProblemCollector,
   type RequestIds,
-  type RouteTable,
   refuseUnsupported,
 } from '@dragoman/core';
 import type { Http1ServerOptions } from '@dragoman/http1';
@@ -53,6 +52,7 @@ const SUPPORTED = new Set([
   'codec_type',
   'stat_prefix',
   'route_config',
+  'rds',
   'scoped_routes',
   'http_filters',
   'add_user_agent',
@@ -106,7 +106,6 @@ const SUPPORTED = new Set([
 ]);
 
 const REASONS = {
-  rds: 'routes from a management server are not supported yet; write route_config',
   http3_protocol_options: 'HTTP/3 is not supported yet; remove http3_protocol_options',
   tracing: 'tracing is not supported yet; remove tracing',
   typed_header_validation_config:
@@ -190,10 +189,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
   const filterContext: HttpFilterContext = { ...context, statPrefix: `http.${config.statPrefix}.` };
   const problems = new ProblemCollector();
   checkFields(config, problems);
-  const routes =
-    config.routeSpecifier.case === 'rds'
-      ? undefined
-      : problems.try('', () => compileRoutes(config, filterContext));
+  const routes = problems.try('', () => compileRoutes(config, filterContext));
   const chain = problems.try('', () => compileFilterChain(config.httpFilters, filterContext));
   const upgrades = problems.try('', () => compileUpgrades(config.upgradeConfigs, filterContext));
   const accessLogs = problems.try('access_log', () => context.accessLoggers(config.accessLog));
@@ -223,7 +219,7 @@ function compileParts(config: HttpConnectionManager, context: ListenerFactoryCon
     requestIds,
     mutateRequest,
   } as {
-    readonly routes: RouteTable;
+    readonly routes: ConnectionManagerConfig['routes'];
     readonly chain: ConnectionManagerConfig['chain'];
     readonly upgrades: ConnectionManagerConfig['upgrades'];
     readonly accessLogs: ConnectionManagerConfig['accessLogs'];

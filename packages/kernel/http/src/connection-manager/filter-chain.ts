@@ -1,4 +1,5 @@
 import type {
+  Cancellable,
   CreateHttpFilter,
   CreateTerminalHttpFilter,
   HttpFilter,
@@ -44,6 +45,11 @@ export interface FilterHost {
   addRequestTrailers(): Trailers;
   addResponseTrailers(): Trailers;
   reset(reason: StreamResetReason): void;
+  demandRoute(onAnswer: (found: boolean) => void): Cancellable | undefined;
+  /** A filter has failed. */
+  onBug(filterName: string, error: unknown): void;
+  /** @param filter the one that holds the request */
+  startAnew(filter: HttpFilter): boolean;
 }
 
 /** What one filter sees of its stream. */
@@ -129,6 +135,18 @@ export class FilterHandle implements HttpStream {
   }
   reset(reason: StreamResetReason): void {
     this.stream.reset(reason);
+  }
+  demandRoute(onAnswer: (found: boolean) => void): Cancellable | undefined {
+    return this.stream.demandRoute((found) => {
+      try {
+        onAnswer(found);
+      } catch (error) {
+        this.stream.onBug(this.name, error);
+      }
+    });
+  }
+  startAnew(): boolean {
+    return this.stream.startAnew(this.filter);
   }
 }
 

@@ -47,6 +47,7 @@ export abstract class FilteredStream extends RoutedStream implements TerminalHtt
   abstract pauseRequestBody(): void;
   abstract resumeRequestBody(): void;
   abstract restart(request: RequestHeaders, redirect: ResponseHeaders, body: readonly Buffer[]): boolean;
+  abstract startAnew(filter: HttpFilter): boolean;
   abstract reply(reply: LocalReply): void;
   abstract reset(reason: StreamResetReason): void;
   abstract onBug(filterName: string, error: unknown): void;

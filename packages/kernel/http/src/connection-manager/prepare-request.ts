@@ -5,6 +5,7 @@ import {
   type ResponseEncoder,
   ResponseFlag,
   ResponseHeaders,
+  type RouteTable,
   type StreamInfo,
   wellKnownId,
 } from '@dragoman/core';
@@ -22,12 +23,14 @@ const SLASH = 0x2f;
 /**
  * Everything between the codec and the route: checks the target, normalises path and host, sanitises headers, and
  * answers `Expect: 100-continue`. Of a request that begins anew only the target is looked at.
+ * @param routes those that the request may have
  * @returns the reply to a request that is refused; undefined when it goes on
  */
 export function prepareRequest(
   headers: RequestHeaders,
   info: StreamInfo,
   config: ConnectionManagerConfig,
+  routes: RouteTable,
   encoder: ResponseEncoder,
   localPort: number,
   restarted: boolean,
@@ -47,7 +50,6 @@ export function prepareRequest(
   const connectPort = config.rewriteHost?.(headers, localPort);
   if (connectPort !== undefined) keepConnectPort(info, connectPort);
   if (restarted) return undefined;
-  const { routes } = config;
   const internalOnly = routes.internalOnlyHeaders ?? routes.tableFor?.(headers)?.internalOnlyHeaders;
   const result = config.mutateRequest(headers, info, internalOnly);
   if (result === BAD_CONNECTION) return refuseNomination(info, config, encoder);

@@ -1,4 +1,12 @@
-import type { ForwardAction, Protocol, RequestHeaders, Route, RouteMiss } from '@dragoman/core';
+import type {
+  Cancellable,
+  ForwardAction,
+  Protocol,
+  RequestHeaders,
+  Route,
+  RouteMiss,
+  RouteTable,
+} from '@dragoman/core';
 import type { CompiledFilterChain } from './filter-chain.ts';
 import { streamDuration } from './stream-duration.ts';
 import type { StreamOwner } from './stream-owner.ts';
@@ -15,6 +23,8 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
   chain: CompiledFilterChain;
   /** An upgrade, or CONNECT, was let through. */
   protected upgrading = false;
+  /** The one that was in place when the request came. */
+  protected routes: RouteTable;
   protected cachedRoute: Route | undefined = undefined;
   private routeKnown = false;
   /** A filter has had the route looked for anew. */
@@ -24,6 +34,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
     super(owner, protocol, previous);
     const { config } = owner;
     this.chain = config.chain;
+    this.routes = config.routes.current;
     this.idleTimeoutMs = config.streamIdleTimeoutMs;
     this.timers = owner.takeTimers(this);
     this.touch();
@@ -44,8 +55,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
   }
 
   routeMiss(): RouteMiss | undefined {
-    const { random, routes } = this.config;
-    return routes.miss?.(this.requestHeaders, this.info, random.next());
+    return this.routes.miss?.(this.requestHeaders, this.info, this.config.random.next());
   }
 
   clearRouteCache(): void {
@@ -67,7 +77,18 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
   findRoute(headers: RequestHeaders): Route | undefined {
     if (this.config.checkPath(headers) !== 'continue') return undefined;
     this.config.rewriteHost?.(headers, this.owner.localPort);
-    return this.config.routes.match(headers, this.info, this.config.random.next());
+    return this.routes.match(headers, this.info, this.config.random.next());
+  }
+
+  demandRoute(onAnswer: (found: boolean) => void): Cancellable | undefined {
+    if (this.finished) return undefined;
+    return this.routes.demand?.(this.requestHeaders, (found) => {
+      if (this.finished) return;
+      // What has come is in the table that is in place now.
+      this.routes = this.config.routes.current;
+      this.clearRouteCache();
+      onAnswer(found && this.route !== undefined);
+    });
   }
 
   onLogInterval(): void {
@@ -99,9 +120,7 @@ export abstract class RoutedStream extends StreamRecord implements TimedStream {
   private lookUpRoute(): void {
     const { config, info, requestHeaders } = this;
     this.routeKnown = true;
-    const route = this.hasRequest
-      ? config.routes.match(requestHeaders, info, config.random.next())
-      : undefined;
+    const route = this.hasRequest ? this.routes.match(requestHeaders, info, config.random.next()) : undefined;
     this.cachedRoute = route;
     info.route = route;
     if (this.routeChanges && route?.action.kind === 'forward' && !this.finished)

@@ -28,6 +28,7 @@ import type {
   ReplyExplanation,
 } from './explanation.ts';
 import { changesSince, snapshot } from './header-changes.ts';
+import { SeenResources } from './seen-resources.ts';
 import { settingsOf } from './settings.ts';
 import type { AskedRequest } from './why-not.ts';
 
@@ -41,21 +42,26 @@ export interface ExplainHttpOptions {
 }
 
 interface ExplainedManager {
+  /** What it was compiled with that may change. */
+  readonly resources: SeenResources;
   readonly manager: ConnectionManagerConfig;
   readonly routes: ExplainedRoutes;
 }
 
-/** Compiled connection managers by their messages: a large route table takes a second to compile. */
+/** Compiled connection managers by their messages, as long as what they have discovered stays: a large route table takes a second to compile. */
 export class ExplainedManagers {
   private readonly known = new WeakMap<HttpConnectionManager, ExplainedManager>();
 
   /** @throws ConfigError with every problem of the configuration */
   get(config: HttpConnectionManager, context: ListenerFactoryContext): ExplainedManager {
     let made = this.known.get(config);
-    if (made === undefined) {
+    if (made?.resources.upToDate !== true) {
+      const resources = new SeenResources(context.dynamicResources);
+      const looking = { ...context, dynamicResources: resources };
       made = {
-        manager: compileConnectionManager(config, context),
-        routes: new ExplainedRoutes(config, context),
+        resources,
+        manager: compileConnectionManager(config, looking),
+        routes: new ExplainedRoutes(config, looking),
       };
       this.known.set(config, made);
     }
@@ -87,7 +93,7 @@ export function explainHttp(
   const { manager, routes } = (options.managers ?? new ExplainedManagers()).get(config, options.context);
   const before = snapshot(headers);
   const { port } = info.connection.localAddress;
-  const refusal = prepareRequest(headers, info, manager, NO_ENCODER, port, false);
+  const refusal = prepareRequest(headers, info, manager, manager.routes.current, NO_ENCODER, port, false);
   const received = changesSince(before, headers);
   const start = { statPrefix: config.statPrefix, received };
   if (refusal !== undefined)

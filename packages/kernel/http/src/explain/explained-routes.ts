@@ -15,6 +15,7 @@ import type {
 import { compileRoutes } from '../connection-manager/compile-routes.ts';
 import { utf8Text } from '@dragoman/matching';
 import { DomainTable } from '../routes/domains.ts';
+import type { CurrentRoutes } from '../routes/index.ts';
 import type { WeightedRoutes } from '../routes/weighted-clusters.ts';
 import type { HttpExplanation, Passed } from './explanation.ts';
 import { type AskedRequest, compileWhyNot, type WhyNot } from './why-not.ts';
@@ -36,7 +37,7 @@ export interface FoundRoute {
 /** The routes of a connection manager, with what compiling them forgets. */
 export class ExplainedRoutes {
   private readonly context: ListenerFactoryContext;
-  private readonly table: RouteTable;
+  private readonly current: CurrentRoutes;
   private readonly tables = new Map<RouteTable, RouteConfiguration>();
   private readonly routes = new Map<Route, RouteConfig>();
   private readonly weighted = new Map<WeightedCluster, WeightedRoutes>();
@@ -48,7 +49,7 @@ export class ExplainedRoutes {
   constructor(manager: HttpConnectionManager, context: ListenerFactoryContext) {
     this.context = context;
     const filterContext: HttpFilterContext = { ...context, statPrefix: '' };
-    this.table = compileRoutes(manager, filterContext, {
+    this.current = compileRoutes(manager, filterContext, {
       onRoute: (route, config) => this.routes.set(route, config),
       onTable: (table, config) => this.tables.set(table, config),
       onWeighted: (routes, config) => this.weighted.set(config, routes),
@@ -62,16 +63,17 @@ export class ExplainedRoutes {
 
   explain(request: AskedRequest): FoundRoute {
     const { headers, info, random } = request;
-    const table = this.table.tableFor === undefined ? this.table : this.table.tableFor(headers);
+    const { current } = this.current;
+    const table = current.tableFor === undefined ? current : current.tableFor(headers);
     const of = table === undefined ? undefined : this.tables.get(table);
-    const missed = () => this.table.miss?.(headers, info, random).text ?? '';
+    const missed = () => current.miss?.(headers, info, random).text ?? '';
     if (of === undefined) return { ...NOTHING, miss: missed() };
     const found = this.hostOf(of, headers);
     if (found === undefined) return { ...NOTHING, table: of, miss: noVirtualHost(of, headers) };
     const host = of.virtualHosts[found.index] as VirtualHost;
     const at = `virtual_hosts[${found.index}]`;
     const virtualHost = { path: at, name: host.name, domain: found.domain };
-    const route = this.table.match(headers, info, random);
+    const route = current.match(headers, info, random);
     const config = route === undefined ? undefined : this.routes.get(route);
     const taken = config === undefined ? -1 : host.routes.indexOf(config);
     const miss =

@@ -15,6 +15,7 @@ import {
   ConfigError,
   type FactoryContext,
   type HttpMatchData,
+  inResource,
   type MatchTree,
   type MetadataValue,
   type MirrorPolicy,
@@ -70,17 +71,35 @@ export interface RouteTableOptions {
 }
 
 /**
- * Compiles a `RouteConfiguration`. Whether its clusters exist is for the caller to check.
+ * Compiles a `RouteConfiguration` that holds all its virtual hosts. Whether its clusters exist is for the caller to check.
  * @throws ConfigError with every problem found
  */
 export function compileRouteTable(
   config: RouteConfiguration,
   options: RouteTableOptions,
 ): CompiledRouteTable {
-  const table = atPath(options.path ?? '', () => new TableCompiler(config, options).compile());
+  const table = atPath(options.path ?? '', () => {
+    if (config.vhds !== undefined)
+      throw ConfigError.at('vhds', 'virtual hosts cannot be discovered here; write virtual_hosts');
+    return new TableCompiler(config, options).compile().table;
+  });
   options.onTable?.(table, config);
   return table;
 }
+
+/** Virtual hosts that were discovered, by resource name. */
+export type DiscoveredHosts = ReadonlyMap<string, VirtualHostConfig>;
+
+/** A table, and the hosts it is made of. */
+export interface CompiledHosts {
+  readonly table: CompiledRouteTable;
+  /** Those of them that were discovered. */
+  readonly discovered: ReadonlySet<VirtualHostRoutes>;
+  /** All of them, as in the table. */
+  readonly virtualHosts: readonly VirtualHostConfig[];
+}
+
+const NO_HOSTS: DiscoveredHosts = new Map();
 
 /** Whether a level says nothing: most routes, which then share what is around them. */
 function isPlain(config: LevelConfig): boolean {
@@ -105,13 +124,17 @@ interface LevelConfig {
 const NO_METADATA: RouteMetadata = new Map();
 const TLS_REQUIREMENTS: readonly TlsRequirement[] = ['none', 'external-only', 'all'];
 
-class TableCompiler {
+/** Compiles a `RouteConfiguration`, again with each change of the hosts that are discovered besides its own: hosts that it knows are not compiled anew. */
+export class TableCompiler {
   readonly config: RouteConfiguration;
   private readonly options: RouteTableOptions;
-  private readonly problems = new ProblemCollector();
   private readonly maxBodyBytes: number;
   /** `cluster_specifier_plugins`, by name. */
   private specifiers: ReadonlyMap<string, ClusterSpecifier> = new Map();
+  /** What is around the hosts; undefined before the first of them. */
+  private around: { readonly top: Level; readonly mirrors: readonly MirrorPolicy[] | undefined } | undefined =
+    undefined;
+  private readonly compiled = new WeakMap<VirtualHostConfig, VirtualHostRoutes>();
 
   constructor(config: RouteConfiguration, options: RouteTableOptions) {
     this.config = config;
@@ -119,8 +142,49 @@ class TableCompiler {
     this.maxBodyBytes = config.maxDirectResponseBodySizeBytes ?? DEFAULT_MAX_BODY_BYTES;
   }
 
-  compile(): CompiledRouteTable {
-    const { config, problems } = this;
+  /**
+   * @param discovered hosts besides those of the configuration; one of the same name takes the place of one of these
+   * @throws ConfigError with every problem found; of a discovered host with its resource name as the beginning of the path
+   */
+  compile(discovered: DiscoveredHosts = NO_HOSTS): CompiledHosts {
+    const { config } = this;
+    const problems = new ProblemCollector();
+    const around = (this.around ??= this.compileAround(problems));
+    const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
+    const hosts: VirtualHostConfig[] = [];
+    const add = (host: VirtualHostConfig): VirtualHostRoutes => {
+      const compiled = this.hostOf(host, around);
+      hosts.push(host);
+      const taken = new ProblemCollector();
+      host.domains.forEach((domain, at) => {
+        taken.try(`domains[${at}]`, () => domains.add(domain, compiled));
+      });
+      taken.throwIfAny();
+      return compiled;
+    };
+    const replaced = new Set<string>();
+    for (const { name } of discovered.values()) replaced.add(name);
+    config.virtualHosts.forEach((host, i) => {
+      if (!replaced.has(host.name)) problems.try(`virtual_hosts[${i}]`, () => add(host));
+    });
+    const found = new Set<VirtualHostRoutes>();
+    for (const [name, host] of discovered) {
+      const compiled = problems.try('', () => inResource(name, () => add(host)));
+      if (compiled !== undefined) found.add(compiled);
+    }
+    problems.throwIfAny();
+    const internalOnly = config.internalOnlyHeaders.map((name) => name.toLowerCase());
+    const table = new CompiledRouteTable(
+      config.name,
+      domains,
+      internalOnly,
+      config.vhostHeader.toLowerCase(),
+    );
+    return { table, discovered: found, virtualHosts: hosts };
+  }
+
+  private compileAround(problems: ProblemCollector): NonNullable<TableCompiler['around']> {
+    const { config } = this;
     problems.try('', () => GUARDS.table.check(config, ''));
     // Filters may read it in Envoy; none here does.
     if (config.metadata !== undefined)
@@ -131,18 +195,18 @@ class TableCompiler {
     if (plugins.length > 0)
       this.specifiers =
         problems.try('', () => compileClusterSpecifiers(plugins, this.context)) ?? this.specifiers;
-    const domains = new DomainTable<VirtualHostRoutes>(config.ignorePortInHostMatching);
-    config.virtualHosts.forEach((host, i) => {
-      const path = `virtual_hosts[${i}]`;
-      const compiled = problems.try(path, () => this.virtualHost(host, top ?? NO_LEVEL, mirrors));
-      if (compiled === undefined) return;
-      host.domains.forEach((domain, at) => {
-        problems.try(`${path}.domains[${at}]`, () => domains.add(domain, compiled));
-      });
-    });
-    problems.throwIfAny();
-    const internalOnly = config.internalOnlyHeaders.map((name) => name.toLowerCase());
-    return new CompiledRouteTable(config.name, domains, internalOnly, config.vhostHeader.toLowerCase());
+    return { top: top ?? NO_LEVEL, mirrors };
+  }
+
+  private hostOf(
+    host: VirtualHostConfig,
+    { top, mirrors }: NonNullable<TableCompiler['around']>,
+  ): VirtualHostRoutes {
+    const known = this.compiled.get(host);
+    if (known !== undefined) return known;
+    const compiled = this.virtualHost(host, top, mirrors);
+    this.compiled.set(host, compiled);
+    return compiled;
   }
 
   private virtualHost(

@@ -1,6 +1,9 @@
 export { compileRouteTable, type RouteTableOptions } from './compile.ts';
+export { type CurrentRoutes, NoRoutes } from './current-routes.ts';
 export { DEFAULT_MAX_BODY_BYTES } from './direct-response.ts';
+export { DiscoveredScopes } from './discovered-scopes.ts';
 export { DEFAULT_TIMEOUT_MS } from './forward.ts';
+export { LiveRoutes, type LiveRoutesOptions } from './live-routes.ts';
 export type { PerFilterConfigResolver } from './per-filter.ts';
 export type { CompiledRouteTable } from './route-table.ts';
 export { compileScopedRoutes } from './scoped-routes.ts';

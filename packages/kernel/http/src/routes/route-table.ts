@@ -35,6 +35,11 @@ export class CompiledRouteTable implements RouteTable {
     this.hostHeader = hostHeader;
   }
 
+  /** What it was made of. */
+  get parts(): ConstructorParameters<typeof CompiledRouteTable> {
+    return [this.name, this.domains, this.internalOnlyHeaders, this.hostHeader];
+  }
+
   miss(headers: RequestHeaders, info: StreamInfo, random: number): RouteMiss {
     return this.host(headers)?.nearest(headers, info, random) ?? noVirtualHost(this.hostHeader);
   }
@@ -49,7 +54,7 @@ export class CompiledRouteTable implements RouteTable {
   }
 
   /** An empty value of the header is one that no domain but `*` takes. */
-  private host(headers: RequestHeaders): VirtualHostRoutes | undefined {
+  protected host(headers: RequestHeaders): VirtualHostRoutes | undefined {
     if (this.hostHeader === '') return this.domains.find(headers.authority);
     const value = headers.get(this.hostHeader);
     return value === '' ? this.domains.rest : this.domains.find(value ?? '');

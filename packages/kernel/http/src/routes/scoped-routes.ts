@@ -7,6 +7,7 @@ import {
 } from '@dragoman/api';
 import {
   atPath,
+  type Cancellable,
   ConfigError,
   ProblemCollector,
   type RequestHeaders,
@@ -22,8 +23,8 @@ import type { CompiledRouteTable } from './route-table.ts';
 
 const SUPPORTED = new Set(['name', 'scope_key_builder', 'scoped_route_configurations_list']);
 const REASONS = {
-  rds_config_source: 'route configurations from a management server are not supported yet; remove it',
-  scoped_rds: 'scopes from a management server are not supported yet; use scoped_route_configurations_list',
+  rds_config_source:
+    'is for the scopes of scoped_rds: inline scopes hold their route configurations; remove it',
 };
 
 const SCOPE_SUPPORTED = new Set(['name', 'key', 'route_configuration']);
@@ -34,7 +35,7 @@ const SCOPE_REASONS = {
 };
 
 /** One part of a scope key out of a request; undefined: the request has no scope. */
-type FragmentReader = (headers: RequestHeaders) => string | undefined;
+export type FragmentReader = (headers: RequestHeaders) => string | undefined;
 
 const NO_SCOPE: RouteMiss = { details: 'no_scope', text: 'no scope has the key of the request' };
 
@@ -44,6 +45,7 @@ export class ScopedRouteTable implements RouteTable {
   private readonly readers: readonly FragmentReader[];
   private readonly scopes: ReadonlyMap<string, CompiledRouteTable>;
 
+  /** @param scopes by key; those whose routes have not come yet are left out */
   constructor(
     name: string,
     readers: readonly FragmentReader[],
@@ -71,6 +73,11 @@ export class ScopedRouteTable implements RouteTable {
   match(headers: RequestHeaders, info: StreamInfo, random: number): Route | undefined {
     return this.tableFor(headers)?.match(headers, info, random);
   }
+
+  demand(headers: RequestHeaders, onAnswer: (found: boolean) => void): Cancellable | undefined {
+    const table: RouteTable | undefined = this.tableFor(headers);
+    return table?.demand?.(headers, onAnswer);
+  }
 }
 
 /** Different for different keys: each fragment says how long it is. */
@@ -91,6 +98,28 @@ export function compileScopedRoutes(
 ): ScopedRouteTable {
   const problems = new ProblemCollector();
   problems.try('', () => refuseUnsupported(config, ScopedRoutesSchema, SUPPORTED, '', REASONS));
+  const readers = problems.try('', () => compileScopeKey(config)) ?? [];
+  const specifier = config.configSpecifier;
+  const scopes = new Map<string, CompiledRouteTable>();
+  const names = new Set<string>();
+  if (specifier.case === 'scopedRouteConfigurationsList') {
+    specifier.value.scopedRouteConfigurations.forEach((scope, i) => {
+      problems.try(`scoped_route_configurations_list.scoped_route_configurations[${i}]`, () => {
+        if (names.has(scope.name)) throw ConfigError.at('name', `the scope "${scope.name}" is there already`);
+        names.add(scope.name);
+        addScope(scope, config.scopeKeyBuilder?.fragments.length ?? 0, scopes, options);
+      });
+    });
+  } else if (specifier.case === undefined) {
+    problems.add('', 'needs scoped_route_configurations_list or scoped_rds');
+  }
+  problems.throwIfAny();
+  return new ScopedRouteTable(config.name, readers, scopes);
+}
+
+/** Compiles `scope_key_builder`. @throws ConfigError with every problem, paths below `scoped_routes` */
+export function compileScopeKey(config: ScopedRoutes): readonly FragmentReader[] {
+  const problems = new ProblemCollector();
   const builders = config.scopeKeyBuilder?.fragments ?? [];
   if (builders.length === 0) problems.add('scope_key_builder.fragments', 'a key needs one fragment at least');
   const readers: FragmentReader[] = [];
@@ -100,22 +129,8 @@ export function compileScopedRoutes(
       readers.push(atPath('header_value_extractor', () => compileExtractor(type.value)));
     });
   });
-  const specifier = config.configSpecifier;
-  const scopes = new Map<string, CompiledRouteTable>();
-  const names = new Set<string>();
-  if (specifier.case === 'scopedRouteConfigurationsList') {
-    specifier.value.scopedRouteConfigurations.forEach((scope, i) => {
-      problems.try(`scoped_route_configurations_list.scoped_route_configurations[${i}]`, () => {
-        if (names.has(scope.name)) throw ConfigError.at('name', `the scope "${scope.name}" is there already`);
-        names.add(scope.name);
-        addScope(scope, builders.length, scopes, options);
-      });
-    });
-  } else if (specifier.case === undefined) {
-    problems.add('', 'needs scoped_route_configurations_list');
-  }
   problems.throwIfAny();
-  return new ScopedRouteTable(config.name, readers, scopes);
+  return readers;
 }
 
 function addScope(
@@ -127,7 +142,14 @@ function addScope(
   refuseUnsupported(scope, ScopedRouteConfigurationSchema, SCOPE_SUPPORTED, '', SCOPE_REASONS);
   const { routeConfiguration } = scope;
   if (routeConfiguration === undefined) throw ConfigError.at('route_configuration', 'is required');
-  const fragments = (scope.key?.fragments ?? []).map(({ type }, i) => {
+  const key = scopeKey(scope, fragmentCount);
+  if (scopes.has(key)) throw ConfigError.at('key', 'another scope has the same key');
+  scopes.set(key, compileRouteTable(routeConfiguration, { ...options, path: 'route_configuration' }));
+}
+
+/** The key under which a table keeps a scope. @throws ConfigError with a path below the scope */
+export function scopeKey({ key }: ScopedRouteConfiguration, fragmentCount: number): string {
+  const fragments = (key?.fragments ?? []).map(({ type }, i) => {
     if (type.case !== 'stringKey') throw ConfigError.at(`key.fragments[${i}]`, 'needs string_key');
     return utf8Bytes(type.value);
   });
@@ -136,9 +158,7 @@ function addScope(
       'key.fragments',
       `has ${fragments.length} fragments, while scope_key_builder makes keys of ${fragmentCount}: no request would have this scope`,
     );
-  const key = keyText(fragments);
-  if (scopes.has(key)) throw ConfigError.at('key', 'another scope has the same key');
-  scopes.set(key, compileRouteTable(routeConfiguration, { ...options, path: 'route_configuration' }));
+  return keyText(fragments);
 }
 
 /** Reads the first line of a header: a piece of it by number, or the value behind a key. */

@@ -95,29 +95,24 @@ interface Guards {
   readonly directResponse: FieldGuard<typeof DirectResponseActionSchema>;
 }
 
-/** What acts, by message. `validate_clusters` is for whoever knows the clusters. */
+/** What acts, by message. `validate_clusters` is for whoever knows the clusters, `vhds` for whoever has virtual hosts that are discovered. */
 export const GUARDS: Guards = {
-  table: new FieldGuard(
-    RouteConfigurationSchema,
-    [
-      ...HEADERS_TO_CHANGE,
-      'name',
-      'virtual_hosts',
-      'internal_only_headers',
-      'most_specific_header_mutations_wins',
-      'validate_clusters',
-      'cluster_specifier_plugins',
-      'metadata',
-      'max_direct_response_body_size_bytes',
-      'ignore_port_in_host_matching',
-      'ignore_path_parameters_in_path_matching',
-      'request_mirror_policies',
-      'vhost_header',
-    ],
-    {
-      vhds: 'virtual hosts from a management server are not supported yet; write virtual_hosts',
-    },
-  ),
+  table: new FieldGuard(RouteConfigurationSchema, [
+    ...HEADERS_TO_CHANGE,
+    'name',
+    'virtual_hosts',
+    'internal_only_headers',
+    'most_specific_header_mutations_wins',
+    'validate_clusters',
+    'cluster_specifier_plugins',
+    'metadata',
+    'max_direct_response_body_size_bytes',
+    'ignore_port_in_host_matching',
+    'ignore_path_parameters_in_path_matching',
+    'request_mirror_policies',
+    'vhost_header',
+    'vhds',
+  ]),
   virtualHost: new FieldGuard(
     VirtualHostSchema,
     [

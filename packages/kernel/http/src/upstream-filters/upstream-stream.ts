@@ -178,6 +178,14 @@ export class UpstreamStream implements RequestEncoder, ResponseDecoder, FilterHo
   /** The route was chosen downstream. */
   clearRouteCache(): void {}
 
+  demandRoute(): undefined {
+    return undefined;
+  }
+
+  startAnew(): boolean {
+    return false;
+  }
+
   perRouteConfigOf<T>(filterName: string): T | undefined {
     return this.route?.perFilterConfigs(filterName)[0] as T | undefined;
   }

@@ -4,6 +4,7 @@ import {
   ConfigError,
   type ListenerFactoryContext,
   neverOverloaded,
+  OwnedResources,
   ProblemCollector,
   refuseUnsupported,
   type TimeoutScale,
@@ -81,7 +82,7 @@ export interface CompiledListener {
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnFiltersTimeout: boolean;
   readonly accessLogs: ReturnType<WorkerContext['accessLoggers']>;
-  /** Nobody is accepted, and nobody is left: lets go of what the transport sockets watch. */
+  /** Nobody is accepted, and nobody is left: lets go of what its parts watch. */
   close(): void;
 }
 
@@ -95,6 +96,22 @@ export function statsName(listener: Listener, target: BindTarget): string {
  * @throws ConfigError with paths below the listener
  */
 export function compileListener(config: Listener, name: string, context: WorkerContext): CompiledListener {
+  const resources = new OwnedResources(context.dynamicResources);
+  try {
+    return compile(config, name, { ...context, dynamicResources: resources }, () => resources.close());
+  } catch (error) {
+    resources.close();
+    throw error;
+  }
+}
+
+/** @param close ends what the listener watches besides its transport sockets */
+function compile(
+  config: Listener,
+  name: string,
+  context: WorkerContext,
+  close: () => void,
+): CompiledListener {
   const problems = new ProblemCollector();
   problems.try('', () => refuseUnsupported(config, ListenerSchema, SUPPORTED, '', REASONS));
   const main = problems.try('address', () => readBindTarget(config.address));
@@ -178,6 +195,7 @@ export function compileListener(config: Listener, name: string, context: WorkerC
     close: () => {
       for (const chain of [...compiledChains.map((named) => named.chain), fallback])
         chain?.transportSocket?.close?.();
+      close();
     },
   };
 }
