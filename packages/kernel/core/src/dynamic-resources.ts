@@ -100,10 +100,7 @@ export const noDynamicResources: DynamicResources = {
 };
 
 function refuse(what: string): never {
-  throw ConfigError.at(
-    '',
-    `${what} would come from a config source, and this proxy was put together without them`,
-  );
+  throw ConfigError.at('', `config sources are not wired into this proxy: ${what} cannot come from one`);
 }
 
 /** Of who looks at a config without running it: nothing is known, and nothing comes. */

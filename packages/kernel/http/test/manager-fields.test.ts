@@ -12,7 +12,7 @@ import {
   type OriginalIpDetectionExtension,
   OverloadActionName,
 } from '@dragoman/core';
-import { type JsonObject, SeededRandom, TestOverload } from '@dragoman/testing';
+import { FakeDynamicResources, type JsonObject, SeededRandom, TestOverload } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { ManagerRig, ok, type RigOptions } from './manager-rig.ts';
 
@@ -355,11 +355,16 @@ const FIELDS: Readonly<Record<string, Acts>> = {
     besides: { route_config: undefined },
     check: (rig) => expect(rig.streams[0]?.route).toBeUndefined(),
   },
+  rds: {
+    value: { route_config_name: 'r', config_source: { ads: {} } },
+    besides: { route_config: undefined },
+    rig: { context: { dynamicResources: new FakeDynamicResources() } },
+    check: (rig) => expect(rig.streams[0]?.routeMiss()?.details).toBe('no_route_configuration'),
+  },
 };
 
 /** `true`: by the general text; else a part of the text. */
 const REFUSED: Readonly<Record<string, readonly [value: unknown, text: string | RegExp]>> = {
-  rds: [{ route_config_name: 'r', config_source: { ads: {} } }, 'write route_config'],
   tracing: [{}, 'tracing is not supported yet'],
   http3_protocol_options: [{}, 'HTTP/3 is not supported yet'],
   represent_ipv4_remote_address_as_ipv4_mapped_ipv6: [true, 'not built, in Envoy neither'],
@@ -496,8 +501,7 @@ describe('every field of HttpConnectionManager', () => {
   });
 
   test.each(Object.entries(REFUSED))('%s is refused by name', (field, [value, text]) => {
-    const specifier = field === 'rds' ? { route_config: undefined } : {};
-    expect(() => new ManagerRig({ manager: { ...specifier, [field]: value } as JsonObject })).toThrow(
+    expect(() => new ManagerRig({ manager: { [field]: value } as JsonObject })).toThrow(
       expect.objectContaining({
         problems: [{ path: field, message: expect.stringContaining(text as string) }],
       }),
@@ -582,14 +586,14 @@ describe('config errors', () => {
       'the package @dragoman/http-filter-cors would provide it',
     ],
     [
-      'a discovered filter',
+      'a discovered filter that nobody could be',
       {
         http_filters: [
           { name: 'x', config_discovery: { config_source: { ads: {} }, type_urls: ['x'] } },
           { name: 'terminal' },
         ],
       },
-      'http_filters[0].config_discovery: discovered filter configs are not supported yet',
+      'http_filters[0].config_discovery.type_urls[0]: unknown extension "x" (x)',
     ],
     ['HTTP/3', { codec_type: 'HTTP3' }, 'codec_type: HTTP3 is not supported; use AUTO, HTTP1 or HTTP2'],
     [

@@ -5,7 +5,7 @@ import {
   VirtualHostSchema,
   VhdsSchema,
 } from '@dragoman/api';
-import { ConfigError, type DynamicResources, type Logger, type ResourceWatch } from '@dragoman/core';
+import { atPath, ConfigError, type DynamicResources, type Logger, type ResourceWatch } from '@dragoman/core';
 import {
   type CompiledHosts,
   type DiscoveredHosts,
@@ -113,9 +113,11 @@ export class LiveRoutes {
       );
     const hosts = new HostWatch();
     const collection = { type: VirtualHostSchema, source: vhds.configSource, namespace: name };
-    hosts.watch = this.options.resources.watchAll(collection, {
-      prepare: (found) => this.prepareHosts(hosts, compiler, found),
-    });
+    hosts.watch = atPath('vhds', () =>
+      this.options.resources.watchAll(collection, {
+        prepare: (found) => this.prepareHosts(hosts, compiler, found),
+      }),
+    );
     return hosts;
   }
 

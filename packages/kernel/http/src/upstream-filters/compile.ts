@@ -38,7 +38,16 @@ export function compileUpstreamFilters(
 ): UpstreamHttpFilters {
   const problems = new ProblemCollector();
   const resolved = resolveFilters(filters, context, field, NAME);
-  const compiled = resolved.map(({ name, disabled, extension, message, path }) => {
+  const compiled = resolved.map((listed) => {
+    const { name, disabled, path } = listed;
+    if (listed.kind === 'discovered') {
+      problems.add(
+        `${path}.config_discovery`,
+        'configs of filters on the upstream side are not discovered yet; write the config in typed_config',
+      );
+      return undefined;
+    }
+    const { extension, message } = listed;
     if (extension.upstream !== true) {
       problems.add(path, `${extension.name} cannot run on the upstream side; put it before the router`);
       return undefined;
