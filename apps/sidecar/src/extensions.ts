@@ -32,6 +32,7 @@ import { grpcJsonTranscoder } from '@dragoman/http-filter-grpc-json-transcoder';
 import { grpcStats } from '@dragoman/http-filter-grpc-stats';
 import { grpcWeb } from '@dragoman/http-filter-grpc-web';
 import { healthCheck } from '@dragoman/http-filter-health-check';
+import { onDemand } from '@dragoman/http-filter-on-demand';
 import { router } from '@dragoman/http-filter-router';
 import { allowListedRoutes } from '@dragoman/internal-redirect-predicate-allow-listed-routes';
 import { previousRoutes } from '@dragoman/internal-redirect-predicate-previous-routes';
@@ -109,6 +110,7 @@ export const extensions: readonly Extension[] = [
   adaptiveConcurrency,
   healthCheck,
   dynamicForwardProxy,
+  onDemand,
   connectGrpcBridge,
   grpcHttp1Bridge,
   grpcHttp1ReverseBridge,

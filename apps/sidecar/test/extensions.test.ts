@@ -28,6 +28,7 @@ test('the assembly has each of these once, under Envoy’s names', () => {
     'envoy.filters.http.grpc_stats',
     'envoy.filters.http.grpc_web',
     'envoy.filters.http.health_check',
+    'envoy.filters.http.on_demand',
     'envoy.filters.http.router',
     'envoy.filters.http.upstream_codec',
     'envoy.filters.listener.http_inspector',

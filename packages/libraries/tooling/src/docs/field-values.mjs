@@ -61,6 +61,7 @@ const CARES = extension(
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
 );
 
+const ADS = { ads: {} };
 const RETRY_POLICY = { '@type': `${ANY}envoy.config.route.v3.RetryPolicy`, retry_on: '5xx' };
 const MATCH_POLICY = extension(
   'envoy.path.match.uri_template.uri_template_matcher',
@@ -176,6 +177,7 @@ export const FIELDS = {
       'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig',
     ),
   ],
+  'HttpConnectionManager.rds': { config_source: ADS, route_config_name: 'r' },
   'HttpConnectionManager.scoped_routes': {
     name: 'scopes',
     scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x-a', index: 0 } }] },
@@ -240,6 +242,7 @@ export const FIELDS = {
   'RouteAction.weighted_clusters': { clusters: [{ name: 'web', weight: 1 }] },
   'RouteConfiguration.cluster_specifier_plugins': [OPTIONAL_PLUGIN],
   'RouteConfiguration.request_mirror_policies': [{ cluster: 'web' }],
+  'RouteConfiguration.vhds': { config_source: ADS },
   'RouteConfiguration.virtual_hosts': [{ name: 'all', domains: ['*'] }],
   'Route.match': { prefix: '/' },
   'RouteMatch.path_match_policy': MATCH_POLICY,
