@@ -69,6 +69,7 @@ export { anyTypeName, readLoose, unpackAny, unpackAnyAs } from './any.ts';
 export { bootstrapVisitors, checkBootstrap, visitRouteClusters } from './check-bootstrap.ts';
 export { type CheckOptions, ConstraintChecker, checkConstraints, type Visitor } from './constraints.ts';
 export { readDataSource } from './data-source.ts';
+export { DiscoveredExtension, type DiscoveredExtensionOptions } from './discovered-extension.ts';
 export { durationFromMs, durationMs } from './duration.ts';
 export * from './gen/index.ts';
 export {

@@ -10,7 +10,7 @@ import {
   type TransportAccept,
 } from '@dragoman/core';
 import type { NetworkContext, SocketConnection } from '@dragoman/network';
-import { type CompiledChain, type InfoSource, NetworkFilterChain } from './filter-chain.ts';
+import { type CompiledChain, filtersOf, type InfoSource, NetworkFilterChain } from './filter-chain.ts';
 import type { CompiledListener } from './listener-config.ts';
 import { type ListenerFilterOutcome, ListenerFilterRun } from './listener-filter-run.ts';
 import type { ListenerStats } from './listener-stats.ts';
@@ -65,6 +65,11 @@ export class AcceptedConnection implements ConnectionHandler, InfoSource, Transp
   }
 
   private beginFilters(): void {
+    if (this.listener.listenerFilters.some(({ missing }) => missing?.() === true)) {
+      this.stats.configMissing.inc();
+      this.connection.close('now', 'listener_filter_config_missing');
+      return;
+    }
     this.stats.preCxActive.inc();
     this.filters = new ListenerFilterRun(this.listener.listenerFilters, this.connection, this);
     const { listenerFiltersTimeoutMs: ms } = this.listener;
@@ -197,9 +202,15 @@ export class AcceptedConnection implements ConnectionHandler, InfoSource, Transp
       connection.close('now', 'filter_chain_not_found');
       return;
     }
+    const filters = filtersOf(compiled);
+    if (filters === undefined) {
+      this.stats.networkConfigMissing.inc();
+      connection.close('now', 'network_filter_config_missing');
+      return;
+    }
     connection.info.filterChain = compiled.info;
     this.countBegin();
-    const chain = new NetworkFilterChain(connection, compiled, this, this.home.filterLogger);
+    const chain = new NetworkFilterChain(connection, filters, this, this.home.filterLogger);
     this.chain = chain;
     const { transportSocket, transportTimeoutMs } = compiled;
     if (transportSocket?.acceptLater !== undefined) this.offerSecureTransport(transportSocket.acceptLater);

@@ -1,5 +1,7 @@
 import {
+  DiscoveredExtension,
   durationMs,
+  type ExtensionConfigSource,
   type Filter,
   type FilterChain,
   FilterChainSchema,
@@ -43,8 +45,25 @@ export interface CompiledChain {
   readonly transportSocket: DownstreamTransportSocket | undefined;
   /** `transport_socket_connect_timeout`, ms; 0: none. */
   readonly transportTimeoutMs: number;
-  readonly filters: readonly { readonly name: string; readonly create: CreateNetworkFilter }[];
+  readonly filters: readonly CompiledNetworkFilter[];
+  /** Some of {@link filters} are discovered. */
+  readonly discovers: boolean;
 }
+
+export interface CompiledNetworkFilter {
+  readonly name: string;
+  /** Undefined: its config has not come. */
+  readonly create: CreateNetworkFilter | undefined;
+}
+
+/** The filters of a connection that begins now; undefined: the config of one has not come. */
+export function filtersOf({ discovers, filters }: CompiledChain): NetworkFilters | undefined {
+  return discovers && filters.some(({ create }) => create === undefined)
+    ? undefined
+    : (filters as NetworkFilters);
+}
+
+type NetworkFilters = readonly { readonly name: string; readonly create: CreateNetworkFilter }[];
 
 /**
  * @throws ConfigError with paths below the chain
@@ -63,18 +82,32 @@ export function compileChain(
     problems.try(`filters[${i}]`, () => resolveFilter(filter, chainContext)),
   );
   problems.throwIfAny();
-  checkOrder(resolved as Resolved[]);
-  const filters = (resolved as Resolved[]).map(({ name, extension, config: message }, i) => ({
-    name,
-    create: problems.try(`filters[${i}].typed_config`, () => extension.create(message, chainContext)),
-  }));
+  checkOrder(resolved as Listed[]);
+  const watched: (() => void)[] = [];
+  const filters = (resolved as Listed[]).map((listed, i): CompiledNetworkFilter => {
+    const { name } = listed;
+    if (listed.kind === 'static') {
+      const { extension, config: message } = listed;
+      const create = problems.try(`filters[${i}].typed_config`, () =>
+        extension.create(message, chainContext),
+      );
+      return { name, create };
+    }
+    const at = `filters[${i}].config_discovery`;
+    const last = i === resolved.length - 1;
+    const found = problems.try(at, () => discoverFilter(listed, last, chainContext));
+    if (found !== undefined) watched.push(() => atPath(at, () => found.watch()));
+    return new DiscoveredNetworkFilter(name, found);
+  });
   problems.throwIfAny();
+  for (const watch of watched) watch();
   return {
     name: config.name,
     info: { name: config.name, metadata: readMetadata(config.metadata), listenerMetadata },
     transportSocket,
     transportTimeoutMs: durationMs(config.transportSocketConnectTimeout) ?? 0,
-    filters: filters as CompiledChain['filters'],
+    filters,
+    discovers: watched.length > 0,
   };
 }
 
@@ -84,46 +117,80 @@ export function readMetadata(metadata: Metadata | undefined): ConfigMetadata {
 }
 
 interface Resolved {
+  readonly kind: 'static';
   readonly name: string;
   readonly extension: NetworkFilterExtension;
   readonly config: never;
 }
 
-function resolveFilter(filter: Filter, context: ListenerFactoryContext): Resolved {
-  const { name, configType } = filter;
-  if (configType.case === 'configDiscovery') {
-    throw ConfigError.at(
-      'config_discovery',
-      'discovered filter configs are not supported yet; write the config in typed_config',
-    );
-  }
-  const any = configType.case === 'typedConfig' ? configType.value : undefined;
-  const { extension, message } = resolveExtension(context.extensions, 'network-filters', name, any);
-  return { name, extension, config: message };
+/** A filter whose config is discovered. */
+interface Unknown {
+  readonly kind: 'discovered';
+  readonly name: string;
+  readonly source: ExtensionConfigSource;
 }
 
-function checkOrder(filters: readonly Resolved[]): void {
+type Listed = Resolved | Unknown;
+
+type Discovered = DiscoveredExtension<'network-filters', CreateNetworkFilter>;
+
+class DiscoveredNetworkFilter implements CompiledNetworkFilter {
+  readonly name: string;
+  private readonly discovered: Discovered | undefined;
+
+  constructor(name: string, discovered: Discovered | undefined) {
+    this.name = name;
+    this.discovered = discovered;
+  }
+
+  get create(): CreateNetworkFilter | undefined {
+    return this.discovered?.current;
+  }
+}
+
+function discoverFilter(
+  { name, source }: Unknown,
+  last: boolean,
+  context: ListenerFactoryContext,
+): Discovered {
+  return new DiscoveredExtension({
+    category: 'network-filters',
+    kind: 'network_filter',
+    name,
+    source,
+    context,
+    create(extension, message, dynamicResources) {
+      checkPlace(extension, last, '');
+      return extension.create(message, { ...context, dynamicResources });
+    },
+  });
+}
+
+function resolveFilter(filter: Filter, context: ListenerFactoryContext): Listed {
+  const { name, configType } = filter;
+  if (configType.case === 'configDiscovery') return { kind: 'discovered', name, source: configType.value };
+  const any = configType.case === 'typedConfig' ? configType.value : undefined;
+  const { extension, message } = resolveExtension(context.extensions, 'network-filters', name, any);
+  return { kind: 'static', name, extension, config: message };
+}
+
+function checkOrder(filters: readonly Listed[]): void {
   if (filters.length === 0) {
     throw ConfigError.at(
       'filters',
       'there is no filter: a chain needs at least one terminal filter, e.g. envoy.filters.network.tcp_proxy',
     );
   }
-  filters.forEach(({ extension }, i) => {
-    const last = i === filters.length - 1;
-    if (extension.terminal && !last) {
-      throw ConfigError.at(
-        `filters[${i}]`,
-        `${extension.name} is a terminal filter: it must be the last of the chain`,
-      );
-    }
-    if (last && !extension.terminal) {
-      throw ConfigError.at(
-        `filters[${i}]`,
-        `${extension.name} is not a terminal filter: the chain needs one at its end`,
-      );
-    }
+  filters.forEach((listed, i) => {
+    if (listed.kind === 'static') checkPlace(listed.extension, i === filters.length - 1, `filters[${i}]`);
   });
+}
+
+function checkPlace({ name, terminal }: NetworkFilterExtension, last: boolean, path: string): void {
+  if (terminal && !last)
+    throw ConfigError.at(path, `${name} is a terminal filter: it must be the last of the chain`);
+  if (last && !terminal)
+    throw ConfigError.at(path, `${name} is not a terminal filter: the chain needs one at its end`);
 }
 
 function compileTransportSocket(
@@ -150,10 +217,9 @@ export class NetworkFilterChain implements ConnectionHandler {
   private readonly slots: FilterSlot[];
   private closed = false;
 
-  constructor(connection: Connection, chain: CompiledChain, source: InfoSource, logger: Logger) {
+  constructor(connection: Connection, filters: NetworkFilters, source: InfoSource, logger: Logger) {
     this.logger = logger;
     this.connection = connection;
-    const { filters } = chain;
     const sole = filters.length === 1;
     this.slots = filters.map(
       ({ name, create: make }, index) =>

@@ -1,8 +1,16 @@
-import { durationMs, type Listener, ListenerSchema, resolveExtension } from '@dragoman/api';
+import {
+  DiscoveredExtension,
+  durationMs,
+  type ExtensionConfigSource,
+  type Listener,
+  ListenerSchema,
+  resolveExtension,
+} from '@dragoman/api';
 import {
   atPath,
   ConfigError,
   type ListenerFactoryContext,
+  type ListenerFilter,
   neverOverloaded,
   OwnedResources,
   ProblemCollector,
@@ -157,14 +165,18 @@ function compile(
       : problems.try('default_filter_chain', () =>
           compileChain(defaultFilterChain, listenerContext, metadata),
         );
-  const listenerFilters = config.listenerFilters.map((filter, i) =>
-    problems.try(`listener_filters[${i}]`, () => compileListenerFilter(filter, listenerContext)),
-  );
+  const watched: (() => void)[] = [];
+  const listenerFilters = config.listenerFilters.map((filter, i) => {
+    const path = `listener_filters[${i}]`;
+    const watch = (start: () => void) => watched.push(() => atPath(`${path}.config_discovery`, start));
+    return problems.try(path, () => compileListenerFilter(filter, listenerContext, watch));
+  });
   const useOriginalDst = config.useOriginalDst ?? false;
   // After those of the config, as in Envoy.
   if (useOriginalDst)
     listenerFilters.push(problems.try('use_original_dst', () => originalDstFilter(listenerContext)));
   problems.throwIfAny();
+  for (const watch of watched) watch();
   const compiledChains = chains as readonly NamedChain<CompiledChain>[];
   const tree = config.filterChainMatcher;
   return {
@@ -211,24 +223,53 @@ function originalDstFilter(context: ListenerFactoryContext): CompiledListenerFil
   return { disabled: undefined, create: extension.create(message, context) };
 }
 
+/** Instead of a filter whose config goes while the filters before it look at a connection. */
+const CLOSING: ListenerFilter = { maxReadBytes: 0, onAccept: () => 'close' };
+
+/** @param onWatch is given what begins to watch for a config that is discovered */
 function compileListenerFilter(
   filter: Listener['listenerFilters'][number],
   context: ListenerFactoryContext,
+  onWatch: (watch: () => void) => void,
 ): CompiledListenerFilter {
-  const { filterDisabled } = filter;
-  if (filter.configType.case === 'configDiscovery') {
-    throw ConfigError.at(
-      'config_discovery',
-      'discovered filter configs are not supported yet; write typed_config',
+  const { filterDisabled, configType } = filter;
+  if (configType.case === 'configDiscovery') {
+    const discovered = atPath('config_discovery', () =>
+      discoverListenerFilter(filter.name, configType.value, context),
     );
+    onWatch(() => discovered.watch());
+    return {
+      disabled: readDisabled(filterDisabled),
+      create: () => discovered.current?.() ?? CLOSING,
+      missing: () => discovered.current === undefined,
+    };
   }
-  const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  const any = configType.case === 'typedConfig' ? configType.value : undefined;
   const { extension, message } = resolveExtension(context.extensions, 'listener-filters', filter.name, any);
   return {
-    disabled:
-      filterDisabled === undefined
-        ? undefined
-        : atPath('filter_disabled', () => compileFilterDisabled(filterDisabled)),
+    disabled: readDisabled(filterDisabled),
     create: atPath('typed_config', () => extension.create(message, context)),
   };
+}
+
+function readDisabled(
+  config: Listener['listenerFilters'][number]['filterDisabled'],
+): CompiledListenerFilter['disabled'] {
+  return config === undefined ? undefined : atPath('filter_disabled', () => compileFilterDisabled(config));
+}
+
+function discoverListenerFilter(
+  name: string,
+  source: ExtensionConfigSource,
+  context: ListenerFactoryContext,
+) {
+  return new DiscoveredExtension<'listener-filters', () => ListenerFilter>({
+    category: 'listener-filters',
+    kind: 'tcp_listener_filter',
+    name,
+    source,
+    context,
+    create: (extension, message, dynamicResources) =>
+      extension.create(message, { ...context, dynamicResources }),
+  });
 }

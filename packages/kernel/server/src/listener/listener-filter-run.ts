@@ -8,6 +8,8 @@ export interface CompiledListenerFilter {
   /** Undefined: it runs on every connection. */
   readonly disabled: FilterDisabled | undefined;
   readonly create: () => ListenerFilter;
+  /** Whether its config is discovered and has not come. Absent: it stands in the listener's. */
+  readonly missing?: (() => boolean) | undefined;
 }
 
 /**

@@ -17,6 +17,10 @@ export interface ListenerStats {
   readonly preCxActive: Gauge;
   readonly globalCxOverflow: Counter;
   readonly cxOverloadReject: Counter;
+  /** Connections that were closed because the config of a listener filter had not come. */
+  readonly configMissing: Counter;
+  /** The same of a network filter. */
+  readonly networkConfigMissing: Counter;
   readonly noFilterChainMatch: Counter;
   readonly transportTimeout: Counter;
   readonly workerCxTotal: Counter;
@@ -26,9 +30,6 @@ export interface ListenerStats {
 /** @param workerName `worker_0`, `worker_1`, … */
 export function createListenerStats(scope: StatsScope, workerName: string): ListenerStats {
   const perWorker = scope.scope(workerName);
-  // Documented, and counted once filter configs can be discovered.
-  scope.counter('extension_config_missing');
-  scope.counter('network_extension_config_missing');
   return {
     cxTotal: scope.counter('downstream_cx_total'),
     cxActive: scope.gauge('downstream_cx_active'),
@@ -42,6 +43,8 @@ export function createListenerStats(scope: StatsScope, workerName: string): List
     preCxActive: scope.gauge('downstream_pre_cx_active'),
     globalCxOverflow: scope.counter('downstream_global_cx_overflow'),
     cxOverloadReject: scope.counter('downstream_cx_overload_reject'),
+    configMissing: scope.counter('extension_config_missing'),
+    networkConfigMissing: scope.counter('network_extension_config_missing'),
     noFilterChainMatch: scope.counter('no_filter_chain_match'),
     transportTimeout: scope.counter('downstream_cx_transport_socket_connect_timeout'),
     workerCxTotal: perWorker.counter('downstream_cx_total'),
