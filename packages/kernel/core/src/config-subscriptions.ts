@@ -56,6 +56,8 @@ export interface SubscriptionOptions<D extends DescMessage> {
   readonly type: D;
   /** Undefined: all that there are (listeners, clusters). xdstp names and collections are names too. */
   readonly names: readonly string[] | undefined;
+  /** The first of {@link names} stands for all resources named `<it>/…` (virtual hosts of a route configuration). Default false. */
+  readonly namespaced?: boolean | undefined;
   /**
    * Where `update_attempt`, `update_success`, `update_failure`, `update_rejected`, `update_empty`, `init_fetch_timeout`, `update_time`, `update_duration`,
    * `version` and `version_text` are counted, e.g. `cluster.<name>.`

@@ -44,7 +44,7 @@ import { ClusterDirectory } from './cluster-directory.ts';
 import { DrainManager } from './drain-manager.ts';
 import { DynamicConfig } from './dynamic/dynamic-config.ts';
 import { MainClusters } from './main-clusters.ts';
-import { ThreadResources } from './worker/worker-resources.ts';
+import { ThreadResources } from './worker/thread-resources.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ListenSockets } from './listener/listen-sockets.ts';
 import { readLocalInfo } from './local-info.ts';
@@ -161,7 +161,13 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const watchdogs = problems.try('', () => readWatchdogs(bootstrap, random)) ?? NO_WATCHDOGS;
   const secrets = bootstrap.staticResources?.secrets ?? [];
   const certificates = new ThreadCertificates();
-  const resources = new ThreadResources();
+  let subClusters: MainSubClusters | undefined;
+  let dynamicParts: DynamicConfig | undefined;
+  const questions: WorkerQuestions = {
+    subCluster: async (parent, name) => (await subClusters?.want(parent, name)) ?? 'gone',
+    resource: async (wanted) => (await dynamicParts?.demand(wanted)) ?? false,
+  };
+  const resources = new ThreadResources(questions);
   const context = createFactoryContext({
     clock,
     random,
@@ -196,10 +202,6 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
   const ledger = threads === 'inline' ? undefined : new Ledger(workerCount, stats, runtime);
   // Workers are there before the sources of their hosts.
   let sources: ClusterSources | undefined;
-  let subClusters: MainSubClusters | undefined;
-  const questions: WorkerQuestions = {
-    subCluster: async (parent, name) => (await subClusters?.want(parent, name)) ?? 'gone',
-  };
   const onHostEvent: OnHostEvent = (...event) => sources?.onHostEvent(...event);
   const { overloadManager } = bootstrap;
   const activeConnections = (): number => ledger?.connections.total(0) ?? inline.activeConnections;
@@ -275,6 +277,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     wallTime: () => clock.wallTime(),
     parts: () => ({ clusters, listeners, sources: sources as ClusterSources }),
   });
+  dynamicParts = dynamic;
   sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],

@@ -114,7 +114,7 @@ describe.each(THREADS)('%s', (_name, threads) => {
     const cds = await scene.cds;
     const bad = cluster('b', one.port, { lb_policy: 'CLUSTER_PROVIDED' });
     await expect(cds.update({ changed: [bad, cluster('a', one.port)], full: true })).rejects.toThrow(
-      /^cluster b: lb_policy: extension .* is not part of this proxy/,
+      /^b: lb_policy: extension .* is not part of this proxy/,
     );
     const lds = await scene.lds;
     const wrong = resource(
@@ -126,13 +126,13 @@ describe.each(THREADS)('%s', (_name, threads) => {
     );
     await expect(
       lds.update({ changed: [wrong, listener('good', port, 'good')], full: true }),
-    ).rejects.toThrow(/^listener wrong: filter_chains\[0\]\.filters\[0\]/);
+    ).rejects.toThrow(/^wrong: filter_chains\[0\]\.filters\[0\]/);
     await using proxy = await scene.starting;
     expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('one');
     expect(await exchange({ port })).toContain('good');
     // The one that was refused was never there; one that is refused later goes on as it was.
     const worse = cluster('a', one.port, { lb_policy: 'CLUSTER_PROVIDED' });
-    await expect(cds.update({ changed: [worse], full: true })).rejects.toThrow(/^cluster a: lb_policy/);
+    await expect(cds.update({ changed: [worse], full: true })).rejects.toThrow(/^a: lb_policy/);
     expect((await proxy.get('/', 'x-cluster: a')).body.toString()).toBe('one');
     const { configs } = JSON.parse((await proxy.admin('/config_dump')).body.toString()) as {
       configs: Dump[];

@@ -1,3 +1,4 @@
+import { eds } from '@dragoman/discovery-eds';
 import { EXTENSIONS, networkFilter } from './extensions.ts';
 import { restoring } from './support/restoring.ts';
 
@@ -10,4 +11,4 @@ export const crash = networkFilter('crash', true, () => {
 });
 
 /** What worker threads of these tests import. */
-export const extensions = [...EXTENSIONS, crash, restoring('10.1.0.1:8080')];
+export const extensions = [...EXTENSIONS, eds, crash, restoring('10.1.0.1:8080')];

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readLoose, SecretSchema } from '@dragoman/api';
-import type { CertificateGroup, ResourceUser } from '@dragoman/core';
+import { type CertificateGroup, type ResourceUser, unknownResources } from '@dragoman/core';
 import { eventually, FakeDynamicResources, TestAuthority, type TestCertificate } from '@dragoman/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Config, inline } from './support/config.ts';
@@ -322,6 +322,7 @@ describe('two versions', () => {
       },
       {
         dynamicResources: {
+          ...unknownResources,
           watch({ name }, user) {
             users.set(name, user as ResourceUser);
             return { close: () => users.delete(name) };

@@ -73,14 +73,14 @@ export class ClusterDiscovery {
     full,
   }: ConfigUpdate<typeof ClusterSchema>): Promise<void> {
     const { directory, sources, logger, wallTime } = this.options;
-    const refusals = new Refusals('cluster');
+    const refusals = new Refusals();
     const gone = full ? missingFrom(this.names, changed) : removed.filter((name) => this.names.has(name));
     let modified = 0;
     for (const { message, version, name: resource } of changed) {
       const { name } = message;
       // As in Envoy: what the bootstrap says of a cluster stays.
       if (!this.names.has(name) && directory.has(name) && !directory.isDynamic(name)) continue;
-      refusals.try(name || resource, () => {
+      refusals.try(resource, () => {
         const done = directory.begin(message, sources, wallTime(), version || versionInfo);
         this.names.add(name);
         modified++;

@@ -1,13 +1,26 @@
-import { type Bootstrap, ClusterSchema, ListenerSchema, type Cluster, type Listener } from '@dragoman/api';
+import {
+  type Bootstrap,
+  type Cluster,
+  ClusterSchema,
+  ConfigSourceSchema,
+  fromBinary,
+  type Listener,
+  ListenerSchema,
+  type Message,
+  registry,
+} from '@dragoman/api';
 import { atPath, type ConfigSubscriptions, type LoggerFactory, type StatsScope } from '@dragoman/core';
 import type { ClusterSources } from '@dragoman/upstream';
 import type { ClusterDirectory } from '../cluster-directory.ts';
 import type { ListenerManager } from '../listener/listener-manager.ts';
-import type { ThreadResources } from '../worker/worker-resources.ts';
+import type { WantedResource } from '../worker/questions.ts';
+import type { ThreadResources } from '../worker/thread-resources.ts';
 import type { Workers } from '../workers/workers.ts';
 import { ClusterDiscovery } from './cds.ts';
 import { ListenerDiscovery } from './lds.ts';
+import { OnDemandClusters } from './on-demand-clusters.ts';
 import { type Hold, ResourceBook, type ResourceThreads } from './resource-book.ts';
+import { sourceKey } from './resource-order.ts';
 
 export interface DynamicConfigOptions {
   readonly bootstrap: Bootstrap;
@@ -34,6 +47,8 @@ export class DynamicConfig {
   private readonly options: DynamicConfigOptions;
   private cds: ClusterDiscovery | undefined = undefined;
   private lds: ListenerDiscovery | undefined = undefined;
+  /** By config source. */
+  private readonly onDemand = new Map<string, OnDemandClusters>();
 
   constructor(options: DynamicConfigOptions) {
     this.options = options;
@@ -113,7 +128,30 @@ export class DynamicConfig {
     await Promise.all([held, listeners.settled()]);
   }
 
+  /** A request needs a resource that no config names. Never rejects. */
+  async demand({ type, source, name }: WantedResource): Promise<boolean> {
+    const schema = registry.getMessage(type);
+    if (schema === undefined) return false;
+    const from = fromBinary(ConfigSourceSchema, source);
+    if (type === ClusterSchema.typeName) return this.clustersOf(from).demand(name);
+    return this.book.demand({ type: schema, source: from, name });
+  }
+
+  private clustersOf(source: Message): OnDemandClusters {
+    const key = sourceKey(ClusterSchema, source);
+    let clusters = this.onDemand.get(key);
+    if (clusters === undefined) {
+      const { subscriptions, stats, loggers, wallTime, parts } = this.options;
+      const { clusters: directory, sources } = parts();
+      const logger = loggers.logger('upstream');
+      clusters = new OnDemandClusters({ directory, sources, subscriptions, source, stats, logger, wallTime });
+      this.onDemand.set(key, clusters);
+    }
+    return clusters;
+  }
+
   close(): void {
+    for (const clusters of this.onDemand.values()) clusters.stop();
     this.lds?.stop();
     this.cds?.stop();
     this.book.close();

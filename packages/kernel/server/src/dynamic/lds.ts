@@ -70,7 +70,7 @@ export class ListenerDiscovery {
     full,
   }: ConfigUpdate<typeof ListenerSchema>): Promise<void> {
     const { listeners, logger } = this.options;
-    const refusals = new Refusals('listener');
+    const refusals = new Refusals();
     // Removals first: a new listener may want the address of one that goes.
     const gone = full ? missingFrom(this.names, changed) : removed.filter((name) => this.names.has(name));
     for (const name of gone) {
@@ -85,7 +85,7 @@ export class ListenerDiscovery {
         this.names.add(name);
         done.catch((error: Error) => this.onLateFailure(name, error));
       } catch (error) {
-        refusals.add(name, error);
+        refusals.add(resource, error);
       }
     }
     logger.info(

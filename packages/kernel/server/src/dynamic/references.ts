@@ -8,60 +8,166 @@ import {
   type HttpFilter,
   type ListenerFilter,
   type Message,
+  type RouteConfiguration,
   RouteConfigurationSchema,
+  type ScopedRouteConfiguration,
+  ScopedRouteConfigurationSchema,
   type SdsSecretConfig,
   SecretSchema,
   TypedExtensionConfigSchema,
+  VirtualHostSchema,
   type Visitor,
 } from '@dragoman/api';
-import type { ResourceReference } from '@dragoman/core';
+import type { ResourceCollection, ResourceReference } from '@dragoman/core';
 
-/** A resource that a config names, and where its subscription counts. */
-export interface FoundReference extends ResourceReference {
-  /** Of the server's stats. */
+/** What both kinds of {@link Found} have. */
+interface FoundBase {
+  /** Of the server's stats: where the subscription counts. */
   readonly statPrefix: string;
+  /** Whoever names it does not begin before it has come. */
+  readonly waits: boolean;
 }
 
-/** Every resource that a config names in place of holding it, also inside `Any`; each once. */
-export function referencesIn(message: Message, type: DescMessage): readonly FoundReference[] {
-  const found: FoundReference[] = [];
-  const visit = <M>(read: (message: M) => FoundReference | undefined): Visitor[] => [
-    ((one: M) => {
-      const reference = read(one);
-      if (reference !== undefined) found.push(reference);
-    }) as unknown as Visitor,
-  ];
+/** A resource that a config names. */
+export interface FoundReference extends ResourceReference, FoundBase {
+  readonly kind: 'single';
+}
+
+/** A collection that a config names. */
+export interface FoundCollection extends ResourceCollection, FoundBase {
+  readonly kind: 'collection';
+  /** What one of them names in its turn. */
+  membersNames(member: Message): readonly Found[];
+}
+
+export type Found = FoundReference | FoundCollection;
+
+/** Every resource that a config names in place of holding it, also inside `Any`. */
+export function referencesIn(message: Message, type: DescMessage): readonly Found[] {
+  const search = new Search();
   // What is wrong with it otherwise is for others to say.
-  checkConstraints(type, message, {
-    visitors: new Map([
+  checkConstraints(type, message, { visitors: search.visitors });
+  return search.found;
+}
+
+class Search {
+  readonly found: Found[] = [];
+  /** Of the connection manager that was met last: its routes come after it. */
+  private statPrefix = '';
+  readonly visitors: ReadonlyMap<string, readonly Visitor[]>;
+
+  constructor() {
+    const visit = <M>(look: (message: M) => void): Visitor[] => [look as unknown as Visitor];
+    this.visitors = new Map([
       [
         'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-        visit(routesOfManager),
+        visit((manager: HttpConnectionManager) => this.manager(manager)),
       ],
       [
         'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter',
-        visit((filter: HttpFilter) => extension(filter, 'http_filter')),
+        visit((filter: HttpFilter) => this.extension(filter, 'http_filter')),
       ],
-      ['envoy.config.listener.v3.Filter', visit((filter: Filter) => extension(filter, 'network_filter'))],
+      [
+        'envoy.config.listener.v3.Filter',
+        visit((filter: Filter) => this.extension(filter, 'network_filter')),
+      ],
       [
         'envoy.config.listener.v3.ListenerFilter',
-        visit((filter: ListenerFilter) => extension(filter, 'listener_filter')),
+        visit((filter: ListenerFilter) => this.extension(filter, 'tcp_listener_filter')),
       ],
-      ['envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig', visit(secret)],
-    ]),
-  });
-  return found;
+      [
+        'envoy.config.route.v3.RouteConfiguration',
+        visit((routes: RouteConfiguration) => this.virtualHosts(routes)),
+      ],
+      [
+        'envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig',
+        visit((secret: SdsSecretConfig) => this.secret(secret)),
+      ],
+    ]);
+  }
+
+  private manager({ routeSpecifier, statPrefix }: HttpConnectionManager): void {
+    this.statPrefix = `http.${statPrefix}`;
+    if (routeSpecifier.case === 'rds') {
+      const { configSource, routeConfigName } = routeSpecifier.value;
+      this.add(routesNamed(routeConfigName, configSource, this.statPrefix));
+    }
+    if (routeSpecifier.case !== 'scopedRoutes') return;
+    const { name, configSpecifier, rdsConfigSource } = routeSpecifier.value;
+    if (configSpecifier.case !== 'scopedRds') return;
+    const { scopedRdsConfigSource: source, srdsResourcesLocator: locator } = configSpecifier.value;
+    if (source === undefined) return;
+    const prefix = this.statPrefix;
+    this.found.push({
+      kind: 'collection',
+      type: ScopedRouteConfigurationSchema,
+      source,
+      locator,
+      statPrefix: `${prefix}.scoped_rds.${name}`,
+      waits: true,
+      membersNames: (member) => {
+        const { routeConfigurationName } = member as ScopedRouteConfiguration;
+        const routes = routesNamed(routeConfigurationName, rdsConfigSource, prefix);
+        return routes === undefined ? [] : [routes];
+      },
+    });
+  }
+
+  private virtualHosts({ name, vhds }: RouteConfiguration): void {
+    if (vhds?.configSource === undefined) return;
+    this.found.push({
+      kind: 'collection',
+      type: VirtualHostSchema,
+      source: vhds.configSource,
+      namespace: name,
+      statPrefix: `${this.statPrefix === '' ? 'http' : this.statPrefix}.vhds.${name}`,
+      waits: true,
+      membersNames: (member) => referencesIn(member, VirtualHostSchema),
+    });
+  }
+
+  private extension({ name, configType }: ConfiguredFilter, kind: string): void {
+    if (configType.case !== 'configDiscovery') return;
+    const { configSource: source, applyDefaultConfigWithoutWarming } = configType.value;
+    if (source === undefined) return;
+    this.found.push({
+      kind: 'single',
+      type: TypedExtensionConfigSchema,
+      source,
+      name,
+      statPrefix: `extension_config_discovery.${kind}.${name}`,
+      waits: !applyDefaultConfigWithoutWarming,
+    });
+  }
+
+  /** Files each thread reads for itself: with a secret it follows the files that the secret names. */
+  private secret({ name, sdsConfig: source }: SdsSecretConfig): void {
+    const how = source?.configSourceSpecifier.case;
+    if (source === undefined || how === 'path' || how === 'pathConfigSource') return;
+    this.found.push({
+      kind: 'single',
+      type: SecretSchema,
+      source,
+      name,
+      statPrefix: `sds.${name}`,
+      waits: true,
+    });
+  }
+
+  private add(reference: Found | undefined): void {
+    if (reference !== undefined) this.found.push(reference);
+  }
 }
 
-function routesOfManager({ routeSpecifier, statPrefix }: HttpConnectionManager): FoundReference | undefined {
-  if (routeSpecifier.case !== 'rds') return undefined;
-  const { configSource, routeConfigName: name } = routeSpecifier.value;
-  if (configSource === undefined) return undefined;
+function routesNamed(name: string, source: unknown, prefix: string): FoundReference | undefined {
+  if (source === undefined || name === '') return undefined;
   return {
+    kind: 'single',
     type: RouteConfigurationSchema,
-    source: configSource,
+    source,
     name,
-    statPrefix: `http.${statPrefix}.rds.${name}`,
+    statPrefix: `${prefix}.rds.${name}`,
+    waits: true,
   };
 }
 
@@ -70,23 +176,5 @@ interface ConfiguredFilter {
   readonly configType:
     | { readonly case: 'configDiscovery'; readonly value: ExtensionConfigSource }
     | { readonly case: 'typedConfig'; readonly value: Any }
-    | { readonly case: undefined };
-}
-
-function extension(filter: ConfiguredFilter, kind: string): FoundReference | undefined {
-  const { name, configType } = filter;
-  if (configType.case !== 'configDiscovery' || configType.value.configSource === undefined) return undefined;
-  return {
-    type: TypedExtensionConfigSchema,
-    source: configType.value.configSource,
-    name,
-    statPrefix: `extension_config_discovery.${kind}.${name}`,
-  };
-}
-
-/** Files each thread reads for itself: with a secret it follows the files that the secret names. */
-function secret({ name, sdsConfig: source }: SdsSecretConfig): FoundReference | undefined {
-  const how = source?.configSourceSpecifier.case;
-  if (source === undefined || how === 'path' || how === 'pathConfigSource') return undefined;
-  return { type: SecretSchema, source, name, statPrefix: `sds.${name}` };
+    | { readonly case: undefined; readonly value?: undefined };
 }

@@ -2,19 +2,14 @@ import { ConfigError, type ConfigProblem } from '@dragoman/core';
 
 /** What is wrong with the resources of one update: each is refused for itself. */
 export class Refusals {
-  private readonly kind: string;
   private readonly problems: ConfigProblem[] = [];
   private refused = 0;
-
-  /** @param kind what they are, for messages: `cluster`, `listener` */
-  constructor(kind: string) {
-    this.kind = kind;
-  }
 
   get count(): number {
     return this.refused;
   }
 
+  /** @param name of the resource */
   try(name: string, work: () => void): void {
     try {
       work();
@@ -28,7 +23,7 @@ export class Refusals {
     if (!(error instanceof ConfigError)) throw error;
     this.refused++;
     for (const problem of error.problems)
-      this.problems.push({ ...problem, path: `${this.kind} ${name}: ${problem.path}` });
+      this.problems.push({ ...problem, path: `${name}: ${problem.path}` });
   }
 
   throwIfAny(): void {

@@ -1,13 +1,9 @@
-import { type DescMessage, type Message, toBinary } from '@dragoman/api';
-import type {
-  ConfigSubscription,
-  ConfigSubscriptions,
-  ConfigUpdate,
-  Logger,
-  StatsScope,
-} from '@dragoman/core';
-import { type FoundReference, referencesIn } from './references.ts';
-import { type ResourceOrder, resourceKey } from './resource-order.ts';
+import type { DescMessage, Message } from '@dragoman/api';
+import type { ConfigSubscriptions, Logger, ResourceReference, StatsScope } from '@dragoman/core';
+import { HeldCollection } from './held-collection.ts';
+import { HeldResource } from './held-resource.ts';
+import { type Found, type FoundCollection, type FoundReference, referencesIn } from './references.ts';
+import { collectionKey, type ResourceOrder, resourceKey } from './resource-order.ts';
 
 /** The threads that use resources, all of them together. */
 export interface ResourceThreads {
@@ -41,8 +37,8 @@ export interface Hold {
 /** What came of a resource, for whoever looks. */
 export interface KnownResource {
   readonly type: DescMessage;
+  /** Of the resource, with its collection's members by theirs. */
   readonly name: string;
-  readonly source: unknown;
   /** In place; undefined: nothing is. */
   readonly message: Message | undefined;
   readonly version: string;
@@ -60,20 +56,36 @@ export interface ResourceFailure {
   readonly at: number;
 }
 
+/** A subscription of the book. */
+export interface Held {
+  readonly key: string;
+  holders: number;
+  /** {@link first} has settled. */
+  readonly settled: boolean;
+  /** Settles with the first version, or when none is waited for. */
+  readonly first: Promise<void>;
+  readonly resources: readonly KnownResource[];
+  /** @throws ConfigError for a source that cannot be had */
+  start(): void;
+  stop(): void;
+}
+
 /**
- * What listeners and clusters name in place of holding it, on main: one subscription for each resource of each source, whoever names it,
- * and its versions on their way to the threads.
+ * What listeners and clusters name in place of holding it, on main: one subscription for each resource or collection of each source,
+ * whoever names it, and its versions on their way to the threads.
  */
 export class ResourceBook {
   private readonly options: ResourceBookOptions;
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Held>();
+  /** Those that requests have asked for: kept. */
+  private readonly demanded = new Map<string, Held>();
 
   constructor(options: ResourceBookOptions) {
     this.options = options;
   }
 
   get resources(): readonly KnownResource[] {
-    return [...this.entries.values()];
+    return [...this.entries.values()].flatMap(({ resources }) => resources);
   }
 
   /**
@@ -81,34 +93,70 @@ export class ResourceBook {
    * @throws ConfigError for a source that cannot be had; nothing is held then
    */
   hold(config: Message, type: DescMessage): Hold {
-    const held: Entry[] = [];
+    return this.holdAll(referencesIn(config, type));
+  }
+
+  /** @throws ConfigError for a source that cannot be had; nothing is held then */
+  holdAll(references: readonly Found[]): Hold {
+    const held: { readonly entry: Held; readonly waits: boolean }[] = [];
     let released = false;
     const release = (): void => {
       if (released) return;
       released = true;
-      for (const entry of held) this.release(entry);
+      for (const { entry } of held) this.release(entry);
     };
     try {
-      for (const reference of referencesIn(config, type)) held.push(this.acquire(reference));
+      for (const reference of references)
+        held.push({ entry: this.acquire(reference), waits: reference.waits });
     } catch (error) {
       release();
       throw error;
     }
-    const ready = Promise.all(held.map((entry) => entry.first)).then(() => {});
-    return { waits: held.some((entry) => !entry.settled), ready, release };
+    const awaited = held.filter(({ waits, entry }) => waits && !entry.settled).map(({ entry }) => entry);
+    const ready = Promise.all(awaited.map(({ first }) => first)).then(() => {});
+    return { waits: awaited.length > 0, ready, release };
+  }
+
+  /**
+   * A request needs a resource that no config names: one of a collection that is there, or one by itself. Fulfilled with whether it is in place, on
+   * every thread. Never rejects.
+   */
+  async demand(reference: ResourceReference): Promise<boolean> {
+    for (const entry of this.entries.values())
+      if (entry instanceof HeldCollection && entry.has(reference)) return entry.demand(reference.name);
+    const key = resourceKey(reference);
+    let entry = this.demanded.get(key) ?? this.entries.get(key);
+    if (entry === undefined) {
+      if (this.demanded.size >= MAX_DEMANDED) return false;
+      try {
+        entry = this.acquire({
+          ...reference,
+          kind: 'single',
+          statPrefix: `on_demand.${reference.type.typeName}`,
+          waits: true,
+        });
+      } catch (error) {
+        this.options.logger.warn(`"${reference.name}" cannot be had on demand: ${(error as Error).message}`);
+        return false;
+      }
+      this.demanded.set(key, entry);
+    }
+    await entry.first;
+    return entry.resources.some(({ message }) => message !== undefined);
   }
 
   /** Every subscription ends. */
   close(): void {
     for (const entry of this.entries.values()) entry.stop();
     this.entries.clear();
+    this.demanded.clear();
   }
 
-  private acquire(reference: FoundReference): Entry {
-    const key = resourceKey(reference);
+  private acquire(reference: Found): Held {
+    const key = reference.kind === 'single' ? resourceKey(reference) : collectionKey(reference);
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      entry = new Entry(key, reference, this, this.options);
+      entry = this.create(key, reference);
       this.entries.set(key, entry);
       try {
         entry.start();
@@ -121,7 +169,13 @@ export class ResourceBook {
     return entry;
   }
 
-  private release(entry: Entry): void {
+  private create(key: string, reference: FoundReference | FoundCollection): Held {
+    return reference.kind === 'single'
+      ? new HeldResource(key, reference, this, this.options)
+      : new HeldCollection(key, reference, this, this.options);
+  }
+
+  private release(entry: Held): void {
     entry.holders--;
     if (entry.holders > 0 || this.entries.get(entry.key) !== entry) return;
     this.entries.delete(entry.key);
@@ -130,124 +184,5 @@ export class ResourceBook {
   }
 }
 
-class Entry implements KnownResource {
-  readonly key: string;
-  readonly type: DescMessage;
-  readonly name: string;
-  readonly source: unknown;
-  /** Settles with the first version, or when none is waited for. */
-  readonly first: Promise<void>;
-  holders = 0;
-  /** {@link first} has settled. */
-  settled = false;
-  message: Message | undefined = undefined;
-  version = '';
-  updatedAt: number | undefined = undefined;
-  failure: ResourceFailure | undefined = undefined;
-  private readonly reference: FoundReference;
-  private readonly book: ResourceBook;
-  private readonly options: ResourceBookOptions;
-  private readonly arrived: () => void;
-  private subscription: ConfigSubscription | undefined = undefined;
-  /** What {@link message} itself names. */
-  private nested: Hold | undefined = undefined;
-  private stopped = false;
-
-  constructor(key: string, reference: FoundReference, book: ResourceBook, options: ResourceBookOptions) {
-    this.key = key;
-    this.type = reference.type;
-    this.name = reference.name;
-    this.source = reference.source;
-    this.reference = reference;
-    this.book = book;
-    this.options = options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.first = promise;
-    this.arrived = () => {
-      this.settled = true;
-      resolve();
-    };
-  }
-
-  start(): void {
-    const { subscriptions, stats, logger } = this.options;
-    const { type, source, name, statPrefix } = this.reference;
-    this.subscription = subscriptions.subscribe({
-      source,
-      type,
-      names: [name],
-      stats: stats.scope(statPrefix),
-      callbacks: {
-        onUpdate: (update) => this.onUpdate(update),
-        onFailure: (reason, details) => {
-          logger.debug(`${type.typeName} "${name}": ${reason}: ${details}`);
-          // Whoever waits goes on waiting for a server that cannot be reached, until the time is over.
-          if (reason !== 'connection') this.arrived();
-        },
-      },
-    });
-    if (this.stopped) this.subscription.stop();
-  }
-
-  stop(): void {
-    this.stopped = true;
-    this.subscription?.stop();
-    this.nested?.release();
-    this.nested = undefined;
-    this.arrived();
-  }
-
-  private async onUpdate({ changed, removed, versionInfo }: ConfigUpdate): Promise<void> {
-    const found = changed.find(
-      ({ name, aliases }) => name === this.name || aliases?.includes(this.name) === true,
-    );
-    if (found !== undefined) await this.put(found.message, found.version || versionInfo);
-    else if (removed.includes(this.name)) await this.remove();
-    this.arrived();
-  }
-
-  private async put(message: Message, version: string): Promise<void> {
-    const { threads, wallTime } = this.options;
-    let nested: Hold | undefined;
-    try {
-      nested = this.book.hold(message, this.type);
-      await nested.ready;
-      await this.distribute({ key: this.key, value: toBinary(this.type, message) });
-    } catch (error) {
-      nested?.release();
-      const details = (error as Error).message;
-      this.failure = { message, version, details, at: wallTime() };
-      throw error;
-    }
-    if (this.stopped) {
-      nested.release();
-      threads.forgetResource(this.key);
-      return;
-    }
-    this.nested?.release();
-    this.nested = nested;
-    this.message = message;
-    this.version = version;
-    this.updatedAt = wallTime();
-    this.failure = undefined;
-  }
-
-  private async remove(): Promise<void> {
-    await this.distribute({ key: this.key, value: undefined });
-    this.nested?.release();
-    this.nested = undefined;
-    this.message = undefined;
-    this.version = '';
-  }
-
-  private async distribute(order: ResourceOrder): Promise<void> {
-    const { threads } = this.options;
-    try {
-      await threads.prepareResource(order);
-    } catch (error) {
-      threads.abortResource(this.key);
-      throw error;
-    }
-    threads.commitResource(order);
-  }
-}
+/** Names come from whoever sends requests. */
+const MAX_DEMANDED = 10_000;

@@ -28,7 +28,7 @@ import {
   type Wire,
 } from '../worker/orders.ts';
 import type { ResourceOrder } from '../dynamic/resource-order.ts';
-import { ThreadResources } from '../worker/worker-resources.ts';
+import { ThreadResources } from '../worker/thread-resources.ts';
 import type { QuestionName, WorkerQuestions } from '../worker/questions.ts';
 import { Worker } from '../worker/worker.ts';
 import { compactHeap } from './compact-heap.ts';
@@ -49,7 +49,11 @@ export class ThreadEndpoint implements ThreadCommands {
   private readonly guard: GuardDog | undefined;
   private readonly hosts = new Map<string, HostListReceiver>();
   private readonly certificates: ThreadCertificates = new ThreadCertificates();
-  private readonly resources = new ThreadResources();
+  private readonly questions: WorkerQuestions = {
+    subCluster: (...args) => this.ask('subCluster', args),
+    resource: (...args) => this.ask('resource', args),
+  };
+  private readonly resources = new ThreadResources(this.questions);
   /** Questions that main has not answered yet. */
   private readonly asked = new Map<number, (value: unknown) => void>();
   private lastQuestion = 0;
@@ -154,7 +158,7 @@ export class ThreadEndpoint implements ThreadCommands {
       clusters: clusters.map(readCluster),
       listeners: listeners.map(readListener),
       connections: this.data.connections,
-      questions: { subCluster: (...args) => this.ask('subCluster', args) },
+      questions: this.questions,
       onHostEvent: (cluster, identity, event) => this.post({ kind: 'host-event', cluster, identity, event }),
     });
     compactHeap();

@@ -15,7 +15,7 @@ import type { StatsSource } from '@dragoman/stats';
 import { HostListPublisher, type OnHostEvent } from '@dragoman/upstream';
 import { describeThrown } from '../log/describe-thrown.ts';
 import type { Faults } from '../log/faults.ts';
-import type { ResourceOrder } from '../dynamic/resource-order.ts';
+import { joinOrders, type ResourceOrder } from '../dynamic/resource-order.ts';
 import type { WorkerQuestions } from '../worker/questions.ts';
 import type { ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import type { Ledger } from '../workers/ledger.ts';
@@ -199,8 +199,7 @@ export class ThreadWorkers extends Workers {
   override commitResource(order: ResourceOrder): void {
     const { resources, pendingResources } = this.told;
     pendingResources.delete(order.key);
-    if (order.value === undefined) resources.delete(order.key);
-    else resources.set(order.key, order);
+    resources.set(order.key, joinOrders(resources.get(order.key), order));
     super.commitResource(order);
   }
 

@@ -1,0 +1,67 @@
+import type { ConfigSubscription, Counter, Gauge, SubscriptionFailure } from '@dragoman/core';
+import type { Held, KnownResource, ResourceBook, ResourceBookOptions } from './resource-book.ts';
+import type { Found } from './references.ts';
+import type { ResourceOrder } from './resource-order.ts';
+
+/** What subscriptions to one resource and to many have in common. */
+export abstract class HeldBase<F extends Found> implements Held {
+  readonly key: string;
+  readonly first: Promise<void>;
+  holders = 0;
+  settled = false;
+  protected readonly reference: F;
+  protected readonly book: ResourceBook;
+  protected readonly options: ResourceBookOptions;
+  protected subscription: ConfigSubscription | undefined = undefined;
+  protected stopped = false;
+  private readonly resolveFirst: () => void;
+  private readonly reloads: Counter;
+  private readonly reloadedAt: Gauge;
+
+  constructor(key: string, reference: F, book: ResourceBook, options: ResourceBookOptions) {
+    this.key = key;
+    this.reference = reference;
+    this.book = book;
+    this.options = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.first = promise;
+    this.resolveFirst = resolve;
+    const scope = options.stats.scope(reference.statPrefix);
+    this.reloads = scope.counter('config_reload');
+    this.reloadedAt = scope.gauge('config_reload_time_ms', 'never-import');
+  }
+
+  abstract get resources(): readonly KnownResource[];
+  abstract start(): void;
+
+  stop(): void {
+    this.stopped = true;
+    this.subscription?.stop();
+    this.arrived();
+  }
+
+  protected arrived(): void {
+    this.settled = true;
+    this.resolveFirst();
+  }
+
+  protected readonly onFailure = (reason: SubscriptionFailure, details: string): void => {
+    this.options.logger.debug(`${this.key}: ${reason}: ${details}`);
+    // Whoever waits goes on waiting for a server that cannot be reached, until the time is over.
+    if (reason !== 'connection') this.arrived();
+  };
+
+  /** In two steps: every user on every thread compiles it, then all have it. Rejects with ConfigError; nobody has it then. */
+  protected async distribute(order: ResourceOrder): Promise<void> {
+    const { threads, wallTime } = this.options;
+    try {
+      await threads.prepareResource(order);
+    } catch (error) {
+      threads.abortResource(this.key);
+      throw error;
+    }
+    threads.commitResource(order);
+    this.reloads.inc();
+    this.reloadedAt.set(Math.floor(wallTime()));
+  }
+}

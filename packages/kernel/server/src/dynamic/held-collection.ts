@@ -1,0 +1,155 @@
+import { type Message, toBinary } from '@dragoman/api';
+import type { ConfigUpdate, ResourceReference } from '@dragoman/core';
+import { HeldBase } from './held-base.ts';
+import type { FoundCollection } from './references.ts';
+import type { Hold, KnownResource } from './resource-book.ts';
+import { sourceKey } from './resource-order.ts';
+
+/** Names come from whoever sends requests. */
+const MAX_DEMANDED = 10_000;
+
+interface Member extends KnownResource {
+  readonly message: Message;
+  readonly names: readonly string[];
+  readonly nested: Hold;
+}
+
+/** All resources of a type, or those of a namespace. */
+export class HeldCollection extends HeldBase<FoundCollection> {
+  private members: ReadonlyMap<string, Member> = new Map();
+  /** Asked for by requests, besides what the server gives by itself. */
+  private readonly demanded = new Set<string>();
+  /** Who waits for an answer about a name. */
+  private readonly waiting = new Map<string, Set<(found: boolean) => void>>();
+  /** Names that the server does not have. */
+  private readonly absent = new Set<string>();
+
+  get resources(): readonly KnownResource[] {
+    return [...this.members.values()];
+  }
+
+  start(): void {
+    const { subscriptions, stats } = this.options;
+    const { type, source, statPrefix, namespace, locator } = this.reference;
+    this.subscription = subscriptions.subscribe({
+      source,
+      type,
+      names: namespace === undefined ? (locator ? [locator] : undefined) : [namespace],
+      namespaced: namespace !== undefined,
+      stats: stats.scope(statPrefix),
+      callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
+    });
+    if (this.stopped) this.subscription.stop();
+  }
+
+  override stop(): void {
+    super.stop();
+    for (const { nested } of this.members.values()) nested.release();
+    this.members = new Map();
+    for (const name of [...this.waiting.keys()]) this.answer(name, false);
+  }
+
+  /** It is, or could be, one of these. */
+  has({ type, source, name }: ResourceReference): boolean {
+    const { namespace } = this.reference;
+    return (
+      namespace !== undefined &&
+      type.typeName === this.reference.type.typeName &&
+      name.startsWith(`${namespace}/`) &&
+      sourceKey(type, source) === sourceKey(this.reference.type, this.reference.source)
+    );
+  }
+
+  /** Fulfilled with whether it is in place. Never rejects. */
+  async demand(name: string): Promise<boolean> {
+    if (this.find(name)) return true;
+    if (this.absent.has(name) || this.stopped) return false;
+    if (!this.demanded.has(name)) {
+      if (this.demanded.size >= MAX_DEMANDED) return false;
+      this.demanded.add(name);
+      this.subscription?.setNames([this.reference.namespace as string, ...this.demanded]);
+    }
+    return new Promise((resolve) => {
+      const waiting = this.waiting.get(name) ?? new Set();
+      this.waiting.set(name, waiting.add(resolve));
+    });
+  }
+
+  private find(name: string): boolean {
+    if (this.members.has(name)) return true;
+    for (const { names } of this.members.values()) if (names.includes(name)) return true;
+    return false;
+  }
+
+  private async onUpdate(update: ConfigUpdate): Promise<void> {
+    try {
+      await this.put(update);
+    } finally {
+      this.arrived();
+      this.answerAll(update);
+    }
+  }
+
+  private async put({ changed, removed, versionInfo, full }: ConfigUpdate): Promise<void> {
+    const { threads, wallTime } = this.options;
+    const { type } = this.reference;
+    const there = new Set(changed.map(({ name }) => name));
+    const gone = full ? [...this.members.keys()].filter((name) => !there.has(name)) : removed;
+    const fresh = new Map<string, Member>();
+    const bytes = new Map<string, Uint8Array>();
+    try {
+      for (const { name, aliases = [], version, message } of changed) {
+        const nested = this.book.holdAll(this.reference.membersNames(message));
+        fresh.set(name, {
+          type,
+          name,
+          names: [name, ...aliases],
+          message,
+          version: version || versionInfo,
+          updatedAt: wallTime(),
+          failure: undefined,
+          nested,
+        });
+        bytes.set(name, toBinary(type, message));
+      }
+      await Promise.all([...fresh.values()].map(({ nested }) => nested.ready));
+      await this.distribute({ key: this.key, changed: bytes, removed: gone });
+    } catch (error) {
+      for (const { nested } of fresh.values()) nested.release();
+      throw error;
+    }
+    if (this.stopped) {
+      for (const { nested } of fresh.values()) nested.release();
+      threads.forgetResource(this.key);
+      return;
+    }
+    const members = new Map(this.members);
+    for (const name of [...gone, ...fresh.keys()]) {
+      members.get(name)?.nested.release();
+      members.delete(name);
+    }
+    for (const [name, member] of fresh) members.set(name, member);
+    this.members = members;
+  }
+
+  private answerAll({ changed, removed }: ConfigUpdate): void {
+    for (const name of removed) this.absent.add(name);
+    for (const { name, aliases = [] } of changed)
+      for (const one of [name, ...aliases]) this.absent.delete(one);
+    for (const name of [...this.waiting.keys()]) {
+      if (this.find(name)) this.answer(name, true);
+      else if (removed.includes(name)) this.answer(name, false);
+      // What was refused comes no sooner for waiting.
+      else if (changed.some((one) => one.name === name || one.aliases?.includes(name) === true))
+        this.answer(name, false);
+    }
+    // Of names that somebody may ask for again, only so many are kept.
+    if (this.absent.size > MAX_DEMANDED) this.absent.clear();
+  }
+
+  private answer(name: string, found: boolean): void {
+    const waiting = this.waiting.get(name);
+    this.waiting.delete(name);
+    for (const resolve of waiting ?? []) resolve(found);
+  }
+}

@@ -1,0 +1,94 @@
+import { type Message, toBinary } from '@dragoman/api';
+import type { ConfigUpdate } from '@dragoman/core';
+import { HeldBase } from './held-base.ts';
+import type { FoundReference } from './references.ts';
+import { Refusals } from './refusals.ts';
+import type { Hold, KnownResource, ResourceFailure } from './resource-book.ts';
+
+/** One resource by its name. */
+export class HeldResource extends HeldBase<FoundReference> implements KnownResource {
+  message: Message | undefined = undefined;
+  version = '';
+  updatedAt: number | undefined = undefined;
+  failure: ResourceFailure | undefined = undefined;
+  /** What {@link message} itself names. */
+  private nested: Hold | undefined = undefined;
+
+  get type(): FoundReference['type'] {
+    return this.reference.type;
+  }
+
+  get name(): string {
+    return this.reference.name;
+  }
+
+  get resources(): readonly KnownResource[] {
+    return [this];
+  }
+
+  start(): void {
+    const { subscriptions, stats } = this.options;
+    const { type, source, name, statPrefix } = this.reference;
+    this.subscription = subscriptions.subscribe({
+      source,
+      type,
+      names: [name],
+      stats: stats.scope(statPrefix),
+      callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
+    });
+    if (this.stopped) this.subscription.stop();
+  }
+
+  override stop(): void {
+    super.stop();
+    this.nested?.release();
+    this.nested = undefined;
+  }
+
+  private async onUpdate({ changed, removed, versionInfo }: ConfigUpdate): Promise<void> {
+    const found = changed.find(
+      ({ name, aliases }) => name === this.name || aliases?.includes(this.name) === true,
+    );
+    try {
+      if (found !== undefined) await this.put(found.message, found.version || versionInfo);
+      else if (removed.includes(this.name)) await this.remove();
+    } finally {
+      this.arrived();
+    }
+  }
+
+  private async put(message: Message, version: string): Promise<void> {
+    const { threads, wallTime } = this.options;
+    let nested: Hold | undefined;
+    try {
+      nested = this.book.hold(message, this.type);
+      await nested.ready;
+      await this.distribute({ key: this.key, value: toBinary(this.type, message) });
+    } catch (error) {
+      nested?.release();
+      this.failure = { message, version, details: (error as Error).message, at: wallTime() };
+      const refusals = new Refusals();
+      refusals.add(this.name, error);
+      refusals.throwIfAny();
+    }
+    if (this.stopped) {
+      nested?.release();
+      threads.forgetResource(this.key);
+      return;
+    }
+    this.nested?.release();
+    this.nested = nested;
+    this.message = message;
+    this.version = version;
+    this.updatedAt = wallTime();
+    this.failure = undefined;
+  }
+
+  private async remove(): Promise<void> {
+    await this.distribute({ key: this.key, value: undefined });
+    this.nested?.release();
+    this.nested = undefined;
+    this.message = undefined;
+    this.version = '';
+  }
+}

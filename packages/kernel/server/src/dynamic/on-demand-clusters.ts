@@ -1,0 +1,135 @@
+import { ClusterSchema } from '@dragoman/api';
+import type {
+  ConfigSubscription,
+  ConfigSubscriptions,
+  ConfigUpdate,
+  Logger,
+  StatsScope,
+  SubscriptionFailure,
+} from '@dragoman/core';
+import type { ClusterSources } from '@dragoman/upstream';
+import type { ClusterDirectory } from '../cluster-directory.ts';
+import { Refusals } from './refusals.ts';
+
+export interface OnDemandOptions {
+  readonly directory: ClusterDirectory;
+  readonly sources: ClusterSources;
+  readonly subscriptions: ConfigSubscriptions;
+  /** An `envoy.config.core.v3.ConfigSource`. */
+  readonly source: unknown;
+  readonly stats: StatsScope;
+  readonly logger: Logger;
+  readonly wallTime: () => number;
+}
+
+/** Names come from whoever sends requests. */
+const MAX_NAMES = 10_000;
+
+/** Clusters of a control plane that are asked for by name, when a request needs one (ODCDS). One that has come stays, and is kept up to date. */
+export class OnDemandClusters {
+  private readonly options: OnDemandOptions;
+  private readonly names = new Set<string>();
+  private readonly waiting = new Map<string, Set<(found: boolean) => void>>();
+  private subscription: ConfigSubscription | undefined = undefined;
+  private stopped = false;
+
+  constructor(options: OnDemandOptions) {
+    this.options = options;
+  }
+
+  /** Fulfilled with whether it is in place on every worker. Never rejects. */
+  async demand(name: string): Promise<boolean> {
+    const { directory } = this.options;
+    if (directory.get(name) !== undefined) return true;
+    if (this.stopped) return false;
+    if (!this.names.has(name)) {
+      if (this.names.size >= MAX_NAMES) return false;
+      this.names.add(name);
+      if (!this.subscribe()) {
+        this.names.delete(name);
+        return false;
+      }
+    }
+    return new Promise((resolve) => {
+      const waiting = this.waiting.get(name) ?? new Set();
+      this.waiting.set(name, waiting.add(resolve));
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.subscription?.stop();
+    for (const name of [...this.waiting.keys()]) this.answer(name, false);
+  }
+
+  private subscribe(): boolean {
+    const { subscriptions, source, stats, logger } = this.options;
+    if (this.subscription !== undefined) {
+      this.subscription.setNames([...this.names]);
+      return true;
+    }
+    try {
+      this.subscription = subscriptions.subscribe({
+        source,
+        type: ClusterSchema,
+        names: [...this.names],
+        stats: stats.scope('cluster_manager.odcds'),
+        callbacks: {
+          onUpdate: (update) => this.onUpdate(update),
+          onFailure: (reason) => this.onFailure(reason),
+        },
+      });
+      return true;
+    } catch (error) {
+      logger.warn(`odcds: clusters cannot be had on demand: ${(error as Error).message}`);
+      return false;
+    }
+  }
+
+  private onFailure(reason: SubscriptionFailure): void {
+    if (reason === 'connection') return;
+    for (const name of [...this.waiting.keys()]) this.giveUp(name);
+  }
+
+  private async onUpdate({
+    changed,
+    removed,
+    versionInfo,
+  }: ConfigUpdate<typeof ClusterSchema>): Promise<void> {
+    const { directory, sources, logger, wallTime } = this.options;
+    const refusals = new Refusals();
+    for (const { message, version, name } of changed) {
+      try {
+        directory.begin(message, sources, wallTime(), version || versionInfo).then(
+          () => this.answer(name, directory.get(message.name) !== undefined),
+          (error: Error) => {
+            logger.error(`odcds: cluster '${name}' could not be put in place: ${error.message}`);
+            this.giveUp(name);
+          },
+        );
+      } catch (error) {
+        this.giveUp(name);
+        refusals.add(name, error);
+      }
+    }
+    for (const name of removed) {
+      this.giveUp(name);
+      await directory.remove(name, sources);
+    }
+    refusals.throwIfAny();
+  }
+
+  /** The server is asked anew when somebody wants it again. */
+  private giveUp(name: string): void {
+    if (!this.waiting.has(name)) return;
+    this.names.delete(name);
+    this.subscription?.setNames([...this.names]);
+    this.answer(name, false);
+  }
+
+  private answer(name: string, found: boolean): void {
+    const waiting = this.waiting.get(name);
+    this.waiting.delete(name);
+    for (const resolve of waiting ?? []) resolve(found);
+  }
+}
