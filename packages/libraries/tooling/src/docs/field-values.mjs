@@ -62,6 +62,14 @@ const CARES = extension(
 );
 
 const ADS = { ads: {} };
+const GRPC_SOURCE = {
+  authorities: [{ name: 'a.example' }],
+  api_config_source: {
+    api_type: 'GRPC',
+    transport_api_version: 'V3',
+    grpc_services: [{ envoy_grpc: { cluster_name: 'web' } }],
+  },
+};
 const RETRY_POLICY = { '@type': `${ANY}envoy.config.route.v3.RetryPolicy`, retry_on: '5xx' };
 const MATCH_POLICY = extension(
   'envoy.path.match.uri_template.uri_template_matcher',
@@ -99,6 +107,8 @@ export const FIELDS = {
   'AccessLogFilter.or_filter': { filters: [{ not_health_check_filter: {} }, { traceable_filter: {} }] },
   'AccessLogFilter.runtime_filter': { runtime_key: 'a' },
   'AccessLogFilter.status_code_filter': COMPARISON,
+  'Bootstrap.config_sources': [GRPC_SOURCE],
+  'Bootstrap.default_config_source': GRPC_SOURCE,
   'Bootstrap.static_resources': {},
   'Bootstrap.typed_dns_resolver_config': CARES,
   'Bootstrap.StaticResources.secrets': [{ name: 'certificate', tls_certificate: CERTIFICATE }],
