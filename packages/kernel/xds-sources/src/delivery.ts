@@ -1,32 +1,38 @@
-import type { DescMessage } from '@dragoman/api';
+import type { ConfigSource as Document, DescMessage } from '@dragoman/api';
 import {
   type Clock,
   ConfigError,
+  type Counter,
   type Logger,
   type SubscriptionFailure,
   type SubscriptionOptions,
 } from '@dragoman/core';
-import { type ReadResponse, UnreadableResponse } from './discovery-response.ts';
+import { type ReadResponse, readResponse, UnreadableResponse } from './discovery-response.ts';
+import type { FileSourceContext, UnknownFields } from './source-context.ts';
 import { SubscriptionStats } from './subscription-stats.ts';
 
-/** Hands updates to a subscriber, one at a time, and counts how it took them. Nothing that a subscriber throws gets past this. */
+/** Reads responses and hands them to a subscriber, one at a time, and counts how it took them. Nothing that a subscriber throws gets past this. */
 export class Delivery<D extends DescMessage> {
   readonly stats: SubscriptionStats;
   private readonly options: SubscriptionOptions<D>;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly unknownFields: UnknownFields;
+  private readonly unknown: Counter;
   /** For logs: where it comes from. */
   private readonly origin: string;
   private names: ReadonlySet<string> | undefined;
   private warned = '';
   private stopped = false;
 
-  constructor(options: SubscriptionOptions<D>, clock: Clock, logger: Logger, origin: string) {
+  constructor(options: SubscriptionOptions<D>, context: FileSourceContext, logger: Logger, origin: string) {
     this.options = options;
-    this.clock = clock;
+    this.clock = context.clock;
     this.logger = logger;
+    this.unknownFields = context.unknownFields ?? 'warn';
+    this.unknown = context.stats.counter('server.dynamic_unknown_fields');
     this.origin = origin;
-    this.stats = new SubscriptionStats(options.stats);
+    this.stats = new SubscriptionStats(options.stats, options.type);
     this.names = options.names && new Set(options.names);
   }
 
@@ -47,6 +53,13 @@ export class Delivery<D extends DescMessage> {
     this.stopped = true;
   }
 
+  /** @throws UnreadableResponse, ConfigError */
+  read(document: Document): ReadResponse<D> {
+    const response = readResponse(document, this.options.type, this.unknownFields);
+    if (this.unknownFields === 'warn') this.unknown.add(response.messagesWithUnknownFields);
+    return response;
+  }
+
   /**
    * Calls `done` once the subscriber has taken the response over, or has refused it: with the reason then. At once when it can; not after
    * {@link stop}.
@@ -60,7 +73,7 @@ export class Delivery<D extends DescMessage> {
     );
     const accept = (): void => {
       if (this.stopped) return;
-      this.stats.accepted(response.version, changed.length, begun, clock);
+      this.stats.updated(response.version, changed.length === 0, clock.wallTime(), clock.now() - begun);
       this.tellWarnings(response.warnings);
       done(undefined);
     };

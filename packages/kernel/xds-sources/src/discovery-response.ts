@@ -5,14 +5,14 @@ import {
   type DescMessage,
   type DiscoveryResponse,
   DiscoveryResponseSchema,
-  isFieldSet,
   type LoadedConfig,
   loadConfig,
   type MessageShape,
-  ResourceSchema,
   unpackAnyAs,
 } from '@dragoman/api';
 import { ConfigError, type DiscoveredResource, formatProblem, ProblemCollector } from '@dragoman/core';
+import { nameOfResource, unwrapResource } from './resource.ts';
+import type { UnknownFields } from './source-context.ts';
 
 /** Bytes of a response, at most. */
 export const MAX_RESPONSE_BYTES: number = 64 * 1024 * 1024;
@@ -23,6 +23,8 @@ export interface ReadResponse<D extends DescMessage> {
   readonly resources: readonly DiscoveredResource<D>[];
   /** What was let through, one text each; no two of them the same. */
   readonly warnings: readonly string[];
+  /** That were let through. */
+  readonly messagesWithUnknownFields: number;
   /** The same error, with the places of those of its problems whose path begins with the name of a resource. */
   locate(error: ConfigError): ConfigError;
 }
@@ -38,13 +40,13 @@ export class UnreadableResponse extends Error {}
 export function readResponse<D extends DescMessage>(
   document: Document,
   type: D,
-  rejectUnknownFields: boolean,
+  unknownFields: UnknownFields,
 ): ReadResponse<D> {
   let loaded: LoadedConfig<DiscoveryResponse>;
   try {
     loaded = loadConfig(document, {
       schema: DiscoveryResponseSchema,
-      allowUnknownStaticFields: !rejectUnknownFields,
+      allowUnknownStaticFields: unknownFields !== 'reject',
       maxBytes: MAX_RESPONSE_BYTES,
     });
   } catch (error) {
@@ -74,7 +76,8 @@ export function readResponse<D extends DescMessage>(
   return {
     version: loaded.message.versionInfo,
     resources,
-    warnings: [...new Set(loaded.warnings.map(formatProblem))],
+    warnings: unknownFields === 'ignore' ? [] : [...new Set(loaded.warnings.map(formatProblem))],
+    messagesWithUnknownFields: loaded.messagesWithUnknownFields,
     locate,
   };
 }
@@ -84,25 +87,18 @@ function readResource<D extends DescMessage>(
   type: D,
   version: string,
 ): { readonly resource: DiscoveredResource<D>; readonly within: string } {
-  if (anyTypeName(any) !== ResourceSchema.typeName) {
-    const message = unpack(any, type);
-    return { resource: { name: nameOf(message, type), version, message }, within: '' };
-  }
-  const wrapper = unpack(any, ResourceSchema);
-  if (wrapper.ttl !== undefined)
+  const { wrapped, name, aliases, version: own, ttlMs, body } = unwrapResource(any, version);
+  if (ttlMs !== undefined)
     throw ConfigError.at('ttl', 'only resources that come over gRPC can run out; remove it');
-  if (wrapper.resource === undefined) throw ConfigError.at('resource', 'is required');
-  const message = unpack(wrapper.resource, type, 'resource');
-  const resource = {
-    name: wrapper.name || nameOf(message, type),
-    version: wrapper.version || version,
-    message,
-    aliases: wrapper.aliases,
+  if (body === undefined) throw ConfigError.at('resource', 'is required');
+  const message = unpack(body, type, wrapped ? 'resource' : '');
+  return {
+    resource: { name: name === '' ? nameOfResource(message) : name, version: own, message, aliases },
+    within: wrapped ? '.resource' : '',
   };
-  return { resource, within: '.resource' };
 }
 
-function unpack<D extends DescMessage>(any: Any, type: D, path = ''): MessageShape<D> {
+function unpack<D extends DescMessage>(any: Any, type: D, path: string): MessageShape<D> {
   const message = unpackAnyAs(any, type);
   if (message !== undefined) return message;
   const found = anyTypeName(any);
@@ -110,16 +106,6 @@ function unpack<D extends DescMessage>(any: Any, type: D, path = ''): MessageSha
     path,
     `expected ${type.typeName}, found ${found === '' ? 'an Any without a type' : found}`,
   );
-}
-
-/** What other resources know it by: `cluster_name` of endpoints, else `name`. */
-function nameOf(message: MessageShape<DescMessage>, type: DescMessage): string {
-  const field =
-    type.fields.find(({ name }) => name === 'name') ??
-    type.fields.find(({ name }) => name === 'cluster_name');
-  if (field === undefined || !isFieldSet(message, field)) return '';
-  const value = (message as unknown as Record<string, unknown>)[field.localName];
-  return typeof value === 'string' ? value : '';
 }
 
 /** Paths of a subscriber are `<resource name>: <path in it>`. */

@@ -10,12 +10,7 @@ import {
 } from '@dragoman/core';
 import { FileWatch, stampOf } from '@dragoman/file-watch';
 import { Delivery } from './delivery.ts';
-import {
-  MAX_RESPONSE_BYTES,
-  type ReadResponse,
-  readResponse,
-  UnreadableResponse,
-} from './discovery-response.ts';
+import { MAX_RESPONSE_BYTES, type ReadResponse, UnreadableResponse } from './discovery-response.ts';
 import type { FileSourceContext } from './source-context.ts';
 
 /** A file that cannot be read once it has changed may be written only in part: it is read again, this much later. */
@@ -62,8 +57,6 @@ function requirePath(path: string, field: string): void {
 
 class FileSubscription<D extends DescMessage> implements ConfigSubscription {
   private readonly path: string;
-  private readonly type: D;
-  private readonly strict: boolean;
   private readonly logger: Logger;
   private readonly delivery: Delivery<D>;
   private readonly watch: FileWatch;
@@ -78,13 +71,12 @@ class FileSubscription<D extends DescMessage> implements ConfigSubscription {
     options: SubscriptionOptions<D>,
     path: string,
     directory: string | undefined,
-    { clock, loggers, settleMs, rejectUnknownFields = true }: FileSourceContext,
+    context: FileSourceContext,
   ) {
+    const { clock, loggers, settleMs } = context;
     this.path = path;
-    this.type = options.type;
-    this.strict = rejectUnknownFields;
     this.logger = loggers.logger('config');
-    this.delivery = new Delivery(options, clock, this.logger, path);
+    this.delivery = new Delivery(options, context, this.logger, path);
     this.secondLook = clock.timer(() => this.refresh(true));
     this.watch = new FileWatch({ clock, settleMs, onChange: () => this.refresh(false) });
     this.watch.follow({
@@ -144,7 +136,7 @@ class FileSubscription<D extends DescMessage> implements ConfigSubscription {
   private read(final: boolean): ReadResponse<D> | undefined {
     const { stats } = this.delivery;
     try {
-      const response = readResponse({ bytes: readWhole(this.path), file: this.path }, this.type, this.strict);
+      const response = this.delivery.read({ bytes: readWhole(this.path), file: this.path });
       this.secondLook.disable();
       stats.attempt.inc();
       return response;

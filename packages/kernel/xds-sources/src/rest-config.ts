@@ -8,6 +8,7 @@ import {
   isMessage,
 } from '@dragoman/api';
 import { type ClusterManager, ConfigError, refuseUnsupported } from '@dragoman/core';
+import { initialFetchTimeoutMs } from './fetch-timeout.ts';
 
 /** How a REST service is asked. */
 export interface RestSettings {
@@ -20,9 +21,8 @@ export interface RestSettings {
   readonly initialFetchTimeoutMs: number;
 }
 
-/** Envoy's defaults. */
+/** Envoy's default. */
 const DEFAULT_REQUEST_TIMEOUT_MS = 1000;
-const DEFAULT_INITIAL_FETCH_TIMEOUT_MS = 15_000;
 
 /** Under which path each type is served: `google.api.http` of the services in the API. */
 const PATHS: Readonly<Record<string, string>> = {
@@ -76,7 +76,7 @@ export function compileRestSource(
     path: `/v3/discovery:${name}`,
     refreshMs: positive(source.refreshDelay, 'refresh_delay'),
     timeoutMs: positive(source.requestTimeout, 'request_timeout', DEFAULT_REQUEST_TIMEOUT_MS),
-    initialFetchTimeoutMs: initialFetchTimeout(owner),
+    initialFetchTimeoutMs: initialFetchTimeoutMs(isMessage(owner, ConfigSourceSchema) ? owner : {}),
   };
 }
 
@@ -85,9 +85,4 @@ function positive(duration: ApiConfigSource['refreshDelay'], field: string, fall
   if (ms === undefined) throw ConfigError.at(field, 'is required for a REST service');
   if (!(ms >= 1)) throw ConfigError.at(field, 'must be 1 ms or more');
   return Math.round(ms);
-}
-
-function initialFetchTimeout(owner: unknown): number {
-  const given = isMessage(owner, ConfigSourceSchema) ? durationMs(owner.initialFetchTimeout) : undefined;
-  return Math.max(0, given ?? DEFAULT_INITIAL_FETCH_TIMEOUT_MS);
 }

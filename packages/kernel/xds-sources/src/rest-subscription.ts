@@ -22,7 +22,7 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { Delivery } from './delivery.ts';
-import { MAX_RESPONSE_BYTES, type ReadResponse, readResponse } from './discovery-response.ts';
+import { MAX_RESPONSE_BYTES, type ReadResponse } from './discovery-response.ts';
 import { compileRestSource, type RestSettings } from './rest-config.ts';
 import { RestRequest } from './rest-request.ts';
 import type { RestSourceContext } from './source-context.ts';
@@ -55,7 +55,6 @@ class RestSubscription<D extends DescMessage> implements ConfigSubscription {
   private readonly options: SubscriptionOptions<D>;
   private readonly settings: RestSettings;
   private readonly context: RestSourceContext;
-  private readonly strict: boolean;
   private readonly logger: Logger;
   private readonly delivery: Delivery<D>;
   private readonly rqTotal: Counter;
@@ -74,13 +73,12 @@ class RestSubscription<D extends DescMessage> implements ConfigSubscription {
   private error = '';
 
   constructor(options: SubscriptionOptions<D>, settings: RestSettings, context: RestSourceContext) {
-    const { clock, loggers, rejectUnknownFields = false } = context;
+    const { clock, loggers } = context;
     this.options = options;
     this.settings = settings;
     this.context = context;
-    this.strict = rejectUnknownFields;
     this.logger = loggers.logger('config');
-    this.delivery = new Delivery(options, clock, this.logger, this.origin);
+    this.delivery = new Delivery(options, context, this.logger, this.origin);
     this.rqTotal = context.stats.scope('http.async-client').counter('rq_total');
     this.connection = ownConnection(context.localInfo.address, clock.wallTime());
     this.refresh = clock.timer(() => this.poll());
@@ -180,11 +178,7 @@ class RestSubscription<D extends DescMessage> implements ConfigSubscription {
     this.initialFetch.disable();
     let response: ReadResponse<D>;
     try {
-      response = readResponse(
-        { bytes: body, format: 'json', file: this.origin },
-        this.options.type,
-        this.strict,
-      );
+      response = this.delivery.read({ bytes: body, format: 'json', file: this.origin });
     } catch (error) {
       this.error = this.delivery.reject(error);
       this.rest();

@@ -8,15 +8,17 @@ import type {
   StatsScope,
 } from '@dragoman/core';
 
+/** Fields that the API does not know: counted and warned about (Envoy's default), refused, or passed over. */
+export type UnknownFields = 'warn' | 'reject' | 'ignore';
+
 /** What subscriptions to files need of main. */
 export interface FileSourceContext {
   readonly clock: Clock;
   readonly loggers: LoggerFactory;
-  /**
-   * A field that is not in the API makes a resource invalid (`--reject-unknown-dynamic-fields`); else it is warned of. Default: true for files, which
-   * people write, false for what a management server sends, which may be newer than this proxy.
-   */
-  readonly rejectUnknownFields?: boolean | undefined;
+  /** The server's root scope, for `server.dynamic_unknown_fields` and `http.async-client.`. */
+  readonly stats: StatsScope;
+  /** `--reject-unknown-dynamic-fields` or `--ignore-unknown-dynamic-fields`. Default `warn`. */
+  readonly unknownFields?: UnknownFields | undefined;
   /** How long the folder of a file must be quiet before the file is read again, ms; default 100. */
   readonly settleMs?: number | undefined;
 }
@@ -27,8 +29,6 @@ export interface RestSourceContext extends Omit<FileSourceContext, 'settleMs'> {
   readonly clusters: ClusterManager;
   readonly random: RandomSource;
   readonly localInfo: Pick<LocalInfo, 'address'>;
-  /** The server's root scope, for `http.async-client.`. */
-  readonly stats: StatsScope;
   /** What this proxy tells management servers of itself. */
   readonly node: Node;
 }

@@ -21,7 +21,7 @@ import {
   toBinary,
 } from '@dragoman/api';
 import { ConfigError, type ConfigSubscription, systemClock } from '@dragoman/core';
-import { eventually, FakeClock, RecordingLoggers } from '@dragoman/testing';
+import { eventually, FakeClock, MemoryStats, RecordingLoggers } from '@dragoman/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileSubscription, pathConfigSource } from '../src/index.ts';
 import { Subscriber } from './support/subscriber.ts';
@@ -29,12 +29,14 @@ import { Subscriber } from './support/subscriber.ts';
 let root: string;
 let subscriber: Subscriber<typeof ClusterLoadAssignmentSchema>;
 let loggers: RecordingLoggers;
+let stats: MemoryStats;
 const open: ConfigSubscription[] = [];
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'dragoman-file-'));
   subscriber = new Subscriber(ClusterLoadAssignmentSchema);
   loggers = new RecordingLoggers();
+  stats = new MemoryStats();
 });
 
 afterEach(() => {
@@ -76,7 +78,7 @@ function subscribe(
     path,
     ...(directory === undefined ? {} : { watchedDirectory: { path: directory } }),
   });
-  const context = { clock, loggers, settleMs: 5 };
+  const context = { clock, loggers, settleMs: 5, stats, unknownFields: 'reject' as const };
   const subscription = createFileSubscription(subscriber.options(names), source, context);
   open.push(subscription);
   return subscription;
@@ -191,6 +193,7 @@ describe('a file that changes is read again', () => {
         clock: systemClock,
         loggers,
         settleMs: 5,
+        stats,
       }),
     );
     move('a.yaml', yaml('2', 'one'));
@@ -361,6 +364,7 @@ describe('time', () => {
         clock: systemClock,
         loggers,
         settleMs: 30,
+        stats,
       }),
     );
     move('a.yaml', yaml('3', 'one', 'two'));
@@ -375,12 +379,13 @@ describe('time', () => {
   });
 });
 
-it('lets unknown fields through when it is told to, and says so once', async () => {
+it('lets unknown fields through by default, counts them, and says so once', async () => {
   const text = `${yaml('1', 'one')}  polcy: {}\n`;
   const path = put('a.yaml', text);
-  const context = { clock: systemClock, loggers, settleMs: 5, rejectUnknownFields: false };
+  const context = { clock: systemClock, loggers, settleMs: 5, stats };
   open.push(createFileSubscription(subscriber.options(), pathConfigSource(path), context));
   move('a.yaml', text);
   await eventually(() => subscriber.seen.length === 2);
   expect(loggers.lines.filter((line) => line.includes('polcy'))).toHaveLength(1);
+  expect(stats.value('server.dynamic_unknown_fields')).toBe(2);
 });

@@ -17,6 +17,11 @@ export class Application {
     this.finish = finish;
   }
 
+  /** What was refused of the resource of this canonical name; undefined: nothing. */
+  problemsOf(name: string): readonly ConfigProblem[] | undefined {
+    return this.refusedAll ? this.refused : this.refusedByName.get(name);
+  }
+
   blame(refused: readonly ConfigProblem[], changed: readonly DiscoveredResource[]): void {
     const names = new Set(changed.map(({ name }) => name));
     for (const problem of refused) {

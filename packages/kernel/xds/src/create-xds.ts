@@ -13,16 +13,17 @@ import {
   type Logger,
   type SubscriptionOptions,
 } from '@dragoman/core';
+import { SubscriptionStats } from '@dragoman/xds-sources';
 import { type DiscoveryType, discoveryType } from './discovery-types.ts';
 import { NameRouter } from './name-router.ts';
-import type { OpenedSource, Xds, XdsOptions } from './options.ts';
+import type { Xds, XdsOptions } from './options.ts';
+import { OtherSubscription } from './other-subscription.ts';
+import type { Part } from './part.ts';
 import { PauseBook } from './pause-book.ts';
 import { reportType, type TypeReport, type XdsReport } from './report.ts';
 import { ResourceReader } from './resource-reader.ts';
-import { ChannelSink } from './response-sink.ts';
 import { type CompiledSource, compileGrpcSource, type GrpcSource } from './source-config.ts';
 import { createStream, type Stream } from './streams.ts';
-import { SubscriptionStats } from './subscription-stats.ts';
 import { Watch } from './watch.ts';
 
 /**
@@ -31,12 +32,6 @@ import { Watch } from './watch.ts';
  */
 export function createXds(options: XdsOptions): Xds {
   return new Subscriptions(options);
-}
-
-/** One part of a subscription: the names that one source has. */
-export interface Part {
-  setNames(names: readonly string[]): void;
-  stop(): void;
 }
 
 class Subscriptions implements Xds, ConfigSubscriptions {
@@ -49,7 +44,8 @@ class Subscriptions implements Xds, ConfigSubscriptions {
   private readonly ads: { readonly stream: Stream; source: GrpcSource } | undefined;
   /** Those of a source of their own, by its config and, where they are not aggregated, type. */
   private readonly streams = new Map<string, Stream>();
-  private readonly sinks = new Map<ChannelSink, { readonly opened: OpenedSource; readonly kind: string }>();
+  /** To files and REST services. */
+  private readonly others = new Set<OtherSubscription>();
   private closed = false;
 
   constructor(options: XdsOptions) {
@@ -71,7 +67,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     if (this.closed) throw ConfigError.at('', 'the proxy is going down: nothing is subscribed to any more');
     const parts = new Map<string, Part>();
     const type = discoveryType(options.type);
-    const stats = new SubscriptionStats(options.stats, type.countsEmpty);
+    const stats = new SubscriptionStats(options.stats, options.type);
     let stopped = false;
     const stop = (): void => {
       stopped = true;
@@ -114,12 +110,11 @@ class Subscriptions implements Xds, ConfigSubscriptions {
   report(): XdsReport {
     const types: TypeReport[] = [];
     const add = ({ mux }: Stream, source: string) => {
-      for (const channel of mux.channels.values())
-        types.push(reportType<never, never>(channel as never, source));
+      for (const channel of mux.channels.values()) types.push(reportType(channel, source));
     };
     if (this.ads !== undefined) add(this.ads.stream, 'ads');
     for (const stream of this.streams.values()) add(stream, stream.mux.destination);
-    for (const [sink, { kind }] of this.sinks) types.push(reportType(sink.channel, kind));
+    for (const other of this.others) types.push(reportType(other, other.source));
     return { types };
   }
 
@@ -149,12 +144,8 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     this.closed = true;
     this.ads?.stream.mux.close();
     for (const { mux } of this.streams.values()) mux.close();
-    for (const [sink, { opened }] of this.sinks) {
-      sink.channel.close();
-      opened.close();
-    }
+    for (const other of [...this.others]) other.stop();
     this.streams.clear();
-    this.sinks.clear();
   }
 
   // --- Parts ---------------------------------------------------------------------------------------------------------------
@@ -183,7 +174,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
       case 'grpc':
         return this.onOwnStream(source.grpc, options, names, type, createWatch);
       default:
-        return this.onSink(source, options, type, createWatch);
+        return this.onOther(source, names, options);
     }
   }
 
@@ -236,51 +227,33 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     });
   }
 
-  private onSink(
-    { config, kind }: CompiledSource,
-    { type: schema }: SubscriptionOptions<DescMessage>,
-    type: DiscoveryType,
-    createWatch: () => Watch,
+  private onOther(
+    source: Extract<CompiledSource, { readonly kind: 'path' | 'rest' }>,
+    names: readonly string[] | undefined,
+    options: SubscriptionOptions<DescMessage>,
   ): Part {
-    const { otherSources = {}, node, context } = this.options;
-    const open = kind === 'rest' ? otherSources.rest : otherSources.path;
-    if (open === undefined)
-      throw kind === 'rest'
+    const { otherSources, context } = this.options;
+    if (otherSources === undefined)
+      throw source.kind === 'rest'
         ? ConfigError.at('api_config_source.api_type', 'REST is not part of this proxy; use a gRPC stream')
         : ConfigError.at(
-            'path_config_source',
+            source.below === '' ? 'path' : source.below,
             'files are not part of this proxy as config sources; use a gRPC stream',
           );
-    if (kind === 'rest') this.checkNode();
-    const url = typeUrl(schema);
-    const sink = new ChannelSink(schema, url, node, {
-      clock: context.clock,
-      logger: this.logger,
-      reader: this.reader,
-    });
-    const watch = createWatch();
-    sink.channel.addWatch(watch);
-    let opened: OpenedSource;
-    try {
-      opened = open(config, sink, { typeUrl: url, label: type.label });
-    } catch (error) {
-      sink.channel.close();
-      throw error;
-    }
-    this.sinks.set(sink, { opened, kind });
-    return {
-      setNames: (names) => {
-        if (watch.stopped) return;
-        sink.channel.setNames(watch, names);
-        opened.namesChanged();
-      },
-      stop: () => {
-        if (watch.stopped) return;
-        sink.channel.close();
-        opened.close();
-        this.sinks.delete(sink);
-      },
-    };
+    if (source.kind === 'rest') this.checkNode();
+    const other: OtherSubscription = new OtherSubscription(
+      source.kind === 'rest' ? 'rest' : 'file',
+      // The source is not that of the subscription where a name says which one it is.
+      { ...options, source: source.config, names },
+      context.clock,
+      (own) =>
+        source.kind === 'rest'
+          ? atPath('api_config_source', () => otherSources.rest(own, source.rest))
+          : atPath(source.below, () => otherSources.path(own, source.path)),
+      () => this.others.delete(other),
+    );
+    this.others.add(other);
+    return other;
   }
 
   // --- Streams -------------------------------------------------------------------------------------------------------------

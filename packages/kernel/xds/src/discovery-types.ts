@@ -14,7 +14,6 @@ import {
   ListenerDiscoveryService,
   ListenerSchema,
   LocalityEndpointDiscoveryService,
-  type Message,
   RouteConfigurationSchema,
   RouteDiscoveryService,
   RuntimeDiscoveryService,
@@ -47,8 +46,6 @@ export interface DiscoveryType {
   readonly whole: boolean;
   /** Types whose requests wait while an update of this one is applied, so that what it asks for goes out at once. */
   readonly holds: readonly string[];
-  /** Envoy counts updates that bring nothing as `update_empty`. */
-  readonly countsEmpty: boolean;
   /** A `Resource` without body but with aliases says that there is nothing by these names. */
   readonly emptyMeansUnresolved: boolean;
 }
@@ -63,7 +60,6 @@ const row = (
   delta: methods.delta,
   whole: false,
   holds: [],
-  countsEmpty: false,
   emptyMeansUnresolved: false,
   ...more,
 });
@@ -97,11 +93,10 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
   ],
   [
     RouteConfigurationSchema.typeName,
-    row(
-      'RDS',
-      { sotw: RouteDiscoveryService.method.streamRoutes, delta: RouteDiscoveryService.method.deltaRoutes },
-      { countsEmpty: true },
-    ),
+    row('RDS', {
+      sotw: RouteDiscoveryService.method.streamRoutes,
+      delta: RouteDiscoveryService.method.deltaRoutes,
+    }),
   ],
   [
     ScopedRouteConfigurationSchema.typeName,
@@ -111,7 +106,7 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
         sotw: ScopedRoutesDiscoveryService.method.streamScopedRoutes,
         delta: ScopedRoutesDiscoveryService.method.deltaScopedRoutes,
       },
-      { holds: [ROUTES], countsEmpty: true },
+      { holds: [ROUTES] },
     ),
   ],
   [
@@ -119,19 +114,15 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
     row(
       'VHDS',
       { delta: VirtualHostDiscoveryService.method.deltaVirtualHosts },
-      { countsEmpty: true, emptyMeansUnresolved: true },
+      { emptyMeansUnresolved: true },
     ),
   ],
   [
     ClusterLoadAssignmentSchema.typeName,
-    row(
-      'EDS',
-      {
-        sotw: EndpointDiscoveryService.method.streamEndpoints,
-        delta: EndpointDiscoveryService.method.deltaEndpoints,
-      },
-      { countsEmpty: true },
-    ),
+    row('EDS', {
+      sotw: EndpointDiscoveryService.method.streamEndpoints,
+      delta: EndpointDiscoveryService.method.deltaEndpoints,
+    }),
   ],
   [
     LbEndpointSchema.typeName,
@@ -163,11 +154,4 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
 /** A type without a service of its own can only be had on an aggregated stream. */
 export function discoveryType(schema: DescMessage): DiscoveryType {
   return TYPES.get(schema.typeName) ?? row(schema.typeName, {});
-}
-
-/** The name that stands in a resource; empty where it holds none. */
-export function nameInside(message: Message): string {
-  const { clusterName, name } = message as Message & { clusterName?: unknown; name?: unknown };
-  const found = message.$typeName === ClusterLoadAssignmentSchema.typeName ? clusterName : name;
-  return typeof found === 'string' ? found : '';
 }

@@ -1,6 +1,7 @@
 import type { DescMessage } from '@dragoman/api';
 import type { ConfigProblem, DiscoveredResource } from '@dragoman/core';
-import { type DiscoveryType, nameInside } from './discovery-types.ts';
+import { nameOfResource } from '@dragoman/xds-sources';
+import type { DiscoveryType } from './discovery-types.ts';
 import type { KnownResources } from './known-resources.ts';
 import { inResource } from './nack.ts';
 import type { Incoming, IncomingResource } from './protocol.ts';
@@ -72,7 +73,7 @@ class Reading implements ReadUpdate {
     else if (name !== '' && !watches.wants(name, one.aliases)) return;
     else {
       const { message, problems } = reader.read(one.body, schema);
-      const found = name === '' && message !== undefined ? canonicalName(nameInside(message)) : name;
+      const found = name === '' && message !== undefined ? canonicalName(nameOfResource(message)) : name;
       if (found !== '' && !watches.wants(found, one.aliases)) return;
       if (problems.length > 0 || message === undefined) this.refuse(found, one, index, problems);
       else if (found === '') this.refuse('', one, index, [{ path: '', message: 'has no name' }]);

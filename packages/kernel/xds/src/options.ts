@@ -1,7 +1,7 @@
-import type { ApiConfigSource, DiscoveryRequest, DiscoveryResponse, Node } from '@dragoman/api';
+import type { ApiConfigSource, Node } from '@dragoman/api';
 import type { ConfigSubscriptions, FactoryContext, GrpcClientFactory } from '@dragoman/core';
+import type { OtherSources, UnknownFields } from '@dragoman/xds-sources';
 import type { XdsReport } from './report.ts';
-import type { UnknownFields } from './resource-reader.ts';
 import type { ConfigSource } from './source-config.ts';
 
 export interface XdsOptions {
@@ -19,49 +19,8 @@ export interface XdsOptions {
   readonly defaultConfigSource?: ConfigSource | undefined;
   /** Fields that the API does not know: counted and warned about once (Envoy's default), refused, or passed over. Default `warn`. */
   readonly unknownFields?: UnknownFields | undefined;
-  /** Ways that are not streams. Default: refused by name. */
+  /** Files and REST, as `createOtherSources` of `@dragoman/xds-sources` makes them. Default: refused by name. */
   readonly otherSources?: OtherSources | undefined;
-}
-
-export interface OtherSources {
-  /** `path` and `path_config_source`. */
-  readonly path?: OpenSource | undefined;
-  /** `api_config_source` with `api_type: REST`. */
-  readonly rest?: OpenSource | undefined;
-}
-
-/**
- * Opens a subscription of its own kind: brings responses to the {@link ResponseSink}, which does the rest.
- * @param source what `compileSource` has let through: versions and the fetch timeout are checked, the rest is for this function
- * @throws ConfigError with a path below the config source; the sink is closed then
- */
-export type OpenSource = (source: ConfigSource, sink: ResponseSink, type: SourceType) => OpenedSource;
-
-/** What a subscription is for. */
-export interface SourceType {
-  /** Of the resources, e.g. `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
-  readonly typeUrl: string;
-  /** For logs: `CDS`. */
-  readonly label: string;
-}
-
-export interface OpenedSource {
-  /** Other names are wanted: what `sink.request()` says has changed. */
-  namesChanged(): void;
-  close(): void;
-}
-
-/** Takes state-of-the-world responses for one subscription: reads, checks, hands them over, counts. */
-export interface ResponseSink {
-  /** What a server is to be asked, with node; an answer to the last response included. It counts as sent. */
-  request(): DiscoveryRequest;
-  /**
-   * Hands a response over. It waits while the one before is applied, and is dropped when a newer one comes meanwhile.
-   * @returns once it is applied: undefined, or why it was refused
-   */
-  deliver(response: DiscoveryResponse): Promise<string | undefined>;
-  /** Nothing could be fetched. */
-  failed(details: string): void;
 }
 
 /** Dynamic configuration of one process. */

@@ -1,7 +1,10 @@
 import type { Message } from '@dragoman/api';
-import { messageOf, type RefusedUpdate, type ResourceStatus } from './known-resources.ts';
-import type { AnyRequest } from './protocol.ts';
-import type { TypeChannel } from './type-channel.ts';
+import {
+  type KnownResources,
+  messageOf,
+  type RefusedUpdate,
+  type ResourceStatus,
+} from './known-resources.ts';
 
 export interface ResourceReport {
   readonly name: string;
@@ -19,7 +22,7 @@ export interface ResourceReport {
 /** One type from one source. */
 export interface TypeReport {
   readonly typeUrl: string;
-  /** `ads`, the cluster or target of a stream of its own, or what whoever opened it says. */
+  /** `ads`, `file`, `rest`, or the cluster or target of a stream of its own. */
   readonly source: string;
   /** Last taken over. */
   readonly version: string;
@@ -36,8 +39,23 @@ export interface XdsReport {
   readonly types: readonly TypeReport[];
 }
 
-export function reportType<Q extends AnyRequest, R>(channel: TypeChannel<Q, R>, source: string): TypeReport {
-  const { typeUrl, version, lastError: error, skipped, known, watches } = channel;
+/** What a report needs of one type from one source. */
+export interface Reported {
+  readonly typeUrl: string;
+  readonly version: string;
+  readonly lastError: RefusedUpdate | undefined;
+  readonly skipped: number;
+  readonly known: KnownResources;
+  /** Wanted, in canonical form. */
+  readonly names: Iterable<string>;
+  /** Those of them that were waited for in vain. */
+  readonly lateNames: ReadonlySet<string>;
+}
+
+export function reportType(
+  { typeUrl, version, lastError: error, skipped, known, names, lateNames }: Reported,
+  source: string,
+): TypeReport {
   const resources: ResourceReport[] = [];
   const there = new Set<string>();
   for (const one of known) {
@@ -51,11 +69,9 @@ export function reportType<Q extends AnyRequest, R>(channel: TypeChannel<Q, R>, 
       error: one.error,
     });
   }
-  const late = new Set<string>();
-  for (const watch of watches) if (watch.timedOut) for (const name of watch.names) late.add(name);
-  for (const name of watches.names) {
+  for (const name of names) {
     if (there.has(name)) continue;
-    const status = known.isAbsent(name) ? 'DOES_NOT_EXIST' : late.has(name) ? 'TIMEOUT' : 'REQUESTED';
+    const status = known.isAbsent(name) ? 'DOES_NOT_EXIST' : lateNames.has(name) ? 'TIMEOUT' : 'REQUESTED';
     resources.push({
       name,
       version: '',

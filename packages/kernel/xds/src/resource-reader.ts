@@ -1,8 +1,6 @@
 import { type Any, ConstraintChecker, type DescMessage, type Message, unpackAny } from '@dragoman/api';
 import { ConfigError, type ConfigProblem, type Counter } from '@dragoman/core';
-
-/** `--reject-unknown-dynamic-fields`, `--ignore-unknown-dynamic-fields`, or neither. */
-export type UnknownFields = 'warn' | 'reject' | 'ignore';
+import type { UnknownFields } from '@dragoman/xds-sources';
 
 /** A resource whose message may have been read even where something is wrong with it: its name is in there. */
 export interface ReadResource {

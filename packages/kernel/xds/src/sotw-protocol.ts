@@ -1,15 +1,12 @@
 import {
   type Any,
-  anyIs,
   create,
   type DiscoveryRequest,
   DiscoveryRequestSchema,
   type DiscoveryResponse,
-  durationMs,
-  fromBinary,
-  ResourceSchema,
   type Status,
 } from '@dragoman/api';
+import { unwrapResource } from '@dragoman/xds-sources';
 import type { Incoming, IncomingResource, Interest, Protocol } from './protocol.ts';
 
 const ALL = '*';
@@ -106,21 +103,11 @@ function isEmpty({ wildcard, names }: Interest): boolean {
   return !wildcard && names.size === 0;
 }
 
-/** A resource, alone or wrapped. */
 function readResource(any: Any, versionInfo: string): IncomingResource {
-  const plain = { name: '', aliases: [], version: versionInfo, ttlMs: undefined, body: any };
-  if (!anyIs(any, ResourceSchema)) return plain;
   try {
-    const { name, aliases, version, ttl, resource } = fromBinary(ResourceSchema, any.value);
-    return {
-      name,
-      aliases,
-      version: version === '' ? versionInfo : version,
-      ttlMs: durationMs(ttl),
-      body: resource,
-    };
+    return unwrapResource(any, versionInfo);
   } catch (error) {
-    const problem = `not a valid ${ResourceSchema.typeName}: ${(error as Error).message}`;
-    return { ...plain, body: undefined, problem };
+    const problem = (error as Error).message;
+    return { name: '', aliases: [], version: versionInfo, ttlMs: undefined, body: undefined, problem };
   }
 }

@@ -4,21 +4,19 @@ import {
   ApiConfigSourceSchema,
   ApiVersion,
   ConfigSourceSchema,
-  durationMs,
   isMessage,
   type MessageShape,
+  type PathConfigSource,
   toBinary,
 } from '@dragoman/api';
 import { atPath, ConfigError, type RefusalReasons, refuseUnsupported } from '@dragoman/core';
+import { initialFetchTimeoutMs, pathConfigSource } from '@dragoman/xds-sources';
 import type { RequestLimit } from './request-limiter.ts';
 
-const DEFAULT_FETCH_TIMEOUT_MS = 15_000;
 const DEFAULT_TOKENS = 100;
 const DEFAULT_FILL_RATE = 10;
 /** A primary, and one that stands in for it. */
 const MAX_SERVICES = 2;
-/** What timers take. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 const SOURCE_FIELDS = new Set([
   'authorities',
@@ -66,7 +64,13 @@ export type CompiledSource = {
   /** 0: whoever waits does so without end. */
   readonly initialFetchTimeoutMs: number;
   readonly authorities: readonly string[];
-} & ({ readonly kind: 'ads' | 'path' | 'rest' } | { readonly kind: 'grpc'; readonly grpc: GrpcSource });
+} & (
+  | { readonly kind: 'ads' }
+  | { readonly kind: 'grpc'; readonly grpc: GrpcSource }
+  | { readonly kind: 'rest'; readonly rest: ApiConfigSource }
+  /** `below`: the path of what `path` was made of. */
+  | { readonly kind: 'path'; readonly path: PathConfigSource; readonly below: 'path_config_source' | '' }
+);
 
 export type Warn = (path: string, message: string) => void;
 
@@ -78,7 +82,7 @@ export function compileSource(source: unknown, warn: Warn): CompiledSource {
   checkVersion(source.resourceApiVersion, 'resource_api_version');
   const common = {
     config: source,
-    initialFetchTimeoutMs: fetchTimeout(source),
+    initialFetchTimeoutMs: initialFetchTimeoutMs(source),
     authorities: source.authorities.map(({ name }) => name),
   };
   const { configSourceSpecifier: specifier } = source;
@@ -86,13 +90,14 @@ export function compileSource(source: unknown, warn: Warn): CompiledSource {
     case 'ads':
       return { ...common, kind: 'ads' };
     case 'path':
+      return { ...common, kind: 'path', path: pathConfigSource(specifier.value), below: '' };
     case 'pathConfigSource':
-      return { ...common, kind: 'path' };
+      return { ...common, kind: 'path', path: specifier.value, below: 'path_config_source' };
     case 'apiConfigSource':
       return atPath('api_config_source', () => {
         if (specifier.value.apiType === ApiConfigSource_ApiType.REST) {
           checkVersion(specifier.value.transportApiVersion, 'transport_api_version');
-          return { ...common, kind: 'rest' };
+          return { ...common, kind: 'rest', rest: specifier.value };
         }
         return { ...common, kind: 'grpc', grpc: compileGrpcSource(specifier.value, warn) };
       });
@@ -164,10 +169,4 @@ function requestLimit({ rateLimitSettings: settings }: ApiConfigSource): Request
 function checkVersion(version: ApiVersion, path: string): void {
   if (version === ApiVersion.V2)
     throw ConfigError.at(path, 'V2 is gone, from Envoy as well; the management server has to speak V3');
-}
-
-function fetchTimeout({ initialFetchTimeout }: ConfigSource): number {
-  const ms = durationMs(initialFetchTimeout) ?? DEFAULT_FETCH_TIMEOUT_MS;
-  if (ms < 0) throw ConfigError.at('initial_fetch_timeout', 'may not be negative; 0 waits without end');
-  return Math.min(Math.ceil(ms), MAX_TIMEOUT_MS);
 }

@@ -7,6 +7,7 @@ import { type ReadUpdate, readUpdate } from './incoming-update.ts';
 import { KnownResources, type RefusedUpdate } from './known-resources.ts';
 import { describeProblems, nackStatus } from './nack.ts';
 import type { AnyRequest, Incoming, Protocol } from './protocol.ts';
+import type { Reported } from './report.ts';
 import type { ResourceReader } from './resource-reader.ts';
 import type { Watch } from './watch.ts';
 import { WatchMap } from './watch-map.ts';
@@ -36,14 +37,6 @@ export interface ChannelOptions<Q extends AnyRequest, R> {
   createProtocol(typeUrl: string, watches: WatchMap, known: KnownResources): Protocol<Q, R>;
 }
 
-/** Tells whoever brought a response what became of it; undefined: it was taken over. */
-export type OnSettled = (error: Status | undefined) => void;
-
-interface WaitingResponse<R> {
-  readonly response: R;
-  readonly onSettled: OnSettled | undefined;
-}
-
 /** How long other requests wait for an update to be applied. It gathers what the update asks for; who waits for an answer to that must get it. */
 const MAX_HOLD_MS = 100;
 
@@ -51,7 +44,7 @@ const MAX_HOLD_MS = 100;
  * One type of resource on one stream: brings responses to those who want what is in them, one after the other, and says what the server is to
  * be told. It knows no sockets.
  */
-export class TypeChannel<Q extends AnyRequest, R> {
+export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   readonly typeUrl: string;
   readonly type: DiscoveryType;
   readonly watches = new WatchMap();
@@ -63,7 +56,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
   version = '';
   lastError: RefusedUpdate | undefined = undefined;
   private readonly options: ChannelOptions<Q, R>;
-  private readonly waiting: WaitingResponse<R>[] = [];
+  private waiting: R[] = [];
   private readonly jobs: (() => void)[] = [];
   private current: Application | undefined = undefined;
   private pumping = false;
@@ -79,6 +72,16 @@ export class TypeChannel<Q extends AnyRequest, R> {
     this.type = type;
     this.known = new KnownResources(clock, (names) => this.onExpired(names));
     this.protocol = options.createProtocol(typeUrl, this.watches, this.known);
+  }
+
+  // --- Reported ------------------------------------------------------------------------------------------------------------
+
+  get names(): Iterable<string> {
+    return this.watches.names;
+  }
+
+  get lateNames(): ReadonlySet<string> {
+    return new Set([...this.watches].flatMap(({ timedOut, names }) => (timedOut ? [...names] : [])));
   }
 
   // --- Subscribers ---------------------------------------------------------------------------------------------------------
@@ -124,7 +127,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
 
   opened(sameServer: boolean): void {
     this.generation++;
-    this.dropWaiting();
+    this.waiting = [];
     this.known.forgetReleased();
     this.protocol.opened(sameServer);
   }
@@ -132,22 +135,18 @@ export class TypeChannel<Q extends AnyRequest, R> {
   /** What waited is lost: the next stream brings it again. */
   disconnected(details: string): void {
     this.generation++;
-    this.dropWaiting();
+    this.waiting = [];
     for (const watch of [...this.watches]) if (!watch.stopped) watch.connectionFailed(details);
   }
 
-  receive(response: R, onSettled?: OnSettled): void {
-    const { protocol, waiting } = this;
-    if (this.closed) {
-      onSettled?.(undefined);
-      return;
+  receive(response: R): void {
+    if (this.closed) return;
+    this.protocol.received(response);
+    if (this.isWhole() && this.waiting.length > 0) {
+      this.skipped += this.waiting.length;
+      this.waiting = [];
     }
-    protocol.received(response);
-    if (this.isWhole() && waiting.length > 0) {
-      this.skipped += waiting.length;
-      this.dropWaiting();
-    }
-    waiting.push({ response, onSettled });
+    this.waiting.push(response);
     this.pump();
     this.options.host.waitingChanged();
   }
@@ -181,7 +180,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
 
   close(): void {
     this.closed = true;
-    this.dropWaiting();
+    this.waiting = [];
     this.jobs.length = 0;
     this.known.close();
     for (const watch of [...this.watches]) this.removeWatch(watch);
@@ -208,10 +207,7 @@ export class TypeChannel<Q extends AnyRequest, R> {
     const taken = this.waiting.splice(0, protocol.stateOfTheWorld ? this.waiting.length : 1);
     const { generation } = this;
     this.skipped += taken.length - 1;
-    const incoming = protocol.read(
-      taken.map(({ response }) => response),
-      this.isWhole(),
-    );
+    const incoming = protocol.read(taken, this.isWhole());
     const merged = taken.length > 1;
     const update = readUpdate(incoming, {
       type,
@@ -228,15 +224,11 @@ export class TypeChannel<Q extends AnyRequest, R> {
     const timer = options.clock.timer(release);
     this.apply(shares, (application) => {
       timer.disable();
-      if (this.closed) {
-        for (const { onSettled } of taken) onSettled?.(undefined);
-        return;
-      }
+      if (this.closed) return;
       const error = this.commit(incoming, update, [...bad, ...application.refused], application);
       if (generation === this.generation) protocol.settled(incoming, error);
       else protocol.settledLate(incoming, error);
       release();
-      for (const { onSettled } of taken) onSettled?.(error);
     });
     // It did not come to an end at once.
     if (this.current !== undefined && held.length > 0) timer.enable(MAX_HOLD_MS);
@@ -375,9 +367,5 @@ export class TypeChannel<Q extends AnyRequest, R> {
       this.protocol.stateOfTheWorld &&
       (this.type.whole || (this.watches.onlyWildcard && this.watches.wildcard))
     );
-  }
-
-  private dropWaiting(): void {
-    for (const { onSettled } of this.waiting.splice(0)) onSettled?.(undefined);
   }
 }

@@ -7,8 +7,8 @@ import type {
   SubscriptionFailure,
   Timer,
 } from '@dragoman/core';
+import type { SubscriptionStats } from '@dragoman/xds-sources';
 import { describeProblems, problemsOf } from './nack.ts';
-import type { SubscriptionStats } from './subscription-stats.ts';
 import { canonicalName, collectionOf } from './xdstp.ts';
 
 const ALL = '*';

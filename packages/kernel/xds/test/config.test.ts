@@ -86,11 +86,7 @@ describe('a config source', () => {
       api({ api_type: 'REST' }),
       'api_config_source.api_type: REST is not part of this proxy; use a gRPC stream',
     ],
-    [
-      'a path',
-      { path: '/x' },
-      'path_config_source: files are not part of this proxy as config sources; use a gRPC stream',
-    ],
+    ['a path', { path: '/x' }, 'path: files are not part of this proxy as config sources; use a gRPC stream'],
   ])('with %s is refused', (_, config, text) => {
     const rig = new Rig('sotw');
     expect(message(() => rig.subscribe(EDS, ['a'], 'test', source(config)))).toBe(text);

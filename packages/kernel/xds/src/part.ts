@@ -1,0 +1,5 @@
+/** One part of a subscription: the names that one source has. */
+export interface Part {
+  setNames(names: readonly string[]): void;
+  stop(): void;
+}
