@@ -1,6 +1,7 @@
 import type { Bootstrap } from '@dragoman/api';
 import type { FactoryContext, WorkerContext } from '@dragoman/core';
 import { createXds, type Xds } from '@dragoman/xds';
+import { createOtherSources } from '@dragoman/xds-sources';
 import type { ServerFlags } from '../proxy.ts';
 import { nodeOf } from './node.ts';
 
@@ -17,7 +18,7 @@ export interface DynamicSourcesOptions {
 export function createDynamicSources({ bootstrap, flags, context, calls }: DynamicSourcesOptions): Xds {
   const { dynamicResources, configSources, defaultConfigSource } = bootstrap;
   const node = nodeOf(bootstrap, flags, context);
-  const { clock, loggers, stats, warn } = context;
+  const { clock, loggers, random, localInfo, stats, warn } = context;
   return createXds({
     context: { clock, loggers, stats, warn },
     grpc: calls.grpc,
@@ -26,5 +27,17 @@ export function createDynamicSources({ bootstrap, flags, context, calls }: Dynam
     configSources,
     defaultConfigSource,
     unknownFields: flags.unknownDynamicFields,
+    otherSources: createOtherSources({
+      clock,
+      loggers,
+      random,
+      localInfo,
+      stats,
+      node,
+      clusters: calls.clusters,
+      ...(flags.unknownDynamicFields === 'warn'
+        ? {}
+        : { rejectUnknownFields: flags.unknownDynamicFields === 'reject' }),
+    }),
   });
 }
