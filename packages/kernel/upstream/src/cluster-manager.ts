@@ -18,6 +18,7 @@ import { UpstreamCluster } from './cluster.ts';
 import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
+import { closeSockets } from './config/transport-sockets.ts';
 import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
@@ -149,8 +150,7 @@ class Clusters implements WorkerClusterManager, MemberClusters {
       if (hosts !== undefined) this.updateHosts(name, hosts);
       return;
     }
-    const settings = readCluster(message, this.registry, this.dependencies.context);
-    const cluster = atPath('', () => new UpstreamCluster(settings, this.dependencies));
+    const cluster = this.build(message);
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
@@ -159,8 +159,17 @@ class Clusters implements WorkerClusterManager, MemberClusters {
   }
 
   checkCluster(message: ClusterMessage): void {
+    this.build(message).close();
+  }
+
+  private build(message: ClusterMessage): UpstreamCluster {
     const settings = readCluster(message, this.registry, this.dependencies.context);
-    new UpstreamCluster(settings, this.dependencies).close();
+    try {
+      return atPath('', () => new UpstreamCluster(settings, this.dependencies));
+    } catch (error) {
+      closeSockets(settings.transport);
+      throw error;
+    }
   }
 
   removeCluster(clusterName: string): boolean {

@@ -19,7 +19,7 @@ import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { ClusterDrops } from './cluster-drops.ts';
 import { UpstreamClusterInfo } from './cluster-info.ts';
 import type { ClusterSettings } from './config/cluster-settings.ts';
-import { allSockets } from './config/transport-sockets.ts';
+import { closeSockets } from './config/transport-sockets.ts';
 import { FailedHosts } from './failed-hosts.ts';
 import { createBalancer, createPredictive } from './hosts/create-balancer.ts';
 import { type DrainablePool, isHealthy, type UpstreamHost } from './hosts/host.ts';
@@ -228,7 +228,7 @@ export class UpstreamCluster implements Cluster {
     this.drain();
     this.balancer.close?.();
     this.own?.clear();
-    for (const socket of allSockets(this.settings.transport)) socket.close?.();
+    closeSockets(this.settings.transport);
   }
 
   /** Ends every connection of the pools now. */

@@ -178,7 +178,7 @@ describe('a downstream config is refused', () => {
     [
       'with a secret of a control plane, where there is none',
       sds({ ads: {} }),
-      'tls_certificate_sds_secret_configs[0]: secret "own": "own" would come from a config source',
+      'tls_certificate_sds_secret_configs[0]: secret "own": config sources are not wired into this proxy',
     ],
     [
       'with a secret of a file that is not there',

@@ -175,8 +175,17 @@ function compile(
   // After those of the config, as in Envoy.
   if (useOriginalDst)
     listenerFilters.push(problems.try('use_original_dst', () => originalDstFilter(listenerContext)));
-  problems.throwIfAny();
-  for (const watch of watched) watch();
+  const closeSockets = (): void => {
+    for (const { chain } of chains) chain?.transportSocket?.close?.();
+    fallback?.transportSocket?.close?.();
+  };
+  try {
+    problems.throwIfAny();
+    for (const watch of watched) watch();
+  } catch (error) {
+    closeSockets();
+    throw error;
+  }
   const compiledChains = chains as readonly NamedChain<CompiledChain>[];
   const tree = config.filterChainMatcher;
   return {
@@ -205,8 +214,7 @@ function compile(
     continueOnFiltersTimeout: config.continueOnListenerFiltersTimeout,
     accessLogs: accessLogs ?? [],
     close: () => {
-      for (const chain of [...compiledChains.map((named) => named.chain), fallback])
-        chain?.transportSocket?.close?.();
+      closeSockets();
       close();
     },
   };

@@ -24,7 +24,7 @@ import { discoveryOf } from './cluster-type.ts';
 import { type CommonLbSettings, type CreatePolicy, readCommonLb, readPolicy } from './load-balancing.ts';
 import { readBindConfig, readMetadata } from './messages.ts';
 import { readThresholds, type Thresholds } from './thresholds.ts';
-import { readTransportSockets, type TransportSockets } from './transport-sockets.ts';
+import { closeSockets, readTransportSockets, type TransportSockets } from './transport-sockets.ts';
 
 /** A cluster's configuration, read and checked. */
 export interface ClusterSettings {
@@ -107,6 +107,7 @@ export function readCluster(
   const outliers = problems.try('outlier_detection', () =>
     cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
   );
+  if (problems.problems.length > 0 && transport !== undefined) closeSockets(transport);
   problems.throwIfAny();
   return {
     name: cluster.name,

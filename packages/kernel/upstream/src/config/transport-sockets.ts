@@ -34,18 +34,26 @@ export function readTransportSockets(
   registry: ExtensionRegistry,
   context: FactoryContext,
 ): TransportSockets {
-  const read = (socket: TransportSocket | undefined, path: string): UpstreamTransportSocket | undefined =>
-    socket === undefined
-      ? undefined
-      : atPath(path, () => readTransportSocket(socket, cluster, registry, context));
-  return {
-    standard: read(cluster.transportSocket, 'transport_socket'),
-    matches: cluster.transportSocketMatches.map(({ name, match, transportSocket }, i) => ({
-      name,
-      criteria: Object.entries(match ?? {}) as [string, MetadataValue][],
-      socket: read(transportSocket, `transport_socket_matches[${i}].transport_socket`),
-    })),
+  const made: (UpstreamTransportSocket | undefined)[] = [];
+  const read = (socket: TransportSocket | undefined, path: string): UpstreamTransportSocket | undefined => {
+    if (socket === undefined) return undefined;
+    const one = atPath(path, () => readTransportSocket(socket, cluster, registry, context));
+    made.push(one);
+    return one;
   };
+  try {
+    return {
+      standard: read(cluster.transportSocket, 'transport_socket'),
+      matches: cluster.transportSocketMatches.map(({ name, match, transportSocket }, i) => ({
+        name,
+        criteria: Object.entries(match ?? {}) as [string, MetadataValue][],
+        socket: read(transportSocket, `transport_socket_matches[${i}].transport_socket`),
+      })),
+    };
+  } catch (error) {
+    for (const socket of made) socket?.close?.();
+    throw error;
+  }
 }
 
 function readTransportSocket(
@@ -64,6 +72,11 @@ function readTransportSocket(
     clusterScope: context.stats.scope(`cluster.${cluster.altStatName || cluster.name}`),
   };
   return atPath('typed_config', () => extension.createUpstream?.(message, transportContext));
+}
+
+/** Nobody will use them. */
+export function closeSockets(transport: TransportSockets): void {
+  for (const socket of allSockets(transport)) socket.close?.();
 }
 
 /** All of them, each once. */
