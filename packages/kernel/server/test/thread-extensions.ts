@@ -1,4 +1,5 @@
 import { eds } from '@dragoman/discovery-eds';
+import { onDemand } from '@dragoman/http-filter-on-demand';
 import { EXTENSIONS, networkFilter } from './extensions.ts';
 import { restoring } from './support/restoring.ts';
 
@@ -11,4 +12,4 @@ export const crash = networkFilter('crash', true, () => {
 });
 
 /** What worker threads of these tests import. */
-export const extensions = [...EXTENSIONS, eds, crash, restoring('10.1.0.1:8080')];
+export const extensions = [...EXTENSIONS, eds, onDemand, crash, restoring('10.1.0.1:8080')];
