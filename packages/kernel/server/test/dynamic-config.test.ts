@@ -1,3 +1,4 @@
+import { create, RouteConfigurationSchema } from '@dragoman/api';
 import {
   clusterConfig,
   eventually,
@@ -6,6 +7,7 @@ import {
   type FakeSubscription,
   HttpUpstream,
   httpBootstrap,
+  httpManager,
   type JsonObject,
   localAddress,
   type TestProxy,
@@ -13,7 +15,8 @@ import {
 } from '@dragoman/testing';
 import { describe, expect, test } from 'vitest';
 import { accepts, clusterOf, freePort, listenerOf, start, THREADS } from './dynamic.ts';
-import { says } from './extensions.ts';
+import { chainOf, EXTENSIONS, says } from './extensions.ts';
+import { crash } from './thread-extensions.ts';
 
 const SOURCE = { ads: {}, resource_api_version: 'V3' };
 const CLUSTER_TYPE = 'envoy.config.cluster.v3.Cluster';
@@ -169,6 +172,62 @@ describe.each(THREADS)('%s', (_name, threads) => {
     await using proxy = await scene.starting;
     expect((await proxy.get('/', 'x-cluster: none')).status).toBe(503);
   });
+});
+
+test('a worker that takes the place of another has what the others were told', async () => {
+  await using one = await HttpUpstream.start(text('one'));
+  const subscriptions = new FakeSubscriptions();
+  const threads = { extensions: new URL('./thread-extensions.ts', import.meta.url) };
+  const { typed_config: manager, name } = httpManager({ routes: [] }) as {
+    name: string;
+    typed_config: JsonObject;
+  };
+  const { route_config: _, ...rest } = manager;
+  const rds = { route_config_name: 'r', config_source: SOURCE };
+  const address = localAddress();
+  const starting = start(
+    {
+      ...httpBootstrap({
+        clusters: { web: one.port },
+        listeners: [
+          { name: 'crash', address, filter_chains: [chainOf('crash')] },
+          { name: 'in', address, filter_chains: [{ filters: [{ name, typed_config: { ...rest, rds } }] }] },
+        ],
+      }),
+    },
+    { threads, extensions: [...EXTENSIONS, crash], subscriptions, flags: { concurrency: 2 } },
+  );
+  const routes = await eventually(() => subscriptions.active[0] ?? expect.unreachable());
+  const to = (cluster: string): object =>
+    create(RouteConfigurationSchema, {
+      name: 'r',
+      virtualHosts: [
+        {
+          name: 'all',
+          domains: ['*'],
+          routes: [
+            {
+              match: { pathSpecifier: { case: 'prefix', value: '/' } },
+              action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } },
+            },
+          ],
+        },
+      ],
+    });
+  await routes.resources({ r: to('nobody') });
+  await using proxy = await starting;
+  await routes.resources({ r: to('web') });
+  const port = proxy.portOf('in');
+  const ask = () => exchange({ port }, 'GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  expect(await ask()).toContain('one');
+  for (let deaths = 1; deaths <= 2; deaths++) {
+    await exchange({ port: proxy.portOf('crash') }).catch(() => {});
+    await proxy.untilStat('server.worker_deaths', deaths);
+  }
+  await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask().catch(String)));
+    for (const answer of answers) expect(answer).toContain('one');
+  }, 10_000);
 });
 
 test('config sources are refused where there are none', async () => {

@@ -35,6 +35,7 @@ export class ClusterDiscovery {
   private readonly subscription: ConfigSubscription;
   /** The last version that was taken over. */
   private version = '';
+  private stopped = false;
 
   /** @throws ConfigError with paths below the config source */
   constructor(options: CdsOptions) {
@@ -62,6 +63,7 @@ export class ClusterDiscovery {
   }
 
   stop(): void {
+    this.stopped = true;
     this.subscription.stop();
     this.settleInitial();
   }
@@ -101,6 +103,7 @@ export class ClusterDiscovery {
 
   /** What only the workers found. */
   private onLateFailure(name: string, error: Error): void {
+    if (this.stopped) return;
     const { directory, logger } = this.options;
     if (!directory.has(name)) this.names.delete(name);
     const text = error instanceof ConfigError ? error.message.replaceAll('\n', '; ') : String(error);

@@ -32,6 +32,7 @@ export class ListenerDiscovery {
   private readonly names = new Set<string>();
   private readonly subscription: ConfigSubscription;
   private version = '';
+  private stopped = false;
 
   /** @throws ConfigError with paths below the config source */
   constructor(options: LdsOptions) {
@@ -59,6 +60,7 @@ export class ListenerDiscovery {
   }
 
   stop(): void {
+    this.stopped = true;
     this.subscription.stop();
     this.settleInitial();
   }
@@ -98,6 +100,7 @@ export class ListenerDiscovery {
 
   /** It could not be bound: too late for the control plane to be told. */
   private onLateFailure(name: string, error: Error): void {
+    if (this.stopped) return;
     const text = error instanceof ConfigError ? error.message.replaceAll('\n', '; ') : String(error);
     this.options.logger.error(`lds: listener '${name}' could not be put in place: ${text}`);
   }
