@@ -85,20 +85,18 @@ export class DynamicConfig {
     const { cdsConfig, cdsResourcesLocator } = bootstrap.dynamicResources ?? {};
     const held = clusters.holdAll();
     if (cdsConfig !== undefined) {
-      this.cds = atPath(
-        'dynamic_resources.cds_config',
-        () =>
-          new ClusterDiscovery({
-            subscriptions,
-            stats,
-            wallTime,
-            directory: clusters,
-            sources,
-            source: cdsConfig,
-            locator: cdsResourcesLocator || undefined,
-            logger: loggers.logger('upstream'),
-          }),
-      );
+      const cds = new ClusterDiscovery({
+        subscriptions,
+        stats,
+        wallTime,
+        directory: clusters,
+        sources,
+        source: cdsConfig,
+        locator: cdsResourcesLocator || undefined,
+        logger: loggers.logger('upstream'),
+      });
+      this.cds = cds;
+      atPath('dynamic_resources.cds_config', () => cds.start());
     }
     await this.cds?.initial;
     await Promise.all([held, sources.warmed, clusters.settled()]);
@@ -111,18 +109,16 @@ export class DynamicConfig {
     const { ldsConfig, ldsResourcesLocator } = bootstrap.dynamicResources ?? {};
     const held = listeners.holdAll();
     if (ldsConfig !== undefined) {
-      this.lds = atPath(
-        'dynamic_resources.lds_config',
-        () =>
-          new ListenerDiscovery({
-            subscriptions,
-            stats,
-            listeners,
-            source: ldsConfig,
-            locator: ldsResourcesLocator || undefined,
-            logger: loggers.logger('config'),
-          }),
-      );
+      const lds = new ListenerDiscovery({
+        subscriptions,
+        stats,
+        listeners,
+        source: ldsConfig,
+        locator: ldsResourcesLocator || undefined,
+        logger: loggers.logger('config'),
+      });
+      this.lds = lds;
+      atPath('dynamic_resources.lds_config', () => lds.start());
     }
     await this.lds?.initial;
     await Promise.all([held, listeners.settled()]);
