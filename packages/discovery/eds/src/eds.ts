@@ -27,6 +27,8 @@ import { fewOf, inResource } from './refusals.ts';
 
 type Collections = ReadonlyMap<string, EndpointCollection>;
 
+const SOURCE = 'eds_cluster_config.eds_config';
+
 /** The hosts that a management server or a file assigns to a cluster. */
 class EdsDiscovery implements Discovery {
   private readonly config: EdsConfig;
@@ -50,7 +52,9 @@ class EdsDiscovery implements Discovery {
     this.context = context;
     this.local = cluster.name === context.localInfo.localClusterName;
     this.staleTimer = context.clock.timer(() => this.onStale());
-    const { clusterScope } = context;
+    const { clusterScope, subscriptions } = context;
+    const { source, serviceName } = this.config;
+    atPath(SOURCE, () => subscriptions.check(source, ClusterLoadAssignmentSchema, [serviceName]));
     this.noRebuild = clusterScope.counter('update_no_rebuild');
     this.stale = clusterScope.counter('assignment_stale');
     this.timesReceived = clusterScope.counter('assignment_timeout_received');
@@ -60,7 +64,7 @@ class EdsDiscovery implements Discovery {
   start(listener: DiscoveryListener): void {
     this.listener = listener;
     const { source, serviceName } = this.config;
-    this.subscription = atPath('eds_cluster_config.eds_config', () =>
+    this.subscription = atPath(SOURCE, () =>
       this.context.subscriptions.subscribe({
         source,
         type: ClusterLoadAssignmentSchema,

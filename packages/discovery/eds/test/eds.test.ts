@@ -1,6 +1,6 @@
 import { ClusterLoadAssignmentSchema } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
-import { lbEndpoint, testContext } from '@dragoman/testing';
+import { FakeSubscriptions, lbEndpoint, testContext } from '@dragoman/testing';
 import { describe, expect, it } from 'vitest';
 import { assignment, EdsScene, group } from './support.ts';
 
@@ -44,15 +44,28 @@ describe('the subscription', () => {
     expect((error as ConfigError).problems.map((problem) => problem.path)).toEqual([path]);
   });
 
-  it('refuses a source that there is not when it starts', () => {
-    const subscriptions = {
-      subscribe: () => {
-        throw ConfigError.at('api_config_source', 'unknown');
+  it('checks its source when it is made, without asking for anything', () => {
+    const { subscriptions } = new EdsScene();
+    expect(subscriptions.all).toEqual([]);
+    expect(subscriptions.checked).toMatchObject([
+      {
+        source: { configSourceSpecifier: { case: 'ads' } },
+        type: ClusterLoadAssignmentSchema,
+        names: ['web'],
       },
+    ]);
+  });
+
+  it.each(['check', 'subscribe'] as const)('refuses a source that there is not: %s', (method) => {
+    const subscriptions = new FakeSubscriptions();
+    subscriptions[method] = () => {
+      throw ConfigError.at('api_config_source', 'unknown');
     };
-    expect(() => new EdsScene({}, { subscriptions }).begin()).toThrow(
+    const make = () => new EdsScene({}, { subscriptions });
+    expect(method === 'check' ? make : () => make().begin()).toThrow(
       /^eds_cluster_config\.eds_config\.api_config_source: unknown$/,
     );
+    if (method === 'subscribe') make();
   });
 
   it('ends a subscription that answered at once and was given up for it', () => {

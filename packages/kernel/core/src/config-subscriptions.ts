@@ -56,7 +56,10 @@ export interface SubscriptionOptions<D extends DescMessage> {
   readonly type: D;
   /** Undefined: all that there are (listeners, clusters). xdstp names and collections are names too. */
   readonly names: readonly string[] | undefined;
-  /** The first of {@link names} stands for all resources named `<it>/…` (virtual hosts of a route configuration). Default false. */
+  /**
+   * The first of {@link names} stands for all resources named `<it>/…` (virtual hosts of a route configuration), with no further slash, as in
+   * Envoy. Incremental streams only. Default false.
+   */
   readonly namespaced?: boolean | undefined;
   /**
    * Where `update_attempt`, `update_success`, `update_failure`, `update_rejected`, `update_empty`, `init_fetch_timeout`, `update_time`, `update_duration`,
@@ -80,11 +83,18 @@ export interface ConfigSubscriptions {
    * @throws ConfigError with a path below the config source
    */
   subscribe<D extends DescMessage>(options: SubscriptionOptions<D>): ConfigSubscription;
+  /**
+   * Finds what is wrong with a config source, without asking it for anything. Clusters that it names need not be there yet.
+   * @param names as in {@link SubscriptionOptions.names}
+   * @param namespaced as in {@link SubscriptionOptions.namespaced}
+   * @throws ConfigError as {@link subscribe} would for the source itself
+   */
+  check(source: unknown, type: DescMessage, names: readonly string[] | undefined, namespaced?: boolean): void;
 }
 
 /** Of an assembly that has no dynamic configuration. */
-export const noSubscriptions: ConfigSubscriptions = {
-  subscribe() {
-    throw ConfigError.at('', 'this proxy was put together without dynamic configuration');
-  },
-};
+export const noSubscriptions: ConfigSubscriptions = { subscribe: refuse, check: refuse };
+
+function refuse(): never {
+  throw ConfigError.at('', 'this proxy was put together without dynamic configuration');
+}

@@ -266,7 +266,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     options.subscriptions === undefined
       ? problems.try('', () => createDynamicSources({ bootstrap, flags, context, calls: logContext }))
       : undefined;
-  const subscriptions = options.subscriptions ?? xds?.subscriptions ?? noSubscriptions;
+  const subscriptions = options.subscriptions ?? xds?.subscriptions ?? UNKNOWN_SOURCES;
   const dynamic = new DynamicConfig({
     bootstrap,
     subscriptions,
@@ -454,6 +454,9 @@ function warnOnce(log: ServerLoggers): FactoryContext['warn'] {
     logger.warn(text);
   };
 }
+
+/** What is wrong with all sources was said; that is no news of each that names one. */
+const UNKNOWN_SOURCES: ConfigSubscriptions = { ...noSubscriptions, check() {} };
 
 const NO_DNS: DnsResolver = {
   resolve: async () => ({ ok: false, reason: 'this proxy has no DNS resolver' }),

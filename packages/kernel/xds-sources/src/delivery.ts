@@ -2,6 +2,7 @@ import type { ConfigSource as Document, DescMessage } from '@dragoman/api';
 import {
   type Clock,
   ConfigError,
+  type DiscoveredResource,
   type Counter,
   type Logger,
   type SubscriptionFailure,
@@ -10,6 +11,7 @@ import {
 import { type ReadResponse, readResponse, UnreadableResponse } from './discovery-response.ts';
 import type { FileSourceContext, UnknownFields } from './source-context.ts';
 import { SubscriptionStats } from './subscription-stats.ts';
+import { canonicalName, spellings } from './xdstp.ts';
 
 /** Reads responses and hands them to a subscriber, one at a time, and counts how it took them. Nothing that a subscriber throws gets past this. */
 export class Delivery<D extends DescMessage> {
@@ -21,7 +23,8 @@ export class Delivery<D extends DescMessage> {
   private readonly unknown: Counter;
   /** For logs: where it comes from. */
   private readonly origin: string;
-  private names: ReadonlySet<string> | undefined;
+  /** As the subscriber writes them, by canonical form. */
+  private names: ReadonlyMap<string, string> | undefined;
   private warned = '';
   private stopped = false;
 
@@ -33,20 +36,21 @@ export class Delivery<D extends DescMessage> {
     this.unknown = context.stats.counter('server.dynamic_unknown_fields');
     this.origin = origin;
     this.stats = new SubscriptionStats(options.stats, options.type);
-    this.names = options.names && new Set(options.names);
+    this.names = wantedOf(options.names);
   }
 
   /** Undefined: everything. */
-  get wanted(): ReadonlySet<string> | undefined {
-    return this.names;
+  get wanted(): readonly string[] | undefined {
+    return this.names && [...this.names.keys()];
   }
 
   /** True when other names are wanted than before. */
   setNames(names: readonly string[]): boolean {
     const before = this.names;
-    const now = new Set(names);
+    const now = wantedOf(names);
     this.names = now;
-    return before === undefined || before.size !== now.size || [...now].some((name) => !before.has(name));
+    if (before === undefined || now === undefined) return before !== now;
+    return before.size !== now.size || [...now.keys()].some((name) => !before.has(name));
   }
 
   stop(): void {
@@ -65,12 +69,9 @@ export class Delivery<D extends DescMessage> {
    * {@link stop}.
    */
   deliver(response: ReadResponse<D>, done: (refusal: string | undefined) => void): void {
-    const { clock, names } = this;
+    const { clock } = this;
     const begun = clock.now();
-    const changed = response.resources.filter(
-      ({ name, aliases = [] }) =>
-        names === undefined || names.has(name) || aliases.some((alias) => names.has(alias)),
-    );
+    const changed = this.wantedIn(response);
     const accept = (): void => {
       if (this.stopped) return;
       this.stats.updated(response.version, changed.length === 0, clock.wallTime(), clock.now() - begun);
@@ -95,6 +96,17 @@ export class Delivery<D extends DescMessage> {
     }
     if (taken === undefined) accept();
     else taken.then(accept, refuse);
+  }
+
+  private wantedIn({ resources }: ReadResponse<D>): readonly DiscoveredResource<D>[] {
+    const { names } = this;
+    if (names === undefined) return resources;
+    return resources.flatMap((resource) => {
+      const { name, aliases = [] } = resource;
+      const spelled = names.get(canonicalName(name));
+      if (spelled !== undefined) return spelled === name ? resource : { ...resource, name: spelled };
+      return aliases.some((alias) => names.has(canonicalName(alias))) ? resource : [];
+    });
   }
 
   /** What came is no good. Returns why. */
@@ -123,6 +135,11 @@ export class Delivery<D extends DescMessage> {
     if (text !== this.warned) for (const warning of warnings) this.logger.warn(`${this.origin}: ${warning}`);
     this.warned = text;
   }
+}
+
+/** Undefined: everything. */
+function wantedOf(names: readonly string[] | undefined): ReadonlyMap<string, string> | undefined {
+  return names === undefined || names.includes('*') ? undefined : spellings(names);
 }
 
 function whole(error: unknown): string {

@@ -36,12 +36,17 @@ export function createFileSubscription<D extends DescMessage>(
   source: PathConfigSource,
   context: FileSourceContext,
 ): ConfigSubscription {
+  checkPathSource(source);
+  return new FileSubscription(options, source.path, source.watchedDirectory?.path, context);
+}
+
+/** @throws ConfigError with a path below the PathConfigSource */
+export function checkPathSource(source: PathConfigSource): void {
   refuseUnsupported(source, PathConfigSourceSchema, FIELDS);
   const { path, watchedDirectory } = source;
   if (path === '') throw ConfigError.at('path', 'is required');
   requirePath(path, 'path');
   if (watchedDirectory !== undefined) requirePath(watchedDirectory.path, 'watched_directory.path');
-  return new FileSubscription(options, path, watchedDirectory?.path, context);
 }
 
 function requirePath(path: string, field: string): void {

@@ -5,3 +5,14 @@ export { nameOfResource, type UnwrappedResource, unwrapResource } from './resour
 export { createRestSubscription } from './rest-subscription.ts';
 export type { FileSourceContext, RestSourceContext, UnknownFields } from './source-context.ts';
 export { SubscriptionStats } from './subscription-stats.ts';
+export {
+  canonicalName,
+  collectionOf,
+  formatXdstp,
+  isCollection,
+  isXdstp,
+  parseXdstp,
+  spellings,
+  type XdstpDirective,
+  type XdstpName,
+} from './xdstp.ts';

@@ -7,7 +7,7 @@ import {
   durationMs,
   isMessage,
 } from '@dragoman/api';
-import { type ClusterManager, ConfigError, refuseUnsupported } from '@dragoman/core';
+import { ConfigError, refuseUnsupported } from '@dragoman/core';
 import { initialFetchTimeoutMs } from './fetch-timeout.ts';
 
 /** How a REST service is asked. */
@@ -50,12 +50,7 @@ const REASONS = {
 };
 
 /** @throws ConfigError with paths below the ApiConfigSource */
-export function compileRestSource(
-  source: ApiConfigSource,
-  owner: unknown,
-  type: DescMessage,
-  clusters: ClusterManager,
-): RestSettings {
+export function compileRestSource(source: ApiConfigSource, owner: unknown, type: DescMessage): RestSettings {
   refuseUnsupported(source, ApiConfigSourceSchema, FIELDS, '', REASONS);
   const { apiType, clusterNames } = source;
   if (apiType !== ApiConfigSource_ApiType.REST)
@@ -63,11 +58,6 @@ export function compileRestSource(
   const [clusterName] = clusterNames;
   if (clusterName === undefined || clusterNames.length > 1)
     throw ConfigError.at('cluster_names', `must name one cluster, not ${clusterNames.length}`);
-  if (clusters.get(clusterName) === undefined)
-    throw ConfigError.at(
-      'cluster_names[0]',
-      `there is no cluster "${clusterName}"; a config source needs one of static_resources.clusters`,
-    );
   const name = PATHS[type.typeName];
   if (name === undefined)
     throw ConfigError.at('api_type', `resources of ${type.typeName} are not served over REST; use GRPC`);

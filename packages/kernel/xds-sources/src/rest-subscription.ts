@@ -12,6 +12,7 @@ import {
 import { appendForwardedIp } from '@dragoman/client-address';
 import {
   Address,
+  ConfigError,
   type ConfigSubscription,
   type ConnectionInfo,
   type Counter,
@@ -47,7 +48,12 @@ export function createRestSubscription<D extends DescMessage>(
   source: ApiConfigSource,
   context: RestSourceContext,
 ): ConfigSubscription {
-  const settings = compileRestSource(source, options.source, options.type, context.clusters);
+  const settings = compileRestSource(source, options.source, options.type);
+  if (context.clusters.get(settings.clusterName) === undefined)
+    throw ConfigError.at(
+      'cluster_names[0]',
+      `there is no cluster "${settings.clusterName}"; a config source needs one of static_resources.clusters`,
+    );
   return new RestSubscription(options, settings, context);
 }
 
@@ -110,7 +116,7 @@ class RestSubscription<D extends DescMessage> implements ConfigSubscription {
   private poll(): void {
     const { context, settings, delivery } = this;
     // An empty list would ask for everything.
-    if (delivery.wanted?.size === 0) return;
+    if (delivery.wanted?.length === 0) return;
     this.again = false;
     delivery.stats.attempt.inc();
     const cluster = context.clusters.get(settings.clusterName);

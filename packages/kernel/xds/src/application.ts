@@ -1,6 +1,6 @@
 import type { ConfigProblem, DiscoveredResource } from '@dragoman/core';
+import { canonicalName } from '@dragoman/xds-sources';
 import { resourceOf } from './nack.ts';
-import { canonicalName } from './xdstp.ts';
 
 /** What a response, or a part of what is known, still has to do. */
 export class Application {

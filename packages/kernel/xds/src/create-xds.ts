@@ -13,7 +13,7 @@ import {
   type Logger,
   type SubscriptionOptions,
 } from '@dragoman/core';
-import { SubscriptionStats } from '@dragoman/xds-sources';
+import { isCollection, SubscriptionStats } from '@dragoman/xds-sources';
 import { type DiscoveryType, discoveryType } from './discovery-types.ts';
 import { NameRouter } from './name-router.ts';
 import type { Xds, XdsOptions } from './options.ts';
@@ -23,7 +23,7 @@ import { PauseBook } from './pause-book.ts';
 import { reportType, type TypeReport, type XdsReport } from './report.ts';
 import { ResourceReader } from './resource-reader.ts';
 import { type CompiledSource, compileGrpcSource, type GrpcSource } from './source-config.ts';
-import { createStream, type Stream } from './streams.ts';
+import { checkService, createStream, type Stream } from './streams.ts';
 import { Watch } from './watch.ts';
 
 /**
@@ -105,6 +105,11 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     };
   }
 
+  check(source: unknown, type: DescMessage, names: readonly string[] | undefined, namespaced = false): void {
+    for (const { source: one, names: own } of this.router.route(source, type, names).values())
+      this.checkPart(one, own, type, namespaced);
+  }
+
   // --- Xds -----------------------------------------------------------------------------------------------------------------
 
   report(): XdsReport {
@@ -157,6 +162,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     type: DiscoveryType,
     stats: SubscriptionStats,
   ): Part {
+    this.admit(source, names, options.namespaced === true);
     const { clock } = this.options.context;
     const createWatch = () =>
       new Watch({
@@ -178,6 +184,67 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     }
   }
 
+  private checkPart(
+    source: CompiledSource,
+    names: readonly string[] | undefined,
+    type: DescMessage,
+    namespaced: boolean,
+  ): void {
+    this.admit(source, names, namespaced);
+    const { otherSources } = this.options;
+    switch (source.kind) {
+      case 'grpc': {
+        const { grpc } = source;
+        if (!grpc.aggregated) checkService(grpc.delta, discoveryType(type));
+        atPath('api_config_source', () => this.checkServices(grpc.config));
+        return;
+      }
+      case 'rest':
+        atPath('api_config_source', () => otherSources?.checkRest(source.rest, type));
+        return;
+      case 'path':
+        atPath(source.below, () => otherSources?.checkPath(source.path));
+    }
+  }
+
+  /** Whether this proxy, as it was put together, has the source at all. @throws ConfigError with a path below the config source */
+  private admit(source: CompiledSource, names: readonly string[] | undefined, namespaced: boolean): void {
+    const { otherSources } = this.options;
+    if (source.kind === 'ads' && this.ads === undefined)
+      throw ConfigError.at(
+        'ads',
+        'there is no aggregated stream: set dynamic_resources.ads_config in the bootstrap',
+      );
+    if (source.kind !== 'path') this.checkNode();
+    if (namespaced && !this.isIncremental(source))
+      throw ConfigError.at(
+        '',
+        'virtual hosts come over incremental streams only: write api_type: DELTA_GRPC, also in ads_config where the source is ads',
+      );
+    if (source.kind === 'ads' || source.kind === 'grpc') return;
+    const collection = names?.find(isCollection);
+    if (collection !== undefined)
+      throw ConfigError.at('', `"${collection}" is a collection, and those come over gRPC only`);
+    if (otherSources !== undefined) return;
+    throw source.kind === 'rest'
+      ? ConfigError.at('api_config_source.api_type', 'REST is not part of this proxy; use a gRPC stream')
+      : ConfigError.at(
+          source.below === '' ? 'path' : source.below,
+          'files are not part of this proxy as config sources; use a gRPC stream',
+        );
+  }
+
+  private isIncremental(source: CompiledSource): boolean {
+    return source.kind === 'grpc'
+      ? source.grpc.delta
+      : source.kind === 'ads' && this.ads?.source.delta === true;
+  }
+
+  private checkServices({ grpcServices }: ApiConfigSource): void {
+    for (const [i, service] of grpcServices.entries())
+      atPath(`grpc_services[${i}]`, () => this.options.grpc.create(service));
+  }
+
   private onStream(
     { mux }: Stream,
     { type, stats }: SubscriptionOptions<DescMessage>,
@@ -185,7 +252,6 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     createWatch: () => Watch,
     onUnused: (() => void) | undefined,
   ): Part {
-    this.checkNode();
     const url = typeUrl(type);
     const channel = mux.channelOf(type, url);
     channel.checkRoom(names ?? []);
@@ -233,14 +299,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     options: SubscriptionOptions<DescMessage>,
   ): Part {
     const { otherSources, context } = this.options;
-    if (otherSources === undefined)
-      throw source.kind === 'rest'
-        ? ConfigError.at('api_config_source.api_type', 'REST is not part of this proxy; use a gRPC stream')
-        : ConfigError.at(
-            source.below === '' ? 'path' : source.below,
-            'files are not part of this proxy as config sources; use a gRPC stream',
-          );
-    if (source.kind === 'rest') this.checkNode();
+    if (otherSources === undefined) throw new Error('a source that was not admitted');
     const other: OtherSubscription = new OtherSubscription(
       source.kind === 'rest' ? 'rest' : 'file',
       // The source is not that of the subscription where a name says which one it is.
@@ -271,19 +330,14 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     const source = compileGrpcSource(config, (path, message) =>
       this.options.context.warn(`ads_config.${path}`, message),
     );
-    for (const [i, service] of config.grpcServices.entries())
-      atPath(`grpc_services[${i}]`, () => this.options.grpc.create(service));
+    this.checkServices(config);
     return source;
   }
 
   /** Connected when somebody wants something from it: what is asked first goes out in one breath. */
   private adsStream(): Stream {
     const { ads } = this;
-    if (ads === undefined)
-      throw ConfigError.at(
-        'ads',
-        'there is no aggregated stream: set dynamic_resources.ads_config in the bootstrap',
-      );
+    if (ads === undefined) throw new Error('a source that was not admitted');
     if (!ads.stream.mux.connected) ads.stream.connect(ads.source);
     return ads.stream;
   }

@@ -1,9 +1,9 @@
 import type { ConfigProblem, ConfigUpdate, DiscoveredResource } from '@dragoman/core';
+import { collectionOf } from '@dragoman/xds-sources';
 import type { ReadUpdate } from './incoming-update.ts';
 import type { KnownResources } from './known-resources.ts';
 import type { Watch } from './watch.ts';
 import type { WatchMap } from './watch-map.ts';
-import { collectionOf } from './xdstp.ts';
 
 /** What one subscriber gets of an update. */
 export interface Share {

@@ -1,13 +1,12 @@
 import type { DescMessage } from '@dragoman/api';
 import type { ConfigProblem, DiscoveredResource } from '@dragoman/core';
-import { nameOfResource } from '@dragoman/xds-sources';
+import { canonicalName, nameOfResource } from '@dragoman/xds-sources';
 import type { DiscoveryType } from './discovery-types.ts';
 import type { KnownResources } from './known-resources.ts';
 import { inResource } from './nack.ts';
 import type { Incoming, IncomingResource } from './protocol.ts';
 import type { ResourceReader } from './resource-reader.ts';
 import type { WatchMap } from './watch-map.ts';
-import { canonicalName } from './xdstp.ts';
 
 /** Resources of one type from one server; a server that makes up names without end is stopped there. */
 export const MAX_RESOURCES = 200_000;

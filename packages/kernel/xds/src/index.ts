@@ -2,4 +2,3 @@ export { createXds } from './create-xds.ts';
 export type { RefusedUpdate, ResourceStatus } from './known-resources.ts';
 export type { Xds, XdsOptions } from './options.ts';
 export type { ResourceReport, TypeReport, XdsReport } from './report.ts';
-export { formatXdstp, parseXdstp, type XdstpDirective, type XdstpName } from './xdstp.ts';

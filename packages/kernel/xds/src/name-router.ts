@@ -1,9 +1,9 @@
 import type { DescMessage } from '@dragoman/api';
 import { atPath, ConfigError } from '@dragoman/core';
+import { isXdstp, parseXdstp } from '@dragoman/xds-sources';
 import type { XdsOptions } from './options.ts';
 import { type CompiledSource, type ConfigSource, compileSource } from './source-config.ts';
 import { MAX_NAMES } from './type-channel.ts';
-import { isXdstp, parseXdstp } from './xdstp.ts';
 
 /** Names, and where they come from. */
 export interface RoutedNames {
@@ -20,6 +20,8 @@ export class NameRouter {
   private readonly warn: (path: string, message: string) => void;
   private readonly byAuthority = new Map<string, { readonly key: string; readonly source: CompiledSource }>();
   private readonly fallback: CompiledSource | undefined;
+  /** Each is compiled, and warned about, once. */
+  private readonly compiled = new WeakMap<object, CompiledSource>();
 
   /** @throws ConfigError with paths that begin at `config_sources[…]` or `default_config_source` */
   constructor({ context, configSources = [], defaultConfigSource }: XdsOptions) {
@@ -49,7 +51,7 @@ export class NameRouter {
    * @throws ConfigError with a path below the source
    */
   route(source: unknown, type: DescMessage, names: readonly string[] | undefined): Map<string, RoutedNames> {
-    const own = source === undefined ? undefined : compileSource(source, this.warn);
+    const own = source === undefined ? undefined : this.compiledOnce(source);
     if (names === undefined) return new Map([[OWN, { source: required(own), names }]]);
     if (names.length > MAX_NAMES)
       throw ConfigError.at(
@@ -66,6 +68,14 @@ export class NameRouter {
       else entry.names.push(name);
     }
     return routed;
+  }
+
+  private compiledOnce(source: unknown): CompiledSource {
+    const known = this.compiled.get(source as object);
+    if (known !== undefined) return known;
+    const compiled = compileSource(source, this.warn);
+    this.compiled.set(compiled.config, compiled);
+    return compiled;
   }
 
   private find(

@@ -8,12 +8,12 @@ import type {
   SubscriptionFailure,
   SubscriptionOptions,
 } from '@dragoman/core';
+import { canonicalName } from '@dragoman/xds-sources';
 import { Application } from './application.ts';
 import { KnownResources, type RefusedUpdate } from './known-resources.ts';
 import { describeProblems, problemsOf } from './nack.ts';
 import type { Part } from './part.ts';
 import type { Reported } from './report.ts';
-import { canonicalName } from './xdstp.ts';
 
 /** What a subscriber has refused, until its source says where that stands. */
 interface Refusal {

@@ -76,6 +76,12 @@ export function createStream(
   return { mux, delta, connect: (source) => mux.connect(muxSource(source, method, grpc)) };
 }
 
+/** @throws ConfigError when there is no such service */
+export function checkService(delta: boolean, type: DiscoveryType): void {
+  if ((delta ? type.delta : type.sotw) === undefined)
+    throw noService(type, delta ? 'an incremental' : 'a state-of-the-world');
+}
+
 function noService(type: DiscoveryType | undefined, kind: string): ConfigError {
   return ConfigError.at(
     'api_config_source.api_type',

@@ -1,5 +1,6 @@
 import type { DescMessage, Status } from '@dragoman/api';
 import { type Clock, ConfigError, type ConfigProblem, type Logger } from '@dragoman/core';
+import { canonicalName } from '@dragoman/xds-sources';
 import { Application } from './application.ts';
 import type { DiscoveryType } from './discovery-types.ts';
 import { distribute, knownShare, type Scope, type Share } from './distribution.ts';
@@ -11,7 +12,6 @@ import type { Reported } from './report.ts';
 import type { ResourceReader } from './resource-reader.ts';
 import type { Watch } from './watch.ts';
 import { WatchMap } from './watch-map.ts';
-import { canonicalName } from './xdstp.ts';
 
 /** Names that all subscribers of a type want on one stream: a config that goes wild must not fill requests without end. */
 export const MAX_NAMES = 100_000;

@@ -1,6 +1,6 @@
+import { collectionOf, isXdstp } from '@dragoman/xds-sources';
 import type { Interest, NameSet } from './protocol.ts';
 import type { Watch } from './watch.ts';
-import { collectionOf, isXdstp } from './xdstp.ts';
 
 /** Who wants what of one type. */
 export class WatchMap implements Interest {

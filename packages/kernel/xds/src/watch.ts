@@ -7,9 +7,8 @@ import type {
   SubscriptionFailure,
   Timer,
 } from '@dragoman/core';
-import type { SubscriptionStats } from '@dragoman/xds-sources';
+import { collectionOf, spellings, type SubscriptionStats } from '@dragoman/xds-sources';
 import { describeProblems, problemsOf } from './nack.ts';
-import { canonicalName, collectionOf } from './xdstp.ts';
 
 const ALL = '*';
 const NO_PROBLEMS: readonly ConfigProblem[] = [];
@@ -43,7 +42,7 @@ export class Watch {
 
   constructor(options: WatchOptions) {
     this.options = options;
-    this.spelled = spellings(options.names ?? []);
+    this.spelled = named(options.names ?? []);
     this.wildcard = options.names === undefined || options.names.includes(ALL);
     options.stats.attempt.inc();
     if (options.initialFetchTimeoutMs > 0) {
@@ -59,7 +58,7 @@ export class Watch {
   /** @returns names that were not wanted before, and those that are no longer */
   setNames(names: readonly string[]): { readonly added: string[]; readonly removed: string[] } {
     const before = this.spelled;
-    this.spelled = spellings(names);
+    this.spelled = named(names);
     this.wildcard = names.includes(ALL);
     this.options.stats.attempt.inc();
     return {
@@ -176,8 +175,8 @@ export class Watch {
   }
 }
 
-function spellings(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.filter((name) => name !== ALL).map((name) => [canonicalName(name), name]));
+function named(names: readonly string[]): ReadonlyMap<string, string> {
+  return spellings(names.filter((name) => name !== ALL));
 }
 
 function describeNames(names: readonly string[]): string {

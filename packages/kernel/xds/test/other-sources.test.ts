@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ClusterSchema as CDS, ClusterLoadAssignmentSchema as EDS, type DescMessage } from '@dragoman/api';
+import {
+  ClusterSchema as CDS,
+  ClusterLoadAssignmentSchema as EDS,
+  LbEndpointSchema as LEDS,
+  type DescMessage,
+} from '@dragoman/api';
 import { ConfigError, type SubscriptionOptions } from '@dragoman/core';
 import { createOtherSources, type OtherSources } from '@dragoman/xds-sources';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { NODE, resource, Rig, settled, source, type Subscriber } from './support/rig.ts';
+import { ADS, NODE, resource, Rig, settled, source, type Subscriber } from './support/rig.ts';
 
 let root: string;
 
@@ -28,6 +33,14 @@ class Played implements OtherSources {
 
   rest<D extends DescMessage>(options: SubscriptionOptions<D>, { clusterNames }: { clusterNames: string[] }) {
     return this.open(`rest ${clusterNames}`, options);
+  }
+
+  checkPath({ path }: { readonly path: string }): void {
+    this.events.push(`check path ${path}`);
+  }
+
+  checkRest({ clusterNames }: { clusterNames: string[] }, { typeName }: DescMessage): void {
+    this.events.push(`check rest ${clusterNames} ${typeName}`);
   }
 
   async update(type: DescMessage, version: string, ...names: string[]): Promise<void> {
@@ -65,6 +78,8 @@ function onFile(
     otherSources: {
       path: (options, config) => sources().path(options, config),
       rest: (options, config) => sources().rest(options, config),
+      checkPath: (config) => sources().checkPath(config),
+      checkRest: (config, type) => sources().checkRest(config, type),
     },
   });
   const sources = () =>
@@ -217,6 +232,8 @@ describe('any other source', () => {
   it('may refuse its config, and ends with its owner', async () => {
     const played = new Played();
     const refusing = {
+      checkPath: () => {},
+      checkRest: () => {},
       path: () => {
         throw ConfigError.at('path', 'is not there');
       },
@@ -238,5 +255,69 @@ describe('any other source', () => {
     await settled();
     expect(played.events).toEqual(['path /tmp/x', 'stop']);
     expect(subscriber.take()).toEqual([]);
+  });
+});
+
+describe('a check', () => {
+  it('is of the source alone', () => {
+    const played = new Played();
+    const rig = new Rig('sotw', { otherSources: played });
+    const { subscriptions } = rig.xds;
+    subscriptions.check(FILE, CDS, undefined);
+    subscriptions.check(REST, EDS, ['a']);
+    expect(played.events).toEqual([
+      'check path /tmp/x',
+      'check rest xds envoy.config.endpoint.v3.ClusterLoadAssignment',
+    ]);
+    subscriptions.check(ADS, CDS, undefined);
+    expect([rig.grpc.streams, rig.xds.report().types]).toEqual([[], []]);
+  });
+
+  it.each<[string, object | undefined, DescMessage, string[] | undefined, RegExp]>([
+    ['no source', undefined, CDS, undefined, /^a config source is required/],
+    ['an empty one', {}, CDS, undefined, /^needs one of ads/],
+    ['a bad timeout', { ads: {}, initial_fetch_timeout: '-1s' }, CDS, undefined, /^initial_fetch_timeout: /],
+    ['an empty name', { ads: {} }, EDS, [''], /^the name of a resource may not be empty/],
+    [
+      'a service that there is not',
+      { api_config_source: { api_type: 'GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'x' } }] } },
+      LEDS,
+      ['xdstp://a/envoy.config.endpoint.v3.LbEndpoint/x/*'],
+      /^api_config_source.api_type: there is no discovery service of a state-of-the-world stream for LEDS/,
+    ],
+    [
+      'a cluster that the factory refuses',
+      { api_config_source: { api_type: 'GRPC', grpc_services: [{ google_grpc: {} }] } },
+      CDS,
+      undefined,
+      /^api_config_source.grpc_services\[0\]: /,
+    ],
+    [
+      'a file that is not there',
+      { path_config_source: { path: '/nowhere/x' } },
+      CDS,
+      undefined,
+      /^path_config_source.path: "/,
+    ],
+    ['the same, deprecated', { path: '/nowhere/x' }, CDS, undefined, /^path: "/],
+    [
+      'REST without a delay',
+      { api_config_source: { api_type: 'REST', cluster_names: ['x'] } },
+      CDS,
+      undefined,
+      /^api_config_source.refresh_delay: /,
+    ],
+    [
+      'a collection in a file',
+      { path_config_source: { path: '/' } },
+      LEDS,
+      ['xdstp://a/envoy.config.endpoint.v3.LbEndpoint/x/*'],
+      /is a collection, and those come over gRPC only/,
+    ],
+  ])('refuses %s, as subscribing does', (_, config, type, names, text) => {
+    const { rig } = onFile('a.yaml', '');
+    const from = config === undefined ? undefined : source(config);
+    expect(() => rig.xds.subscriptions.check(from, type, names)).toThrow(text);
+    expect(() => rig.subscribe(type, names, 'test', from ?? null)).toThrow(text);
   });
 });

@@ -45,13 +45,27 @@ export class FakeSubscription {
   }
 }
 
-/** Keeps what was subscribed to. */
+/** What was checked without a subscription. */
+export interface CheckedSource {
+  readonly source: unknown;
+  readonly type: DescMessage;
+  readonly names: readonly string[] | undefined;
+}
+
+/** Keeps what was subscribed to, and what was checked; refuses nothing. */
 export class FakeSubscriptions implements ConfigSubscriptions {
   /** In order; also those that were stopped. */
   readonly all: FakeSubscription[] = [];
 
+  /** In order. */
+  readonly checked: CheckedSource[] = [];
+
   get active(): readonly FakeSubscription[] {
     return this.all.filter(({ stopped }) => !stopped);
+  }
+
+  check(source: unknown, type: DescMessage, names: readonly string[] | undefined): void {
+    this.checked.push({ source, type, names });
   }
 
   subscribe<D extends DescMessage>(

@@ -15,7 +15,7 @@ export { realClientHello } from './client-hello.ts';
 export { FakeClock } from './clock.ts';
 export { DiscoveryScene, FakeDns } from './discovery-scene.ts';
 export { FakeDynamicResources } from './fake-dynamic-resources.ts';
-export { FakeSubscription, FakeSubscriptions } from './fake-subscriptions.ts';
+export { type CheckedSource, FakeSubscription, FakeSubscriptions } from './fake-subscriptions.ts';
 export { Gate } from './gate.ts';
 export {
   type CheckedConnection,

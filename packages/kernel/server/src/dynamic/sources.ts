@@ -35,9 +35,7 @@ export function createDynamicSources({ bootstrap, flags, context, calls }: Dynam
       stats,
       node,
       clusters: calls.clusters,
-      ...(flags.unknownDynamicFields === 'warn'
-        ? {}
-        : { rejectUnknownFields: flags.unknownDynamicFields === 'reject' }),
+      unknownFields: flags.unknownDynamicFields,
     }),
   });
 }

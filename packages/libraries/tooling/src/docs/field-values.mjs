@@ -49,7 +49,8 @@ export const MESSAGES = {
   ),
 };
 
-const EDS = { eds_config: { ads: {} } };
+/** A file that is there. */
+const EDS = { eds_config: { path_config_source: { path: '/dev/null' } } };
 const endpoints = () => [{ lb_endpoints: [{ endpoint: { address: local(8080) } }] }];
 const TEXT_FORMAT = { text_format_source: { inline_string: '%RESPONSE_CODE%\n' } };
 const COMPARISON = { comparison: { op: 'GE', value: { default_value: 1, runtime_key: 'a' } } };

@@ -63,6 +63,16 @@ export function canonicalName(name: string): string {
   }
 }
 
+/** Names as they are written, by their canonical form. */
+export function spellings(names: Iterable<string>): ReadonlyMap<string, string> {
+  return new Map(Array.from(names, (name) => [canonicalName(name), name]));
+}
+
+/** Whether a name stands for all that is below it. */
+export function isCollection(name: string): boolean {
+  return isXdstp(name) && name.split('?', 1)[0].endsWith('/*');
+}
+
 /** The collection that holds the resource of this canonical name; undefined for names that are no URLs. */
 export function collectionOf(name: string): string | undefined {
   if (!isXdstp(name)) return undefined;
