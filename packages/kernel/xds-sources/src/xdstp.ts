@@ -85,6 +85,19 @@ export function collectionOf(name: string): string | undefined {
   return type === -1 ? undefined : `${path.slice(0, slash)}/*${params}`;
 }
 
+/** What stands before the last slash of a name that is no URL; undefined: it has none. */
+export function namespaceOf(name: string): string | undefined {
+  if (isXdstp(name)) return undefined;
+  const slash = name.lastIndexOf('/');
+  return slash === -1 ? undefined : name.slice(0, slash);
+}
+
+/** The names that stand for several resources, this one among them: its collection, or its namespace. */
+export function groupsOf(name: string): readonly string[] {
+  const group = collectionOf(name) ?? namespaceOf(name);
+  return group === undefined ? [] : [group];
+}
+
 const PARAM = /[%#[\]&=]/g;
 
 function parseContext(query: string, name: string): [string, string][] {

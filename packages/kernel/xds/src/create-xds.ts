@@ -13,7 +13,7 @@ import {
   type Logger,
   type SubscriptionOptions,
 } from '@dragoman/core';
-import { isCollection, SubscriptionStats } from '@dragoman/xds-sources';
+import { isCollection, isXdstp, SubscriptionStats } from '@dragoman/xds-sources';
 import { type DiscoveryType, discoveryType } from './discovery-types.ts';
 import { NameRouter } from './name-router.ts';
 import type { Xds, XdsOptions } from './options.ts';
@@ -167,6 +167,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
     const createWatch = () =>
       new Watch({
         names,
+        namespaced: options.namespaced === true,
         stats,
         clock,
         callbacks: options.callbacks,
@@ -216,6 +217,8 @@ class Subscriptions implements Xds, ConfigSubscriptions {
         'there is no aggregated stream: set dynamic_resources.ads_config in the bootstrap',
       );
     if (source.kind !== 'path') this.checkNode();
+    if (namespaced && names?.some(isXdstp))
+      throw ConfigError.at('', `"${names[0]}" is an xdstp name, and cannot stand for what is below it`);
     if (namespaced && !this.isIncremental(source))
       throw ConfigError.at(
         '',

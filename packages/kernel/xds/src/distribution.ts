@@ -1,5 +1,5 @@
 import type { ConfigProblem, ConfigUpdate, DiscoveredResource } from '@dragoman/core';
-import { collectionOf } from '@dragoman/xds-sources';
+import { groupsOf } from '@dragoman/xds-sources';
 import type { ReadUpdate } from './incoming-update.ts';
 import type { KnownResources } from './known-resources.ts';
 import type { Watch } from './watch.ts';
@@ -43,7 +43,7 @@ export function distribute(update: ReadUpdate, scope: Scope): Map<Watch, Share> 
   let full: FullShares | undefined;
   // Of thousands who have named one resource each, most have no share in an update.
   const concerned =
-    scope.stateOfTheWorld && scope.whole
+    update.empty || (scope.stateOfTheWorld && scope.whole)
       ? watches
       : new Set([...watches.wildcards, ...changed.keys(), ...removed.keys(), ...bad.keys()]);
   for (const watch of concerned) {
@@ -73,13 +73,9 @@ function partial(
   hasBad: boolean,
 ): ConfigUpdate | undefined {
   const nothing = changed.length === 0 && removed.length === 0;
-  // That there is nothing is news to those who want everything.
-  if (nothing && (hasBad || !watch.wildcard || !isEmpty(update))) return undefined;
+  // That there is nothing is news to those who want everything, of all or below a name.
+  if (nothing && (hasBad || !update.empty || !(watch.wildcard || watch.awaitsOpenNames))) return undefined;
   return { changed, removed, versionInfo: version, full: false };
-}
-
-function isEmpty({ good, bad, nameless, heartbeats, removed }: ReadUpdate): boolean {
-  return good.size + bad.size + nameless.length + heartbeats.size + removed.size === 0;
 }
 
 /** Updates that say all there is. What was sent and is bad, or only said to live on, stands in them as it was. */
@@ -119,7 +115,8 @@ class FullShares {
       .map((resource) => spelled(watch, resource));
     const changed = kept.length === 0 ? good : [...good, ...kept];
     // One who asked by name and never had anything may have asked later than the server answered.
-    if (!watch.wildcard && changed.length === 0 && !watch.holding) return undefined;
+    const awaited = watch.wildcard || watch.holding || (this.update.empty && watch.awaitsOpenNames);
+    if (changed.length === 0 && !awaited) return undefined;
     watch.holding = changed.length > 0;
     return { changed, removed: [], versionInfo: this.scope.version, full: true };
   }
@@ -146,10 +143,13 @@ export function knownShare(
 ): ConfigUpdate | undefined {
   const full = stateOfTheWorld && (whole || watch.wildcard);
   const changed: DiscoveredResource[] = [];
-  let news = added === undefined && watch.wildcard && answered;
+  const isNewName = (name: string) => added === undefined || added.has(name);
+  let news =
+    (added === undefined && watch.wildcard && answered) ||
+    watch.openNames.some((name) => isNewName(name) && known.isAbsent(name));
   for (const { resource } of known) {
     if (resource === undefined || !concerns(watch, resource)) continue;
-    const isNew = added === undefined || namesOf(resource).some((name) => added.has(name));
+    const isNew = namesOf(resource).some(isNewName);
     news ||= isNew;
     if (isNew || full) changed.push(spelled(watch, resource));
   }
@@ -160,8 +160,7 @@ export function knownShare(
 
 /** All by which it may have been asked for. */
 function namesOf({ name, aliases }: DiscoveredResource): string[] {
-  const collection = collectionOf(name);
-  return [name, ...(aliases ?? []), ...(collection === undefined ? [] : [collection])];
+  return [name, ...(aliases ?? []), ...groupsOf(name)];
 }
 
 function spelled(watch: Watch, resource: DiscoveredResource): DiscoveredResource {

@@ -24,6 +24,10 @@ export interface BadResource {
 
 /** A response whose resources have been read; by canonical name. */
 export interface ReadUpdate {
+  /** The server says that there is nothing. */
+  readonly empty: boolean;
+  /** How many came that nobody has asked for. */
+  readonly unwanted: number;
   readonly good: ReadonlyMap<string, GoodResource>;
   readonly bad: ReadonlyMap<string, BadResource>;
   /** Of resources that cannot even be named: nobody knows which of the old ones they were to replace. */
@@ -45,7 +49,7 @@ interface Surroundings {
 
 /** Reads a response: what each resource is, and what is wrong with it. It does not throw. */
 export function readUpdate(incoming: Incoming, around: Surroundings): ReadUpdate {
-  const reading = new Reading(around);
+  const reading = new Reading(around, incoming.resources.length + incoming.removed.length === 0);
   for (const [index, one] of incoming.resources.entries()) reading.resource(one, index);
   for (const name of incoming.removed) reading.remove(canonicalName(name));
   return reading;
@@ -57,11 +61,14 @@ class Reading implements ReadUpdate {
   readonly nameless: ConfigProblem[] = [];
   readonly heartbeats = new Map<string, number | undefined>();
   readonly removed = new Set<string>();
+  readonly empty: boolean;
+  unwanted = 0;
   private readonly around: Surroundings;
   private added = 0;
 
-  constructor(around: Surroundings) {
+  constructor(around: Surroundings, empty: boolean) {
     this.around = around;
+    this.empty = empty;
   }
 
   resource(one: IncomingResource, index: number): void {
@@ -69,12 +76,12 @@ class Reading implements ReadUpdate {
     const name = canonicalName(one.name);
     if (one.problem !== undefined) this.refuse(name, one, index, [{ path: '', message: one.problem }]);
     else if (one.body === undefined) this.withoutBody(name, one, index);
-    else if (name !== '' && !watches.wants(name, one.aliases)) return;
+    else if (name !== '' && !watches.wants(name, one.aliases)) this.unwanted++;
     else {
       const { message, problems } = reader.read(one.body, schema);
       const found = name === '' && message !== undefined ? canonicalName(nameOfResource(message)) : name;
-      if (found !== '' && !watches.wants(found, one.aliases)) return;
-      if (problems.length > 0 || message === undefined) this.refuse(found, one, index, problems);
+      if (found !== '' && !watches.wants(found, one.aliases)) this.unwanted++;
+      else if (problems.length > 0 || message === undefined) this.refuse(found, one, index, problems);
       else if (found === '') this.refuse('', one, index, [{ path: '', message: 'has no name' }]);
       else this.accept(found, one, { name: found, version: one.version, message, aliases: one.aliases });
     }

@@ -1,5 +1,6 @@
 import type { Message } from '@dragoman/api';
 import type { Clock, DiscoveredResource, Timer } from '@dragoman/core';
+import { groupsOf } from '@dragoman/xds-sources';
 
 /** As Envoy's client status discovery has it. */
 export type ResourceStatus = 'REQUESTED' | 'DOES_NOT_EXIST' | 'ACKED' | 'NACKED' | 'TIMEOUT';
@@ -63,6 +64,11 @@ export class KnownResources implements Iterable<KnownResource> {
     return this.absent.has(name);
   }
 
+  /** Open names that have resources. */
+  groups(): ReadonlySet<string> {
+    return new Set(Array.from(this.entries.keys(), groupsOf).flat());
+  }
+
   *versions(): Generator<readonly [name: string, version: string]> {
     for (const { resource } of this.entries.values())
       if (resource !== undefined) yield [resource.name, resource.version];
@@ -70,7 +76,7 @@ export class KnownResources implements Iterable<KnownResource> {
 
   /** @param name canonical */
   accept(name: string, resource: DiscoveredResource, ttlMs: number | undefined): void {
-    this.absent.delete(name);
+    if (this.absent.size > 0) for (const one of [name, ...groupsOf(name)]) this.absent.delete(one);
     this.entries.set(name, { name, resource, lastUpdated: this.clock.wallTime(), error: undefined });
     this.renew(name, ttlMs);
   }

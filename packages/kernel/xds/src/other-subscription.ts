@@ -30,6 +30,7 @@ export class OtherSubscription implements Part, Reported, SubscriptionCallbacks 
   version = '';
   lastError: RefusedUpdate | undefined = undefined;
   readonly skipped = 0;
+  readonly unwanted = 0;
   private readonly clock: Clock;
   private readonly callbacks: SubscriptionCallbacks;
   private readonly subscription: ConfigSubscription;

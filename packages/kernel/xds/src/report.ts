@@ -30,6 +30,8 @@ export interface TypeReport {
   readonly error: RefusedUpdate | undefined;
   /** Responses that a newer one has made superfluous before their turn. */
   readonly skipped: number;
+  /** Resources of a stream that came although nobody had asked for them: they were dropped. */
+  readonly unwanted: number;
   /** Those that are known, then those that are wanted by name and are not. */
   readonly resources: readonly ResourceReport[];
 }
@@ -45,6 +47,7 @@ export interface Reported {
   readonly version: string;
   readonly lastError: RefusedUpdate | undefined;
   readonly skipped: number;
+  readonly unwanted: number;
   readonly known: KnownResources;
   /** Wanted, in canonical form. */
   readonly names: Iterable<string>;
@@ -53,7 +56,7 @@ export interface Reported {
 }
 
 export function reportType(
-  { typeUrl, version, lastError: error, skipped, known, names, lateNames }: Reported,
+  { typeUrl, version, lastError: error, skipped, unwanted, known, names, lateNames }: Reported,
   source: string,
 ): TypeReport {
   const resources: ResourceReport[] = [];
@@ -81,5 +84,5 @@ export function reportType(
       error: undefined,
     });
   }
-  return { typeUrl, source, version, error, skipped, resources };
+  return { typeUrl, source, version, error, skipped, unwanted, resources };
 }

@@ -1,6 +1,6 @@
 import type { DescMessage, Status } from '@dragoman/api';
 import { type Clock, ConfigError, type ConfigProblem, type Logger } from '@dragoman/core';
-import { canonicalName } from '@dragoman/xds-sources';
+import { canonicalName, groupsOf } from '@dragoman/xds-sources';
 import { Application } from './application.ts';
 import type { DiscoveryType } from './discovery-types.ts';
 import { distribute, knownShare, type Scope, type Share } from './distribution.ts';
@@ -52,6 +52,8 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   readonly protocol: Protocol<Q, R>;
   /** Responses that a newer one has made superfluous before their turn. */
   skipped = 0;
+  /** Resources that came although nobody had asked for them. */
+  unwanted = 0;
   /** Last taken over. */
   version = '';
   lastError: RefusedUpdate | undefined = undefined;
@@ -77,7 +79,10 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   // --- Reported ------------------------------------------------------------------------------------------------------------
 
   get names(): Iterable<string> {
-    return this.watches.names;
+    const { names, openNames } = this.watches;
+    const groups = openNames.size === 0 ? openNames : this.known.groups();
+    // One that has brought something is there.
+    return [...names].filter((name) => !(openNames.has(name) && groups.has(name)));
   }
 
   get lateNames(): ReadonlySet<string> {
@@ -300,7 +305,10 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
     for (const [name, { version, problems: about }] of update.bad)
       known.refuse(name, refusal(version, about));
     for (const [name, ttlMs] of update.heartbeats) known.renew(name, ttlMs);
-    for (const name of this.goneBy(update)) known.remove(name, watches.names.has(name));
+    const gone = [...this.goneBy(update)];
+    for (const name of gone) known.remove(name, watches.names.has(name));
+    this.noteEmptied(update.empty ? watches.openNames : gone.flatMap(groupsOf));
+    this.countUnwanted(update.unwanted);
     if (problems.length === 0) {
       this.version = incoming.version;
       this.lastError = undefined;
@@ -309,6 +317,22 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
     this.lastError = refusal(incoming.version, problems);
     this.options.logger.warn(`${type.label} update "${incoming.version}" rejected: ${details}`);
     return nackStatus(problems);
+  }
+
+  /** Of these open names perhaps nothing is left: who asks for one of them later is to hear that. */
+  private noteEmptied(names: Iterable<string>): void {
+    const { known, watches } = this;
+    const { openNames } = watches;
+    const open = openNames.size === 0 ? [] : [...names].filter((name) => openNames.has(name));
+    if (open.length === 0) return;
+    const groups = known.groups();
+    for (const name of open) if (!groups.has(name)) known.remove(name, true);
+  }
+
+  private countUnwanted(count: number): void {
+    if (count === 0) return;
+    this.unwanted += count;
+    this.options.logger.debug(`${this.type.label}: ${count} resources that nobody has asked for: dropped`);
   }
 
   private goneBy(update: ReadUpdate): Iterable<string> {
@@ -336,6 +360,7 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   }
 
   private onExpired(names: readonly string[]): void {
+    this.noteEmptied(names.flatMap(groupsOf));
     this.options.logger.info(`${this.type.label}: the time to live of ${names.length} resources is over`);
     this.enqueue(() => {
       const shares = new Map<Watch, { update: NonNullable<Share['update']>; bad: [] }>();

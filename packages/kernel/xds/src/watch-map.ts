@@ -1,4 +1,4 @@
-import { collectionOf, isXdstp } from '@dragoman/xds-sources';
+import { collectionOf, isCollection, isXdstp, namespaceOf } from '@dragoman/xds-sources';
 import type { Interest, NameSet } from './protocol.ts';
 import type { Watch } from './watch.ts';
 
@@ -7,6 +7,9 @@ export class WatchMap implements Interest {
   private readonly all = new Set<Watch>();
   private readonly everything = new Set<Watch>();
   private readonly byName = new Map<string, Set<Watch>>();
+  private readonly byNamespace = new Map<string, Set<Watch>>();
+  /** Those of the names that are collections. */
+  private readonly collections = new Set<string>();
   readonly names: NameSet = new NameView(this.byName);
 
   get wildcard(): boolean {
@@ -27,6 +30,13 @@ export class WatchMap implements Interest {
     return this.byName.size === 0;
   }
 
+  /** Those that stand for any number of resources. */
+  get openNames(): ReadonlySet<string> {
+    return this.byNamespace.size === 0
+      ? this.collections
+      : new Set([...this.byNamespace.keys(), ...this.collections]);
+  }
+
   [Symbol.iterator](): Iterator<Watch> {
     return this.all.values();
   }
@@ -39,10 +49,13 @@ export class WatchMap implements Interest {
     this.all.add(watch);
     if (watch.wildcard) this.everything.add(watch);
     for (const name of watch.names) this.link(name, watch);
+    link(this.byNamespace, watch.namespace, watch);
   }
 
   setNames(watch: Watch, names: readonly string[]): { readonly added: string[]; readonly removed: string[] } {
+    unlink(this.byNamespace, watch.namespace, watch);
     const difference = watch.setNames(names);
+    link(this.byNamespace, watch.namespace, watch);
     if (watch.wildcard) this.everything.add(watch);
     else this.everything.delete(watch);
     for (const name of difference.added) this.link(name, watch);
@@ -54,6 +67,7 @@ export class WatchMap implements Interest {
     this.all.delete(watch);
     this.everything.delete(watch);
     for (const name of watch.names) this.unlink(name, watch);
+    unlink(this.byNamespace, watch.namespace, watch);
   }
 
   wants(name: string, aliases: readonly string[]): boolean {
@@ -64,11 +78,13 @@ export class WatchMap implements Interest {
   interestedIn(name: string, aliases: readonly string[]): Iterable<Watch> {
     const exact = this.byName.get(name);
     // Nearly all have one name, and nobody who wants everything.
-    if (aliases.length === 0 && this.everything.size === 0 && !isXdstp(name)) return exact ?? [];
+    if (aliases.length === 0 && this.everything.size + this.byNamespace.size === 0 && !isXdstp(name))
+      return exact ?? [];
     const found = new Set(this.everything);
     for (const one of [name, ...aliases]) {
       for (const watch of this.byName.get(one) ?? []) found.add(watch);
       for (const watch of this.byName.get(collectionOf(one) ?? '') ?? []) found.add(watch);
+      for (const watch of this.byNamespace.get(namespaceOf(one) ?? '') ?? []) found.add(watch);
     }
     return found;
   }
@@ -76,20 +92,33 @@ export class WatchMap implements Interest {
   private isNamed(name: string): boolean {
     if (this.byName.has(name)) return true;
     const collection = collectionOf(name);
-    return collection !== undefined && this.byName.has(collection);
+    if (collection !== undefined) return this.byName.has(collection);
+    return this.byNamespace.size > 0 && this.byNamespace.has(namespaceOf(name) ?? '');
   }
 
   private link(name: string, watch: Watch): void {
-    const watches = this.byName.get(name);
-    if (watches === undefined) this.byName.set(name, new Set([watch]));
-    else watches.add(watch);
+    link(this.byName, name, watch);
+    if (isCollection(name)) this.collections.add(name);
   }
 
   private unlink(name: string, watch: Watch): void {
-    const watches = this.byName.get(name);
-    watches?.delete(watch);
-    if (watches?.size === 0) this.byName.delete(name);
+    unlink(this.byName, name, watch);
+    if (!this.byName.has(name)) this.collections.delete(name);
   }
+}
+
+function link(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): void {
+  if (name === undefined) return;
+  const watches = map.get(name);
+  if (watches === undefined) map.set(name, new Set([watch]));
+  else watches.add(watch);
+}
+
+function unlink(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): void {
+  if (name === undefined) return;
+  const watches = map.get(name);
+  watches?.delete(watch);
+  if (watches?.size === 0) map.delete(name);
 }
 
 /** The keys of a map, to be looked at as a set, without a copy. */

@@ -7,7 +7,13 @@ import type {
   SubscriptionFailure,
   Timer,
 } from '@dragoman/core';
-import { collectionOf, spellings, type SubscriptionStats } from '@dragoman/xds-sources';
+import {
+  collectionOf,
+  isCollection,
+  namespaceOf,
+  spellings,
+  type SubscriptionStats,
+} from '@dragoman/xds-sources';
 import { describeProblems, problemsOf } from './nack.ts';
 
 const ALL = '*';
@@ -15,6 +21,8 @@ const NO_PROBLEMS: readonly ConfigProblem[] = [];
 
 export interface WatchOptions {
   readonly names: readonly string[] | undefined;
+  /** The first name stands for what is below it, too. */
+  readonly namespaced: boolean;
   readonly callbacks: SubscriptionCallbacks;
   readonly stats: SubscriptionStats;
   /** 0: it waits without end. */
@@ -31,9 +39,13 @@ export class Watch {
   private spelled: ReadonlyMap<string, string>;
   /** Wants everything. */
   wildcard: boolean;
+  /** Wants everything below this name. */
+  namespace: string | undefined;
   /** What it was given last holds something: it has to hear when that is gone. */
   holding = false;
   stopped = false;
+  /** Has had no update since it began, or asked for more. */
+  private unanswered = true;
   /** Waited for longer than its config allows. */
   timedOut = false;
   private readonly options: WatchOptions;
@@ -44,6 +56,7 @@ export class Watch {
     this.options = options;
     this.spelled = named(options.names ?? []);
     this.wildcard = options.names === undefined || options.names.includes(ALL);
+    this.namespace = this.namespaceIn(options.names);
     options.stats.attempt.inc();
     if (options.initialFetchTimeoutMs > 0) {
       this.timer = options.clock.timer(() => this.onTimeout());
@@ -60,15 +73,27 @@ export class Watch {
     const before = this.spelled;
     this.spelled = named(names);
     this.wildcard = names.includes(ALL);
+    this.namespace = this.namespaceIn(names);
     this.options.stats.attempt.inc();
-    return {
-      added: [...this.spelled.keys()].filter((name) => !before.has(name)),
-      removed: [...before.keys()].filter((name) => !this.spelled.has(name)),
-    };
+    const added = [...this.spelled.keys()].filter((name) => !before.has(name));
+    this.unanswered ||= added.length > 0;
+    return { added, removed: [...before.keys()].filter((name) => !this.spelled.has(name)) };
+  }
+
+  /** Those that stand for any number of resources, also for none. */
+  get openNames(): string[] {
+    const { namespace } = this;
+    return [...(namespace === undefined ? [] : [namespace]), ...[...this.names].filter(isCollection)];
+  }
+
+  /** That there is nothing is news to it, although it has asked by name. */
+  get awaitsOpenNames(): boolean {
+    return this.unanswered && this.openNames.length > 0;
   }
 
   wants(name: string): boolean {
     if (this.wildcard || this.spelled.has(name)) return true;
+    if (this.namespace !== undefined && namespaceOf(name) === this.namespace) return true;
     const collection = collectionOf(name);
     return collection !== undefined && this.spelled.has(collection);
   }
@@ -97,6 +122,7 @@ export class Watch {
       done(NO_PROBLEMS);
       return;
     }
+    this.unanswered = false;
     const start = this.options.clock.now();
     const finish = (refused: readonly ConfigProblem[]) => {
       if (this.pending !== finish) return;
@@ -132,6 +158,10 @@ export class Watch {
     this.stopped = true;
     this.timer?.disable();
     this.pending?.(NO_PROBLEMS);
+  }
+
+  private namespaceIn(names: readonly string[] | undefined): string | undefined {
+    return this.options.namespaced ? names?.[0] : undefined;
   }
 
   private settle(

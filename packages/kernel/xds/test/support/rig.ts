@@ -11,11 +11,13 @@ import {
   DiscoveryResponseSchema,
   durationFromMs,
   isMessage,
+  LbEndpointSchema,
   type Message,
   NodeSchema,
   readLoose,
   ResourceSchema,
   typeUrl,
+  VirtualHostSchema,
 } from '@dragoman/api';
 import type { Any, DeltaDiscoveryRequest, DiscoveryRequest } from '@dragoman/api';
 import type { ConfigSubscription, ConfigUpdate, SubscriptionFailure } from '@dragoman/core';
@@ -64,6 +66,10 @@ export function resource(type: DescMessage, name: string, text: string): Message
         clusterName: name,
         endpoints: [{ locality: { zone: text } }],
       });
+    case LbEndpointSchema.typeName:
+      return create(LbEndpointSchema, { metadata: { filterMetadata: { [text]: {} } } });
+    case VirtualHostSchema.typeName:
+      return create(VirtualHostSchema, { name, domains: ['*'] });
     default:
       return readLoose(type, { name });
   }
@@ -72,6 +78,7 @@ export function resource(type: DescMessage, name: string, text: string): Message
 export function textOf(message: Message): string {
   if (isMessage(message, ClusterSchema)) return message.altStatName;
   if (isMessage(message, ClusterLoadAssignmentSchema)) return message.endpoints[0]?.locality?.zone ?? '';
+  if (isMessage(message, LbEndpointSchema)) return Object.keys(message.metadata?.filterMetadata ?? {}).join();
   return (message as Message & { name: string }).name;
 }
 
@@ -150,12 +157,14 @@ export class Rig {
     names: readonly string[] | undefined,
     stat = 'test',
     configSource: unknown = ADS,
+    namespaced = false,
   ): Subscriber {
     const subscriber = new Subscriber();
     subscriber.subscription = this.xds.subscriptions.subscribe({
       source: configSource ?? undefined,
       type,
       names,
+      namespaced,
       stats: this.context.stats.scope(stat),
       callbacks: subscriber,
     });
@@ -229,6 +238,8 @@ const LABELS: Readonly<Record<string, string>> = {
   Listener: 'LDS',
   RouteConfiguration: 'RDS',
   Secret: 'SDS',
+  LbEndpoint: 'LEDS',
+  VirtualHost: 'VHDS',
 };
 
 /** `EDS v1 n1 [a,b]`, `EDS n1 +a -b {a:1}`; with `NACK: …` behind it. */
