@@ -278,6 +278,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     parts: () => ({ clusters, listeners, sources: sources as ClusterSources }),
   });
   dynamicParts = dynamic;
+  problems.try('', () => dynamic.check());
   sources = problems.try('', () =>
     createClusterSources({
       clusters: bootstrap.staticResources?.clusters ?? [],

@@ -1,4 +1,5 @@
 import { create, RouteConfigurationSchema } from '@dragoman/api';
+import { eds } from '@dragoman/discovery-eds';
 import {
   clusterConfig,
   eventually,
@@ -235,4 +236,69 @@ test('config sources are refused where there are none', async () => {
   await expect(start(bootstrap)).rejects.toThrow(
     /dynamic_resources\.cds_config\.ads: there is no aggregated stream: set dynamic_resources\.ads_config/,
   );
+});
+
+describe('a validation finds config sources that cannot be had', () => {
+  const problem = async (bootstrap: JsonObject): Promise<string> => {
+    const { validateBootstrap } = await import('@dragoman/server');
+    const text = JSON.stringify({ node: { id: 'a', cluster: 'b' }, ...bootstrap });
+    return validateBootstrap({ bootstrap: text, extensions: [...EXTENSIONS, eds] }).then(
+      () => 'none',
+      (error: Error) => error.message,
+    );
+  };
+  const file = (path: string) => ({ path_config_source: { path } });
+  const manager = (routes: JsonObject): JsonObject => {
+    const { typed_config, name } = httpManager({ routes: [] }) as { name: string; typed_config: JsonObject };
+    const { route_config: _, ...rest } = typed_config;
+    return { name, typed_config: { ...rest, ...routes } };
+  };
+
+  test.each<[string, JsonObject, string]>([
+    [
+      'clusters',
+      { dynamic_resources: { cds_config: SOURCE } },
+      'dynamic_resources.cds_config.ads: there is no',
+    ],
+    [
+      'listeners',
+      { dynamic_resources: { lds_config: file('/nowhere/lds.yaml') } },
+      'dynamic_resources.lds_config.path_config_source.path: "/nowhere/lds.yaml" must be there',
+    ],
+    [
+      'endpoints',
+      {
+        static_resources: {
+          clusters: [
+            { name: 'c', type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config: SOURCE } },
+          ],
+        },
+      },
+      'static_resources.clusters[0].eds_cluster_config.eds_config.ads: there is no',
+    ],
+    [
+      'routes',
+      {
+        static_resources: {
+          listeners: [
+            {
+              name: 'l',
+              address: localAddress(),
+              filter_chains: [
+                { filters: [manager({ rds: { route_config_name: 'r', config_source: SOURCE } })] },
+              ],
+            },
+          ],
+        },
+      },
+      'static_resources.listeners[0].filter_chains[0].filters[0].typed_config.rds.config_source.ads: there is no',
+    ],
+    [
+      'runtime values',
+      { layered_runtime: { layers: [{ name: 'a', rtds_layer: { name: 'r', rtds_config: SOURCE } }] } },
+      'layered_runtime.layers[0].rtds_layer.rtds_config.ads: there is no',
+    ],
+  ])('of %s', async (_, bootstrap, text) => {
+    expect(await problem(bootstrap)).toContain(text);
+  });
 });

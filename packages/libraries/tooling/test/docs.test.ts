@@ -135,7 +135,8 @@ describe('trying', () => {
     const reports = await probe.message(site('.HttpConnectionManager'));
     const verdicts = new Map(reports.map(({ name, verdict }) => [name, verdict]));
     expect(verdicts.get('stat_prefix')).toBe('supported');
-    expect(verdicts.get('rds')).toBe('refused');
+    expect(verdicts.get('rds')).toBe('supported');
+    expect(verdicts.get('tracing')).toBe('refused');
     expect(verdicts.get('stream_flush_timeout')).toBe('supported');
     expect(verdicts.get('local_reply_config')).toBe('supported');
     expect(verdicts.get('drain_timeout')).toBe('supported');

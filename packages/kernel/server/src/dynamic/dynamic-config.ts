@@ -3,13 +3,21 @@ import {
   type Cluster,
   ClusterSchema,
   ConfigSourceSchema,
+  type DescMessage,
   fromBinary,
   type Listener,
   ListenerSchema,
   type Message,
   registry,
+  ServiceRuntimeSchema,
 } from '@dragoman/api';
-import { atPath, type ConfigSubscriptions, type LoggerFactory, type StatsScope } from '@dragoman/core';
+import {
+  atPath,
+  ProblemCollector,
+  type ConfigSubscriptions,
+  type LoggerFactory,
+  type StatsScope,
+} from '@dragoman/core';
 import type { ClusterSources } from '@dragoman/upstream';
 import type { ClusterDirectory } from '../cluster-directory.ts';
 import type { ListenerManager } from '../listener/listener-manager.ts';
@@ -73,6 +81,40 @@ export class DynamicConfig {
 
   holdListener(message: Listener): Hold {
     return this.book.hold(message, ListenerSchema);
+  }
+
+  /**
+   * Looks at every config source that the bootstrap names, without asking it for anything.
+   * @throws ConfigError with every problem, paths from the bootstrap's root
+   */
+  check(): void {
+    const { bootstrap, subscriptions } = this.options;
+    const { dynamicResources = undefined, layeredRuntime, staticResources } = bootstrap;
+    const problems = new ProblemCollector();
+    const check = (path: string, source: unknown, type: DescMessage, name: string): void => {
+      const names = name === '' ? undefined : [name];
+      if (source !== undefined) problems.try(path, () => subscriptions.check(source, type, names));
+    };
+    const {
+      cdsConfig,
+      ldsConfig,
+      cdsResourcesLocator = '',
+      ldsResourcesLocator = '',
+    } = dynamicResources ?? {};
+    check('dynamic_resources.cds_config', cdsConfig, ClusterSchema, cdsResourcesLocator);
+    check('dynamic_resources.lds_config', ldsConfig, ListenerSchema, ldsResourcesLocator);
+    layeredRuntime?.layers.forEach(({ layerSpecifier: layer }, i) => {
+      if (layer.case !== 'rtdsLayer') return;
+      const { name, rtdsConfig } = layer.value;
+      check(`layered_runtime.layers[${i}].rtds_layer.rtds_config`, rtdsConfig, ServiceRuntimeSchema, name);
+    });
+    staticResources?.clusters.forEach((cluster, i) => {
+      problems.try(`static_resources.clusters[${i}]`, () => this.book.check(cluster, ClusterSchema));
+    });
+    staticResources?.listeners.forEach((listener, i) => {
+      problems.try(`static_resources.listeners[${i}]`, () => this.book.check(listener, ListenerSchema));
+    });
+    problems.throwIfAny();
   }
 
   /**

@@ -4,6 +4,7 @@ import {
   type DescMessage,
   type ExtensionConfigSource,
   type Filter,
+  formatPath,
   type HttpConnectionManager,
   type HttpFilter,
   type ListenerFilter,
@@ -18,12 +19,14 @@ import {
   VirtualHostSchema,
   type Visitor,
 } from '@dragoman/api';
-import type { ResourceCollection, ResourceReference } from '@dragoman/core';
+import { joinPath, type ResourceCollection, type ResourceReference } from '@dragoman/core';
 
 /** What both kinds of {@link Found} have. */
 interface FoundBase {
   /** Of the server's stats: where the subscription counts. */
   readonly statPrefix: string;
+  /** Where its config source stands, below the config. */
+  readonly path: string;
   /** Whoever names it does not begin before it has come. */
   readonly waits: boolean;
 }
@@ -54,10 +57,17 @@ class Search {
   readonly found: Found[] = [];
   /** Of the connection manager that was met last: its routes come after it. */
   private statPrefix = '';
+  /** Of the message that is looked at. */
+  private path = '';
   readonly visitors: ReadonlyMap<string, readonly Visitor[]>;
 
   constructor() {
-    const visit = <M>(look: (message: M) => void): Visitor[] => [look as unknown as Visitor];
+    const visit = <M>(look: (message: M) => void): Visitor[] => [
+      (message, checker) => {
+        this.path = formatPath(checker.path);
+        look(message);
+      },
+    ];
     this.visitors = new Map([
       [
         'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
@@ -90,7 +100,7 @@ class Search {
     this.statPrefix = `http.${statPrefix}`;
     if (routeSpecifier.case === 'rds') {
       const { configSource, routeConfigName } = routeSpecifier.value;
-      this.add(routesNamed(routeConfigName, configSource, this.statPrefix));
+      this.add(routesNamed(routeConfigName, configSource, this.statPrefix, this.at('rds.config_source')));
     }
     if (routeSpecifier.case !== 'scopedRoutes') return;
     const { name, configSpecifier, rdsConfigSource } = routeSpecifier.value;
@@ -104,10 +114,11 @@ class Search {
       source,
       locator,
       statPrefix: `${prefix}.scoped_rds.${name}`,
+      path: this.at('scoped_routes.scoped_rds.scoped_rds_config_source'),
       waits: true,
       membersNames: (member) => {
         const { routeConfigurationName } = member as ScopedRouteConfiguration;
-        const routes = routesNamed(routeConfigurationName, rdsConfigSource, prefix);
+        const routes = routesNamed(routeConfigurationName, rdsConfigSource, prefix, '');
         return routes === undefined ? [] : [routes];
       },
     });
@@ -121,6 +132,7 @@ class Search {
       source: vhds.configSource,
       namespace: name,
       statPrefix: `${this.statPrefix === '' ? 'http' : this.statPrefix}.vhds.${name}`,
+      path: this.at('vhds.config_source'),
       waits: true,
       membersNames: (member) => referencesIn(member, VirtualHostSchema),
     });
@@ -136,6 +148,7 @@ class Search {
       source,
       name,
       statPrefix: `extension_config_discovery.${kind}.${name}`,
+      path: this.at('config_discovery.config_source'),
       waits: !applyDefaultConfigWithoutWarming,
     });
   }
@@ -150,8 +163,13 @@ class Search {
       source,
       name,
       statPrefix: `sds.${name}`,
+      path: this.at('sds_config'),
       waits: true,
     });
+  }
+
+  private at(field: string): string {
+    return joinPath(this.path, field);
   }
 
   private add(reference: Found | undefined): void {
@@ -159,7 +177,12 @@ class Search {
   }
 }
 
-function routesNamed(name: string, source: unknown, prefix: string): FoundReference | undefined {
+function routesNamed(
+  name: string,
+  source: unknown,
+  prefix: string,
+  path: string,
+): FoundReference | undefined {
   if (source === undefined || name === '') return undefined;
   return {
     kind: 'single',
@@ -167,6 +190,7 @@ function routesNamed(name: string, source: unknown, prefix: string): FoundRefere
     source,
     name,
     statPrefix: `${prefix}.rds.${name}`,
+    path,
     waits: true,
   };
 }

@@ -1,5 +1,12 @@
 import type { DescMessage, Message } from '@dragoman/api';
-import type { ConfigSubscriptions, Logger, ResourceReference, StatsScope } from '@dragoman/core';
+import {
+  atPath,
+  type ConfigSubscriptions,
+  type Logger,
+  ProblemCollector,
+  type ResourceReference,
+  type StatsScope,
+} from '@dragoman/core';
 import { HeldCollection } from './held-collection.ts';
 import { HeldResource } from './held-resource.ts';
 import { type Found, type FoundCollection, type FoundReference, referencesIn } from './references.ts';
@@ -96,6 +103,33 @@ export class ResourceBook {
     return this.holdAll(referencesIn(config, type));
   }
 
+  /**
+   * Looks at the config sources that a config names, without asking them for anything.
+   * @throws ConfigError with every problem, paths below the config
+   */
+  check(config: Message, type: DescMessage): void {
+    const problems = new ProblemCollector();
+    for (const reference of referencesIn(config, type))
+      problems.try(reference.path, () => this.checkSource(reference));
+    problems.throwIfAny();
+  }
+
+  private checkSource(reference: Found): void {
+    const { subscriptions } = this.options;
+    const { type, source } = reference;
+    if (reference.kind === 'single') subscriptions.check(source, type, [reference.name]);
+    else {
+      const { namespace, locator } = reference;
+      const names = locator ? [locator] : undefined;
+      subscriptions.check(
+        source,
+        type,
+        namespace === undefined ? names : [namespace],
+        namespace !== undefined,
+      );
+    }
+  }
+
   /** @throws ConfigError for a source that cannot be had; nothing is held then */
   holdAll(references: readonly Found[]): Hold {
     const held: { readonly entry: Held; readonly waits: boolean }[] = [];
@@ -107,7 +141,10 @@ export class ResourceBook {
     };
     try {
       for (const reference of references)
-        held.push({ entry: this.acquire(reference), waits: reference.waits });
+        held.push({
+          entry: atPath(reference.path, () => this.acquire(reference)),
+          waits: reference.waits,
+        });
     } catch (error) {
       release();
       throw error;
@@ -133,6 +170,7 @@ export class ResourceBook {
           ...reference,
           kind: 'single',
           statPrefix: `on_demand.${reference.type.typeName}`,
+          path: '',
           waits: true,
         });
       } catch (error) {

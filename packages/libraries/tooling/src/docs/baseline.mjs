@@ -48,7 +48,15 @@ const copy = (json) => JSON.parse(JSON.stringify(json));
 /** In proto3 JSON, with `MATERIAL` in it; a new one each time, to be changed at will. */
 export function baseline() {
   return copy({
+    node: { id: 'proxy', cluster: 'proxies' },
     admin: { address: local() },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'web' } }],
+      },
+    },
     static_resources: {
       listeners: [HTTP, TCP, FIXED, TLS, STARTTLS, GRPC],
       clusters: CLUSTERS,
