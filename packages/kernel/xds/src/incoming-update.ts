@@ -125,7 +125,10 @@ class Reading implements ReadUpdate {
       if (!this.good.has(name)) this.heartbeats.set(name, one.ttlMs);
       return;
     }
-    if (name !== '' && !this.around.watches.wants(name, one.aliases)) return;
+    if (name !== '' && !this.around.watches.wants(name, one.aliases)) {
+      this.unwanted++;
+      return;
+    }
     const message =
       current === undefined
         ? 'has no body'
