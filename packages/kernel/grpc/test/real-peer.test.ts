@@ -27,10 +27,10 @@ import {
   toBinary,
 } from '@dragoman/api';
 import { type GrpcClient, systemClock } from '@dragoman/core';
+import { Http2TestPool } from '@dragoman/grpc-testing';
 import { testContext } from '@dragoman/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGrpcClientFactory } from '../src/index.ts';
-import { Http2TestPool } from './support/http2-pool.ts';
 import { MemoryCluster, MemoryClusters } from './support/memory-cluster.ts';
 
 const { check } = Authorization.method;

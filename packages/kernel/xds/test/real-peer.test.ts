@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
 import {
   AggregatedDiscoveryService,
@@ -16,10 +19,10 @@ import type { DeltaDiscoveryRequest, DiscoveryRequest } from '@dragoman/api';
 import type { DescMessage, DescMethodStreaming, MessageShape } from '@bufbuild/protobuf';
 import { ConfigError, systemClock, systemRandom } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
+import { Http2Clusters } from '@dragoman/grpc-testing';
 import { eventually, testContext } from '@dragoman/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createXds, type Xds } from '../src/index.ts';
-import { Http2Clusters } from './support/http2-cluster.ts';
 import {
   ADS,
   apiSource,
@@ -210,4 +213,42 @@ describe('a control plane on grpc-js', () => {
     expect(endpoints.events.at(-1)).toBe('+a=2000 v2000');
     expect(endpoints.events.length + report.skipped).toBe(2000);
   });
+
+  it('that answers with 100 MB loses its stream, and is asked again with back-off', async () => {
+    const size = 100 * 1024 * 1024;
+    let streams = 0;
+    let sent = 0;
+    const server = createServer();
+    server.on('stream', (stream: ServerHttp2Stream) => {
+      streams++;
+      stream.on('error', () => {});
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(size, 1);
+      stream.write(head);
+      const more = () => {
+        while (!stream.destroyed && sent < size) {
+          sent += CHUNK.length;
+          if (!stream.write(CHUNK)) {
+            stream.once('drain', more);
+            return;
+          }
+        }
+      };
+      more();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    clean.push(() => server.close());
+    const { open, xds } = connect('delta', { xds: (server.address() as AddressInfo).port });
+    const endpoints = open(EDS, ['a']);
+    await eventually(() => expect(streams).toBeGreaterThan(2));
+    expect(endpoints.events.slice(0, 2)).toEqual(['connection', 'connection']);
+    expect(sent).toBeLessThan(size / 2);
+    expect(xds.report().types).toMatchObject([
+      { version: '', resources: [{ name: 'a', status: 'REQUESTED' }] },
+    ]);
+  });
 });
+
+const CHUNK = Buffer.alloc(256 * 1024);

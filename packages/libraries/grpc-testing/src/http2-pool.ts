@@ -1,4 +1,10 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import {
   type HttpPool,
   type HttpPoolCallbacks,
@@ -8,20 +14,20 @@ import {
   ResponseHeaders,
   Trailers,
 } from '@dragoman/core';
-import type { IncomingHttpHeaders } from 'node:http2';
 import { testHosts } from '@dragoman/testing';
 
-/** A real HTTP/2 connection behind the seam of pools, as small as it can be: for calls to a real peer. */
+/** A real HTTP/2 connection behind the seam of pools, as small as it can be: for calls to a real peer. Made anew when it has ended. */
 export class Http2TestPool implements HttpPool {
-  private readonly session: ClientHttp2Session;
+  private readonly port: number;
+  private session: ClientHttp2Session | undefined = undefined;
 
   constructor(port: number) {
-    this.session = connect(`http://127.0.0.1:${port}`);
+    this.port = port;
   }
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): undefined {
     const [host] = testHosts(1);
-    callbacks.onPoolReady(new Http2TestStream(this.session, decoder), host, {
+    callbacks.onPoolReady(new Http2TestStream(this.connection(), decoder), host, {
       id: 1,
       protocol: 'HTTP/2',
       localAddress: undefined,
@@ -36,8 +42,28 @@ export class Http2TestPool implements HttpPool {
     return undefined;
   }
 
+  /** Once its streams have ended. */
   close(): Promise<void> {
-    return new Promise((resolve) => this.session.close(resolve));
+    const { session } = this;
+    return new Promise((resolve) => {
+      if (session === undefined || session.closed) resolve();
+      else session.close(resolve);
+    });
+  }
+
+  /** At once. */
+  destroy(): void {
+    this.session?.destroy();
+  }
+
+  private connection(): ClientHttp2Session {
+    const { session, port } = this;
+    if (session !== undefined && !session.closed && !session.destroyed) return session;
+    const made = connect(`http://127.0.0.1:${port}`);
+    // Its streams tell.
+    made.on('error', () => {});
+    this.session = made;
+    return made;
   }
 }
 
@@ -45,7 +71,7 @@ class Http2TestStream implements RequestEncoder {
   readonly responseHeadBytes = 0;
   private readonly session: ClientHttp2Session;
   private readonly decoder: ResponseDecoder;
-  private stream!: ClientHttp2Stream;
+  private stream: ClientHttp2Stream | undefined = undefined;
   private over = false;
 
   constructor(session: ClientHttp2Session, decoder: ResponseDecoder) {
@@ -64,27 +90,28 @@ class Http2TestStream implements RequestEncoder {
       name,
       values.length === 1 ? values[0] : values,
     ]);
-    this.stream = this.session.request(Object.fromEntries(flat), { endStream });
-    this.stream.on('response', (response, flags) => {
+    const stream = this.session.request(Object.fromEntries(flat), { endStream });
+    this.stream = stream;
+    stream.on('response', (response, flags) => {
       const end = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       const head = new ResponseHeaders();
       copy(response, head);
       this.over = end;
       decoder.onHeaders(head, end);
     });
-    this.stream.on('data', (chunk: Buffer) => {
+    stream.on('data', (chunk: Buffer) => {
       if (!this.over) decoder.onBody(chunk, false, false);
     });
-    this.stream.on('trailers', (fieldsOfTrailers) => {
+    stream.on('trailers', (fieldsOfTrailers) => {
       if (this.over) return;
       this.over = true;
       const trailers = new Trailers();
       copy(fieldsOfTrailers, trailers);
       decoder.onTrailers(trailers);
     });
-    this.stream.on('drain', () => decoder.onWritable());
-    this.stream.on('error', () => {});
-    this.stream.on('close', () => {
+    stream.on('drain', () => decoder.onWritable());
+    stream.on('error', () => {});
+    stream.on('close', () => {
       if (this.over) return;
       this.over = true;
       decoder.onReset('remote-reset', '');
@@ -92,26 +119,28 @@ class Http2TestStream implements RequestEncoder {
   }
 
   body(chunk: Buffer, endStream: boolean): boolean {
+    const { stream } = this;
+    if (stream === undefined || stream.destroyed) return true;
     if (endStream) {
-      this.stream.end(chunk);
+      stream.end(chunk);
       return true;
     }
-    return this.stream.write(chunk);
+    return stream.write(chunk);
   }
 
   trailers(): void {}
 
   reset(): void {
     this.over = true;
-    this.stream.close(constants.NGHTTP2_CANCEL);
+    this.stream?.close(constants.NGHTTP2_CANCEL);
   }
 
   pauseBody(): void {
-    this.stream.pause();
+    this.stream?.pause();
   }
 
   resumeBody(): void {
-    this.stream.resume();
+    this.stream?.resume();
   }
 }
 
