@@ -131,13 +131,14 @@ describe('what a listener names', () => {
   });
 
   it('may name more, which comes first', async () => {
-    const { book, of, log, subscriptions } = scene();
+    const { book, of, log, stats, subscriptions } = scene();
     const hold = book.hold(rds('r'), ListenerSchema);
     const updated = of('RouteConfiguration').resources({ r: routes('r', true) });
     expect(await settled(updated)).toBe(false);
     expect(of('VirtualHost').options).toMatchObject({ names: ['r'], namespaced: true });
     await of('VirtualHost').resources({ 'r/a': create(VirtualHostSchema, { name: 'a' }) });
     await updated;
+    expect(stats.value('http.in.vhds.r.config_reload')).toBe(1);
     expect(log).toEqual([
       'prepare VirtualHost all r/*',
       'commit VirtualHost all r/*',

@@ -61,7 +61,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     const { threads, wallTime } = this.options;
     let nested: Hold | undefined;
     try {
-      nested = this.book.hold(message, this.type);
+      nested = this.book.hold(message, this.type, this.reference.managerPrefix);
       await nested.ready;
       await this.distribute({ key: this.key, value: toBinary(this.type, message) });
     } catch (error) {

@@ -34,6 +34,8 @@ interface FoundBase {
 /** A resource that a config names. */
 export interface FoundReference extends ResourceReference, FoundBase {
   readonly kind: 'single';
+  /** `http.<stat_prefix>` of the connection manager that named it: what it names in its turn counts there, too. */
+  readonly managerPrefix?: string | undefined;
 }
 
 /** A collection that a config names. */
@@ -45,9 +47,12 @@ export interface FoundCollection extends ResourceCollection, FoundBase {
 
 export type Found = FoundReference | FoundCollection;
 
-/** Every resource that a config names in place of holding it, also inside `Any`. */
-export function referencesIn(message: Message, type: DescMessage): readonly Found[] {
-  const search = new Search();
+/**
+ * Every resource that a config names in place of holding it, also inside `Any`.
+ * @param managerPrefix where it counts that names no connection manager itself
+ */
+export function referencesIn(message: Message, type: DescMessage, managerPrefix = 'http'): readonly Found[] {
+  const search = new Search(managerPrefix);
   // What is wrong with it otherwise is for others to say.
   checkConstraints(type, message, { visitors: search.visitors });
   return search.found;
@@ -56,12 +61,13 @@ export function referencesIn(message: Message, type: DescMessage): readonly Foun
 class Search {
   readonly found: Found[] = [];
   /** Of the connection manager that was met last: its routes come after it. */
-  private statPrefix = '';
+  private statPrefix: string;
   /** Of the message that is looked at. */
   private path = '';
   readonly visitors: ReadonlyMap<string, readonly Visitor[]>;
 
-  constructor() {
+  constructor(managerPrefix: string) {
+    this.statPrefix = managerPrefix;
     const visit = <M>(look: (message: M) => void): Visitor[] => [
       (message, checker) => {
         this.path = formatPath(checker.path);
@@ -131,7 +137,7 @@ class Search {
       type: VirtualHostSchema,
       source: vhds.configSource,
       namespace: name,
-      statPrefix: `${this.statPrefix === '' ? 'http' : this.statPrefix}.vhds.${name}`,
+      statPrefix: `${this.statPrefix}.vhds.${name}`,
       path: this.at('vhds.config_source'),
       waits: true,
       membersNames: (member) => referencesIn(member, VirtualHostSchema),
@@ -190,6 +196,7 @@ function routesNamed(
     source,
     name,
     statPrefix: `${prefix}.rds.${name}`,
+    managerPrefix: prefix,
     path,
     waits: true,
   };

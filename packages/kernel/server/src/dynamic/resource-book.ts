@@ -97,10 +97,11 @@ export class ResourceBook {
 
   /**
    * Subscribes to everything that a config names.
+   * @param managerPrefix see {@link FoundReference}
    * @throws ConfigError for a source that cannot be had; nothing is held then
    */
-  hold(config: Message, type: DescMessage): Hold {
-    return this.holdAll(referencesIn(config, type));
+  hold(config: Message, type: DescMessage, managerPrefix?: string): Hold {
+    return this.holdAll(referencesIn(config, type, managerPrefix));
   }
 
   /**
