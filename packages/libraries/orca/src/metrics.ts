@@ -1,5 +1,5 @@
 import type { LoadReport } from '@dragoman/core';
-import { FIELDS, MAPS } from './draft.ts';
+import { FIELDS, type MetricMap, MAPS } from './draft.ts';
 
 /**
  * The greatest of the metrics that are named, 0 at least. Names are those of the API: a number (`cpu_utilization`), an entry of a map
@@ -20,4 +20,45 @@ function metric(report: LoadReport, name: string): number {
   const key = name.slice(dot + 1);
   if (key === '*') return Math.max(0, ...report[map].values());
   return report[map].get(key) ?? 0;
+}
+
+/** Tells of the metrics of a report that it was made for. */
+export type MetricReader = (report: LoadReport, take: (name: string, value: number) => void) => void;
+
+/**
+ * Reads the metrics that are named, by the names of {@link maxUtilization}. A number counts though it be 0, since reports do not say whether it was
+ * sent; an entry of a map only where it is there, `<map>.*` under the name of each entry.
+ */
+export function metricReader(names: readonly string[]): MetricReader {
+  const readers = [...new Set(names)].map(readerOf);
+  return (report, take) => {
+    for (const reader of readers) reader(report, take);
+  };
+}
+
+/** Those of the names that no report can have. */
+export function unknownMetrics(names: readonly string[]): readonly string[] {
+  return names.filter((name) => !FIELDS.has(name) && entryOf(name) === undefined);
+}
+
+function readerOf(name: string): MetricReader {
+  const field = FIELDS.get(name);
+  if (field !== undefined) return (report, take) => take(name, report[field]);
+  const entry = entryOf(name);
+  if (entry === undefined) return () => {};
+  const { map, key, prefix } = entry;
+  if (key !== '*')
+    return (report, take) => {
+      const value = report[map].get(key);
+      if (value !== undefined) take(name, value);
+    };
+  return (report, take) => {
+    for (const [found, value] of report[map]) take(`${prefix}${found}`, value);
+  };
+}
+
+function entryOf(name: string): { map: MetricMap; key: string; prefix: string } | undefined {
+  const dot = name.indexOf('.');
+  const map = dot < 0 ? undefined : MAPS.get(name.slice(0, dot));
+  return map && { map, key: name.slice(dot + 1), prefix: name.slice(0, dot + 1) };
 }
