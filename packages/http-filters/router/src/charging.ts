@@ -33,6 +33,12 @@ export function chargeResponse(
   request.routeStats?.chargeResponse(counted);
 }
 
+/** A request that is turned away for the cluster's sake: no host has to do with it. */
+export function chargeDropped(request: Charged, status: number): void {
+  if (request.isCharged) request.clusterInfo.requestsDropped?.inc();
+  chargeResponse(request, status, undefined, undefined);
+}
+
 export function chargeResponseTime(
   request: Charged,
   ms: number,

@@ -14,7 +14,7 @@ import {
   wellKnownId,
 } from '@dragoman/core';
 import { NO_CHUNKS } from './body-pieces.ts';
-import { chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
+import { chargeDropped, chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
 import { tellAnswer, tellTimeout } from './host-monitor.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
@@ -84,7 +84,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     this.altStatName = headers.getKnown(ID_ALT_STAT_NAME);
     if (cluster.info.maintenanceMode) {
       cluster.info.stats.upstreamRqMaintenanceMode.inc();
-      chargeResponse(this, 503, undefined, undefined);
+      chargeDropped(this, 503);
       this.failOverloaded(MAINTENANCE_MODE);
       return;
     }
@@ -117,7 +117,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const { ratio } = drops;
     if (random.random() >= ratio) return false;
     drops.dropped.inc();
-    chargeResponse(this, 503, undefined, undefined);
+    chargeDropped(this, 503);
     const reply = ratio >= 1 ? ALL_DROPPED : DROPPED;
     this.fail(
       ratio >= 1 ? ResponseFlag.UnconditionalDropOverload : ResponseFlag.DropOverload,
@@ -316,7 +316,8 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   private abort(upstream: UpstreamRequest, failure: FailureText, transport: string, more: string): void {
     const overflow = failure.flag === ResponseFlag.UpstreamOverflow;
     if (this.responding) this.chargeBroken(upstream);
-    else chargeResponse(this, failure.status, undefined, overflow ? undefined : upstream.host);
+    else if (overflow) chargeDropped(this, failure.status);
+    else chargeResponse(this, failure.status, undefined, upstream.host);
     this.forget(upstream);
     if (this.othersMayAnswer) return;
     const reply = resetReply(failure, transport, more, this.attemptCount > 1, this.responding);

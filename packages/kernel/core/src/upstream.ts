@@ -403,6 +403,11 @@ export interface ClusterInfo {
   /** `common_http_protocol_options.max_stream_duration`; 0: none. */
   readonly maxStreamDurationMs: number;
   readonly stats: ClusterTrafficStats;
+  /**
+   * Requests turned away for the cluster's sake: maintenance mode, overload, circuit breakers. Load reports are made of it; `/stats` does not show it.
+   * Absent: nobody wants to know.
+   */
+  readonly requestsDropped?: Counter | undefined;
   readonly statsScope: StatsScope;
   resources(priority: RoutingPriority): ResourceManager;
   /**

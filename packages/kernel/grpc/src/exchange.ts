@@ -66,6 +66,7 @@ export abstract class Exchange extends CallState implements AttemptOwner {
     this.requestHeaders = requestHeaders(core, this.path, options, timeoutMs, info.secure, this.span);
     if (info.maintenanceMode) {
       info.stats.upstreamRqMaintenanceMode.inc();
+      info.requestsDropped?.inc();
       this.charge(503, undefined, undefined);
       this.finish(MAINTENANCE, undefined);
       return;
@@ -161,6 +162,7 @@ export abstract class Exchange extends CallState implements AttemptOwner {
     }
     const reset = resetReasonOf(reason);
     if (this.triesAgain(reset)) return;
+    if (reason === 'overflow') this.cluster?.requestsDropped?.inc();
     this.charge(httpStatusOfReset(reset), undefined, reason === 'overflow' ? undefined : host);
     this.finish(statusOfPoolFailure(reason, details, this.retried), undefined);
   }

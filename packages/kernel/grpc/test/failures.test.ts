@@ -56,7 +56,7 @@ describe('without a host', () => {
     const recorder = new UnaryRecorder<typeof CheckResponseSchema>();
     rig.client.unary(check, request, undefined, recorder);
     expect(describeGrpcStatus(recorder.failure)).toBe('maintenance mode{maintenance_mode}');
-    expect(rig.counted).toMatchObject({ upstream_rq_maintenance_mode: 1, upstream_rq_503: 1 });
+    expect(rig.counted).toMatchObject({ upstream_rq_maintenance_mode: 1, upstream_rq_503: 1, dropped: 1 });
     expect(rig.pool.streams).toEqual([]);
   });
 });
@@ -86,6 +86,7 @@ describe('a pool that fails', () => {
     expect(rig.counted).toMatchObject({ upstream_rq_503: 1 });
     const blamed = reason !== 'overflow';
     expect(rig.cluster.hosts[0].stats.rqError.value()).toBe(blamed ? 1 : 0);
+    expect(rig.cluster.info.requestsDropped.value()).toBe(blamed ? 0 : 1);
     expect(rig.cluster.info.charged).toEqual([blamed ? rig.cluster.hosts[0] : undefined]);
   });
 });

@@ -1,4 +1,6 @@
 import type { Counter, DropOverload, RequestDrops, Runtime, StatsScope } from '@dragoman/core';
+import type { LoadMeter } from './loads/load-meter.ts';
+import { TwinCounter } from './loads/tally.ts';
 
 const LIMIT_KEY = 'load_balancing_policy.drop_overload_limit';
 
@@ -9,8 +11,8 @@ export class ClusterDrops implements RequestDrops {
   private readonly runtime: Runtime;
 
   /** @param scope `cluster.<name>` */
-  constructor({ ratio }: DropOverload, scope: StatsScope, runtime: Runtime) {
-    this.dropped = scope.counter('upstream_rq_drop_overload');
+  constructor({ ratio, category }: DropOverload, scope: StatsScope, runtime: Runtime, loads: LoadMeter) {
+    this.dropped = new TwinCounter(scope.counter('upstream_rq_drop_overload'), loads.overload(category));
     this.configured = ratio;
     this.runtime = runtime;
   }

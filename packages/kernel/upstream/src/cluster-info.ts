@@ -2,6 +2,7 @@ import {
   type ClusterInfo,
   type CompileUpstreamFilters,
   ConfigError,
+  type Counter,
   type FactoryContext,
   type HostDescription,
   type RandomSource,
@@ -43,6 +44,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly transportOptions: ClusterInfo['transportOptions'];
   readonly httpFilters: UpstreamHttpFilters | undefined;
   readonly stats: ClusterStats;
+  readonly requestsDropped: Counter;
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
   private readonly alternatives: AlternativeStats;
@@ -53,7 +55,12 @@ export class UpstreamClusterInfo implements ClusterInfo {
   private readonly random: RandomSource;
 
   /** @throws ConfigError for filters that cannot be had */
-  constructor(settings: ClusterSettings, context: FactoryContext, needs: ClusterInfoNeeds) {
+  constructor(
+    settings: ClusterSettings,
+    context: FactoryContext,
+    needs: ClusterInfoNeeds,
+    requestsDropped: Counter,
+  ) {
     const { createBudget, upstreamFilters } = needs;
     const { name, statName } = settings;
     const scope = context.stats.scope(`cluster.${statName}`);
@@ -73,6 +80,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.transportOptions = transportWishes(settings);
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
+    this.requestsDropped = requestsDropped;
     this.httpFilters = compileFilters(settings, scope, upstreamFilters);
     const { zone } = context.localInfo;
     this.responses = new ResponseStats(scope, '', zone);

@@ -19,6 +19,7 @@ import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
 import { closeSockets } from './config/transport-sockets.ts';
+import type { ClusterLoad } from './loads/cluster-load.ts';
 import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
@@ -58,6 +59,12 @@ export interface WorkerClusterManager extends ClusterManager {
   checkCluster(cluster: ClusterMessage): void;
   /** Takes a cluster away; requests under way finish. @returns whether there was one */
   removeCluster(clusterName: string): boolean;
+  /**
+   * The loads of these clusters since they were last asked for, or made. Of the others nobody wants to know any more: what their hosts have
+   * done when they leave is forgotten. Clusters that are not there are passed over.
+   * @param perEndpoint with the numbers of each host
+   */
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[];
   /** Idle connections close, the others when their requests end. */
   drain(): void;
   /** Ends every connection of the pools now. */
@@ -150,7 +157,7 @@ class Clusters implements WorkerClusterManager, MemberClusters {
       if (hosts !== undefined) this.updateHosts(name, hosts);
       return;
     }
-    const cluster = this.build(message);
+    const cluster = this.build(message, before?.cluster);
     if (hosts !== undefined) cluster.updateHosts(hosts);
     this.entries.set(name, { message, cluster });
     this.byName.set(name, cluster);
@@ -162,10 +169,11 @@ class Clusters implements WorkerClusterManager, MemberClusters {
     this.build(message).close();
   }
 
-  private build(message: ClusterMessage): UpstreamCluster {
+  /** @param before the version that it takes the place of */
+  private build(message: ClusterMessage, before?: UpstreamCluster): UpstreamCluster {
     const settings = readCluster(message, this.registry, this.dependencies.context);
     try {
-      return atPath('', () => new UpstreamCluster(settings, this.dependencies));
+      return atPath('', () => new UpstreamCluster(settings, this.dependencies, before?.loads));
     } catch (error) {
       closeSockets(settings.transport);
       throw error;
@@ -180,6 +188,16 @@ class Clusters implements WorkerClusterManager, MemberClusters {
     this.noteChange(clusterName);
     entry.cluster.retire();
     return true;
+  }
+
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[] {
+    const wanted = new Set(clusterNames);
+    const loads: ClusterLoad[] = [];
+    for (const [name, cluster] of this.byName) {
+      if (wanted.has(name)) loads.push(cluster.latchLoad(perEndpoint));
+      else cluster.loads.stop();
+    }
+    return loads;
   }
 
   /** Balancing by zone looks at the hosts of the proxy's own cluster, and clusters that are made of others at those of these. */

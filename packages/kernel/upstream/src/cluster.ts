@@ -26,6 +26,9 @@ import { type DrainablePool, isHealthy, type UpstreamHost } from './hosts/host.t
 import { applyHostList, EMPTY_SNAPSHOT, type HostSnapshot } from './hosts/host-sets.ts';
 import { OwnHostList } from './hosts/own-host-list.ts';
 import { SocketChooser } from './hosts/socket-chooser.ts';
+import type { ClusterLoad } from './loads/cluster-load.ts';
+import { LoadMeter } from './loads/load-meter.ts';
+import { MetricSums } from './loads/metric-sums.ts';
 import { HostMonitors } from './outliers/host-monitors.ts';
 import { MOST_AT_ONCE, type PredictiveConnect } from './pool/connect-ahead.ts';
 import { createPool, type PoolProtocol, protocolFor } from './pool/create-pool.ts';
@@ -40,6 +43,7 @@ const ALWAYS = { numerator: 100, denominator: 100 } as const;
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
   readonly info: UpstreamClusterInfo;
+  readonly loads: LoadMeter;
   drops: ClusterDrops | undefined = undefined;
   private readonly context: FactoryContext;
   private readonly logger: Logger;
@@ -60,11 +64,13 @@ export class UpstreamCluster implements Cluster {
   private readonly predictive: PredictiveConnect | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
 
-  constructor(settings: ClusterSettings, dependencies: ClusterDependencies) {
+  /** @param loads of the cluster that this one replaces */
+  constructor(settings: ClusterSettings, dependencies: ClusterDependencies, loads = new LoadMeter()) {
     const { context } = dependencies;
     this.settings = settings;
     this.context = context;
-    const info = new UpstreamClusterInfo(settings, context, dependencies);
+    this.loads = loads;
+    const info = new UpstreamClusterInfo(settings, context, dependencies, loads.dropped);
     this.info = info;
     this.logger = context.loggers.logger('upstream');
     this.clock = context.clock;
@@ -89,10 +95,12 @@ export class UpstreamCluster implements Cluster {
       now: () => this.clock.now(),
       onListed: (host) => {
         this.sockets?.choose(host);
+        this.sumMetrics(host);
         onOwnHosts(clusterName);
       },
       onRemoved: (host) => {
         this.release(host);
+        this.loads.leave(host);
         onOwnHosts(clusterName);
       },
     });
@@ -200,12 +208,28 @@ export class UpstreamCluster implements Cluster {
     );
     this.snapshot = snapshot;
     const { dropOverload } = update;
-    this.drops = dropOverload && new ClusterDrops(dropOverload, this.info.statsScope, this.context.runtime);
+    this.drops =
+      dropOverload && new ClusterDrops(dropOverload, this.info.statsScope, this.context.runtime, this.loads);
     this.monitors?.watch(snapshot.hosts, update.outcomes);
     if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
+    if (this.settings.reportedMetrics !== undefined) for (const host of snapshot.hosts) this.sumMetrics(host);
     this.balancer.update(snapshot.sets);
-    for (const host of removed) this.release(host);
+    for (const host of removed) {
+      this.release(host);
+      this.loads.leave(host);
+    }
     this.endConnections(removed.length, snapshot.hosts.length - (before.hosts.length - removed.length));
+  }
+
+  /** What load reports are told, since the last time. @param perEndpoint with the numbers of each host */
+  latchLoad(perEndpoint: boolean): ClusterLoad {
+    return this.loads.latch(this.info.name, this.everyHost(), perEndpoint);
+  }
+
+  private sumMetrics(host: UpstreamHost): void {
+    const { reportedMetrics } = this.settings;
+    if (reportedMetrics !== undefined && host.metrics === undefined)
+      host.sumMetrics(new MetricSums(reportedMetrics));
   }
 
   /** After an update, of those hosts that are still there. */
@@ -225,6 +249,7 @@ export class UpstreamCluster implements Cluster {
 
   /** {@link drain} for a cluster that nobody will find any more. */
   retire(): void {
+    for (const host of this.everyHost()) this.loads.leave(host);
     this.drain();
     this.balancer.close?.();
     this.own?.clear();

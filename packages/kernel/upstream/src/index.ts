@@ -3,6 +3,13 @@ export {
   createClusterManager,
   type WorkerClusterManager,
 } from './cluster-manager.ts';
+export type {
+  ClusterLoad,
+  EndpointLoad,
+  LocalityLoad,
+  MetricLoad,
+  RequestCounts,
+} from './loads/cluster-load.ts';
 export { subClusterPlan } from './config/cluster-type.ts';
 export { type ClusterSettings, readCluster } from './config/cluster-settings.ts';
 export type { ClientCodecSettings, CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';

@@ -3,6 +3,7 @@ import type {
   ClusterInfo,
   ClusterManager,
   ClusterTrafficStats,
+  Counter,
   Host,
   HostDescription,
   HttpPool,
@@ -82,6 +83,7 @@ export class MemoryClusterInfo implements ClusterInfo {
   readonly statsScope: MemoryStats;
   readonly stats: ClusterTrafficStats;
   readonly retries = new MemoryBudget(3);
+  readonly requestsDropped: Counter;
   /** Hosts that responses were charged with. */
   readonly charged: (HostDescription | undefined)[] = [];
 
@@ -90,6 +92,8 @@ export class MemoryClusterInfo implements ClusterInfo {
     this.statName = name;
     this.observabilityName = name;
     this.statsScope = scope;
+    // Not in `/stats`, but a test may look.
+    this.requestsDropped = scope.counter('dropped');
     // Every stat is there when it is asked for.
     this.stats = new Proxy({} as ClusterTrafficStats, {
       get: (_, property) => scope.counter(snake(String(property))),

@@ -51,12 +51,15 @@ const FIELDS = new Set([
   'metadata',
   'transport_socket',
   'transport_socket_matches',
+  'lrs_report_endpoint_metrics',
 ]);
 
 const REASONS = {
   eds_cluster_config: 'is only possible in a cluster of type EDS',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   original_dst_lb_config: 'is only possible in a cluster of type ORIGINAL_DST',
+  lrs_server:
+    'is not supported, as in Envoy; say where load reports go in cluster_manager.load_stats_config of the bootstrap',
 } as const;
 
 /** What of {@link FIELDS} is about hosts that are discovered on main. */
@@ -80,13 +83,14 @@ const DISCOVERED = [
   'dns_resolution_config',
   'typed_dns_resolver_config',
 ] as const;
-/** What is about connections, where those are other clusters'. */
+/** What is about connections and what comes on them, where those are other clusters'. */
 const CONNECTIONS = [
   'upstream_bind_config',
   'upstream_connection_options',
   'preconnect_policy',
   'transport_socket_matches',
   'max_requests_per_connection',
+  'lrs_report_endpoint_metrics',
 ] as const;
 
 /**

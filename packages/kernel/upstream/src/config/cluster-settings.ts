@@ -16,6 +16,7 @@ import {
   refuseUnsupported,
   type RoutingPriority,
 } from '@dragoman/core';
+import { type MetricReader, metricReader, unknownMetrics } from '@dragoman/orca';
 import type { MetadataMap } from '../hosts/host.ts';
 import { type OutlierSettings, readOutlierDetection } from '../outliers/outlier-settings.ts';
 import { type HttpSettings, readHttpOptions } from './http-options.ts';
@@ -61,6 +62,8 @@ export interface ClusterSettings {
   readonly outliers: OutlierSettings | undefined;
   /** Hosts are checked, so that their answers may say that they want no more traffic. */
   readonly healthChecked: boolean;
+  /** What load reports say of the hosts' own reports. Undefined: nothing. */
+  readonly reportedMetrics: MetricReader | undefined;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -127,6 +130,7 @@ export function readCluster(
     transport: transport as TransportSockets,
     outliers,
     healthChecked: cluster.healthChecks.length > 0,
+    reportedMetrics: readMetrics(cluster, context),
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
     provided: type?.createBalancer && ((own) => type.createBalancer?.(cluster as never, own) as LoadBalancer),
     choosesMembers: type?.choosesMembers ?? false,
@@ -156,6 +160,20 @@ function checkAlpn({ protocol }: HttpSettings, { standard, matches }: TransportS
       '',
       'needs ALPN: every transport socket of the cluster must be one of TLS (envoy.transport_sockets.tls)',
     );
+}
+
+/** As in Envoy a name that no report can have is passed over. */
+function readMetrics(
+  { lrsReportEndpointMetrics: names }: Cluster,
+  context: FactoryContext,
+): MetricReader | undefined {
+  if (names.length === 0) return undefined;
+  for (const name of unknownMetrics(names))
+    context.warn(
+      'lrs_report_endpoint_metrics',
+      `"${name}" is no metric of a load report; there are cpu_utilization, named_metrics.<key>, named_metrics.* and their like`,
+    );
+  return metricReader(names);
 }
 
 /** A ratio of 1 is what happens without the field: one connection for each request that waits. */

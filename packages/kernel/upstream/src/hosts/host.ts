@@ -13,6 +13,7 @@ import {
   type UpstreamTransportSocket,
 } from '@dragoman/core';
 import type { Http2Sessions } from '@dragoman/http2';
+import type { MetricSums } from '../loads/metric-sums.ts';
 import { LocalCounter, LocalGauge } from '../stats/local-stats.ts';
 
 /** Metadata by namespace, then key. */
@@ -97,6 +98,13 @@ class LocalHostStats implements HostStats {
   readonly rqTimeout = new LocalCounter('rq_timeout');
 }
 
+/** How much of a host's counts load reports have told. */
+export interface ReportedCounts {
+  issued: number;
+  success: number;
+  error: number;
+}
+
 /** One host on this worker. It lives as long as its identity stays in the cluster, whatever else an update changes. */
 export class UpstreamHost implements Host {
   /** Where new connections go. */
@@ -115,7 +123,6 @@ export class UpstreamHost implements Host {
   healthFlags = 0;
   activeRequests = 0;
   healthySince: number;
-  onLoadReport: Host['onLoadReport'] = undefined;
   monitor: HostMonitor | undefined = undefined;
   /** Where {@link monitor} counts. */
   monitorRow: number | undefined = undefined;
@@ -132,7 +139,13 @@ export class UpstreamHost implements Host {
   http2Sessions: Http2Sessions | undefined = undefined;
   /** Where its cluster has several: the transport socket that fits its metadata. */
   socketChoice: SocketChoice | undefined = undefined;
+  /** Undefined: nothing yet. */
+  reported: ReportedCounts | undefined = undefined;
+  /** What it reports is summed up here for load reports. */
+  metrics: MetricSums | undefined = undefined;
   private ownStats: HostStats | undefined = undefined;
+  private policyListener: Host['onLoadReport'] = undefined;
+  private listener: Host['onLoadReport'] = undefined;
 
   /**
    * @param now {@link Clock.now}
@@ -148,6 +161,38 @@ export class UpstreamHost implements Host {
   get stats(): HostStats {
     this.ownStats ??= new LocalHostStats();
     return this.ownStats;
+  }
+
+  /** {@link stats}; undefined while nobody has asked for them, so that nothing was counted. */
+  get counted(): HostStats | undefined {
+    return this.ownStats;
+  }
+
+  get onLoadReport(): Host['onLoadReport'] {
+    return this.listener;
+  }
+
+  /** Of a load-balancing policy. */
+  set onLoadReport(listener: Host['onLoadReport']) {
+    this.policyListener = listener;
+    this.listen();
+  }
+
+  /** Has {@link metrics} hear what the host reports, besides whoever else wants to know. */
+  sumMetrics(metrics: MetricSums): void {
+    this.metrics = metrics;
+    this.listen();
+  }
+
+  private listen(): void {
+    const { metrics, policyListener } = this;
+    this.listener =
+      metrics === undefined
+        ? policyListener
+        : (report) => {
+            metrics.add(report);
+            policyListener?.(report);
+          };
   }
 
   /** Undefined: as its cluster's. */

@@ -140,6 +140,7 @@ export const FIELDS = {
       },
     ],
   },
+  'Cluster.lrs_report_endpoint_metrics': ['named_metrics.*'],
   'Cluster.name': 'plain',
   'Cluster.transport_socket': PLAIN_SOCKET,
   'Cluster.typed_dns_resolver_config': CARES,
