@@ -19,6 +19,7 @@ export const KERNEL_HEIGHT = Object.freeze({
   upstream: 30,
   'xds-sources': 35,
   xds: 40,
+  'load-reports': 40,
   admin: 40,
   supervisor: 40,
   server: 50,
