@@ -26,6 +26,7 @@ import {
   type WorkerContext,
 } from '@dragoman/core';
 import { createGrpcClientFactory } from '@dragoman/grpc';
+import type { LoadReporter } from '@dragoman/load-reports';
 import { Dispatcher, EventClock, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { StatsStore } from '@dragoman/stats';
 import type { Xds } from '@dragoman/xds';
@@ -44,6 +45,7 @@ import { ClusterDirectory } from './cluster-directory.ts';
 import { DrainManager } from './drain-manager.ts';
 import { DynamicConfig } from './dynamic/dynamic-config.ts';
 import { MainClusters } from './main-clusters.ts';
+import { mainLoadReporter } from './main-load-reporter.ts';
 import { ThreadResources } from './worker/thread-resources.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ListenSockets } from './listener/listen-sockets.ts';
@@ -91,6 +93,8 @@ export interface Assembly {
   readonly xds: Xds | undefined;
   readonly listeners: ListenerManager;
   readonly workers: Workers;
+  /** Undefined without `cluster_manager.load_stats_config`. */
+  readonly loadReporter: LoadReporter | undefined;
   /** Undefined without an `overload_manager`. */
   readonly overload: Overload | undefined;
   /** Open connections, over all workers. */
@@ -308,6 +312,9 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     hold: (cluster) => dynamic.holdCluster(cluster),
   });
   clusters.onChange((name) => mainClusters.follow(name));
+  const loadReporter = problems.try('', () =>
+    mainLoadReporter({ bootstrap, version: flags.version, logContext, clusters, workers, mainClusters }),
+  );
   subClusters = new MainSubClusters({
     directory: clusters,
     sources: () => sources as ClusterSources,
@@ -345,6 +352,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     xds,
     listeners,
     workers,
+    loadReporter,
     overload,
     activeConnections,
   };
@@ -369,7 +377,9 @@ export async function dismantle(assembly: Assembly): Promise<void> {
     dynamic,
     runtime,
     xds,
+    loadReporter,
   } = assembly;
+  loadReporter?.close();
   runtime.stop();
   dynamic.close();
   xds?.close();

@@ -44,14 +44,13 @@ const ADMIN_SUPPORTED = new Set([
   'ignore_global_conn_limit',
 ]);
 
-const MANAGER_SUPPORTED = new Set(['local_cluster_name', 'outlier_detection']);
+const MANAGER_SUPPORTED = new Set(['local_cluster_name', 'outlier_detection', 'load_stats_config']);
 const LOG_SUPPORTED = new Set(['event_log_path']);
 
 function checkClusterManager({ clusterManager, staticResources }: Bootstrap): void {
   if (clusterManager === undefined) return;
   refuseUnsupported(clusterManager, ClusterManagerSchema, MANAGER_SUPPORTED, '', {
     upstream_bind_config: 'a bind config for all clusters is not built yet; set it for each cluster',
-    load_stats_config: 'load reports (LRS) are not built yet',
   });
   if (clusterManager.outlierDetection !== undefined)
     refuseUnsupported(

@@ -1,6 +1,6 @@
 import { ConfigError, type Cluster, type ClusterManager, type HostListUpdate } from '@dragoman/core';
 import type { Cluster as ClusterMessage } from '@dragoman/api';
-import type { ClusterSink, WorkerClusterManager } from '@dragoman/upstream';
+import type { ClusterLoad, ClusterSink, WorkerClusterManager } from '@dragoman/upstream';
 
 export interface MainClustersOptions {
   readonly manager: WorkerClusterManager;
@@ -48,6 +48,11 @@ export class MainClusters implements ClusterManager, ClusterSink {
   /** Compiles a cluster and throws it away. @throws ConfigError with paths relative to the cluster */
   check(message: ClusterMessage): void {
     this.options.manager.checkCluster(message);
+  }
+
+  /** Of what main itself has called. */
+  latchLoads(names: readonly string[], perEndpoint: boolean): readonly ClusterLoad[] {
+    return this.options.manager.latchLoads(names, perEndpoint);
   }
 
   close(): void {

@@ -94,6 +94,7 @@ export class RunningProxy implements ServedProxy {
     parts.sources.start();
     parts.subClusters.start();
     await parts.sources.primaryWarmed;
+    parts.loadReporter?.start();
     this.throwIfClosed();
     await parts.runtime.start({
       clock,

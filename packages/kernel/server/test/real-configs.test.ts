@@ -31,9 +31,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'jaeger-tracing-service1-envoy-jaeger.yaml': [TRACING],
   'jaeger-tracing-service2-envoy-jaeger.yaml': [TRACING],
   'kafka-envoy.yaml': ['unknown type envoy.extensions.filters.network.kafka_broker.v3.KafkaBroker'],
-  'load-reporting-service-envoy.yaml': [
-    'cluster_manager.load_stats_config: load reports (LRS) are not built yet',
-  ],
+  'load-reporting-service-envoy.yaml': [],
   'lua-cluster-specifier-envoy.yaml': ['@dragoman/cluster-specifier-lua would provide it'],
   'lua-envoy.yaml': ['@dragoman/http-filter-lua would provide it'],
   'mysql-envoy.yaml': ['unknown type envoy.extensions.filters.network.mysql_proxy.v3.MySQLProxy'],

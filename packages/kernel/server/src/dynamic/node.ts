@@ -4,12 +4,12 @@ import {
   clone,
   create,
   ExtensionSchema,
+  LocalitySchema,
   type Node,
   NodeSchema,
   typeUrl,
 } from '@dragoman/api';
 import type { Extension, FactoryContext } from '@dragoman/core';
-import type { ServerFlags } from '../proxy.ts';
 
 /** What management servers look for: Envoy's name, and the version of its API that this proxy speaks. */
 const USER_AGENT = 'envoy';
@@ -22,17 +22,26 @@ const CLIENT_FEATURES = [
   'xds.config.supports-resource-in-sotw',
 ];
 
-/** Who this proxy is, for management servers: what the bootstrap says of it goes before what it would say itself. */
-export function nodeOf({ node }: Bootstrap, flags: ServerFlags, context: FactoryContext): Node {
-  const { localInfo, extensions } = context;
+/**
+ * Who this proxy is, for management servers: what the bootstrap says of it goes before what it would say itself.
+ * @param version of this proxy
+ */
+export function nodeOf(
+  { node }: Bootstrap,
+  version: string,
+  { localInfo, extensions }: Pick<FactoryContext, 'localInfo' | 'extensions'>,
+): Node {
   const own = node === undefined ? create(NodeSchema) : clone(NodeSchema, node);
   own.id = localInfo.node;
   own.cluster = localInfo.cluster;
+  const { region = '', zone, subZone = '' } = localInfo;
+  if (region !== '' || zone !== '' || subZone !== '')
+    own.locality = create(LocalitySchema, { region, zone, subZone });
   if (own.userAgentName === '') own.userAgentName = USER_AGENT;
   if (own.userAgentVersionType.case === undefined) {
     const value = create(BuildVersionSchema, {
       version: API_VERSION,
-      metadata: { 'dragoman.version': flags.version },
+      metadata: { 'dragoman.version': version },
     });
     own.userAgentVersionType = { case: 'userAgentBuildVersion', value };
   }

@@ -17,7 +17,7 @@ export interface DynamicSourcesOptions {
 /** Management servers, files and REST services, as the bootstrap names them. @throws ConfigError with paths from its root */
 export function createDynamicSources({ bootstrap, flags, context, calls }: DynamicSourcesOptions): Xds {
   const { dynamicResources, configSources, defaultConfigSource } = bootstrap;
-  const node = nodeOf(bootstrap, flags, context);
+  const node = nodeOf(bootstrap, flags.version, context);
   const { clock, loggers, random, localInfo, stats, warn } = context;
   return createXds({
     context: { clock, loggers, stats, warn },

@@ -9,7 +9,7 @@ import {
   systemRandom,
 } from '@dragoman/core';
 import { compileStatsMatcher, type StatsAnnouncement, ThreadStats } from '@dragoman/stats';
-import { type HostListMessage, HostListReceiver } from '@dragoman/upstream';
+import { type ClusterLoad, type HostListMessage, HostListReceiver } from '@dragoman/upstream';
 import { DrainManager, type DrainStart } from '../drain-manager.ts';
 import { writeOnExit } from '../exit-files.ts';
 import { describeThrown } from '../log/describe-thrown.ts';
@@ -253,6 +253,10 @@ export class ThreadEndpoint implements ThreadCommands {
 
   clusterReports(): readonly ClusterReport[] {
     return this.running.clusterReports();
+  }
+
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[] {
+    return this.running.latchLoads(clusterNames, perEndpoint);
   }
 
   setRuntime(values: ReadonlyMap<string, string>): void {

@@ -1,7 +1,7 @@
 import type { LogRelayAnswer, LogRelayMessage } from '@dragoman/access-log';
 import type { CertificateGroup, ConfigProblem, HostEvent, LocalInfo, LogLevel } from '@dragoman/core';
 import type { SharedCountsHandle, StatsAnnouncement, StatsMatcher } from '@dragoman/stats';
-import type { HostListMessage } from '@dragoman/upstream';
+import type { ClusterLoad, HostListMessage } from '@dragoman/upstream';
 import type { DrainStart, DrainStrategy } from '../drain-manager.ts';
 import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { OverloadHandle } from '../overload/index.ts';
@@ -72,6 +72,7 @@ export interface ThreadCommands {
   /** What the TLS contexts of this worker hold. */
   certificateGroups(): readonly CertificateGroup[];
   clusterReports(): readonly ClusterReport[];
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[];
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(levels: LogLevels): void;
   reopenLogs(): void;

@@ -13,7 +13,13 @@ import {
   writeCluster,
   writeListener,
 } from '../worker/orders.ts';
-import { type ThreadMemory, WorkerGone, type WorkerHandle, WorkerLate } from '../workers/worker-handle.ts';
+import {
+  type TakeLoads,
+  type ThreadMemory,
+  WorkerGone,
+  type WorkerHandle,
+  WorkerLate,
+} from '../workers/worker-handle.ts';
 import { allowCompaction } from './compact-heap.ts';
 import { siblingModule } from './sibling-module.ts';
 import type {
@@ -201,6 +207,11 @@ export class ThreadWorker implements WorkerHandle {
 
   async clusterReports(): Promise<readonly ClusterReport[]> {
     return (await this.patiently(this.ask('clusterReports'))) ?? [];
+  }
+
+  /** What it answers late counts all the same: it has forgotten it by then. */
+  async latchLoads(clusterNames: readonly string[], perEndpoint: boolean, take: TakeLoads): Promise<void> {
+    await this.patiently(this.ask('latchLoads', clusterNames, perEndpoint).then(take));
   }
 
   setRuntime(values: ReadonlyMap<string, string>): void {

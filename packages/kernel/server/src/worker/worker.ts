@@ -15,7 +15,7 @@ import {
 import { createGrpcClientFactory } from '@dragoman/grpc';
 import { Dispatcher, EventClock, type NetworkContext, ReadBuffers, SocketConnector } from '@dragoman/network';
 import { SharedCounts, type SharedCountsHandle } from '@dragoman/stats';
-import { createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
+import { type ClusterLoad, createClusterManager, type WorkerClusterManager } from '@dragoman/upstream';
 import { createAccessLoggers } from '../access-loggers.ts';
 import type { DrainManager, DrainStart, ListenerDrain } from '../drain-manager.ts';
 import { ActiveListener } from '../listener/active-listener.ts';
@@ -82,6 +82,7 @@ export interface WorkerCommands {
   removeCluster(name: string): void;
   updateHosts(clusterName: string, update: HostListUpdate): void;
   clusterReports(): readonly ClusterReport[];
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[];
   /** Ends every connection and stops. */
   close(): Promise<void>;
 }
@@ -247,6 +248,10 @@ export class Worker implements WorkerCommands {
 
   clusterReports(): readonly ClusterReport[] {
     return reportClusters(this.clusters);
+  }
+
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean): readonly ClusterLoad[] {
+    return this.clusters.latchLoads(clusterNames, perEndpoint);
   }
 
   async close(): Promise<void> {

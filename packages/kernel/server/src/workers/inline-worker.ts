@@ -4,7 +4,7 @@ import type { ThreadCertificates } from '../secrets.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
 import { Worker, type WorkerOptions } from '../worker/worker.ts';
-import type { WorkerHandle } from './worker-handle.ts';
+import type { TakeLoads, WorkerHandle } from './worker-handle.ts';
 
 /**
  * The worker of a proxy that has both roles on one thread: commands are calls. Runtime, dynamic resources, loggers and log files are main's own, so that
@@ -75,6 +75,10 @@ export class InlineWorker implements WorkerHandle {
 
   async clusterReports(): Promise<readonly ClusterReport[]> {
     return this.started?.clusterReports() ?? [];
+  }
+
+  async latchLoads(clusterNames: readonly string[], perEndpoint: boolean, take: TakeLoads): Promise<void> {
+    if (this.started !== undefined) take(this.started.latchLoads(clusterNames, perEndpoint));
   }
 
   async prepareResource(): Promise<void> {}

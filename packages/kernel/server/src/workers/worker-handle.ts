@@ -1,8 +1,11 @@
 import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
+import type { ClusterLoad } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
 import type { ResourceOrder } from '../dynamic/resource-order.ts';
 import type { ClusterReport } from '../worker/cluster-report.ts';
 import type { BindOrder, BoundAddresses, ClusterOrder, ListenerOrder } from '../worker/orders.ts';
+
+export type TakeLoads = (loads: readonly ClusterLoad[]) => void;
 
 /** The memory of a thread, in bytes. */
 export interface ThreadMemory {
@@ -40,6 +43,11 @@ export interface WorkerHandle {
   /** What the TLS contexts of the worker hold. */
   certificateGroups(): Promise<readonly CertificateGroup[]>;
   clusterReports(): Promise<readonly ClusterReport[]>;
+  /**
+   * `take` gets the loads of these clusters since the last time (see `WorkerClusterManager.latchLoads`), perhaps after this has resolved,
+   * or never. Does not reject.
+   */
+  latchLoads(clusterNames: readonly string[], perEndpoint: boolean, take: TakeLoads): Promise<void>;
   setRuntime(values: ReadonlyMap<string, string>): void;
   setLogLevels(): void;
   reopenLogs(): void;

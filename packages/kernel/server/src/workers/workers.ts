@@ -1,5 +1,5 @@
 import type { CertificateGroup, HostListUpdate } from '@dragoman/core';
-import type { ClusterSink } from '@dragoman/upstream';
+import type { ClusterLoad, ClusterSink } from '@dragoman/upstream';
 import type { DrainStart } from '../drain-manager.ts';
 import type { ResourceThreads } from '../dynamic/resource-book.ts';
 import type { ResourceOrder } from '../dynamic/resource-order.ts';
@@ -117,6 +117,22 @@ export class Workers implements ClusterSink, ResourceThreads {
   async clusterReports(): Promise<readonly ClusterReport[]> {
     const reports = await Promise.all(this.handles.map((worker) => worker.clusterReports()));
     return mergeReports(reports.filter((report) => report.length > 0));
+  }
+
+  /**
+   * The loads of these clusters since the last time, by worker. Resolves when all have answered, or been waited for long enough: `take` may be
+   * called later too.
+   */
+  async latchLoads(
+    clusterNames: readonly string[],
+    perEndpoint: boolean,
+    take: (worker: number, loads: readonly ClusterLoad[]) => void,
+  ): Promise<void> {
+    await Promise.all(
+      this.handles.map((worker) =>
+        worker.latchLoads(clusterNames, perEndpoint, (loads) => take(worker.index, loads)),
+      ),
+    );
   }
 
   setRuntime(values: ReadonlyMap<string, string>): void {
