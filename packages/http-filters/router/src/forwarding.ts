@@ -15,6 +15,7 @@ import {
 } from '@dragoman/core';
 import { NO_CHUNKS } from './body-pieces.ts';
 import { chargeDropped, chargeResponse, chargeResponseTime, chargeTimeout } from './charging.ts';
+import { recordPercentage } from './try-tally.ts';
 import { tellAnswer, tellTimeout } from './host-monitor.ts';
 import { judgeBroken, judgeEnd, judgeHeaders } from './host-outcome.ts';
 import { followRedirect } from './internal-redirect.ts';
@@ -185,6 +186,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
 
   onUpstreamInformational(upstream: UpstreamRequest, headers: ResponseHeaders): void {
     // As in Envoy the first alone is passed on, and counts.
+    upstream.tally?.onHeaders(headers);
     if (this.responding) return;
     chargeResponse(this, headers.status, headers, upstream.host);
     this.settleOn(upstream);
@@ -197,6 +199,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     const monitor = upstream.host?.monitor;
     if (monitor !== undefined) tellAnswer(monitor, headers, this.isGrpc);
     upstream.log?.onHeaders(headers);
+    upstream.tally?.onHeaders(headers);
     if (this.webSocket && !this.mayPass(upstream, headers)) return;
     const retried = this.retry === undefined ? 'no' : this.retriesAnswer(this.retry, upstream, headers);
     if (retried === 'yes') return;
@@ -244,6 +247,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
 
   onUpstreamBody(upstream: UpstreamRequest, chunk: Buffer, endStream: boolean, holdable: boolean): boolean {
     upstream.log?.onBody(chunk.length);
+    upstream.tally?.received(chunk.length);
     if (endStream) {
       judgeEnd(upstream, undefined);
       this.onResponseComplete(upstream, this.stream.responseHeaders);
@@ -273,8 +277,18 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
     upstream.stopTimers();
     if (!this.requestComplete) return;
     upstream.log?.end(upstream);
+    upstream.tally?.end();
+    this.recordBudget();
     const ms = Math.round(this.config.clock.now() - this.requestCompleteAt);
     chargeResponseTime(this, ms, headers, upstream.host);
+  }
+
+  /** How much of the time of the whole request was used. */
+  private recordBudget(): void {
+    const { timeoutBudgets } = this.clusterInfo;
+    if (timeoutBudgets === undefined || !this.requestComplete) return;
+    const used = this.config.clock.now() - this.requestCompleteAt;
+    recordPercentage(timeoutBudgets.global, used, this.timeouts.globalMs);
   }
 
   // --- UpstreamRequestOwner: failures ------------------------------------------------------------------------------------
@@ -387,6 +401,7 @@ export class Forwarding extends Retrying implements UpstreamRequestOwner, Mirror
   // --- Answers of the router itself --------------------------------------------------------------------------------------
 
   private failWithTimeout(details: string): void {
+    this.recordBudget();
     this.fail(ResponseFlag.UpstreamRequestTimeout, timeoutReply(details, this.timeoutAltResponse));
   }
 

@@ -21,6 +21,7 @@ import type { RetryOwner, RetryState, RetryVerdict } from './retry-state.ts';
 import { tellTimeouts } from './timeouts.ts';
 import { Tries } from './tries.ts';
 import { TryLog } from './try-log.ts';
+import { TryTally } from './try-tally.ts';
 import { filtered, type Pools, poolsFor } from './upgrade.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
@@ -50,6 +51,7 @@ export abstract class Retrying extends Tries implements RetryOwner {
     this.info.upstreamRequestStart = config.clock.now();
     if (config.upstreamLogs !== undefined)
       upstream.log = new TryLog(config.upstreamLogs, this.stream, config.clock);
+    upstream.tally = TryTally.of(cluster.info, config.clock, this.timeouts, headers);
     this.addTry(upstream);
     upstream.start(
       this.poolsOf(cluster, headers),

@@ -19,6 +19,7 @@ export abstract class Tries extends ForwardedRequest {
   protected forget(upstream: UpstreamRequest): void {
     upstream.stopTimers();
     upstream.log?.end(upstream);
+    upstream.tally?.end();
     if (this.upstream === upstream) this.upstream = this.others?.pop();
     else this.others = this.others?.filter((other) => other !== upstream);
     if (upstream.takeStop()) this.onUpstreamWritable();
@@ -35,6 +36,7 @@ export abstract class Tries extends ForwardedRequest {
   protected giveUp(upstream: UpstreamRequest): void {
     if (upstream.cancel('local-reset')) this.clusterInfo.stats.upstreamRqTxReset.inc();
     upstream.log?.end(upstream);
+    upstream.tally?.end();
   }
 
   /** Ends what is under way. @param before is told of each of them first */

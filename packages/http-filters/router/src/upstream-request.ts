@@ -19,6 +19,7 @@ import type {
 import { BodyPieces, NO_CHUNKS } from './body-pieces.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { TryLog } from './try-log.ts';
+import type { TryTally } from './try-tally.ts';
 import type { Pools } from './upgrade.ts';
 
 /** Who sent the request upstream, and gets what comes of each try. */
@@ -84,6 +85,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
   awaitingHeaders = true;
   /** Undefined unless the router logs what goes upstream. */
   log: TryLog | undefined = undefined;
+  /** Undefined unless the cluster tracks sizes and times. */
+  tally: TryTally | undefined = undefined;
   /** Whether the host has done its work stands in trailers that are still to come. */
   grpcOutcomeOpen = false;
   /** Whoever watches the host knows that the try took too long. */
@@ -133,6 +136,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
       return !this.stopped;
     }
     if (endStream) this.markSent();
+    this.tally?.sent(chunk.length);
     const mayGoOn = encoder.body(chunk, endStream, holdable);
     // A filter that lets go of several chunks does not heed the stop between them: a later yes does not end it.
     if (!mayGoOn) this.stopped = true;
@@ -336,7 +340,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks {
     for (let i = 0; i < pending.length && !this.over; i++) {
       const last = end && i === pending.length - 1;
       if (last) this.markSent();
-      if (!encoder.body(pending[i] ?? EMPTY, last, true)) this.stopped = true;
+      const chunk = pending[i] ?? EMPTY;
+      this.tally?.sent(chunk.length);
+      if (!encoder.body(chunk, last, true)) this.stopped = true;
     }
     if (wasStopped && !this.stopped && !this.over) this.owner.onUpstreamWritable();
   }

@@ -403,6 +403,10 @@ export interface ClusterInfo {
   /** `common_http_protocol_options.max_stream_duration`; 0: none. */
   readonly maxStreamDurationMs: number;
   readonly stats: ClusterTrafficStats;
+  /** `track_cluster_stats.timeout_budgets`. Absent: nobody wants to know. */
+  readonly timeoutBudgets?: TimeoutBudgetStats | undefined;
+  /** `track_cluster_stats.request_response_sizes`. Absent: nobody wants to know. */
+  readonly messageSizes?: MessageSizeStats | undefined;
   /**
    * Requests turned away for the cluster's sake: maintenance mode, overload, circuit breakers. Load reports are made of it; `/stats` does not show it.
    * Absent: nobody wants to know.
@@ -450,6 +454,24 @@ export interface ClusterInfo {
     | undefined;
   /** True for a maintenance-mode cluster (runtime `upstream.maintenance_mode.<name>`). */
   readonly maintenanceMode: boolean;
+}
+
+/** How much of their time requests use, in percent; 0 without a timeout. */
+export interface TimeoutBudgetStats {
+  /** `upstream_rq_timeout_budget_percent_used` */
+  readonly global: Histogram;
+  /** `upstream_rq_timeout_budget_per_try_percent_used` */
+  readonly perTry: Histogram;
+}
+
+/** How large requests and their answers are, try by try: `upstream_rq_headers_size` and its kin, bytes or header lines. */
+export interface MessageSizeStats {
+  readonly rqHeadersSize: Histogram;
+  readonly rqHeadersCount: Histogram;
+  readonly rqBodySize: Histogram;
+  readonly rsHeadersSize: Histogram;
+  readonly rsHeadersCount: Histogram;
+  readonly rsBodySize: Histogram;
 }
 
 /** The traffic stats of a cluster that filters outside `kernel/upstream` count. */

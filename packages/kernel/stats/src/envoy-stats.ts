@@ -13,7 +13,14 @@ export interface EnvoyStat {
 export interface EnvoyStatTree {
   readonly prefix: string;
   /** What must be so for the tree to be there, when configuring its owner is not enough. */
-  readonly condition?: 'traffic' | 'track_remaining' | 'threads' | 'http2' | 'tls';
+  readonly condition?:
+    | 'traffic'
+    | 'track_remaining'
+    | 'track_cluster_stats'
+    | 'load_stats_config'
+    | 'threads'
+    | 'http2'
+    | 'tls';
   readonly stats: readonly EnvoyStat[];
 }
 
@@ -83,6 +90,7 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
       seconds_until_first_ocsp_response_expiring state stats_recent_lookups total_connections uptime version`,
     milliseconds: 'initialization_time_ms',
   }),
+  tree('load_reporter.', { counters: 'errors requests responses retries' }, 'load_stats_config'),
   ...['main_thread', 'workers', 'server.main_thread', 'server.worker_<id>'].map((thread) =>
     tree(`${thread}.`, { counters: 'watchdog_mega_miss watchdog_miss' }, 'threads'),
   ),
@@ -205,6 +213,15 @@ export const ENVOY_STATS: readonly EnvoyStatTree[] = [
       upstream_rq_active upstream_rq_pending_active version warming_state`,
     milliseconds: 'upstream_cx_connect_ms upstream_cx_length_ms',
   }),
+  tree(
+    'cluster.<name>.',
+    {
+      bytes: 'upstream_rq_body_size upstream_rq_headers_size upstream_rs_body_size upstream_rs_headers_size',
+      unspecified: `upstream_rq_headers_count upstream_rq_timeout_budget_per_try_percent_used
+        upstream_rq_timeout_budget_percent_used upstream_rs_headers_count`,
+    },
+    'track_cluster_stats',
+  ),
   tree('cluster.<name>.circuit_breakers.default.', {
     gauges: 'cx_open cx_pool_open rq_open rq_pending_open rq_retry_open',
   }),

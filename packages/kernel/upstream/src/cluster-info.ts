@@ -17,6 +17,7 @@ import { type CreateBudget, Resources } from './resources.ts';
 import { AlternativeStats } from './stats/alternative-stats.ts';
 import { ClusterStats } from './stats/cluster-stats.ts';
 import { ResponseStats } from './stats/response-stats.ts';
+import { messageSizeStats, timeoutBudgetStats } from './stats/tracked-stats.ts';
 import { transportWishes } from './transport-wishes.ts';
 
 /** What a cluster's info is made with. */
@@ -45,6 +46,8 @@ export class UpstreamClusterInfo implements ClusterInfo {
   readonly httpFilters: UpstreamHttpFilters | undefined;
   readonly stats: ClusterStats;
   readonly requestsDropped: Counter;
+  readonly timeoutBudgets: ClusterInfo['timeoutBudgets'];
+  readonly messageSizes: ClusterInfo['messageSizes'];
   readonly statsScope: StatsScope;
   private readonly responses: ResponseStats;
   private readonly alternatives: AlternativeStats;
@@ -81,6 +84,8 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.statsScope = scope;
     this.stats = new ClusterStats(scope);
     this.requestsDropped = requestsDropped;
+    this.timeoutBudgets = settings.tracked.timeoutBudgets ? timeoutBudgetStats(scope) : undefined;
+    this.messageSizes = settings.tracked.messageSizes ? messageSizeStats(scope) : undefined;
     this.httpFilters = compileFilters(settings, scope, upstreamFilters);
     const { zone } = context.localInfo;
     this.responses = new ResponseStats(scope, '', zone);

@@ -202,7 +202,13 @@ describe('readCluster', () => {
   const options =
     'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]';
   it.each<[object, string, string]>([
-    [{ track_timeout_budgets: true }, 'track_timeout_budgets', 'not supported'],
+    [{ track_timeout_budgets: true }, 'track_timeout_budgets', 'write track_cluster_stats'],
+    [
+      { track_cluster_stats: { timeout_budgets: true, per_endpoint_stats: true } },
+      'track_cluster_stats.per_endpoint_stats',
+      'not supported yet',
+    ],
+    [{ lrs_server: { self: {} } }, 'lrs_server', 'not supported, as in Envoy'],
     [{ lb_policy: 'LEAST_REQUEST' }, 'lb_policy', '@dragoman/load-balancer-least-request would provide it'],
     [{ lb_policy: 'RING_HASH' }, 'lb_policy', '@dragoman/load-balancer-ring-hash would provide it'],
     [{ lb_policy: 'LOAD_BALANCING_POLICY_CONFIG' }, 'lb_policy', 'needs load_balancing_policy'],

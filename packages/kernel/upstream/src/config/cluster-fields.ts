@@ -52,12 +52,15 @@ const FIELDS = new Set([
   'transport_socket',
   'transport_socket_matches',
   'lrs_report_endpoint_metrics',
+  'track_cluster_stats',
 ]);
 
 const REASONS = {
   eds_cluster_config: 'is only possible in a cluster of type EDS',
   use_tcp_for_dns_lookups: 'DNS over TCP is not possible with the resolver of this platform',
   original_dst_lb_config: 'is only possible in a cluster of type ORIGINAL_DST',
+  track_timeout_budgets:
+    'track_timeout_budgets of envoy.config.cluster.v3.Cluster is not supported; write track_cluster_stats: { timeout_budgets: true }',
   lrs_server:
     'is not supported, as in Envoy; say where load reports go in cluster_manager.load_stats_config of the bootstrap',
 } as const;

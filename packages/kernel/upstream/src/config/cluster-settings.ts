@@ -3,6 +3,7 @@ import {
   ClusterSchema,
   durationMs,
   TcpKeepaliveSchema,
+  TrackClusterStatsSchema,
   UpstreamConnectionOptionsSchema,
 } from '@dragoman/api';
 import {
@@ -64,6 +65,8 @@ export interface ClusterSettings {
   readonly healthChecked: boolean;
   /** What load reports say of the hosts' own reports. Undefined: nothing. */
   readonly reportedMetrics: MetricReader | undefined;
+  /** `track_cluster_stats` */
+  readonly tracked: { readonly timeoutBudgets: boolean; readonly messageSizes: boolean };
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -73,6 +76,7 @@ export const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 const DEFAULT_KEEPALIVE_S = 7_200;
 
 const CONNECTION_FIELDS = new Set(['tcp_keepalive']);
+const TRACKED_FIELDS = new Set(['timeout_budgets', 'request_response_sizes']);
 const KEEPALIVE_FIELDS = new Set(['keepalive_time']);
 const KEEPALIVE_REASON = 'only keepalive_time can be set on sockets of this platform';
 
@@ -110,6 +114,13 @@ export function readCluster(
   const outliers = problems.try('outlier_detection', () =>
     cluster.outlierDetection === undefined ? undefined : readOutlierDetection(cluster.outlierDetection),
   );
+  problems.try('track_cluster_stats', () => {
+    if (cluster.trackClusterStats !== undefined)
+      refuseUnsupported(cluster.trackClusterStats, TrackClusterStatsSchema, TRACKED_FIELDS, '', {
+        per_endpoint_stats:
+          'stats of single endpoints are not supported yet; see /clusters for their numbers',
+      });
+  });
   if (problems.problems.length > 0 && transport !== undefined) closeSockets(transport);
   problems.throwIfAny();
   return {
@@ -131,6 +142,10 @@ export function readCluster(
     outliers,
     healthChecked: cluster.healthChecks.length > 0,
     reportedMetrics: readMetrics(cluster, context),
+    tracked: {
+      timeoutBudgets: cluster.trackClusterStats?.timeoutBudgets ?? false,
+      messageSizes: cluster.trackClusterStats?.requestResponseSizes ?? false,
+    },
     createPolicy: createPolicy as ClusterSettings['createPolicy'],
     provided: type?.createBalancer && ((own) => type.createBalancer?.(cluster as never, own) as LoadBalancer),
     choosesMembers: type?.choosesMembers ?? false,

@@ -45,6 +45,9 @@ export const NOTES = {
     'TCP connections, as in Envoy; idle HTTP connections to a host that fails close without it too',
   'Cluster.preconnect_policy':
     'for HTTP; `predictive_preconnect_ratio` with round_robin, random and client_side_weighted_round_robin, of one worker and never above `max_connections`',
+  'Cluster.lrs_report_endpoint_metrics': 'names that no load report can have are warned of',
+  'Cluster.track_cluster_stats':
+    '`timeout_budgets` and `request_response_sizes`, of requests that the router forwards; `per_endpoint_stats` is refused',
   'Cluster.upstream_connection_options': '`tcp_keepalive.keepalive_time` only',
   'CommonTlsContext.tls_certificate_sds_secret_configs': `${SECRETS}; one for a cluster`,
   'CommonTlsContext.tls_certificates': 'one for a cluster',

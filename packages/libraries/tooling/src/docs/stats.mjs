@@ -3,6 +3,8 @@
 const CONDITIONS = {
   traffic: 'there once the first connection of its kind was made',
   track_remaining: 'there with `track_remaining: true`',
+  track_cluster_stats: 'there with `track_cluster_stats`; of requests that the router forwards',
+  load_stats_config: 'there with `cluster_manager.load_stats_config`',
   threads: 'there when workers run on threads',
   http2: 'there for clusters that may speak HTTP/2',
   tls: 'there with the transport socket `envoy.transport_sockets.tls`',
