@@ -158,7 +158,7 @@ describe('load reports', () => {
     await proxy.untilStat('load_reporter.requests', 1);
     for (let i = 0; i < 6; i++) await proxy.get('/');
     await eventually(() => expect(server.sums).toEqual({ 'web a': '3/3/0', 'web b': '3/0/3' }));
-    expect(server.requests[0]?.node).toMatchObject({ id: 'me', cluster: 'us', userAgentName: 'dragoman' });
+    expect(server.requests[0]?.node).toMatchObject({ id: 'me', cluster: 'us', userAgentName: 'envoy' });
     const endpoints = server.requests.flatMap(({ clusterStats }) =>
       clusterStats.flatMap(({ upstreamLocalityStats }) =>
         upstreamLocalityStats.flatMap(({ upstreamEndpointStats }) => upstreamEndpointStats),

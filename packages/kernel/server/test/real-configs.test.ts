@@ -23,7 +23,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'cors-backend-envoy.yaml': ['@dragoman/http-filter-cors would provide it'],
   'cors-frontend-envoy.yaml': ['@dragoman/http-filter-cors would provide it'],
   'datadog-tracing-envoy.yaml': [TRACING, '@dragoman/http-filter-health-check would provide it'],
-  'dynamic-config-cp-envoy.yaml': ['dynamic_resources: configuration from a management server'],
+  'dynamic-config-cp-envoy.yaml': [],
   'fault-injection-envoy.yaml': ['@dragoman/http-filter-fault would provide it'],
   'front-proxy-service-envoy-2.yaml': [],
   'front-proxy-service-envoy.yaml': [],
