@@ -35,7 +35,10 @@ export interface FactoryContext {
   readonly loggers: LoggerFactory;
   readonly runtime: Runtime;
   readonly localInfo: LocalInfo;
-  /** The server's root scope: names are given complete. */
+  /**
+   * The server's root scope: names are given complete. What a cluster or listener makes is forgotten with it; what several of them
+   * share is made in `stats.root`.
+   */
   readonly stats: StatsScope;
   readonly formatters: FormatterFactory;
   /** Every extension of this assembly, for those that hold others (a connection manager its filters). */

@@ -56,4 +56,22 @@ export interface StatsScope {
   textReadout(name: string): TextReadout;
   /** A scope below this one; a trailing dot in `prefix` does not matter. */
   scope(prefix: string): StatsScope;
+  /** The thread's own scope, which no lease ends: for what several owners share. The same object for every scope of the thread. */
+  readonly root: StatsScope;
+  /** A lease of this thread's stats below this scope. */
+  lease(): StatsLease;
+}
+
+/**
+ * Stats for as long as somebody is there. Whoever comes and goes under names of its own (a cluster, a listener) takes a lease and makes
+ * its stats through it. A lease takes hold of each scope that is asked of its {@link stats}. When the last lease of a scope (known by its prefix) was
+ * given back on every thread, what was made through them is forgotten: a scope of that name that comes later begins at 0.
+ * So a new version takes its lease before the old one gives its own back. A stat that was also made outside of leases stays.
+ *
+ * A handle may be used after that: it counts, and nobody sees it.
+ */
+export interface StatsLease {
+  readonly stats: StatsScope;
+  /** Gives it back. Does nothing the second time. */
+  release(): void;
 }

@@ -1,5 +1,7 @@
 export type {
   ChunkAnnouncement,
+  GroupAnnouncement,
+  ReleaseAnnouncement,
   StatAnnouncement,
   StatsAnnouncement,
   TextAnnouncement,
@@ -29,11 +31,11 @@ export {
 } from './selection.ts';
 export {
   type HistogramSnapshot,
-  type StatsSource,
   StatsStore,
   type StatsStoreOptions,
   type StoreSnapshot,
 } from './store.ts';
+export type { StatsSource } from './stats-source.ts';
 export type { StringMatch } from './string-matcher.ts';
 export { type Tag, type TaggedName, TagProducer } from './tag-producer.ts';
 export { ThreadStats, type ThreadStatsOptions } from './thread-stats.ts';

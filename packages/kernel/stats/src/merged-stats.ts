@@ -10,7 +10,7 @@ export interface SegmentView {
 }
 
 /** One thread's share of a stat. */
-interface Part {
+export interface Part {
   readonly segment: SegmentView;
   readonly chunk: number;
   readonly slot: number;
@@ -23,6 +23,8 @@ function read(part: Part): number {
 /** A counter over all threads. */
 export class MergedCounter {
   readonly name: string;
+  /** Groups that it belongs to, which keep it; Infinity: it stays. */
+  owners = 0;
   #parts: Part[] = [];
   /** What threads that are gone had counted. */
   #retained = 0;
@@ -40,13 +42,11 @@ export class MergedCounter {
     this.#parts.push(part);
   }
 
-  /** Keeps the value of a thread that has ended. */
-  removeSegment(segment: SegmentView): void {
-    for (const part of this.#parts.filter((candidate) => candidate.segment === segment)) {
-      this.#retained += read(part);
-      this.#retainedUsed ||= isUsed(read(part));
-    }
-    this.#parts = this.#parts.filter((part) => part.segment !== segment);
+  /** Keeps the value of a thread that writes it no more. */
+  removePart(part: Part): void {
+    this.#retained += read(part);
+    this.#retainedUsed ||= isUsed(read(part));
+    this.#parts = without(this.#parts, part);
   }
 
   get used(): boolean {
@@ -84,6 +84,8 @@ export class MergedCounter {
 export class MergedGauge {
   readonly name: string;
   readonly mode: GaugeMode;
+  /** As of {@link MergedCounter}. */
+  owners = 0;
   #parts: Part[] = [];
   #derive: (() => number) | undefined = undefined;
 
@@ -97,8 +99,13 @@ export class MergedGauge {
   }
 
   /** What a thread held is gone with it. */
-  removeSegment(segment: SegmentView): void {
-    this.#parts = this.#parts.filter((part) => part.segment !== segment);
+  removePart(part: Part): void {
+    this.#parts = without(this.#parts, part);
+  }
+
+  /** Its value is taken from elsewhere. */
+  get derived(): boolean {
+    return this.#derive !== undefined;
   }
 
   /** Takes the value from elsewhere, whatever threads write; undefined: from the threads again. */
@@ -129,6 +136,8 @@ export class MergedHistogram {
   readonly name: string;
   readonly unit: HistogramUnit;
   readonly bounds: readonly number[];
+  /** As of {@link MergedCounter}. */
+  owners = 0;
   #parts: Part[] = [];
   readonly #retained = new Map<number, number>();
   #samples = 0;
@@ -150,13 +159,11 @@ export class MergedHistogram {
     this.#parts.push(part);
   }
 
-  /** Keeps the samples of a thread that has ended. */
-  removeSegment(segment: SegmentView): void {
-    for (const part of this.#parts.filter((candidate) => candidate.segment === segment)) {
-      addBins(part, this.#retained);
-      this.#retainedSamples += read(part);
-    }
-    this.#parts = this.#parts.filter((part) => part.segment !== segment);
+  /** Keeps the samples of a thread that records no more. */
+  removePart(part: Part): void {
+    addBins(part, this.#retained);
+    this.#retainedSamples += read(part);
+    this.#parts = without(this.#parts, part);
   }
 
   /** True once a flush has found samples. */
@@ -198,6 +205,10 @@ export class MergedHistogram {
   }
 }
 
+function without(parts: readonly Part[], part: Part): Part[] {
+  return parts.filter((candidate) => candidate !== part);
+}
+
 function addBins(part: Part, into: Map<number, number>): void {
   const { chunks } = part.segment;
   const header = chunks[part.chunk];
@@ -222,6 +233,8 @@ function addTo(counts: Map<number, number>, bin: number, count: number): void {
 /** A text readout over all threads: the text that came last. */
 export class MergedTextReadout {
   readonly name: string;
+  /** As of {@link MergedCounter}. */
+  owners = 0;
   #value: string | undefined;
 
   constructor(name: string) {
@@ -240,3 +253,5 @@ export class MergedTextReadout {
     this.#value = value;
   }
 }
+
+export type MergedStat = MergedCounter | MergedGauge | MergedHistogram | MergedTextReadout;

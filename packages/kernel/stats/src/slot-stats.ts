@@ -95,11 +95,15 @@ export class SlotHistogram implements Histogram {
   private readonly slot: number;
   private readonly views: (Float64Array | undefined)[];
   private readonly starts: Int32Array;
+  private readonly ranges: SlotRange[];
 
-  constructor(name: string, unit: HistogramUnit, segment: StatsSegment, range: SlotRange) {
+  /** @param ranges its header; what it takes besides is added. Whoever holds them need not hold the histogram */
+  constructor(name: string, unit: HistogramUnit, segment: StatsSegment, ranges: SlotRange[]) {
+    const range = ranges[0] as SlotRange;
     this.name = name;
     this.unit = unit;
     this.segment = segment;
+    this.ranges = ranges;
     this.header = range.view;
     this.slot = range.slot;
     this.views = new Array<Float64Array | undefined>(DECADES).fill(undefined);
@@ -119,6 +123,7 @@ export class SlotHistogram implements Histogram {
 
   private addDecade(decade: number): Float64Array {
     const range = this.segment.allocate(BINS_PER_DECADE);
+    this.ranges.push(range);
     this.views[decade] = range.view;
     this.starts[decade] = range.slot;
     this.header[this.slot + HEADER_DECADES + decade] = 1 + range.chunk * CHUNK_SLOTS + range.slot;

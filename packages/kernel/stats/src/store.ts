@@ -1,23 +1,18 @@
 import type { StatsSnapshot } from '@dragoman/core';
-import type { StatAnnouncement, StatsAnnouncement } from './announcement.ts';
+import type { StatAnnouncement } from './announcement.ts';
+import { MergedGroups } from './merged-groups.ts';
 import {
   MergedCounter,
   MergedGauge,
   MergedHistogram,
-  MergedTextReadout,
-  type SegmentView,
+  type MergedStat,
+  type MergedTextReadout,
 } from './merged-stats.ts';
 import { compileBuckets, compileStatsMatcher, type StatsOptions } from './options.ts';
 import { RecentLookups } from './recent-lookups.ts';
+import { AttachedSource, type StatsSource } from './stats-source.ts';
 import { type TaggedName, TagProducer } from './tag-producer.ts';
 import { ThreadStats } from './thread-stats.ts';
-
-/** Where the announcements of one thread go. */
-export interface StatsSource {
-  receive(announcement: StatsAnnouncement): void;
-  /** The thread is gone: its counts and samples are kept, its gauges are dropped. */
-  detach(): void;
-}
 
 /** A histogram in a snapshot. */
 export interface HistogramSnapshot {
@@ -56,6 +51,8 @@ export class StatsStore {
   readonly #bucketsFor: (name: string) => readonly number[];
   readonly #wallTime: () => number;
   readonly #tagged = new Map<string, TaggedName>();
+  readonly #groups = new MergedGroups((stat) => this.#forget(stat));
+  readonly #sources = new Set<AttachedSource>();
 
   /** @throws Error for a bad tag specifier, matcher or regex in the options. */
   constructor(options: StatsStoreOptions = {}) {
@@ -72,10 +69,10 @@ export class StatsStore {
 
   /**
    * Values that come from elsewhere, such as from the process that this one takes over from: whoever asked for them writes
-   * them, and `detach` keeps the counts and drops the gauges.
+   * them, and `detach` keeps the counts and drops the gauges. Their names are forgotten with the leases of this process's threads.
    */
   createImport(): { readonly stats: ThreadStats; detach(): void } {
-    const source = this.attach();
+    const source = this.#attach(true);
     return { stats: this.#threadOf(source), detach: () => source.detach() };
   }
 
@@ -89,36 +86,67 @@ export class StatsStore {
 
   /**
    * A gauge whose value is worked out when it is read, such as from counts that threads share. The returned function ends that:
-   * the gauge then reads what threads write, 0 at first.
+   * the gauge then reads what threads write, and is gone when no thread has it.
    */
   deriveGauge(name: string, value: () => number): () => void {
     if (!this.#accepts(name)) return () => {};
     const gauge = obtain(this.gauges, name, (key) => new MergedGauge(key, 'never-import'));
     gauge.derive(value);
-    return () => gauge.derive(undefined);
+    return () => {
+      gauge.derive(undefined);
+      if (gauge.owners === 0) this.#forget(gauge);
+    };
   }
 
   /** Takes in a thread, whose announcements the caller hands on in order. */
   attach(): StatsSource {
-    const segment: SegmentView = { chunks: [] };
-    const parts: { removeSegment(segment: SegmentView): void }[] = [];
-    return {
-      receive: (announcement) => {
-        if (announcement.type === 'chunk') {
-          segment.chunks[announcement.chunk] = new Float64Array(announcement.buffer);
-        } else if (announcement.type === 'text') {
-          const text = obtain(this.textReadouts, announcement.name, (name) => new MergedTextReadout(name));
-          if (announcement.value !== undefined) text.set(announcement.value);
-        } else {
-          const stat = this.#obtain(announcement);
-          stat.addPart({ segment, chunk: announcement.chunk, slot: announcement.slot });
-          parts.push(stat);
-        }
+    return this.#attach(false);
+  }
+
+  /** Threads that were detached have been replaced: what they alone had a lease of, and nobody has taken one since, is forgotten. */
+  forgetLost(): void {
+    this.#groups.dropLost();
+  }
+
+  /** Bytes of shared memory that the stats of all threads take. */
+  get byteLength(): number {
+    let bytes = 0;
+    for (const source of this.#sources) bytes += source.byteLength;
+    return bytes;
+  }
+
+  #attach(guest: boolean): StatsSource {
+    const source = new AttachedSource(
+      {
+        groups: this.#groups,
+        textReadouts: this.textReadouts,
+        obtain: (announcement) => this.#obtain(announcement),
       },
+      guest,
+    );
+    this.#sources.add(source);
+    return {
+      receive: (announcement) => source.receive(announcement),
       detach: () => {
-        for (const stat of parts.splice(0)) stat.removeSegment(segment);
+        source.detach();
+        this.#sources.delete(source);
       },
     };
+  }
+
+  #forget(stat: MergedStat): void {
+    // Whoever derives it ends that first.
+    if (stat instanceof MergedGauge && stat.derived) return;
+    const { name } = stat;
+    if (this.#home(stat).get(name) !== stat) return;
+    this.#home(stat).delete(name);
+    this.#tagged.delete(name);
+  }
+
+  #home(stat: MergedStat): Map<string, MergedStat> {
+    if (stat instanceof MergedCounter) return this.counters;
+    if (stat instanceof MergedGauge) return this.gauges;
+    return stat instanceof MergedHistogram ? this.histograms : this.textReadouts;
   }
 
   #obtain(stat: StatAnnouncement): MergedCounter | MergedGauge | MergedHistogram {

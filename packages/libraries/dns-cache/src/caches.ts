@@ -18,10 +18,10 @@ const CACHES = new WeakMap<object, Map<string, Entry>>();
  * @throws ConfigError, paths relative to the message, also when another config has given that name to a cache with other settings
  */
 export function dnsCacheOf(config: DnsCacheConfig, context: FactoryContext): DnsCache {
-  let caches = CACHES.get(context.stats);
+  let caches = CACHES.get(context.stats.root);
   if (caches === undefined) {
     caches = new Map();
-    CACHES.set(context.stats, caches);
+    CACHES.set(context.stats.root, caches);
   }
   const known = caches.get(config.name);
   if (known !== undefined) {
@@ -31,7 +31,9 @@ export function dnsCacheOf(config: DnsCacheConfig, context: FactoryContext): Dns
       `a DNS cache named "${config.name}" is there with other settings: give every place that names it the same ones, or another name`,
     );
   }
-  const cache = new DnsCache(readDnsCache(config, context), context);
+  // Whoever is the first to name it may go before others do.
+  const lasting = { ...context, stats: context.stats.root };
+  const cache = new DnsCache(readDnsCache(config, lasting), lasting);
   caches.set(config.name, { config, cache });
   return cache;
 }

@@ -1,11 +1,13 @@
-import type { Counter, Gauge, Histogram, StatsScope, TextReadout } from '@dragoman/core';
+import type { Counter, Gauge, Histogram, StatsLease, StatsScope, TextReadout } from '@dragoman/core';
 
 /** Stats in plain maps, to be looked at by name. */
 export class MemoryStats implements StatsScope {
   readonly prefix: string;
+  readonly root: MemoryStats;
   private readonly store: Store;
 
-  constructor(prefix = '', store?: Store) {
+  constructor(prefix = '', store?: Store, root?: MemoryStats) {
+    this.root = root ?? this;
     this.prefix = prefix.replace(/\.$/, '').replaceAll(':', '_');
     this.store = store ?? { numbers: new Map(), samples: new Map(), texts: new Map() };
   }
@@ -31,7 +33,12 @@ export class MemoryStats implements StatsScope {
   }
 
   scope(prefix: string): MemoryStats {
-    return new MemoryStats(this.full(prefix), this.store);
+    return new MemoryStats(this.full(prefix), this.store, this.root);
+  }
+
+  /** Stats that were made stay after it. */
+  lease(): StatsLease {
+    return { stats: this, release: () => {} };
   }
 
   /** A counter's or gauge's value by its complete name. @throws Error when nobody has made it */

@@ -16,6 +16,7 @@ import {
   noDynamicResources,
   type Runtime,
   silentLogger,
+  type StatsScope,
 } from '@dragoman/core';
 import type { Http2Sessions } from '@dragoman/http2';
 import { RoundRobinSchema, UpstreamTlsContextSchema } from '@dragoman/api';
@@ -92,7 +93,7 @@ export interface WorldOptions {
 
 export function testContext(
   clock: FakeClock,
-  stats: MemoryStats,
+  stats: StatsScope,
   runtime: Runtime = emptyRuntime,
   zone = '',
   logger = silentLogger,

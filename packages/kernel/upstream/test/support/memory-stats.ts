@@ -1,15 +1,17 @@
-import type { Counter, Gauge, Histogram, StatsScope, TextReadout } from '@dragoman/core';
+import type { Counter, Gauge, Histogram, StatsLease, StatsScope, TextReadout } from '@dragoman/core';
 import { LocalCounter, LocalGauge } from '../../src/stats/local-stats.ts';
 
 /** Stats in maps, for tests to look into. */
 export class MemoryStats implements StatsScope {
   readonly prefix: string;
+  readonly root: MemoryStats;
   private readonly counters: Map<string, Counter>;
   private readonly gauges: Map<string, Gauge>;
   private readonly histograms: Map<string, number[]>;
 
   constructor(prefix = '', root?: MemoryStats) {
     this.prefix = prefix;
+    this.root = root?.root ?? this;
     this.counters = root?.counters ?? new Map();
     this.gauges = root?.gauges ?? new Map();
     this.histograms = root?.histograms ?? new Map();
@@ -34,6 +36,10 @@ export class MemoryStats implements StatsScope {
 
   scope(prefix: string): StatsScope {
     return new MemoryStats(this.full(prefix).replace(/\.$/, ''), this);
+  }
+
+  lease(): StatsLease {
+    return { stats: this, release: () => {} };
   }
 
   /** Of a counter or gauge, by its whole name; undefined when nobody made it. */
