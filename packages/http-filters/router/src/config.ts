@@ -139,6 +139,7 @@ function readUpstreamFilters(config: Router, context: HttpFilterContext): Upstre
     statPrefix: context.statPrefix,
     field: 'upstream_http_filters',
     scope: context.listenerScope,
+    stats: context.stats,
   });
 }
 

@@ -566,7 +566,14 @@ export interface UpstreamFilterScene {
  */
 export type CompileUpstreamFilters = (
   filters: readonly unknown[],
-  scene: { readonly statPrefix: string; readonly field: string; readonly scope: StatsScope },
+  scene: {
+    readonly statPrefix: string;
+    readonly field: string;
+    /** Of the cluster, or of the listener. */
+    readonly scope: StatsScope;
+    /** The thread's, as whoever names the filters makes its own. */
+    readonly stats: StatsScope;
+  },
 ) => UpstreamHttpFilters;
 
 /** What a stream asks of the connection that will carry it. */

@@ -86,7 +86,7 @@ export class UpstreamClusterInfo implements ClusterInfo {
     this.requestsDropped = requestsDropped;
     this.timeoutBudgets = settings.tracked.timeoutBudgets ? timeoutBudgetStats(scope) : undefined;
     this.messageSizes = settings.tracked.messageSizes ? messageSizeStats(scope) : undefined;
-    this.httpFilters = compileFilters(settings, scope, upstreamFilters);
+    this.httpFilters = compileFilters(settings, scope, context.stats, upstreamFilters);
     const { zone } = context.localInfo;
     this.responses = new ResponseStats(scope, '', zone);
     this.alternatives = new AlternativeStats(scope, zone);
@@ -143,9 +143,10 @@ export class UpstreamClusterInfo implements ClusterInfo {
 function compileFilters(
   { statName, http: { filters, filtersPath: field } }: ClusterSettings,
   scope: StatsScope,
+  stats: StatsScope,
   compile: CompileUpstreamFilters | undefined,
 ): UpstreamHttpFilters | undefined {
   if (filters.length === 0) return undefined;
   if (compile === undefined) throw ConfigError.at(field, 'this assembly has no filters on the upstream side');
-  return compile(filters, { statPrefix: `cluster.${statName}.`, field, scope });
+  return compile(filters, { statPrefix: `cluster.${statName}.`, field, scope, stats });
 }

@@ -114,6 +114,8 @@ class Clusters implements WorkerClusterManager, MemberClusters {
   /** What requests look up: no indirection through {@link entries}. */
   private readonly byName = new Map<string, UpstreamCluster>();
   private readonly watchers = new Set<(clusterName: string) => void>();
+  /** The whole worker ends: what was counted can still be asked for. */
+  private closing = false;
 
   constructor(
     registry: ExtensionRegistry,
@@ -169,13 +171,27 @@ class Clusters implements WorkerClusterManager, MemberClusters {
     this.build(message).close();
   }
 
-  /** @param before the version that it takes the place of */
+  /**
+   * Its stats are forgotten with it, unless another of its name has taken them over.
+   * @param before the version that it takes the place of
+   */
   private build(message: ClusterMessage, before?: UpstreamCluster): UpstreamCluster {
-    const settings = readCluster(message, this.registry, this.dependencies.context);
+    const lease = this.dependencies.context.stats.lease();
+    const context = { ...this.dependencies.context, stats: lease.stats };
     try {
-      return atPath('', () => new UpstreamCluster(settings, this.dependencies, before?.loads));
+      const settings = readCluster(message, this.registry, context);
+      const dependencies = { ...this.dependencies, context };
+      const onEnd = (): void => {
+        if (!this.closing) lease.release();
+      };
+      try {
+        return atPath('', () => new UpstreamCluster(settings, dependencies, { onEnd, loads: before?.loads }));
+      } catch (error) {
+        closeSockets(settings.transport);
+        throw error;
+      }
     } catch (error) {
-      closeSockets(settings.transport);
+      lease.release();
       throw error;
     }
   }
@@ -212,6 +228,7 @@ class Clusters implements WorkerClusterManager, MemberClusters {
   }
 
   close(): void {
+    this.closing = true;
     for (const { cluster } of this.entries.values()) cluster.close();
   }
 }

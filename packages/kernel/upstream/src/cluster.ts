@@ -36,9 +36,18 @@ import { OpenTcp } from './pool/open-tcp.ts';
 import { poolContext } from './pool/pool-context.ts';
 import type { PoolContext } from './pool/pool-options.ts';
 import { openTcpConnection } from './pool/tcp-connection.ts';
+import { UseCount } from './pool/use-count.ts';
 
 const USE_HTTP2_KEY = 'upstream.use_http2';
 const ALWAYS = { numerator: 100, denominator: 100 } as const;
+
+/** How a cluster begins and ends among others. */
+export interface ClusterLife {
+  /** Runs once: it was retired, and its last connection has ended. */
+  readonly onEnd?: (() => void) | undefined;
+  /** Of the cluster that this one replaces. */
+  readonly loads?: LoadMeter | undefined;
+}
 
 /** A cluster on one worker: its hosts, their pools, the load balancer. */
 export class UpstreamCluster implements Cluster {
@@ -63,9 +72,17 @@ export class UpstreamCluster implements Cluster {
   /** Undefined: no connection is opened to hosts that come next. */
   private readonly predictive: PredictiveConnect | undefined;
   private snapshot: HostSnapshot = EMPTY_SNAPSHOT;
+  private readonly tcpUse = new UseCount(() => this.noteEnd());
+  /** Undefined once it was told. */
+  private onEnd: (() => void) | undefined;
+  private retired = false;
 
-  /** @param loads of the cluster that this one replaces */
-  constructor(settings: ClusterSettings, dependencies: ClusterDependencies, loads = new LoadMeter()) {
+  constructor(
+    settings: ClusterSettings,
+    dependencies: ClusterDependencies,
+    { onEnd, loads = new LoadMeter() }: ClusterLife = {},
+  ) {
+    this.onEnd = onEnd;
     const { context } = dependencies;
     this.settings = settings;
     this.context = context;
@@ -80,8 +97,8 @@ export class UpstreamCluster implements Cluster {
     this.own = settings.provided && this.createOwnHosts(dependencies);
     this.balancer = createBalancer(settings, info, dependencies, this.own);
     this.predictive = createPredictive(settings, this.balancer, context);
-    const { openTcp, predictive } = this;
-    const needs = { ...dependencies, openTcp, predictive };
+    const { openTcp, predictive, tcpUse } = this;
+    const needs = { ...dependencies, openTcp, predictive, tcpUse };
     this.defaultContext = poolContext(settings, info, needs, 'default');
     this.highContext = poolContext(settings, info, needs, 'high');
   }
@@ -254,6 +271,15 @@ export class UpstreamCluster implements Cluster {
     this.balancer.close?.();
     this.own?.clear();
     closeSockets(this.settings.transport);
+    this.retired = true;
+    this.noteEnd();
+  }
+
+  private noteEnd(): void {
+    if (!this.retired || this.draining.size > 0 || !this.tcpUse.unused) return;
+    const { onEnd } = this;
+    this.onEnd = undefined;
+    onEnd?.();
   }
 
   /** Ends every connection of the pools now. */
@@ -285,6 +311,7 @@ export class UpstreamCluster implements Cluster {
     pool.drain(() => {
       this.draining.delete(pool);
       this.info.resources(priority).connectionPools.give();
+      this.noteEnd();
     });
   }
 

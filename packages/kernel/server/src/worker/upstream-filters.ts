@@ -6,11 +6,12 @@ const DEFAULT_BUFFER_LIMIT = 1024 * 1024;
 
 /** Compiles upstream filters for a thread: they get what filters of listeners do, under the stats of whoever names them. */
 export function upstreamFilterCompiler(context: () => WorkerContext): CompileUpstreamFilters {
-  return (filters, { statPrefix, field, scope }) =>
+  return (filters, { statPrefix, field, scope, stats }) =>
     compileUpstreamFilters(
       filters as readonly HttpFilter[],
       {
         ...context(),
+        stats,
         statPrefix,
         listenerScope: scope,
         listenerName: '',

@@ -17,10 +17,10 @@ import type { PoolContext } from './pool-options.ts';
 export function poolContext(
   settings: ClusterSettings,
   info: UpstreamClusterInfo,
-  dependencies: ClusterDependencies & Pick<PoolContext, 'openTcp' | 'predictive'>,
+  dependencies: ClusterDependencies & Pick<PoolContext, 'openTcp' | 'predictive' | 'tcpUse'>,
   priority: RoutingPriority,
 ): PoolContext {
-  const { context, connector, createCodec, openTcp, predictive } = dependencies;
+  const { context, connector, createCodec, openTcp, predictive, tcpUse } = dependencies;
   const { http } = settings;
   const bytes = { rxBytes: info.stats.upstreamCxRxBytesTotal, txBytes: info.stats.upstreamCxTxBytesTotal };
   const resources = info.resources(priority);
@@ -32,6 +32,7 @@ export function poolContext(
     preconnectRatio: settings.preconnectRatio,
     predictive,
     openTcp,
+    tcpUse,
     clock: context.clock,
     logger,
     connector,

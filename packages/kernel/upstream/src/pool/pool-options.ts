@@ -22,6 +22,7 @@ import type { UpstreamHost } from '../hosts/host.ts';
 import type { ClusterStats } from '../stats/cluster-stats.ts';
 import type { PredictiveConnect } from './connect-ahead.ts';
 import type { OpenTcp } from './open-tcp.ts';
+import type { UseCount } from './use-count.ts';
 import type { OverflowTexts } from './overflow-texts.ts';
 
 /** What a client codec is made with: the options of the HTTP/1 package that a cluster's config reaches. */
@@ -70,6 +71,8 @@ export interface PoolContext {
   readonly predictive: PredictiveConnect | undefined;
   /** Undefined: nobody asks for them. */
   readonly openTcp: OpenTcp | undefined;
+  /** Told of each TCP connection of somebody else's. */
+  readonly tcpUse: UseCount;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly connector: Connector;

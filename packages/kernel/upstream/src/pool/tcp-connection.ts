@@ -79,6 +79,7 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     stats.upstreamRqPendingTotal.inc();
     stats.upstreamRqPendingActive.inc();
     countOpened(context, host);
+    context.tcpUse.take();
     this.openedAt = clock.now();
     this.timer = clock.timer(() => this.onConnectTimeout());
     this.connection = connector.connect(context.connectOptions(host, transport), this);
@@ -122,12 +123,13 @@ class TcpClient implements Connection, ConnectHandler, Cancellable {
     context.openTcp?.remove(host, this);
     // A TCP connection carries no request that its end could leave incomplete (as Envoy counts).
     countClosed(context, host, kind, false, context.clock.now() - this.openedAt);
+    if (connected) giveRequestBack(context, host, undefined);
+    else this.countUnqueued();
+    context.tcpUse.give();
     if (connected) {
-      giveRequestBack(context, host, undefined);
       this.handler?.onClose(kind, reason);
       return;
     }
-    this.countUnqueued();
     countConnectFailure(context, host, reason);
     if (this.cancelled) return;
     context.stats.upstreamRqPendingFailureEject.inc();

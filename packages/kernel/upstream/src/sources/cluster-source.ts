@@ -9,6 +9,7 @@ import type {
   HostListUpdate,
   Logger,
   MainContext,
+  StatsLease,
 } from '@dragoman/core';
 import { findDiscovery } from '../config/cluster-type.ts';
 import { type HealthDependencies, HostPipeline } from '../health/host-pipeline.ts';
@@ -37,6 +38,7 @@ export class ClusterSource {
   readonly message: Cluster;
   /** The hosts as last published. */
   last: HostListUpdate | undefined = undefined;
+  private readonly lease: StatsLease;
   private readonly discovery: Discovery;
   private readonly ownResolver: DnsResolver | undefined;
   private readonly membership: Membership;
@@ -53,32 +55,35 @@ export class ClusterSource {
   constructor(message: Cluster, { registry, context, health, mergeStats, ejectionLog }: SourceDependencies) {
     this.message = message;
     const statName = message.altStatName === '' ? message.name : message.altStatName;
-    const clusterScope = context.stats.scope(`cluster.${statName}`);
-    const extension = findDiscovery(message, registry);
-    this.ownResolver = clusterResolver(message, registry, context);
-    const scoped: DiscoveryContext = Object.assign(Object.create(context) as MainContext, {
-      dns: this.ownResolver ?? context.dns,
-      clusterScope,
-    });
-    this.discovery = extension.create(message as never, scoped);
-    this.membership = new Membership(clusterScope);
-    this.warmingState = clusterScope.gauge('warming_state', 'never-import');
-    this.logger = context.loggers.logger('upstream');
-    this.pipeline = new HostPipeline({
-      cluster: message,
-      registry,
-      context,
-      clusterScope,
-      health,
-      mergeStats,
-      ejectionLog,
-      onHosts: (update) => {
-        if (!this.active) return;
-        this.last = update;
-        if (this.counted) this.membership.record(update);
-        this.listener?.onHosts(update);
-      },
-    });
+    this.lease = context.stats.lease();
+    const { stats } = this.lease;
+    const clusterScope = stats.scope(`cluster.${statName}`);
+    try {
+      const extension = findDiscovery(message, registry);
+      this.ownResolver = clusterResolver(message, registry, context);
+      const scoped: DiscoveryContext = Object.assign(Object.create(context) as MainContext, {
+        dns: this.ownResolver ?? context.dns,
+        stats,
+        clusterScope,
+      });
+      this.discovery = extension.create(message as never, scoped);
+      this.membership = new Membership(clusterScope);
+      this.warmingState = clusterScope.gauge('warming_state', 'never-import');
+      this.logger = context.loggers.logger('upstream');
+      this.pipeline = new HostPipeline({
+        cluster: message,
+        registry,
+        context,
+        clusterScope,
+        health,
+        mergeStats,
+        ejectionLog,
+        onHosts: (update) => this.onPipelineHosts(update),
+      });
+    } catch (error) {
+      this.lease.release();
+      throw error;
+    }
   }
 
   /** Its hosts come from a config source. */
@@ -134,6 +139,19 @@ export class ClusterSource {
     this.pipeline.stop();
     this.ownResolver?.close();
     if (this.counted) this.membership.clear();
+  }
+
+  /** {@link stop}, and its stats are forgotten. */
+  end(): void {
+    this.stop();
+    this.lease.release();
+  }
+
+  private onPipelineHosts(update: HostListUpdate): void {
+    if (!this.active) return;
+    this.last = update;
+    if (this.counted) this.membership.record(update);
+    this.listener?.onHosts(update);
   }
 
   private setWarm(listener: SourceListener): void {

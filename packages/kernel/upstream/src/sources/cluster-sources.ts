@@ -202,7 +202,7 @@ class Sources implements ClusterSources {
       );
     } catch (error) {
       this.warming.delete(source);
-      source.stop();
+      source.end();
       this.refresh();
       throw error;
     }
@@ -222,7 +222,7 @@ class Sources implements ClusterSources {
       },
       discard: () => {
         if (!this.warming.delete(source)) return;
-        source.stop();
+        source.end();
         warm.resolve();
         this.release(name);
         this.refresh();
@@ -241,7 +241,7 @@ class Sources implements ClusterSources {
 
   private put(name: string, source: ClusterSource): void {
     const before = this.byName.get(name);
-    before?.stop();
+    before?.end();
     source.count();
     this.byName.set(name, source);
     (before === undefined ? this.stats.added : this.stats.modified).inc();
@@ -251,7 +251,7 @@ class Sources implements ClusterSources {
   removeCluster(clusterName: string): boolean {
     const source = this.byName.get(clusterName);
     if (source === undefined) return false;
-    source.stop();
+    source.end();
     this.byName.delete(clusterName);
     this.stats.removed.inc();
     this.refresh();
