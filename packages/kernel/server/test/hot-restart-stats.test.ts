@@ -43,6 +43,17 @@ describe('counters', () => {
     expect(told().counters).toEqual([['a', 4]]);
   });
 
+  it('of a name that was forgotten and has come back are told from 0', () => {
+    const { stats, told } = process();
+    for (const amount of [5, 3]) {
+      const lease = stats.lease();
+      lease.stats.scope('cluster.a').counter('c').add(amount);
+      expect(told().counters).toEqual([['cluster.a.c', amount]]);
+      lease.release();
+      expect(told().counters).toEqual([]);
+    }
+  });
+
   it('are told anew when whoever was told has failed', () => {
     const { stats, exported, told } = process();
     stats.counter('a').add(3);

@@ -1,4 +1,11 @@
-import type { ConfigSubscription, Counter, Gauge, SubscriptionFailure } from '@dragoman/core';
+import type {
+  ConfigSubscription,
+  Counter,
+  Gauge,
+  StatsLease,
+  StatsScope,
+  SubscriptionFailure,
+} from '@dragoman/core';
 import type { Held, KnownResource, ResourceBook, ResourceBookOptions } from './resource-book.ts';
 import type { Found } from './references.ts';
 import type { ResourceOrder } from './resource-order.ts';
@@ -14,6 +21,9 @@ export abstract class HeldBase<F extends Found> implements Held {
   protected readonly options: ResourceBookOptions;
   protected subscription: ConfigSubscription | undefined = undefined;
   protected stopped = false;
+  /** Where the subscription counts. */
+  protected readonly scope: StatsScope;
+  private readonly lease: StatsLease;
   private readonly resolveFirst: () => void;
   private readonly reloads: Counter;
   private readonly reloadedAt: Gauge;
@@ -26,7 +36,9 @@ export abstract class HeldBase<F extends Found> implements Held {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.first = promise;
     this.resolveFirst = resolve;
-    const scope = options.stats.scope(reference.statPrefix);
+    this.lease = options.stats.lease();
+    this.scope = this.lease.stats.scope(reference.statPrefix);
+    const { scope } = this;
     this.reloads = scope.counter('config_reload');
     this.reloadedAt = scope.gauge('config_reload_time_ms', 'never-import');
   }
@@ -37,6 +49,7 @@ export abstract class HeldBase<F extends Found> implements Held {
   stop(): void {
     this.stopped = true;
     this.subscription?.stop();
+    this.lease.release();
     this.arrived();
   }
 

@@ -29,14 +29,14 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   }
 
   start(): void {
-    const { subscriptions, stats } = this.options;
-    const { type, source, statPrefix, namespace, locator } = this.reference;
+    const { subscriptions } = this.options;
+    const { type, source, namespace, locator } = this.reference;
     this.subscription = subscriptions.subscribe({
       source,
       type,
       names: namespace === undefined ? (locator ? [locator] : undefined) : [namespace],
       namespaced: namespace !== undefined,
-      stats: stats.scope(statPrefix),
+      stats: this.scope,
       callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
     });
     if (this.stopped) this.subscription.stop();

@@ -27,13 +27,13 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
   }
 
   start(): void {
-    const { subscriptions, stats } = this.options;
-    const { type, source, name, statPrefix } = this.reference;
+    const { subscriptions } = this.options;
+    const { type, source, name } = this.reference;
     this.subscription = subscriptions.subscribe({
       source,
       type,
       names: [name],
-      stats: stats.scope(statPrefix),
+      stats: this.scope,
       callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
     });
     if (this.stopped) this.subscription.stop();

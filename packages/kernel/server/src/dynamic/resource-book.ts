@@ -201,6 +201,7 @@ export class ResourceBook {
         entry.start();
       } catch (error) {
         this.entries.delete(key);
+        entry.stop();
         throw error;
       }
     }

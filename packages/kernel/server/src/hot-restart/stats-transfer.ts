@@ -18,7 +18,8 @@ export interface TransferredStats {
 /** Tells what has been counted since it was asked last. */
 export class CounterExport {
   private readonly stats: StatsStore;
-  private sent = new Map<string, number>();
+  /** By counter, not by its name: one that was forgotten and comes back begins at 0. */
+  private sent = new WeakMap<object, number>();
 
   constructor(stats: StatsStore) {
     this.stats = stats;
@@ -26,11 +27,12 @@ export class CounterExport {
 
   take(): Pick<TransferredStats, 'counters' | 'gauges'> {
     const counters: [string, number][] = [];
-    for (const { name, total, value } of this.stats.counters.values()) {
+    for (const counter of this.stats.counters.values()) {
+      const { name, total, value } = counter;
       // What `/reset_counters` has taken off is not told.
-      const added = total - (this.sent.get(name) ?? total - value);
+      const added = total - (this.sent.get(counter) ?? total - value);
       if (added === 0) continue;
-      this.sent.set(name, total);
+      this.sent.set(counter, total);
       counters.push([name, added]);
     }
     const gauges: [string, number][] = [];
@@ -41,7 +43,7 @@ export class CounterExport {
 
   /** Whoever was told has failed: the next one is told everything. */
   forget(): void {
-    this.sent = new Map();
+    this.sent = new WeakMap();
   }
 }
 

@@ -92,6 +92,8 @@ export interface CompiledListener {
   readonly accessLogs: ReturnType<WorkerContext['accessLoggers']>;
   /** Nobody is accepted, and nobody is left: lets go of what its parts watch. */
   close(): void;
+  /** Forgets its stats, as far as no other listener has a part in them. */
+  forget(): void;
 }
 
 /** The part of a listener's stats names that stands for it: its `stat_prefix`, or its address as stats write it. */
@@ -105,21 +107,25 @@ export function statsName(listener: Listener, target: BindTarget): string {
  */
 export function compileListener(config: Listener, name: string, context: WorkerContext): CompiledListener {
   const resources = new OwnedResources(context.dynamicResources);
+  const lease = context.stats.lease();
   try {
-    return compile(config, name, { ...context, dynamicResources: resources }, () => resources.close());
+    const own = { ...context, dynamicResources: resources, stats: lease.stats };
+    const compiled = compileParts(config, name, own, () => resources.close());
+    return { ...compiled, forget: () => lease.release() };
   } catch (error) {
     resources.close();
+    lease.release();
     throw error;
   }
 }
 
 /** @param close ends what the listener watches besides its transport sockets */
-function compile(
+function compileParts(
   config: Listener,
   name: string,
   context: WorkerContext,
   close: () => void,
-): CompiledListener {
+): Omit<CompiledListener, 'forget'> {
   const problems = new ProblemCollector();
   problems.try('', () => refuseUnsupported(config, ListenerSchema, SUPPORTED, '', REASONS));
   const main = problems.try('address', () => readBindTarget(config.address));

@@ -96,6 +96,7 @@ export function startThreads(options: StartThreadsOptions): ThreadWorkers {
       },
     }),
     onReplace: (index) => guard.restarted(index),
+    onReplaced: () => stats.forgetLost(),
     onClose: () => {
       guard.stop();
       heart.stop();

@@ -48,6 +48,8 @@ export interface ThreadWorkersOptions {
   readonly dataOf: (index: number) => ThreadData;
   /** A thread has ended and another will take its place. */
   readonly onReplace: (index: number) => void;
+  /** The one that takes its place has been told everything. */
+  readonly onReplaced: () => void;
   /** The proxy ends. */
   readonly onClose: () => void;
 }
@@ -360,6 +362,7 @@ export class ThreadWorkers extends Workers {
       await worker.ready;
       if (this.closing) return;
       await this.join(worker);
+      this.options.onReplaced();
       this.options.logger.info(`worker_${index} is there again`);
     } catch (error) {
       if (this.closing) return;

@@ -199,7 +199,9 @@ export class Worker implements WorkerCommands {
     await this.binding;
     await entry.listener.stopAccepting();
     await entry.listener.closeConnections();
-    entry.listener.compiled.close();
+    const { compiled } = entry.listener;
+    compiled.close();
+    compiled.forget();
     this.entries.delete(id);
   }
 

@@ -34,6 +34,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     logger.warn(`warning ${text}`);
     return '';
   },
+  // The flag is set where threads begin.
+  collect: () => {
+    (globalThis as { readonly gc?: () => void }).gc?.();
+    return `${process.memoryUsage().heapUsed}`;
+  },
   runtime: (key, { runtime }) => `${runtime.getInteger(key, 0)}`,
   hosts: (cluster, { clusters }) =>
     (clusters.get(cluster)?.hostSets ?? [])
