@@ -25,7 +25,7 @@ import {
   compileResponseMutation,
   type SetProxyStatus,
 } from '../headers/index.ts';
-import { compileHostPolicy, compilePathPolicy, escapedSlashesAction } from '../path/index.ts';
+import { compileHostPolicy, compilePathPolicy } from '../path/index.ts';
 import { compileAccessLogTimes } from './access-log-options.ts';
 import { compileClientCertRules } from './client-cert-config.ts';
 import { compileFilterChain } from './compile-filters.ts';
@@ -36,6 +36,7 @@ import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
 import { compileHttp2Options } from './http2-options.ts';
 import { compileOverload } from './overload.ts';
+import { readHeaderLimits, readPathPolicy } from './runtime-defaults.ts';
 import { createStats } from './stats.ts';
 import { compileUpgrades } from './upgrades.ts';
 
@@ -44,7 +45,6 @@ const DEFAULT_STREAM_IDLE_MS = 300_000;
 const DEFAULT_IDLE_MS = 3_600_000;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
 const DEFAULT_DRAIN_MS = 5000;
-const DEFAULT_REQUEST_HEADERS_KB = 60;
 const DEFAULT_SERVER_NAME = 'envoy';
 const DEFAULT_REQUEST_ID = 'envoy.request_id.uuid';
 
@@ -276,15 +276,7 @@ export function compileConnectionManager(
       proxyStatus: parts.proxyStatus,
       clock: context.clock,
     }),
-    checkPath: compilePathPolicy({
-      normalize:
-        config.normalizePath ?? context.runtime.getBoolean('http_connection_manager.normalize_path', false),
-      mergeSlashes: config.mergeSlashes,
-      escapedSlashes: escapedSlashesAction(
-        config.pathWithEscapedSlashesAction ||
-          context.runtime.getInteger('http_connection_manager.path_with_escaped_slashes_action', 0),
-      ),
-    }),
+    checkPath: compilePathPolicy(readPathPolicy(config, context)),
     rewriteHost: compileHostPolicy({
       stripPort:
         config.stripPortMode.case === 'stripAnyHostPort' && config.stripPortMode.value
@@ -434,8 +426,7 @@ function compileHttp1Options(
   scope.counter('metadata_not_supported_error');
   scope.counter('response_flood');
   return {
-    maxHeaderBytes: (config.maxRequestHeadersKb ?? DEFAULT_REQUEST_HEADERS_KB) * 1024,
-    maxHeaderCount: common?.maxHeadersCount ?? 100,
+    ...readHeaderLimits(config, context.runtime),
     acceptHttp10: http1?.acceptHttp10 ?? false,
     defaultHostForHttp10: http1?.defaultHostForHttp10 ?? '',
     allowAbsoluteUrl: http1?.allowAbsoluteUrl ?? true,

@@ -6,9 +6,8 @@ import {
   type Http2ServerOptions,
   readHttp2ProtocolOptions,
 } from '@dragoman/http2';
+import { readHeaderLimits } from './runtime-defaults.ts';
 
-const DEFAULT_REQUEST_HEADERS_KB = 60;
-const DEFAULT_MAX_HEADERS = 100;
 const DEFAULT_STREAM_FLUSH_MS = 300_000;
 const UNDERSCORES = ['allow', 'reject', 'drop'] as const;
 
@@ -20,8 +19,7 @@ export function compileHttp2Options(
   const settings = readHttp2ProtocolOptions(config.http2ProtocolOptions);
   const common = config.commonHttpProtocolOptions;
   return {
-    maxHeaderBytes: (config.maxRequestHeadersKb ?? DEFAULT_REQUEST_HEADERS_KB) * 1024,
-    maxHeaderCount: common?.maxHeadersCount ?? DEFAULT_MAX_HEADERS,
+    ...readHeaderLimits(config, context.runtime),
     headersWithUnderscores: UNDERSCORES[common?.headersWithUnderscoresAction ?? 0] ?? 'allow',
     maxConcurrentStreams: settings.maxConcurrentStreams ?? HTTP2_DEFAULTS.maxConcurrentStreams,
     initialStreamWindowSize: settings.initialStreamWindowSize ?? HTTP2_DEFAULTS.initialStreamWindowSize,

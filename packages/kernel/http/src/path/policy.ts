@@ -11,6 +11,8 @@ export interface PathPolicy {
   readonly mergeSlashes: boolean;
   /** `path_with_escaped_slashes_action`; default keep. */
   readonly escapedSlashes: EscapedSlashesAction;
+  /** Asked for each path with a fragment: whether the fragment is cut off and the request served. Default: never. */
+  readonly dropFragment?: () => boolean;
 }
 
 /**
@@ -38,17 +40,21 @@ export function escapedSlashesAction(value: number): EscapedSlashesAction {
 }
 
 /**
- * Makes the path of each request what everything behind sees. A path with a fragment is refused, whatever the
- * options: clients do not send one, and servers disagree on what it means.
+ * Makes the path of each request what everything behind sees. A path with a fragment is refused, unless `dropFragment`
+ * says otherwise: clients do not send one, and servers disagree on what it means.
  */
 export function compilePathPolicy(policy: PathPolicy): (headers: RequestHeaders) => PathVerdict {
-  const { normalize, escapedSlashes } = policy;
+  const { normalize, escapedSlashes, dropFragment } = policy;
   const merge = policy.mergeSlashes;
   return (headers) => {
     let path = headers.path;
     if (path === '') return 'continue';
-    if (path.indexOf('#') >= 0) return 'reject';
     let verdict: PathVerdict = 'continue';
+    const fragment = path.indexOf('#');
+    if (fragment >= 0) {
+      if (fragment === 0 || dropFragment?.() !== true) return 'reject';
+      path = path.slice(0, fragment);
+    }
     if (escapedSlashes !== 'keep') {
       const unescaped = unescapeSlashes(path);
       if (unescaped !== path) {

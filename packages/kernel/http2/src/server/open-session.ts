@@ -8,6 +8,8 @@ const PSEUDO_HEADERS = 5;
 /** Node closes a session that needs more; what a full connection window may hold comes on top. */
 const SESSION_MEMORY_BYTES = 10 * 1024 * 1024;
 const MIB = 1024 * 1024;
+/** The most that Node takes in a setting. */
+const MAX_INT = 0xffffffff;
 
 /** Errors of a session that the peer's frames have caused. */
 const PEER_BROKE_RULES: ReadonlySet<string> = new Set([
@@ -38,12 +40,15 @@ export function openSession(
       initialWindowSize: options.initialStreamWindowSize,
       headerTableSize: options.hpackTableSize,
       // Envoy counts names and values only; what it lets through must not fail here.
-      maxHeaderListSize: options.maxHeaderBytes + (options.maxHeaderCount + PSEUDO_HEADERS) * FIELD_OVERHEAD,
+      maxHeaderListSize: Math.min(
+        options.maxHeaderBytes + (options.maxHeaderCount + PSEUDO_HEADERS) * FIELD_OVERHEAD,
+        MAX_INT,
+      ),
       enableConnectProtocol: options.allowConnect,
       customSettings: options.customSettings,
     },
     maxDeflateDynamicTableSize: options.hpackTableSize,
-    maxHeaderListPairs: options.maxHeaderCount + PSEUDO_HEADERS + 1,
+    maxHeaderListPairs: Math.min(options.maxHeaderCount + PSEUDO_HEADERS + 1, MAX_INT),
     // What an upstream says twice is not for us to judge.
     strictSingleValueFields: false,
     maxSessionMemory: Math.ceil((SESSION_MEMORY_BYTES + options.initialConnectionWindowSize) / MIB),

@@ -1,14 +1,35 @@
 import type { Logger } from '@dragoman/core';
 
 /** Switches of Envoy's own code, which come and go with its versions. */
-const PREFIXES = ['envoy.reloadable_features.', 'envoy.restart_features.', 'envoy.deprecated_features'];
+const SWITCHES = ['envoy.reloadable_features.', 'envoy.restart_features.'];
 
 /** Those that act here. */
 const KNOWN: ReadonlySet<string> = new Set([
+  'envoy.reloadable_features.http_reject_path_with_fragment',
+  'envoy.reloadable_features.max_request_headers_count',
+  'envoy.reloadable_features.max_request_headers_size_kb',
+  'envoy.reloadable_features.max_response_headers_count',
+  'envoy.reloadable_features.max_response_headers_size_kb',
   'envoy.reloadable_features.orca_weight_manager_use_named_metrics_first',
 ]);
 
-/** Warns of feature flags without effect, once of each. */
+/** Other keys that Envoy reads and nothing here does, and why. */
+const IDLE: ReadonlyMap<string, string> = new Map([
+  [
+    're2.max_program_size.error_level',
+    'it measures programs of RE2; patterns are limited here by their length with repetitions written out',
+  ],
+  [
+    're2.max_program_size.warn_level',
+    'it measures programs of RE2; patterns are limited here by their length with repetitions written out',
+  ],
+  [
+    'envoy.features.enable_all_deprecated_features',
+    'no field is refused for being deprecated, unless envoy.features.fail_on_any_deprecated_feature says so',
+  ],
+]);
+
+/** Warns of keys of Envoy's that have no effect, once of each. */
 export class FeatureFlags {
   private readonly logger: Logger;
   private readonly warned = new Set<string>();
@@ -19,15 +40,21 @@ export class FeatureFlags {
 
   check(values: ReadonlyMap<string, string>): void {
     for (const key of values.keys()) {
-      if (KNOWN.has(key) || this.warned.has(key) || !PREFIXES.some((prefix) => key.startsWith(prefix)))
-        continue;
+      if (this.warned.has(key)) continue;
+      const reason = whyIdle(key);
+      if (reason === undefined) continue;
       if (this.warned.size >= MAX_WARNINGS) return;
       this.warned.add(key);
-      this.logger.warn(
-        `runtime: "${key}" has no effect: it switches code of Envoy's that this proxy does not have`,
-      );
+      this.logger.warn(`runtime: "${key}" has no effect: ${reason}`);
     }
   }
+}
+
+function whyIdle(key: string): string | undefined {
+  if (KNOWN.has(key)) return undefined;
+  if (SWITCHES.some((prefix) => key.startsWith(prefix)))
+    return "it switches code of Envoy's that this proxy does not have";
+  return IDLE.get(key);
 }
 
 /** A management server can name as many as it likes. */

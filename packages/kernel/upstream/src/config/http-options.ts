@@ -17,6 +17,7 @@ import {
 import type { ClientCodecSettings } from '../pool/pool-options.ts';
 import { type Http2Settings, readHttp2Settings } from './http2-settings.ts';
 import { type ProtocolChoice, readProtocolOptions } from './protocol-choice.ts';
+import { readHeaderLimits } from './header-limits.ts';
 import { readServerNames, type ServerNameSettings } from './server-names.ts';
 
 /** What the connections of a cluster's HTTP pools keep to. */
@@ -44,8 +45,6 @@ export interface HttpSettings {
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
-const DEFAULT_MAX_HEADERS = 100;
-const DEFAULT_MAX_HEADERS_KB = 60;
 
 const COMMON_FIELDS = new Set([
   'idle_timeout',
@@ -95,8 +94,7 @@ export function readHttpOptions(
     protocol: choice,
     protocolPath: options.choicePath,
     codec: {
-      maxHeaderBytes: (message?.maxResponseHeadersKb ?? DEFAULT_MAX_HEADERS_KB) * 1024,
-      maxHeaderCount: message?.maxHeadersCount ?? DEFAULT_MAX_HEADERS,
+      ...readHeaderLimits(message, context.runtime),
       enableTrailers: http1Options?.enableTrailers ?? false,
       allowChunkedLength: http1Options?.allowChunkedLength ?? false,
       headerKeyFormat: names?.format ?? 'default',
