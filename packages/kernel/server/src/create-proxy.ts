@@ -1,6 +1,6 @@
 import { type LogLevel, silentLogger, systemClock, systemRandom } from '@dragoman/core';
 import { availableCores } from './available-cores.ts';
-import { assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
+import { type Assembly, assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
 import { HotRestart } from './hot-restart/hot-restart.ts';
 import { SuppliedSockets } from './hot-restart/supplied-sockets.ts';
 import { InheritedSockets, OwnSockets } from './listener/listen-sockets.ts';
@@ -72,6 +72,20 @@ function withDefaults(options: ProxyOptions, bootstrap: FullOptions['bootstrap']
   };
 }
 
+type Loaded = ReturnType<typeof readBootstrap>['loaded'];
+
+/** Refuses deprecated fields besides, where runtime says so. */
+async function assembleFrom(options: FullOptions, loaded: Loaded): Promise<Assembly> {
+  const parts = await assemble(options);
+  try {
+    parts.runtime.noteDeprecated(loaded?.warnings ?? []);
+  } catch (error) {
+    await dismantle(parts);
+    throw error;
+  }
+  return parts;
+}
+
 /**
  * Starts a proxy: compiles the config, waits for the clusters' first hosts, binds the listeners. Nothing stays behind
  * when it fails.
@@ -82,8 +96,7 @@ export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
   const { bootstrap, loaded } = readBootstrap(options.bootstrap);
   return located(loaded, async () => {
     const full = withDefaults(options, bootstrap);
-    const parts = await assemble(full);
-    parts.runtime.noteDeprecated(loaded?.warnings ?? []);
+    const parts = await assembleFrom(full, loaded);
     parts.rootScope.counter('server.static_unknown_fields').add(loaded?.messagesWithUnknownFields ?? 0);
     const { supervisor } = options;
     const hotRestart = supervisor && new HotRestart(supervisor, parts);
@@ -113,5 +126,5 @@ export async function createProxy(options: ProxyOptions): Promise<ServedProxy> {
 export async function validateBootstrap(options: ProxyOptions): Promise<void> {
   const { bootstrap, loaded } = readBootstrap(options.bootstrap);
   const alone = { ...options, threads: 'inline', supervisor: undefined } as const;
-  await located(loaded, async () => dismantle(await assemble(withDefaults(alone, bootstrap))));
+  await located(loaded, async () => dismantle(await assembleFrom(withDefaults(alone, bootstrap), loaded)));
 }

@@ -13,6 +13,7 @@ import {
   type StatsScope,
   silentLogger,
 } from '@dragoman/core';
+import { deprecatedUses } from './runtime/deprecated-features.ts';
 import { DiskLayer } from './runtime/disk-layer.ts';
 import { FeatureFlags } from './runtime/feature-flags.ts';
 import { flatten } from './runtime/flatten.ts';
@@ -131,9 +132,12 @@ export class RuntimeLayers extends RuntimeValues {
     this.load();
   }
 
-  /** Counts the warnings that are about deprecated fields and values. */
+  /**
+   * Counts the warnings that are about deprecated fields and values.
+   * @throws ConfigError with those that these values forbid
+   */
   noteDeprecated(warnings: readonly ConfigProblem[]): void {
-    const uses = warnings.filter(({ message }) => message.endsWith(' is deprecated')).length;
+    const uses = deprecatedUses(warnings, this).length;
     this.stats.deprecatedUses.add(uses);
     this.stats.deprecatedSeen.add(uses);
   }

@@ -144,6 +144,22 @@ describe('life of a proxy', () => {
     await leaks.expectNone();
   });
 
+  test('deprecated fields, where runtime forbids them', async () => {
+    const strict = { 'envoy.features.fail_on_any_deprecated_feature': true };
+    const bootstrap = (values: object) =>
+      JSON.stringify({
+        admin: { access_log_path: '/dev/null', address: localAddress() },
+        layered_runtime: { layers: [{ name: 'base', static_layer: values }] },
+      });
+    await validateBootstrap({ bootstrap: bootstrap({}), extensions });
+    for (const start of [createProxy, validateBootstrap])
+      await expect(start({ bootstrap: bootstrap(strict), extensions })).rejects.toThrow(
+        /admin\.access_log_path: field envoy\.config\.bootstrap\.v3\.Admin\.access_log_path is deprecated, and/,
+      );
+    const allowed = 'envoy.deprecated_features:envoy.config.bootstrap.v3.Admin.access_log_path';
+    await validateBootstrap({ bootstrap: bootstrap({ ...strict, [allowed]: true }), extensions });
+  });
+
   test('disabledExtensions are as if they were not there', async () => {
     const flags = { disabledExtensions: ['http-filters/envoy.filters.http.router'] };
     await expect(startProxy(httpBootstrap(), { extensions, flags })).rejects.toThrow(

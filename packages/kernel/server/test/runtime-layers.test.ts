@@ -18,7 +18,7 @@ import {
   registry,
   ServiceRuntimeSchema,
 } from '@dragoman/api';
-import { noSubscriptions, systemClock } from '@dragoman/core';
+import { type ConfigError, noSubscriptions, systemClock } from '@dragoman/core';
 import { eventually, FakeSubscriptions, MemoryStats, RecordingLoggers } from '@dragoman/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RuntimeLayers } from '../src/index.ts';
@@ -388,12 +388,14 @@ describe('layers', () => {
     const known = 'envoy.reloadable_features.orca_weight_manager_use_named_metrics_first';
     const runtime = make([
       { name: 'base', static_layer: { 'envoy.reloadable_features.x': true, [known]: false } },
+      { name: 'sizes', static_layer: { re2: { max_program_size: { error_level: 1000 } } } },
       { name: 'admin', admin_layer: {} },
     ]);
     runtime.modify(new Map([['envoy.restart_features.y', 'true']]));
     runtime.modify(new Map([['envoy.restart_features.y', 'false']]));
     expect(loggers.lines.map((line) => /"(.*)" has no effect/.exec(line)?.[1])).toEqual([
       'envoy.reloadable_features.x',
+      're2.max_program_size.error_level',
       'envoy.restart_features.y',
     ]);
   });
@@ -406,5 +408,43 @@ describe('layers', () => {
     expect([stat('deprecated_feature_use'), stat('deprecated_feature_seen_since_process_start')]).toEqual([
       1, 1,
     ]);
+  });
+
+  describe('that refuse what is deprecated', () => {
+    const fail = 'envoy.features.fail_on_any_deprecated_feature';
+    const allowed = (name: string) => `envoy.deprecated_features:envoy.a.B.${name}`;
+    const warnings = [
+      { path: 'a', message: 'field envoy.a.B.c is deprecated' },
+      { path: 'b', message: 'value envoy.a.B.D is deprecated' },
+      { path: 'e', message: 'has no effect' },
+    ];
+    const refused = (values: Record<string, boolean>): string[] => {
+      try {
+        make([{ name: 'base', static_layer: values }]).noteDeprecated(warnings);
+      } catch (error) {
+        expect(stat('deprecated_feature_use')).toBe(0);
+        return (error as ConfigError).problems.map(({ path, message }) => `${path}: ${message}`);
+      }
+      return [];
+    };
+
+    it('name each use, and the key that lets it pass', () => {
+      expect(refused({ [fail]: true })).toEqual([
+        expect.stringMatching(
+          /^a: field envoy\.a\.B\.c is deprecated, .*"envoy\.deprecated_features:envoy\.a\.B\.c" to true$/,
+        ),
+        expect.stringMatching(/^b: value envoy\.a\.B\.D is deprecated/),
+      ]);
+    });
+
+    it('but not what is allowed by its name', () => {
+      expect(refused({ [fail]: true, [allowed('c')]: true })).toEqual([expect.stringMatching(/^b: /)]);
+      expect(refused({ [fail]: true, [allowed('c')]: true, [allowed('D')]: true })).toEqual([]);
+      expect(stat('deprecated_feature_use')).toBe(2);
+    });
+
+    it('or what is forbidden by its name alone', () => {
+      expect(refused({ [allowed('D')]: false })).toEqual([expect.stringMatching(/^b: /)]);
+    });
   });
 });
