@@ -28,7 +28,7 @@ export interface ConnectionManagerConfig {
   readonly statPrefix: string;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Asked for `overload.premature_reset_*` when streams are reset. */
+  /** Asked for `overload.premature_reset_*` when streams are reset, for `http.max_requests_per_io_cycle` as a connection begins, for `http1.optionally_delay_close` as one ends. */
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly drain: DrainDecision;

@@ -25,6 +25,7 @@ import type { ConnectionManagerConfig } from './config.ts';
 import { DISPATCH_ABORTED, OVERLOAD_ERROR, OVERLOADED } from './overload.ts';
 import { PrematureResets, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
 import { isRefusal } from './replies.ts';
+import { HeldRequest, RequestGate } from './request-gate.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import { StreamTimers, type TimedStream } from './stream-timers.ts';
 import type { DeviceStats } from './user-agent.ts';
@@ -48,6 +49,9 @@ const MAX_DURATION = 'max_connection_duration_reached';
  */
 const IDLE_GRACE_MS = 100;
 
+/** Runtime key of Envoy: false waits for the peer's end of every connection of HTTP/1, for `delayed_close_timeout` at most. */
+const EARLY_CLOSE_KEY = 'http1.optionally_delay_close';
+
 /** Sets of timers that a connection keeps for streams to come. */
 const MAX_SPARE_TIMERS = 16;
 
@@ -70,6 +74,8 @@ export class HttpConnection
   private readonly durationTimer: Timer | undefined;
   private readonly stopListeningForDrain: () => void;
   private readonly leaveOverload: (() => void) | undefined;
+  /** Undefined: every request passes at once. */
+  private readonly gate: RequestGate | undefined;
   /** When {@link idleTimer} began, where overload may shorten it while it runs. */
   private idleSince = 0;
   /** Made by the first drain. */
@@ -129,6 +135,10 @@ export class HttpConnection
     this.idleTimer = clock.timer(() => this.onIdle());
     if (config.idleTimeoutMs > 0) this.startIdleTimer();
     this.leaveOverload = this.joinOverload();
+    this.gate = RequestGate.of(config.runtime, (error) => {
+      this.onBug(error);
+      connection.close('now', 'internal_error');
+    });
     if (config.maxConnectionDurationMs > 0) {
       this.durationTimer = clock.timer(() => this.onMaxDuration());
       this.durationTimer.enable(config.maxConnectionDurationMs);
@@ -208,6 +218,7 @@ export class HttpConnection
     const details = local ? localDisconnect(this.connectionInfo.terminationDetails) : reason;
     this.codec?.onConnectionClosed(details);
     for (const stream of this.streams) stream.onReset('connection-termination', details);
+    this.gate?.close();
     this.stopListeningForDrain();
     this.leaveOverload?.();
     this.drainTimer?.disable();
@@ -241,6 +252,11 @@ export class HttpConnection
   // --- ServerCodecHandler ----------------------------------------------------------------------------------------------
 
   onStream(encoder: ResponseEncoder, protocol: Protocol): RequestDecoder {
+    const stream = this.begin(encoder, protocol);
+    return this.gate === undefined ? stream : this.gate.receiver(stream, encoder);
+  }
+
+  private begin(encoder: ResponseEncoder, protocol: Protocol): ActiveStream {
     this.idleTimer.disable();
     this.headTimer?.disable();
     this.requests++;
@@ -252,10 +268,7 @@ export class HttpConnection
   }
 
   onCodecError(error: CodecError, encoder: ResponseEncoder, decoder: RequestDecoder | undefined): void {
-    const stream =
-      decoder instanceof ActiveStream
-        ? decoder
-        : (this.onStream(encoder, this.codec?.protocol ?? 'HTTP/1.1') as ActiveStream);
+    const stream = this.streamOf(decoder) ?? this.begin(encoder, this.codec?.protocol ?? 'HTTP/1.1');
     if (error.details === HEAD_TIMEOUT.details) {
       stream.onHeadTimeout(error);
     } else if (error.details === HEAD_IDLE.details) {
@@ -266,6 +279,11 @@ export class HttpConnection
       if (!isRefusal(error)) this.config.stats.cxProtocolError.inc();
       stream.onCodecError(error);
     }
+  }
+
+  private streamOf(decoder: RequestDecoder | undefined): ActiveStream | undefined {
+    if (decoder instanceof HeldRequest) return decoder.release();
+    return decoder instanceof ActiveStream ? decoder : undefined;
   }
 
   onConnectionError({ details }: CodecError): void {
@@ -321,7 +339,8 @@ export class HttpConnection
 
   onConnectionDone(): void {
     // As Envoy does: there is nothing to wait for when the peer has said and sent all.
-    this.connection.close(this.codec?.peerDone === false ? 'flush-and-wait' : 'flush');
+    const done = this.codec?.peerDone !== false && this.config.runtime.getBoolean(EARLY_CLOSE_KEY, true);
+    this.connection.close(done ? 'flush' : 'flush-and-wait');
   }
 
   // --- StreamOwner -----------------------------------------------------------------------------------------------------
