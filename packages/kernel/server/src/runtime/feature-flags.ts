@@ -53,7 +53,7 @@ export class FeatureFlags {
 function whyIdle(key: string): string | undefined {
   if (KNOWN.has(key)) return undefined;
   if (SWITCHES.some((prefix) => key.startsWith(prefix)))
-    return "it switches code of Envoy's that this proxy does not have";
+    return "it switches between two ways of Envoy's code, of which this proxy has one";
   return IDLE.get(key);
 }
 
