@@ -10,7 +10,17 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
 import { createProxy, type Proxy as RunningProxy, validateBootstrap } from '@dragoman/server';
-import { exchange, HttpUpstream, RawUpstream, rawClient, TestAuthority, trackLeaks } from '@dragoman/testing';
+import { LoadReportServer } from '@dragoman/grpc-testing';
+import {
+  eventually,
+  exchange,
+  HttpUpstream,
+  RawUpstream,
+  rawClient,
+  TestAuthority,
+  trackLeaks,
+} from '@dragoman/testing';
+import { createXdsServer, SnapshotCache, snapshot } from '@dragoman/xds-server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { EXTENSIONS } from './support/extensions.ts';
@@ -262,6 +272,41 @@ const RUNS: Readonly<
       subject: 'CN=service',
       body: 'domain3.example.com TLSv1.3 /',
     });
+  },
+  'dynamic-config-cp-envoy.yaml': async (start) => {
+    await using service = await named('one');
+    const cache = new SnapshotCache();
+    const manager = parse(frontProxy(service.port, service.port)).static_resources;
+    cache.setSnapshot(
+      'test-id',
+      snapshot('1', {
+        clusters: manager.clusters,
+        listeners: manager.listeners.map((listener: object) => ({ ...listener, name: 'in' })),
+      }),
+    );
+    await using plane = createXdsServer({ cache });
+    const port = await plane.listen({ port: 0 });
+    await using proxy = await start({ 'go-control-plane:18000': port });
+    expect(await get(proxy.address('in').port, '/service/1')).toEqual({
+      status: 200,
+      body: 'one /service/1',
+    });
+  },
+  'load-reporting-service-envoy.yaml': async (start) => {
+    await using service = await named('local');
+    const server = await new LoadReportServer({
+      sendAllClusters: true,
+      loadReportingInterval: { nanos: 100_000_000 },
+    }).start();
+    try {
+      await using proxy = await start({ 'http_service:8080': service.port, 'lrs_server:18000': server.port });
+      // The first report only says what there is.
+      await eventually(() => expect(server.requests.length).toBeGreaterThan(1));
+      expect(await get(proxy.address().port, '/service')).toEqual({ status: 200, body: 'local /service' });
+      await eventually(() => expect(server.sums['local_service ']).toBe('1/1/0'));
+    } finally {
+      server.stop();
+    }
   },
 };
 

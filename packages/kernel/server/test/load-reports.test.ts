@@ -1,13 +1,5 @@
-import {
-  type LoadStatsRequest,
-  LoadReportingService,
-  type LoadStatsResponseSchema,
-  create,
-  durationFromMs,
-  fromBinary,
-  type MessageInitShape,
-  toBinary,
-} from '@dragoman/api';
+import { durationFromMs } from '@dragoman/api';
+import { LoadReportServer, type LoadReportWish } from '@dragoman/grpc-testing';
 import {
   clusterRoute,
   eventually,
@@ -17,76 +9,9 @@ import {
   text,
   type TestProxy,
 } from '@dragoman/testing';
-import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { extensions } from './support/thread-extensions.ts';
 import { closeAll, connectToEach, startOnThreads, threadBootstrap } from './support/thread-proxy.ts';
-
-const METHOD = LoadReportingService.method.streamLoadStats;
-
-const DEFINITION = {
-  stream: {
-    path: `/${METHOD.parent.typeName}/${METHOD.name}`,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: (message: LoadStatsRequest) => Buffer.from(toBinary(METHOD.input, message)),
-    requestDeserialize: (bytes: Buffer) => fromBinary(METHOD.input, bytes),
-    responseSerialize: (message: never) => Buffer.from(toBinary(METHOD.output, message)),
-    responseDeserialize: (bytes: Buffer) => fromBinary(METHOD.output, bytes),
-  },
-} as unknown as ServiceDefinition;
-
-type Wish = MessageInitShape<typeof LoadStatsResponseSchema>;
-
-/** A server of load reports on grpc-js. It says at once what it wants. */
-class LoadServer {
-  readonly requests: LoadStatsRequest[] = [];
-  private readonly wish: Wish;
-  private readonly server = new Server();
-  port = 0;
-
-  constructor(wish: Wish) {
-    this.wish = wish;
-  }
-
-  async start(port = 0): Promise<this> {
-    this.server.addService(DEFINITION, {
-      stream: (call: ServerDuplexStream<LoadStatsRequest, unknown>) => {
-        call.on('data', (request: LoadStatsRequest) => this.requests.push(request));
-        call.on('error', () => {});
-        call.on('end', () => call.end());
-        call.write(create(METHOD.output, this.wish));
-      },
-    } as never);
-    this.port = await new Promise((resolve, reject) =>
-      this.server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      ),
-    );
-    return this;
-  }
-
-  stop(): void {
-    this.server.forceShutdown();
-  }
-
-  /** All reports together: `cluster zone issued/success/error`, and endpoints where there are some. */
-  get sums(): Record<string, string> {
-    const sums = new Map<string, [number, number, number]>();
-    const add = (key: string, issued: bigint, success: bigint, error: bigint): void => {
-      const [a, b, c] = sums.get(key) ?? [0, 0, 0];
-      sums.set(key, [a + Number(issued), b + Number(success), c + Number(error)]);
-    };
-    for (const { clusterStats } of this.requests)
-      for (const { clusterName, upstreamLocalityStats } of clusterStats)
-        for (const stats of upstreamLocalityStats) {
-          const { locality, totalIssuedRequests, totalSuccessfulRequests, totalErrorRequests } = stats;
-          const key = `${clusterName} ${locality?.zone}`;
-          add(key, totalIssuedRequests, totalSuccessfulRequests, totalErrorRequests);
-        }
-    return Object.fromEntries(Array.from(sums, ([key, numbers]) => [key, numbers.join('/')]));
-  }
-}
 
 const HTTP2 = {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -134,16 +59,16 @@ function reporting(lrs: number, a: number, b: number, over: JsonObject = {}): Js
   return bootstrap;
 }
 
-const WISH: Wish = { clusters: ['web'], loadReportingInterval: durationFromMs(100) };
+const WISH: LoadReportWish = { clusters: ['web'], loadReportingInterval: durationFromMs(100) };
 
 describe('load reports', () => {
-  const servers: LoadServer[] = [];
+  const servers: LoadReportServer[] = [];
   afterEach(() => {
     for (const server of servers.splice(0)) server.stop();
   });
 
-  async function serve(wish: Wish, port = 0): Promise<LoadServer> {
-    const server = await new LoadServer(wish).start(port);
+  async function serve(wish: LoadReportWish, port = 0): Promise<LoadReportServer> {
+    const server = await new LoadReportServer(wish).start(port);
     servers.push(server);
     return server;
   }
