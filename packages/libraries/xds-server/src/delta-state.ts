@@ -132,6 +132,7 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
     // Before "*" was a name, a first request without names was the way to ask for everything.
     this.#wildcard =
       request.resourceNamesSubscribe.length === 0 && request.resourceNamesUnsubscribe.length === 0;
+    const view = this.#context.subscription?.view();
     const versions = Object.entries(request.initialResourceVersions);
     checkNames(
       versions.map(([name]) => name),
@@ -140,7 +141,8 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
     for (const [name, version] of versions) {
       checkLength(version, 'a version', limits);
       budget.take(name + version);
-      this.#known.set(name, version);
+      // How much of a time to live is over, nobody knows: the resource is sent again.
+      if (!this.#ttl || view?.get(name)?.ttlMs === undefined) this.#known.set(name, version);
     }
   }
 

@@ -142,7 +142,7 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
     }
     // Envoy deletes what an answer to a wildcard does not hold, of whatever type.
     const partial = rules?.partial === true && !this.#whole && !this.#wildcard;
-    if (this.#resumed === view.version) this.#version = this.#acked = view.version;
+    if (this.#resumed === view.version && !this.#mortal(view)) this.#version = this.#acked = view.version;
     else this.#freshWildcard ||= this.#resumed !== undefined;
     this.#resumed = undefined;
     const resources = partial ? this.#changed(view) : this.#everything(view);
@@ -164,6 +164,13 @@ export class SotwState implements TypeState<DiscoveryRequest, DiscoveryResponse>
     }
     this.#last = resources;
     return resources;
+  }
+
+  /** How much of a time to live is over since a client heard of a resource on another stream, nobody knows. */
+  #mortal(view: ResourceView): boolean {
+    if (!this.#ttl) return false;
+    for (const { ttlMs } of this.#covered(view)) if (ttlMs !== undefined) return true;
+    return false;
   }
 
   /** An answer needs not hold what the client has. Removals cannot be said. */

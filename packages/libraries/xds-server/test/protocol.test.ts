@@ -322,6 +322,24 @@ const SCENARIOS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     expect(scene.clock.pendingTimers).toBe(0);
   },
 
+  'sends what has a TTL again to a client that comes back': async (scene) => {
+    scene.set('1', { a: '1' }, 10_000);
+    const options = { node: node('test', TTL_FEATURES) };
+    const former = scene.variant.connect(scene.protocol, options);
+    former.subscribe([]);
+    await settle();
+    former.acknowledge();
+    await scene.clock.advanceAsync(4000);
+    former.close();
+    const again = scene.variant.connect(scene.protocol, { ...options, from: former });
+    again.subscribe([]);
+    await settle();
+    expect(again.last).toMatchObject({ sent: ['a'], ttl: ['a'], removed: [] });
+    again.acknowledge();
+    await scene.clock.advanceAsync(5000);
+    expect(again.count).toBe(2);
+  },
+
   'loses nothing without a TTL for a heartbeat': async (scene) => {
     const clusters = [resource(cluster('a'), { ttlMs: 10_000 }), resource(cluster('b'))];
     scene.cache.setSnapshot('test', snapshot('1', { clusters }));
