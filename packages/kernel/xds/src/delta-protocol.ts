@@ -59,6 +59,9 @@ export class DeltaProtocol implements Protocol<DeltaDiscoveryRequest, DeltaDisco
     this.difference = undefined;
   }
 
+  /** Versions are those of what is known: they are right by themselves. */
+  expired(): void {}
+
   received(): void {}
 
   read([response]: readonly DeltaDiscoveryResponse[]): Incoming {

@@ -17,11 +17,11 @@ import {
   RouteConfigurationSchema,
   RouteDiscoveryService,
   RuntimeDiscoveryService,
-  RuntimeSchema,
   ScopedRouteConfigurationSchema,
   ScopedRoutesDiscoveryService,
   SecretDiscoveryService,
   SecretSchema,
+  ServiceRuntimeSchema,
   typeUrl,
   TypedExtensionConfigSchema,
   VirtualHostDiscoveryService,
@@ -46,6 +46,8 @@ export interface DiscoveryType {
   readonly whole: boolean;
   /** Types whose requests wait while an update of this one is applied, so that what it asks for goes out at once. */
   readonly holds: readonly string[];
+  /** How long they wait at most. It gathers what the update asks for; who waits for an answer to that must get it. */
+  readonly maxHoldMs: number;
   /** A `Resource` without body but with aliases says that there is nothing by these names. */
   readonly emptyMeansUnresolved: boolean;
 }
@@ -60,6 +62,7 @@ const row = (
   delta: methods.delta,
   whole: false,
   holds: [],
+  maxHoldMs: 100,
   emptyMeansUnresolved: false,
   ...more,
 });
@@ -106,7 +109,8 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
         sotw: ScopedRoutesDiscoveryService.method.streamScopedRoutes,
         delta: ScopedRoutesDiscoveryService.method.deltaScopedRoutes,
       },
-      { holds: [ROUTES] },
+      // An update is applied only once the routes are there that it asks for.
+      { holds: [ROUTES], maxHoldMs: 0 },
     ),
   ],
   [
@@ -136,7 +140,7 @@ const TYPES: ReadonlyMap<string, DiscoveryType> = new Map([
     }),
   ],
   [
-    RuntimeSchema.typeName,
+    ServiceRuntimeSchema.typeName,
     row('RTDS', {
       sotw: RuntimeDiscoveryService.method.streamRuntime,
       delta: RuntimeDiscoveryService.method.deltaRuntime,

@@ -47,6 +47,8 @@ export interface Protocol<Q extends AnyRequest, R> {
    */
   opened(sameServer: boolean): void;
   interestChanged(): void;
+  /** Something that was taken over is in use no longer, though the server has not said so. */
+  expired(): void;
   received(response: R): void;
   /** Several responses in the order in which they came, as one; more than one only for the state of the world. */
   read(responses: readonly R[], whole: boolean): Incoming;

@@ -44,6 +44,11 @@ export class SotwProtocol implements Protocol<DiscoveryRequest, DiscoveryRespons
     if (isEmpty(this.interest())) this.version = '';
   }
 
+  /** A server that hears of the version on another stream would not send again what is gone. */
+  expired(): void {
+    this.version = '';
+  }
+
   received(response: DiscoveryResponse): void {
     this.nonce = response.nonce;
   }

@@ -37,9 +37,6 @@ export interface ChannelOptions<Q extends AnyRequest, R> {
   createProtocol(typeUrl: string, watches: WatchMap, known: KnownResources): Protocol<Q, R>;
 }
 
-/** How long other requests wait for an update to be applied. It gathers what the update asks for; who waits for an answer to that must get it. */
-const MAX_HOLD_MS = 100;
-
 /**
  * One type of resource on one stream: brings responses to those who want what is in them, one after the other, and says what the server is to
  * be told. It knows no sockets.
@@ -236,7 +233,7 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
       release();
     });
     // It did not come to an end at once.
-    if (this.current !== undefined && held.length > 0) timer.enable(MAX_HOLD_MS);
+    if (this.current !== undefined && held.length > 0) timer.enable(type.maxHoldMs);
   }
 
   private apply(shares: ReadonlyMap<Watch, Share>, finish: (application: Application) => void): void {
@@ -361,6 +358,7 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
 
   private onExpired(names: readonly string[]): void {
     this.noteEmptied(names.flatMap(groupsOf));
+    this.protocol.expired();
     this.options.logger.info(`${this.type.label}: the time to live of ${names.length} resources is over`);
     this.enqueue(() => {
       const shares = new Map<Watch, { update: NonNullable<Share['update']>; bad: [] }>();

@@ -3,7 +3,13 @@ import {
   ClusterSchema as CDS,
   create,
   LbEndpointSchema as LEDS,
+  ListenerSchema as LDS,
   NodeSchema,
+  RouteConfigurationSchema as RDS,
+  ScopedRouteConfigurationSchema as SRDS,
+  SecretSchema as SDS,
+  ServiceRuntimeSchema as RTDS,
+  TypedExtensionConfigSchema as ECDS,
   VirtualHostSchema as VHDS,
 } from '@dragoman/api';
 import { describe, expect, it } from 'vitest';
@@ -131,6 +137,14 @@ describe('a config source', () => {
     expect(
       message(() => new Rig('sotw').subscribe(type, ['a'], 'test', source(api({ api_type: 'DELTA_GRPC' })))),
     ).toBe('accepted');
+  });
+
+  it.each([CDS, EDS, LDS, RDS, SRDS, SDS, RTDS, ECDS])('knows a service for $typeName', (type) => {
+    for (const api_type of ['GRPC', 'DELTA_GRPC']) {
+      const rig = new Rig('sotw');
+      const own = source(api({ api_type }));
+      expect(message(() => rig.subscribe(type, ['a'], 'test', own))).toBe('accepted');
+    }
   });
 
   it('needs a node', () => {

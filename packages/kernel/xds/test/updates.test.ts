@@ -233,6 +233,24 @@ describe('an update', () => {
     expect(subscriber.take()).toEqual(['+routes/v=v v1', '-routes/two.example v1']);
   });
 
+  it('reaches those who ask for all below a name', () => {
+    const rig = new Rig('delta');
+    const host = anyPack(VHDS, create(VHDS, { name: 'v', domains: ['v.example'] }));
+    const subscriber = rig.subscribe(VHDS, ['routes'], 'test', ADS, true);
+    const other = rig.subscribe(VHDS, ['other/routes'], 'other', ADS, true);
+    expect(rig.sent()).toEqual(['VHDS +routes', 'VHDS +other/routes']);
+    rig.send(VHDS, { changed: { 'routes/v': host, 'other/routes/v': host, 'routes/v/v': host } });
+    expect([subscriber.take(), other.take()]).toEqual([['+routes/v=v v1'], ['+other/routes/v=v v1']]);
+    // One more by its name does not end that.
+    subscriber.subscription.setNames(['routes', 'routes/x.example']);
+    expect(rig.sent().at(-1)).toBe('VirtualHost +routes/x.example');
+    rig.send(VHDS, { changed: { 'routes/w': host }, removed: ['routes/v'], version: '2' });
+    expect(subscriber.take()).toEqual(['+routes/w=v -routes/v v2']);
+    subscriber.subscription.stop();
+    rig.send(VHDS, { changed: { 'routes/z': host, 'other/routes/z': host }, version: '3' });
+    expect([subscriber.take(), other.take()]).toEqual([[], ['+other/routes/z=v v3']]);
+  });
+
   it('counts and warns once of fields that are not known, or refuses them', () => {
     const unknown = anyPack(CDS, create(CDS, { name: 'a', altStatName: '1' }));
     // Field 1000, a varint of 1.
