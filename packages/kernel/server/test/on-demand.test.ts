@@ -6,6 +6,7 @@ import {
   HttpUpstream,
   httpManager,
   type JsonObject,
+  loadAssignment,
   localAddress,
   startProxy,
   text,
@@ -14,7 +15,7 @@ import { LinearCache, MuxCache, onDemand, resource, virtualHost } from '@dragoma
 import { describe, expect, test } from 'vitest';
 import { clusterOf, THREADS } from './dynamic.ts';
 import { EXTENSIONS } from './extensions.ts';
-import { assignment, bootstrapOf, Plane, VARIANTS } from './support/control-plane.ts';
+import { Plane, VARIANTS, xdsBootstrap } from './support/xds-plane.ts';
 
 const extensions = [...EXTENSIONS, eds, onDemandFilter];
 const variant = VARIANTS.find(({ delta, aggregated }) => delta && aggregated) ?? expect.unreachable();
@@ -55,7 +56,11 @@ describe.each(THREADS)('on demand, %s', (_name, threads) => {
         for (const name of names.filter((one) => one.startsWith('shop')))
           clusters.set(
             resource(
-              clusterOf({ name, connect_timeout: '1s', load_assignment: assignment(name, upstream.port) }),
+              clusterOf({
+                name,
+                connect_timeout: '1s',
+                load_assignment: loadAssignment(name, [upstream.port]),
+              }),
             ),
           );
       });
@@ -63,7 +68,7 @@ describe.each(THREADS)('on demand, %s', (_name, threads) => {
     });
     const routes = { name: 'r', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [byHeader] }] };
     plane.set({ listeners: [listener({ route_config: routes })] as never });
-    const bootstrap = bootstrapOf(plane.port, variant) as { dynamic_resources: JsonObject };
+    const bootstrap = xdsBootstrap(plane.port, variant) as { dynamic_resources: JsonObject };
     const { cds_config: _cds, ...rest } = bootstrap.dynamic_resources;
     await using proxy = await startProxy(
       { ...bootstrap, dynamic_resources: rest },
@@ -105,11 +110,11 @@ describe.each(THREADS)('on demand, %s', (_name, threads) => {
     const routes = { name: 'r', vhds: { config_source: { ...ADS, initial_fetch_timeout: '0.2s' } } };
     plane.set({
       clusters: [
-        { name: 'web', connect_timeout: '1s', load_assignment: assignment('web', upstream.port) },
+        { name: 'web', connect_timeout: '1s', load_assignment: loadAssignment('web', [upstream.port]) },
       ] as never,
       listeners: [listener({ route_config: routes })] as never,
     });
-    await using proxy = await startProxy(bootstrapOf(plane.port, variant), {
+    await using proxy = await startProxy(xdsBootstrap(plane.port, variant), {
       extensions,
       threads,
       flags: { concurrency: 2 },

@@ -5,26 +5,25 @@ import {
   HttpUpstream,
   httpManager,
   type JsonObject,
+  loadAssignment,
   localAddress,
   startProxy,
   type TestProxy,
   text,
 } from '@dragoman/testing';
-import type { SnapshotParts } from '@dragoman/xds-server';
 import { describe, expect, test } from 'vitest';
 import { THREADS } from './dynamic.ts';
 import { EXTENSIONS } from './extensions.ts';
-import { assignment, bootstrapOf, Plane, sourceOf, type Variant, VARIANTS } from './support/control-plane.ts';
+import { type Parts, Plane, sourceOf, VARIANTS, type Variant, xdsBootstrap } from './support/xds-plane.ts';
 
 const extensions = [...EXTENSIONS, eds];
-
 const routes = (name: string, cluster: string): JsonObject => ({
   name,
   virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] }],
 });
 
 /** What a proxy needs to answer: a cluster by EDS, a listener by RDS. */
-function world(variant: Variant, port: number, more: Partial<Record<keyof SnapshotParts, unknown>> = {}) {
+function world(variant: Variant, port: number, more: Partial<Record<keyof Parts, unknown>> = {}) {
   const source = sourceOf(variant);
   const { route_config: _, ...manager } = (httpManager({ routes: [] }) as { typed_config: JsonObject })
     .typed_config;
@@ -32,7 +31,7 @@ function world(variant: Variant, port: number, more: Partial<Record<keyof Snapsh
     clusters: [
       { name: 'web', type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config: source } },
     ],
-    endpoints: [assignment('web', port)],
+    endpoints: [loadAssignment('web', [port])],
     listeners: [
       {
         name: 'in',
@@ -51,11 +50,11 @@ function world(variant: Variant, port: number, more: Partial<Record<keyof Snapsh
     ],
     routes: [routes('r', 'web')],
     ...more,
-  } as SnapshotParts;
+  } as Parts;
 }
 
 const start = (plane: Plane, variant: Variant, threads: ProxyOptions['threads']): Promise<TestProxy> =>
-  startProxy(bootstrapOf(plane.port, variant), {
+  startProxy(xdsBootstrap(plane.port, variant), {
     extensions,
     threads,
     flags: { concurrency: 2, drainTimeMs: 20 },
@@ -79,7 +78,7 @@ describe.each(THREADS)('%s', (_name, threads) => {
       name: 'more',
       type: 'STATIC',
       connect_timeout: '1s',
-      load_assignment: assignment('more', one.port),
+      load_assignment: loadAssignment('more', [one.port]),
     };
     const before = world(variant, two.port);
     plane.set(

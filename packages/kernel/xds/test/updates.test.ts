@@ -243,7 +243,7 @@ describe('an update', () => {
     expect([subscriber.take(), other.take()]).toEqual([['+routes/v=v v1'], ['+other/routes/v=v v1']]);
     // One more by its name does not end that.
     subscriber.subscription.setNames(['routes', 'routes/x.example']);
-    expect(rig.sent().at(-1)).toBe('VirtualHost +routes/x.example');
+    expect(rig.sent().at(-1)).toBe('VHDS +routes/x.example');
     rig.send(VHDS, { changed: { 'routes/w': host }, removed: ['routes/v'], version: '2' });
     expect(subscriber.take()).toEqual(['+routes/w=v -routes/v v2']);
     subscriber.subscription.stop();

@@ -1,5 +1,5 @@
 import { type Message, toBinary } from '@dragoman/api';
-import type { ConfigUpdate, ResourceReference } from '@dragoman/core';
+import { ConfigError, type ConfigProblem, type ConfigUpdate, type ResourceReference } from '@dragoman/core';
 import { HeldBase } from './held-base.ts';
 import type { FoundCollection } from './references.ts';
 import type { Hold, KnownResource } from './resource-book.ts';
@@ -91,12 +91,13 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   }
 
   private async put({ changed, removed, versionInfo, full }: ConfigUpdate): Promise<void> {
-    const { threads, wallTime } = this.options;
+    const { wallTime } = this.options;
     const { type } = this.reference;
     const there = new Set(changed.map(({ name }) => name));
     const gone = full ? [...this.members.keys()].filter((name) => !there.has(name)) : removed;
     const fresh = new Map<string, Member>();
     const bytes = new Map<string, Uint8Array>();
+    let refused: readonly ConfigProblem[];
     try {
       for (const { name, aliases = [], version, message } of changed) {
         const nested = this.book.holdAll(this.reference.membersNames(message));
@@ -113,14 +114,49 @@ export class HeldCollection extends HeldBase<FoundCollection> {
         bytes.set(name, toBinary(type, message));
       }
       await Promise.all([...fresh.values()].map(({ nested }) => nested.ready));
-      await this.distribute({ key: this.key, changed: bytes, removed: gone });
+      refused = await this.distributeGood(fresh, bytes, gone);
     } catch (error) {
       for (const { nested } of fresh.values()) nested.release();
       throw error;
     }
+    this.keep(fresh, gone);
+    if (refused.length > 0) throw new ConfigError(refused);
+  }
+
+  /**
+   * What nobody refuses, all of it at once. Resources that are refused by name are taken out, here and in both maps.
+   * @returns what was wrong with those. Rejects when it cannot be told which they are: nothing has changed then
+   */
+  private async distributeGood(
+    fresh: Map<string, Member>,
+    bytes: Map<string, Uint8Array>,
+    removed: readonly string[],
+  ): Promise<readonly ConfigProblem[]> {
+    const refused: ConfigProblem[] = [];
+    for (let round = 1; ; round++) {
+      try {
+        await this.distribute({ key: this.key, changed: bytes, removed });
+        return refused;
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        refused.push(...error.problems);
+        const names = error.problems.map(({ path }) => nameIn(path, bytes));
+        if (names.includes(undefined)) throw new ConfigError(refused);
+        if (round === MAX_ROUNDS) throw new ConfigError([...refused, TOO_MUCH]);
+        for (const name of names as readonly string[]) {
+          fresh.get(name)?.nested.release();
+          fresh.delete(name);
+          bytes.delete(name);
+        }
+        if (bytes.size + removed.length === 0) return refused;
+      }
+    }
+  }
+
+  private keep(fresh: ReadonlyMap<string, Member>, gone: readonly string[]): void {
     if (this.stopped) {
       for (const { nested } of fresh.values()) nested.release();
-      threads.forgetResource(this.key);
+      this.options.threads.forgetResource(this.key);
       return;
     }
     const members = new Map(this.members);
@@ -152,4 +188,18 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     this.waiting.delete(name);
     for (const resolve of waiting ?? []) resolve(found);
   }
+}
+
+/** Each compiles all there is: users tell of everything that is wrong at once, so that one is enough as a rule. */
+const MAX_ROUNDS = 3;
+const TOO_MUCH: ConfigProblem = {
+  path: '',
+  message: 'what else is wrong was not looked for, and the others of this response were left out too',
+};
+
+/** The resource that a problem is about. */
+function nameIn(path: string, resources: ReadonlyMap<string, unknown>): string | undefined {
+  for (let end = path.indexOf(': '); end !== -1; end = path.indexOf(': ', end + 1))
+    if (resources.has(path.slice(0, end))) return path.slice(0, end);
+  return undefined;
 }

@@ -132,6 +132,7 @@ class Search {
 
   private virtualHosts({ name, vhds }: RouteConfiguration): void {
     if (vhds?.configSource === undefined) return;
+    const prefix = this.statPrefix;
     this.found.push({
       kind: 'collection',
       type: VirtualHostSchema,
@@ -140,7 +141,7 @@ class Search {
       statPrefix: `${this.statPrefix}.vhds.${name}`,
       path: this.at('vhds.config_source'),
       waits: true,
-      membersNames: (member) => referencesIn(member, VirtualHostSchema),
+      membersNames: (member) => referencesIn(member, VirtualHostSchema, prefix),
     });
   }
 
@@ -155,6 +156,7 @@ class Search {
       name,
       statPrefix: `extension_config_discovery.${kind}.${name}`,
       path: this.at('config_discovery.config_source'),
+      managerPrefix: this.statPrefix,
       waits: !applyDefaultConfigWithoutWarming,
     });
   }
