@@ -43,19 +43,31 @@ interface Attempt extends KnownCluster {
   readonly done: Promise<unknown>;
 }
 
+/** Changes that workers are told of together. */
+type Batch = { readonly attempt: Attempt; settle(result: Promise<boolean>): void }[];
+
+/**
+ * Clusters that workers are told of before the first has answered: a round trip for each would take long where there are thousands, and a worker that
+ * is told of all of them at once serves nobody meanwhile.
+ */
+const MAX_BATCH = 16;
+
 /** The clusters of a proxy, on main: what workers are told of them, and what one that begins later has to be told. */
 export class ClusterDirectory {
   private readonly options: ClusterDirectoryOptions;
   private readonly byName = new Map<string, Entry>();
   /** Of the bootstrap, where a name may stand twice: the workers say that it does. */
   private readonly repeated: ClusterOrder[] = [];
-  private readonly attempts = new Set<Attempt>();
+  /** By name, in their order. */
+  private readonly attempts = new Map<string, readonly Attempt[]>();
   private lastNumber = 0;
   private closed = false;
   /** Names whose removal waits for its turn. */
   private readonly leaving = new Set<string>();
   /** What workers are told comes one after the other. */
   private readonly turns = new Turns();
+  /** Still takes changes: its turn has not come. */
+  private batch: Batch | undefined = undefined;
   private readonly watchers = new Set<(name: string) => void>();
 
   /** @param clusters of the bootstrap; what is wrong with them is found by who builds them */
@@ -85,7 +97,7 @@ export class ClusterDirectory {
 
   /** Also one that is about to be added. */
   has(name: string): boolean {
-    return this.byName.has(name) || this.attemptsOf(name).length > 0;
+    return this.byName.has(name) || this.attempts.has(name);
   }
 
   /** `callback` runs after a cluster was put in place or removed. The returned function takes it back. */
@@ -96,7 +108,7 @@ export class ClusterDirectory {
 
   /** Whose hosts are not known yet. */
   get warming(): readonly KnownCluster[] {
-    return [...this.attempts];
+    return [...this.attempts.values()].flat();
   }
 
   /** Not of the bootstrap: added, or changed, while the proxy ran. */
@@ -118,7 +130,7 @@ export class ClusterDirectory {
 
   /** Those that wait by now are in place, or failed. Never rejects. */
   async settled(): Promise<void> {
-    await Promise.all([...this.attempts].map(({ done }) => done));
+    await Promise.all([...this.attempts.values()].flat().map(({ done }) => done));
   }
 
   /** `eds_cluster_config.service_name`; empty where there is none. */
@@ -168,7 +180,7 @@ export class ClusterDirectory {
       dropped: false,
       done,
     };
-    this.attempts.add(attempt);
+    this.attempts.set(message.name, [...waiting, attempt]);
     return this.finish(attempt, resolve);
   }
 
@@ -181,13 +193,39 @@ export class ClusterDirectory {
     let put = false;
     try {
       await Promise.all([attempt.hold.ready, attempt.warming.warmed]);
-      put = await this.turns.take(() => this.put(attempt));
+      put = await this.putInTurn(attempt);
       return put;
     } finally {
       if (!put) attempt.hold.release();
-      this.attempts.delete(attempt);
+      this.forget(attempt);
       resolve();
     }
+  }
+
+  private putInTurn(attempt: Attempt): Promise<boolean> {
+    const { name } = attempt.message;
+    let { batch } = this;
+    if (
+      batch === undefined ||
+      batch.length === MAX_BATCH ||
+      batch.some((other) => other.attempt.message.name === name)
+    ) {
+      const next: Batch = [];
+      this.batch = batch = next;
+      void this.turns.take(async () => {
+        if (this.batch === next) this.batch = undefined;
+        await Promise.allSettled(
+          next.map((each) => {
+            const result = this.put(each.attempt);
+            each.settle(result);
+            return result;
+          }),
+        );
+      });
+    }
+    const put = Promise.withResolvers<boolean>();
+    batch.push({ attempt, settle: put.resolve });
+    return put.promise;
   }
 
   /** Also what is about to be added. @returns whether there was one */
@@ -196,6 +234,8 @@ export class ClusterDirectory {
     const waiting = this.attemptsOf(name);
     for (const attempt of waiting) this.drop(attempt);
     this.leaving.add(name);
+    // What comes later is told later.
+    this.batch = undefined;
     return this.turns.take(async () => {
       this.leaving.delete(name);
       const entry = this.byName.get(name);
@@ -212,7 +252,7 @@ export class ClusterDirectory {
   /** Ends what waits for hosts; nothing is changed any more. */
   close(): void {
     this.closed = true;
-    for (const attempt of this.attempts) this.drop(attempt);
+    for (const attempt of this.warming as readonly Attempt[]) this.drop(attempt);
   }
 
   private async put(attempt: Attempt): Promise<boolean> {
@@ -220,7 +260,7 @@ export class ClusterDirectory {
     if (attempt.dropped) return false;
     const { number, message, warming, addedAt, version, hold } = attempt;
     const { workers, ledger } = this.options;
-    this.attempts.delete(attempt);
+    this.forget(attempt);
     const before = this.byName.get(message.name);
     const order = this.order(message, '');
     // At once: the same again is no change while the workers take it up.
@@ -245,13 +285,20 @@ export class ClusterDirectory {
     for (const watcher of this.watchers) watcher(name);
   }
 
-  private attemptsOf(name: string): Attempt[] {
-    return [...this.attempts].filter(({ message }) => message.name === name);
+  private attemptsOf(name: string): readonly Attempt[] {
+    return this.attempts.get(name) ?? [];
+  }
+
+  private forget(attempt: Attempt): void {
+    const { name } = attempt.message;
+    const left = this.attemptsOf(name).filter((other) => other !== attempt);
+    if (left.length > 0) this.attempts.set(name, left);
+    else this.attempts.delete(name);
   }
 
   private drop(attempt: Attempt): void {
     attempt.dropped = true;
-    this.attempts.delete(attempt);
+    this.forget(attempt);
     attempt.warming.discard();
   }
 

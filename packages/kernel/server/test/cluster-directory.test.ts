@@ -218,6 +218,30 @@ describe.each(THREADS)('%s', (_name, threads) => {
     expect([await all('back'), await all('fresh')]).toEqual([['503'], ['503']]);
   });
 
+  test('many at once are in place together; those that go meanwhile, and come again, in their order', async () => {
+    const names = Array.from({ length: 50 }, (_, i) => `many-${i}`);
+    const bad = clusterConfig('many-bad', {
+      ...clusterConfig('x', a.port),
+      name: 'many-bad',
+      cluster_type: { name: 'no' },
+    });
+    const first = names.map((name) => put(clusterConfig(name, a.port)));
+    const refused = put(bad);
+    const gone = [remove('many-3'), remove('many-40'), remove('many-41')];
+    const again = [put(clusterConfig('many-3', b.port)), put(clusterConfig('many-4', b.port))];
+    await expect(refused).rejects.toThrow('no');
+    await Promise.all([...first, ...gone, ...again]);
+    expect(await Promise.all(['many-2', 'many-3', 'many-4', 'many-40', 'many-49'].map(get))).toEqual([
+      'a',
+      'b',
+      'b',
+      '503',
+      'a',
+    ]);
+    await Promise.all(names.map(remove));
+    expect((await dump()).dynamic.filter((name: string) => name.startsWith('many'))).toEqual([]);
+  });
+
   test('one that does not compile changes nothing; the hosts of the old one still move', async () => {
     names.set('moves.test', '127.0.0.1');
     await put(named('moves', 'moves.test', a.port));

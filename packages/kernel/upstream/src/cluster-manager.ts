@@ -14,7 +14,7 @@ import {
   type MemberClusters,
   ProblemCollector,
 } from '@dragoman/core';
-import { UpstreamCluster } from './cluster.ts';
+import { type ClusterLife, UpstreamCluster } from './cluster.ts';
 import type { ClusterDependencies } from './cluster-dependencies.ts';
 import { LocalZone } from './hosts/local-zone.ts';
 import { readCluster } from './config/cluster-settings.ts';
@@ -22,6 +22,7 @@ import { closeSockets } from './config/transport-sockets.ts';
 import type { ClusterLoad } from './loads/cluster-load.ts';
 import type { OnHostEvent } from './outliers/host-monitors.ts';
 import type { CreateClientCodec, Http2Codecs } from './pool/pool-options.ts';
+import { ThrowawayStats } from './stats/throwaway-stats.ts';
 import { type CreateBudget, createLocalBudget } from './resources.ts';
 
 export interface ClusterManagerOptions {
@@ -168,7 +169,9 @@ class Clusters implements WorkerClusterManager, MemberClusters {
   }
 
   checkCluster(message: ClusterMessage): void {
-    this.build(message).close();
+    const { context } = this.dependencies;
+    const unseen = Object.assign(Object.create(context) as FactoryContext, { stats: new ThrowawayStats() });
+    this.create(message, unseen).close();
   }
 
   /**
@@ -177,21 +180,24 @@ class Clusters implements WorkerClusterManager, MemberClusters {
    */
   private build(message: ClusterMessage, before?: UpstreamCluster): UpstreamCluster {
     const lease = this.dependencies.context.stats.lease();
-    const context = { ...this.dependencies.context, stats: lease.stats };
+    const onEnd = (): void => {
+      if (!this.closing) lease.release();
+    };
     try {
-      const settings = readCluster(message, this.registry, context);
-      const dependencies = { ...this.dependencies, context };
-      const onEnd = (): void => {
-        if (!this.closing) lease.release();
-      };
-      try {
-        return atPath('', () => new UpstreamCluster(settings, dependencies, { onEnd, loads: before?.loads }));
-      } catch (error) {
-        closeSockets(settings.transport);
-        throw error;
-      }
+      const context = { ...this.dependencies.context, stats: lease.stats };
+      return this.create(message, context, { onEnd, loads: before?.loads });
     } catch (error) {
       lease.release();
+      throw error;
+    }
+  }
+
+  private create(message: ClusterMessage, context: FactoryContext, life?: ClusterLife): UpstreamCluster {
+    const settings = readCluster(message, this.registry, context);
+    try {
+      return atPath('', () => new UpstreamCluster(settings, { ...this.dependencies, context }, life));
+    } catch (error) {
+      closeSockets(settings.transport);
       throw error;
     }
   }

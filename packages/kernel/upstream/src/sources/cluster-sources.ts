@@ -132,6 +132,8 @@ class Sources implements ClusterSources {
   private readonly resolveWarmed: () => void;
   private readonly resolvePrimary: () => void;
   private started = false;
+  /** Those of the bootstrap are warm, and later ones are before they are put here. */
+  private settled = false;
   private stopped = false;
 
   constructor(options: ClusterSourcesOptions) {
@@ -300,11 +302,17 @@ class Sources implements ClusterSources {
 
   /** Gauges, and the end of warming. */
   private refresh(): void {
+    if (this.settled) {
+      this.stats.warming.set(this.warming.size);
+      this.stats.active.set(this.byName.size);
+      return;
+    }
     const sources = [...this.byName.values()];
     const cold = this.started ? sources.filter((source) => !source.warm) : [];
     this.stats.warming.set(cold.length + this.warming.size);
     this.stats.active.set(sources.length - cold.length);
     if (!this.started) return;
+    this.settled = cold.length === 0;
     const awaited = cold.filter((source) => source.message.waitForWarmOnInit !== false);
     if (awaited.length === 0) this.resolveWarmed();
     if (awaited.every((source) => source.secondary)) this.resolvePrimary();
