@@ -10,6 +10,7 @@ import { resilience } from './experiments/resilience.ts';
 import { restart } from './experiments/restart.ts';
 import { scaling } from './experiments/scaling.ts';
 import { startUp } from './experiments/start-up.ts';
+import { xdsUpdates } from './experiments/xds.ts';
 import { HELP, type Options, parseOptions } from './options.ts';
 import { dragoman, dragomanInThread } from './peers/dragoman.ts';
 import { haproxies } from './peers/haproxy.ts';
@@ -26,6 +27,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   scaling,
   inThread,
   hostUpdates,
+  xdsUpdates,
   restart,
   resilience,
   healthChecks,

@@ -2,7 +2,7 @@
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { DiscoveryListener, Extension, LoadBalancerExtension } from '@dragoman/core';
 import { extensions as sidecar } from 'dragoman';
-import { ARRIVALS, type Arrival, GIVEN } from './arrival.ts';
+import { ARRIVALS, type Arrival, GIVEN, MARK } from './arrival.ts';
 
 /** On main: who wants to hear of hosts. */
 export const given = Promise.withResolvers<DiscoveryListener>();
@@ -27,8 +27,8 @@ function reporting(inner: LoadBalancerExtension): LoadBalancerExtension {
         ...policy,
         createPicker: (hosts, previous) => {
           // A microtask runs when the worker has done with the message that brought the list.
-          const [{ hostname: marker, priority }] = hosts;
-          if (priority === 1) queueMicrotask(() => report(channel, marker));
+          const marker = hosts[0]?.hostname ?? '';
+          if (marker.startsWith(MARK)) queueMicrotask(() => report(channel, marker));
           return policy.createPicker(hosts, previous);
         },
       };

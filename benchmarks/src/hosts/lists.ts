@@ -1,3 +1,4 @@
+import { MARK } from './arrival.ts';
 import type { EndpointData, HostListUpdate } from '@dragoman/core';
 
 /** How many hosts of a list are others than in the one before. */
@@ -47,7 +48,7 @@ export class HostLists {
 
   /** What tells the last list from all others: the hostname of its first host. */
   get marker(): string {
-    return `update-${this.number}`;
+    return `${MARK}${this.number}`;
   }
 
   private ofZone(zone: number): EndpointData[] {
