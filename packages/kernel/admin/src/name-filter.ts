@@ -14,10 +14,27 @@ export function keepNamed(dump: Message, matches: (name: string) => boolean): vo
       field,
       list.filter((element) => {
         const names = resourceNames(element);
-        return names.length === 0 || names.some(matches);
+        return names.length === 0 || names.some(matches) || keepNamedWithin(element, matches);
       }),
     );
   }
+}
+
+/** A group of resources (scopes) that has another name is cut down to those in it. @returns whether any is left */
+function keepNamedWithin(group: Message, matches: (name: string) => boolean): boolean {
+  let kept = false;
+  for (const field of descriptorOf(group).fields) {
+    const anys = elements(group, field)?.filter(isAny);
+    if (anys === undefined) continue;
+    const named = anys.filter((any) => {
+      const resource = openAny(any);
+      const name = resource === undefined ? undefined : nameOf(resource);
+      return name !== undefined && matches(name);
+    });
+    setField(group, field, named);
+    kept ||= named.length > 0;
+  }
+  return kept;
 }
 
 /**

@@ -22,13 +22,15 @@ import { Address, type Clock, type LogLevel } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
 import { certificateReport } from './certificate-report.ts';
 import type { ClusterDirectory } from './cluster-directory.ts';
-import { configDumps, endpointsDump } from './config-dump.ts';
+import { configDumps, endpointsDump, ServerStatus } from './config-dump/index.ts';
+import type { DynamicConfig } from './dynamic/dynamic-config.ts';
 import type { ListenerManager } from './listener/listener-manager.ts';
 import { memoryOf } from './memory.ts';
 import type { ServerFlags, ServerLoggers } from './proxy.ts';
 import type { RuntimeLayers } from './runtime-layers.ts';
 import type { ClusterReport } from './worker/cluster-report.ts';
 import type { Workers } from './workers/workers.ts';
+import type { Xds } from '@dragoman/xds';
 
 /** What the admin interface asks of the parts of a server. */
 export interface AdminStateParts {
@@ -40,6 +42,9 @@ export interface AdminStateParts {
   readonly log: ServerLoggers;
   readonly clusters: ClusterDirectory;
   readonly listeners: ListenerManager;
+  readonly dynamic: DynamicConfig;
+  /** Undefined where the embedder brought the subscriptions. */
+  readonly xds: Pick<Xds, 'report'> | undefined;
   readonly workers: Workers;
   readonly hotRestart: HotRestartInfo;
   /** Envoy's number of the state; see ServerInfo.State. */
@@ -127,12 +132,20 @@ export class ServerAdminState implements AdminState {
   }
 
   configDumps(): readonly Message[] {
-    const { bootstrap, clusters, listeners } = this.parts;
-    return configDumps({ bootstrap, loadedAt: this.loadedAt, clusters, listeners });
+    const { bootstrap, clusters, listeners, dynamic } = this.parts;
+    const { versions, book } = dynamic;
+    const { loadedAt, serverStatus: server } = this;
+    return configDumps({ bootstrap, loadedAt, clusters, listeners, held: book.held, versions, server });
   }
 
   async endpointsDump(): Promise<EndpointsConfigDump> {
-    return endpointsDump(await this.parts.workers.clusterReports());
+    const { workers, clusters } = this.parts;
+    const known = new Map(clusters.clusters.map((cluster) => [cluster.message.name, cluster]));
+    return endpointsDump(await workers.clusterReports(), (name) => known.get(name), this.serverStatus);
+  }
+
+  private get serverStatus(): ServerStatus {
+    return new ServerStatus(this.parts.xds?.report());
   }
 
   runtimeLayers(): RuntimeLayers['layers'] {

@@ -1,7 +1,8 @@
 import { type Cluster, ClusterSchema, equals } from '@dragoman/api';
-import { ProblemCollector } from '@dragoman/core';
+import { ConfigError, ProblemCollector } from '@dragoman/core';
 import type { ClusterSources, WarmingCluster } from '@dragoman/upstream';
 import type { Hold } from './dynamic/resource-book.ts';
+import { Failures } from './failures.ts';
 import { Turns } from './turns.ts';
 import type { ClusterOrder } from './worker/orders.ts';
 import type { Ledger } from './workers/ledger.ts';
@@ -24,6 +25,8 @@ export interface KnownCluster {
   readonly addedAt: number | undefined;
   /** What a control plane calls this version; empty where there is none. */
   readonly version: string;
+  /** What it names and has not come yet. */
+  readonly hold: Hold | undefined;
 }
 
 interface Entry extends KnownCluster {
@@ -62,6 +65,8 @@ export class ClusterDirectory {
   private readonly attempts = new Map<string, readonly Attempt[]>();
   private lastNumber = 0;
   private closed = false;
+  /** Those that failed. */
+  readonly failures: Failures<Cluster> = new Failures();
   /** Names whose removal waits for its turn. */
   private readonly leaving = new Set<string>();
   /** What workers are told comes one after the other. */
@@ -149,6 +154,28 @@ export class ClusterDirectory {
    */
   begin(message: Cluster, sources: ClusterSources, wallTime: number, version = ''): Promise<boolean> {
     this.throwIfClosed();
+    const failed = (error: unknown): never => {
+      const { name } = message;
+      // Nobody could ask for it, or correct it.
+      if (name !== '' && error instanceof ConfigError)
+        this.failures.note({ name, message, version, details: error.message, at: wallTime });
+      throw error;
+    };
+    try {
+      const done = this.attempt(message, sources, wallTime, version);
+      this.failures.forget(message.name);
+      return done.catch(failed);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  private attempt(
+    message: Cluster,
+    sources: ClusterSources,
+    wallTime: number,
+    version: string,
+  ): Promise<boolean> {
     const waiting = this.attemptsOf(message.name);
     const last = waiting.at(-1);
     if (last !== undefined && equals(ClusterSchema, last.message, message)) {
@@ -231,6 +258,7 @@ export class ClusterDirectory {
   /** Also what is about to be added. @returns whether there was one */
   async remove(name: string, sources: ClusterSources): Promise<boolean> {
     this.throwIfClosed();
+    this.failures.forget(name);
     const waiting = this.attemptsOf(name);
     for (const attempt of waiting) this.drop(attempt);
     this.leaving.add(name);

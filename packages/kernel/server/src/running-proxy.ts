@@ -324,6 +324,8 @@ export class RunningProxy implements ServedProxy {
       log: parts.log,
       clusters: parts.clusters,
       listeners: parts.listeners,
+      dynamic: parts.dynamic,
+      xds: parts.xds,
       workers: parts.workers,
       hotRestart: hotRestart ?? HOT_RESTART_DISABLED,
       state: () => this.shownState(),

@@ -69,6 +69,9 @@ function listed(
   resource: string,
   query: Query,
 ): readonly Message[] | AdminResponse {
+  const found: Message[] = [];
+  let known = false;
+  // Parts of one type (a kind of discovered filter each) are one list.
   for (const part of parts) {
     const field = descriptorOf(part).fields.find((candidate) => candidate.name === resource);
     if (field === undefined) continue;
@@ -76,11 +79,13 @@ function listed(
     if (list === undefined) {
       return text(`${resource} is not a repeated field. Use ?mask=${resource} to get only this field`, 400);
     }
-    const mask = query.get('mask');
-    if (mask === undefined) return list;
-    const paths = parseMask(mask);
-    if (list.every((element) => trimResource(element, paths))) return list;
-    return text(`FieldMask ${mask} could not be successfully used.`, 400);
+    known = true;
+    found.push(...list);
   }
-  return text(`${resource} not found in config dump`, 404);
+  if (!known) return text(`${resource} not found in config dump`, 404);
+  const mask = query.get('mask');
+  if (mask === undefined) return found;
+  const paths = parseMask(mask);
+  if (found.every((element) => trimResource(element, paths))) return found;
+  return text(`FieldMask ${mask} could not be successfully used.`, 400);
 }

@@ -22,6 +22,10 @@ export class ClusterDiscovery extends WildcardDiscovery<typeof ClusterSchema> {
     this.options = options;
   }
 
+  protected override get failures(): ClusterDirectory['failures'] {
+    return this.options.directory.failures;
+  }
+
   protected override async apply(
     changed: readonly DiscoveredResource<typeof ClusterSchema>[],
     gone: readonly string[],

@@ -6,7 +6,13 @@ import type {
   StatsScope,
   SubscriptionFailure,
 } from '@dragoman/core';
-import type { Held, KnownResource, ResourceBook, ResourceBookOptions } from './resource-book.ts';
+import type {
+  Held,
+  KnownResource,
+  ResourceBook,
+  ResourceBookOptions,
+  ResourceFailure,
+} from './resource-book.ts';
 import type { Found } from './references.ts';
 import type { ResourceOrder } from './resource-order.ts';
 
@@ -16,7 +22,8 @@ export abstract class HeldBase<F extends Found> implements Held {
   readonly first: Promise<void>;
   holders = 0;
   settled = false;
-  protected readonly reference: F;
+  failure: ResourceFailure | undefined = undefined;
+  readonly reference: F;
   protected readonly book: ResourceBook;
   protected readonly options: ResourceBookOptions;
   protected subscription: ConfigSubscription | undefined = undefined;

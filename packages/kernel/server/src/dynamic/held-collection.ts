@@ -16,6 +16,10 @@ interface Member extends KnownResource {
 
 /** All resources of a type, or those of a namespace. */
 export class HeldCollection extends HeldBase<FoundCollection> {
+  /** Of the last update that was taken over. */
+  version = '';
+  /** Wall time in ms; undefined: none was. */
+  updatedAt: number | undefined = undefined;
   private members: ReadonlyMap<string, Member> = new Map();
   /** Asked for by requests, besides what the server gives by itself. */
   private readonly demanded = new Set<string>();
@@ -117,6 +121,14 @@ export class HeldCollection extends HeldBase<FoundCollection> {
       refused = await this.distributeGood(fresh, bytes, gone);
     } catch (error) {
       for (const { nested } of fresh.values()) nested.release();
+      const details = (error as Error).message;
+      const culprit = changed.find(({ name }) => details.startsWith(`${name}: `));
+      this.failure = {
+        message: culprit?.message,
+        version: culprit?.version || versionInfo,
+        details,
+        at: wallTime(),
+      };
       throw error;
     }
     this.keep(fresh, gone);
@@ -166,6 +178,9 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     }
     for (const [name, member] of fresh) members.set(name, member);
     this.members = members;
+    this.version = versionInfo;
+    this.updatedAt = wallTime();
+    this.failure = undefined;
   }
 
   private answerAll({ changed, removed }: ConfigUpdate): void {

@@ -3,14 +3,13 @@ import type { ConfigUpdate } from '@dragoman/core';
 import { HeldBase } from './held-base.ts';
 import type { FoundReference } from './references.ts';
 import { Refusals } from './refusals.ts';
-import type { Hold, KnownResource, ResourceFailure } from './resource-book.ts';
+import type { Hold, KnownResource } from './resource-book.ts';
 
 /** One resource by its name. */
 export class HeldResource extends HeldBase<FoundReference> implements KnownResource {
   message: Message | undefined = undefined;
   version = '';
   updatedAt: number | undefined = undefined;
-  failure: ResourceFailure | undefined = undefined;
   /** What {@link message} itself names. */
   private nested: Hold | undefined = undefined;
 
@@ -90,5 +89,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     this.nested = undefined;
     this.message = undefined;
     this.version = '';
+    this.updatedAt = undefined;
+    this.failure = undefined;
   }
 }

@@ -19,6 +19,10 @@ export class ListenerDiscovery extends WildcardDiscovery<typeof ListenerSchema> 
     this.listeners = options.listeners;
   }
 
+  protected override get failures(): ListenerManager['failures'] {
+    return this.listeners.failures;
+  }
+
   protected override async apply(
     changed: readonly DiscoveredResource<typeof ListenerSchema>[],
     gone: readonly string[],

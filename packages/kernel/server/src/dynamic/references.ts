@@ -41,6 +41,8 @@ export interface FoundReference extends ResourceReference, FoundBase {
 /** A collection that a config names. */
 export interface FoundCollection extends ResourceCollection, FoundBase {
   readonly kind: 'collection';
+  /** What the config calls it; of a namespace the namespace. */
+  readonly label: string;
   /** What one of them names in its turn. */
   membersNames(member: Message): readonly Found[];
 }
@@ -116,6 +118,7 @@ class Search {
     const prefix = this.statPrefix;
     this.found.push({
       kind: 'collection',
+      label: name,
       type: ScopedRouteConfigurationSchema,
       source,
       locator,
@@ -135,6 +138,7 @@ class Search {
     const prefix = this.statPrefix;
     this.found.push({
       kind: 'collection',
+      label: name,
       type: VirtualHostSchema,
       source: vhds.configSource,
       namespace: name,

@@ -3,10 +3,15 @@ import { ConfigError, type ConfigProblem } from '@dragoman/core';
 /** What is wrong with the resources of one update: each is refused for itself. */
 export class Refusals {
   private readonly problems: ConfigProblem[] = [];
-  private refused = 0;
+  private readonly refused = new Set<string>();
 
   get count(): number {
-    return this.refused;
+    return this.refused.size;
+  }
+
+  /** @param name of the resource */
+  has(name: string): boolean {
+    return this.refused.has(name);
   }
 
   /** @param name of the resource */
@@ -21,7 +26,7 @@ export class Refusals {
   /** @throws what is no ConfigError */
   add(name: string, error: unknown): void {
     if (!(error instanceof ConfigError)) throw error;
-    this.refused++;
+    this.refused.add(name);
     for (const problem of error.problems)
       this.problems.push({ ...problem, path: `${name}: ${problem.path}` });
   }

@@ -37,6 +37,8 @@ export interface Hold {
   readonly waits: boolean;
   /** Each has come, or is not waited for any more. Never rejects. */
   readonly ready: Promise<void>;
+  /** What is still waited for. */
+  readonly missing: readonly Found[];
   /** They are not needed any more. Once is enough. */
   release(): void;
 }
@@ -48,6 +50,7 @@ export interface KnownResource {
   readonly name: string;
   /** In place; undefined: nothing is. */
   readonly message: Message | undefined;
+  /** Of {@link message}. */
   readonly version: string;
   /** Wall time in ms of {@link message}. */
   readonly updatedAt: number | undefined;
@@ -56,7 +59,8 @@ export interface KnownResource {
 }
 
 export interface ResourceFailure {
-  readonly message: Message;
+  /** Undefined: nobody knows which of several resources is to blame. */
+  readonly message: Message | undefined;
   readonly version: string;
   readonly details: string;
   /** Wall time in ms. */
@@ -66,12 +70,15 @@ export interface ResourceFailure {
 /** A subscription of the book. */
 export interface Held {
   readonly key: string;
+  readonly reference: Found;
   holders: number;
   /** {@link first} has settled. */
   readonly settled: boolean;
   /** Settles with the first version, or when none is waited for. */
   readonly first: Promise<void>;
   readonly resources: readonly KnownResource[];
+  /** What was refused last, since the last that was not. */
+  readonly failure: ResourceFailure | undefined;
   /** @throws ConfigError for a source that cannot be had */
   start(): void;
   stop(): void;
@@ -91,8 +98,9 @@ export class ResourceBook {
     this.options = options;
   }
 
-  get resources(): readonly KnownResource[] {
-    return [...this.entries.values()].flatMap(({ resources }) => resources);
+  /** Everything that somebody needs by now. */
+  get held(): readonly Held[] {
+    return [...this.entries.values()];
   }
 
   /**
@@ -152,7 +160,14 @@ export class ResourceBook {
     }
     const awaited = held.filter(({ waits, entry }) => waits && !entry.settled).map(({ entry }) => entry);
     const ready = Promise.all(awaited.map(({ first }) => first)).then(() => {});
-    return { waits: awaited.length > 0, ready, release };
+    return {
+      waits: awaited.length > 0,
+      ready,
+      get missing() {
+        return awaited.filter(({ settled }) => !settled).map(({ reference }) => reference);
+      },
+      release,
+    };
   }
 
   /**

@@ -39,6 +39,8 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
   readonly initial: Promise<void>;
   /** Those that came from there. */
   protected readonly names = new Set<string>();
+  /** Those that were refused, by the names that their failures are kept by. */
+  private readonly refused = new Set<string>();
   private readonly from: WildcardOptions;
   private readonly kind: WildcardType<D>;
   private readonly settleInitial: () => void;
@@ -83,6 +85,9 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
     this.settleInitial();
   }
 
+  /** The last failures, for whoever looks. */
+  protected abstract readonly failures: { forget(name: string): void };
+
   /** Takes resources over, and others away. @returns how many of `changed` were not passed over */
   protected abstract apply(
     changed: readonly DiscoveredResource<D>[],
@@ -104,7 +109,11 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
     const gone = full
       ? [...this.names].filter((name) => !there.has(name))
       : removed.filter((name) => this.names.has(name));
+    // What the control plane has taken back is no failure any more.
+    for (const name of full ? [...this.refused].filter((one) => !there.has(one)) : removed)
+      if (this.refused.delete(name)) this.failures.forget(name);
     const taken = await this.apply(changed, gone, versionInfo, refusals);
+    for (const resource of changed) if (refusals.has(resource.name)) this.refused.add(nameOf(resource));
     this.from.logger.info(
       `${this.kind.label}: ${taken} taken over, ${gone.length} removed, ${refusals.count} refused`,
     );

@@ -9,6 +9,7 @@ import {
   type Timer,
 } from '@dragoman/core';
 import type { Hold } from '../dynamic/resource-book.ts';
+import { Failures } from '../failures.ts';
 import type { ServerStats } from '../server-stats.ts';
 import { Turns } from '../turns.ts';
 import type { ListenerOrder } from '../worker/orders.ts';
@@ -37,15 +38,6 @@ export interface ListenerManagerOptions {
   hold(message: Listener): Hold;
 }
 
-/** A change that failed. */
-export interface ListenerFailure {
-  readonly name: string;
-  readonly message: Listener;
-  readonly details: string;
-  /** Wall time in ms. */
-  readonly at: number;
-}
-
 /** The listeners of a proxy, on main: where their sockets come from, and what each worker is told of them. */
 export class ListenerManager {
   private readonly options: ListenerManagerOptions;
@@ -53,10 +45,11 @@ export class ListenerManager {
   /** Compiled on the workers, and waiting for what they name or for their sockets; one of each name. */
   private readonly pending = new Set<ManagedListener>();
   private readonly timers = new Map<ManagedListener, Timer>();
-  private readonly failed = new Map<string, ListenerFailure>();
   private lastId = 0;
   private stopped: 'none' | 'inbound' | 'all' = 'none';
   private closed = false;
+  /** The last change of each name, where it failed. */
+  readonly failures: Failures<Listener> = new Failures();
   private readonly turns = new Turns();
 
   /** @param listeners of the bootstrap; what is wrong with them is found by the workers that compile them */
@@ -83,11 +76,6 @@ export class ListenerManager {
   /** Replaced or removed, and not over yet. */
   get draining(): readonly RunningListener[] {
     return [...this.timers.keys()];
-  }
-
-  /** The last change of each name, where it failed. */
-  get failures(): Iterable<ListenerFailure> {
-    return this.failed.values();
   }
 
   /** What workers begin with. */
@@ -163,7 +151,7 @@ export class ListenerManager {
   remove(name: string): Promise<boolean> {
     return this.turns.take(async () => {
       this.throwIfClosed();
-      this.failed.delete(name);
+      this.failures.forget(name);
       const waited = await this.dropPending(name);
       const listener = this.running.find((one) => one.name === name);
       if (listener === undefined) return waited;
@@ -215,7 +203,7 @@ export class ListenerManager {
     if (waiting !== undefined && equals(ListenerSchema, waiting.message, message)) return undefined;
     const before = this.named(message.name);
     if (before !== undefined && equals(ListenerSchema, before.message, message)) {
-      this.failed.delete(before.name);
+      this.failures.forget(before.name);
       await this.dropPending(before.name);
       return undefined;
     }
@@ -259,7 +247,7 @@ export class ListenerManager {
       this.showWarming();
       if (!listener.accepting) await this.forget(listener);
     }
-    this.failed.delete(listener.name);
+    this.failures.forget(listener.name);
     stats.listenerCreateSuccess.add(workers.count);
     if (before === undefined) {
       this.running = [...this.running, listener];
@@ -419,11 +407,11 @@ export class ListenerManager {
     }
   }
 
-  private noteFailure({ name, message }: ManagedListener, error: unknown): void {
+  private noteFailure({ name, message, version }: ManagedListener, error: unknown): void {
     // Nobody could ask for it, or correct it.
     if (message.name === '') return;
     const details = error instanceof Error ? error.message : String(error);
-    this.failed.set(name, { name, message, details, at: this.options.clock.wallTime() });
+    this.failures.note({ name, message, version, details, at: this.options.clock.wallTime() });
   }
 
   /** As Envoy counts: one that was stopped is still there. */

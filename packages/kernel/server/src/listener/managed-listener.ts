@@ -19,6 +19,8 @@ export interface RunningListener {
   readonly dynamic: boolean;
   /** What a control plane calls this version; empty where there is none. */
   readonly version: string;
+  /** What it names and has not come yet; undefined before the start. */
+  readonly hold: Hold | undefined;
 }
 
 /** One version of a listener, on main, with the sockets that it has. */
