@@ -124,7 +124,8 @@ export interface AdminState {
   serverInfo(): MessageInitShape<typeof ServerInfoSchema>;
   memory(): Awaitable<AdminMemory>;
   certificates(): Awaitable<MessageInitShape<typeof CertificatesSchema>>;
-  unreadyTargets(): MessageInitShape<typeof UnreadyTargetsDumpsSchema>;
+  /** @param mask Envoy's `listener`, or a part of the server's own; undefined: all */
+  unreadyTargets(mask: string | undefined): MessageInitShape<typeof UnreadyTargetsDumpsSchema>;
 
   clusters(): Awaitable<readonly AdminCluster[]>;
   listeners(): Awaitable<readonly AdminListener[]>;

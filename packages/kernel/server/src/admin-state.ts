@@ -17,14 +17,17 @@ import {
   type MessageInitShape,
   type ServerInfo_State,
   type ServerInfoSchema,
+  type UnreadyTargetsDumpsSchema,
 } from '@dragoman/api';
 import { Address, type Clock, type LogLevel } from '@dragoman/core';
 import type { StatsStore } from '@dragoman/stats';
+import type { ClusterSources } from '@dragoman/upstream';
 import { certificateReport } from './certificate-report.ts';
 import type { ClusterDirectory } from './cluster-directory.ts';
 import { configDumps, endpointsDump, ServerStatus } from './config-dump/index.ts';
 import type { DynamicConfig } from './dynamic/dynamic-config.ts';
 import type { ListenerManager } from './listener/listener-manager.ts';
+import { unreadyTargets } from './init-dump.ts';
 import { memoryOf } from './memory.ts';
 import type { ServerFlags, ServerLoggers } from './proxy.ts';
 import type { RuntimeLayers } from './runtime-layers.ts';
@@ -41,6 +44,7 @@ export interface AdminStateParts {
   readonly runtime: RuntimeLayers;
   readonly log: ServerLoggers;
   readonly clusters: ClusterDirectory;
+  readonly sources: ClusterSources;
   readonly listeners: ListenerManager;
   readonly dynamic: DynamicConfig;
   /** Undefined where the embedder brought the subscriptions. */
@@ -116,8 +120,18 @@ export class ServerAdminState implements AdminState {
     return certificateReport(await workers.certificateGroups(), clock.wallTime());
   }
 
-  unreadyTargets(): Record<string, never> {
-    return {};
+  unreadyTargets(mask: string | undefined): MessageInitShape<typeof UnreadyTargetsDumpsSchema> {
+    const { listeners, clusters, sources, dynamic, runtime } = this.parts;
+    const parts = {
+      listeners: [...listeners.listeners, ...listeners.warming],
+      clusters: [...clusters.clusters, ...clusters.warming],
+      cold: sources.cold,
+      server: [...runtime.waiting.map((name) => `RTDS ${name}`), ...dynamic.unanswered],
+    };
+    const dumps = unreadyTargets(parts, mask);
+    return {
+      unreadyTargetsDumps: dumps.map(({ name, targetNames }) => ({ name, targetNames: [...targetNames] })),
+    };
   }
 
   async clusters(): Promise<readonly AdminCluster[]> {

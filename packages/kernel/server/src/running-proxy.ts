@@ -323,6 +323,7 @@ export class RunningProxy implements ServedProxy {
       runtime: parts.runtime,
       log: parts.log,
       clusters: parts.clusters,
+      sources: parts.sources,
       listeners: parts.listeners,
       dynamic: parts.dynamic,
       xds: parts.xds,

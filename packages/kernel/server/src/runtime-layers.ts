@@ -52,6 +52,7 @@ export class RuntimeLayers extends RuntimeValues {
   private readonly flags: FeatureFlags;
   private readonly stats: RuntimeStats;
   private stopped = false;
+  private readonly waitingFor = new Set<string>();
 
   /**
    * Reads static and disk layers. What is wrong with the files of a disk layer is no mistake of the config.
@@ -76,6 +77,11 @@ export class RuntimeLayers extends RuntimeValues {
     this.load();
   }
 
+  /** Resources of RTDS layers that have not been answered. */
+  get waiting(): readonly string[] {
+    return [...this.waitingFor];
+  }
+
   /** Those that count, in their order. */
   get layers(): readonly RuntimeLayer[] {
     return this.all.filter(({ active }) => active);
@@ -93,6 +99,7 @@ export class RuntimeLayers extends RuntimeValues {
     };
     const problems = new ProblemCollector();
     const ready: Promise<void>[] = [];
+    const settled = (layer: RtdsLayer) => () => this.waitingFor.delete(layer.resource);
     for (const [i, layer] of this.all.entries()) {
       if (layer instanceof DiskLayer) {
         const changed = (): void => {
@@ -103,7 +110,9 @@ export class RuntimeLayers extends RuntimeValues {
       } else if (layer instanceof RtdsLayer) {
         const path = `layered_runtime.layers[${i}].rtds_layer`;
         const started = problems.try(path, () => layer.start(subscriptions, this.scope, reload));
-        if (started !== undefined) ready.push(started);
+        if (started === undefined) continue;
+        this.waitingFor.add(layer.resource);
+        ready.push(started.then(settled(layer)).then(() => {}));
       }
     }
     problems.throwIfAny();

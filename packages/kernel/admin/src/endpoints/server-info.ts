@@ -50,8 +50,10 @@ export function serverInfo(): Endpoint[] {
     },
     {
       path: '/init_dump',
-      help: 'print what the start is waiting for',
-      handle: (state) => json(messageJson(UnreadyTargetsDumpsSchema, state.unreadyTargets())),
+      help: 'print what the start, and what is warming, waits for',
+      parameters: [{ name: 'mask', help: 'Only what these wait for: listener, cluster or server' }],
+      handle: (state, query) =>
+        json(messageJson(UnreadyTargetsDumpsSchema, state.unreadyTargets(query.get('mask')))),
     },
   ];
 }

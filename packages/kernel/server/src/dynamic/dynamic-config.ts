@@ -75,6 +75,16 @@ export class DynamicConfig {
     return { clusters: this.cds?.versionInfo ?? '', listeners: this.lds?.versionInfo ?? '' };
   }
 
+  /** What was asked for and has never been answered, of CDS and LDS. */
+  get unanswered(): readonly string[] {
+    const { bootstrap } = this.options;
+    const { cdsConfig, ldsConfig } = bootstrap.dynamicResources ?? {};
+    return [
+      ...(cdsConfig === undefined || this.cds?.answered === true ? [] : ['CDS']),
+      ...(ldsConfig === undefined || this.lds?.answered === true ? [] : ['LDS']),
+    ];
+  }
+
   holdCluster(message: Cluster): Hold {
     return this.book.hold(message, ClusterSchema);
   }

@@ -8,6 +8,7 @@ import type {
 } from '@dragoman/core';
 import type {
   Held,
+  Hold,
   KnownResource,
   ResourceBook,
   ResourceBookOptions,
@@ -31,6 +32,8 @@ export abstract class HeldBase<F extends Found> implements Held {
   /** Where the subscription counts. */
   protected readonly scope: StatsScope;
   private readonly lease: StatsLease;
+  /** Of what has come and is not in place. */
+  private awaited: readonly Hold[] = [];
   private readonly resolveFirst: () => void;
   private readonly reloads: Counter;
   private readonly reloadedAt: Gauge;
@@ -50,6 +53,10 @@ export abstract class HeldBase<F extends Found> implements Held {
     this.reloadedAt = scope.gauge('config_reload_time_ms', 'never-import');
   }
 
+  get missing(): readonly Found[] {
+    return this.awaited.flatMap(({ missing }) => missing);
+  }
+
   abstract get resources(): readonly KnownResource[];
   abstract start(): void;
 
@@ -63,6 +70,13 @@ export abstract class HeldBase<F extends Found> implements Held {
   protected arrived(): void {
     this.settled = true;
     this.resolveFirst();
+  }
+
+  /** Resolves when everything is there that a new version names. */
+  protected async whenReady(holds: readonly Hold[]): Promise<void> {
+    this.awaited = holds;
+    await Promise.all(holds.map(({ ready }) => ready));
+    this.awaited = [];
   }
 
   protected readonly onFailure = (reason: SubscriptionFailure, details: string): void => {

@@ -117,22 +117,18 @@ export class HeldCollection extends HeldBase<FoundCollection> {
         });
         bytes.set(name, toBinary(type, message));
       }
-      await Promise.all([...fresh.values()].map(({ nested }) => nested.ready));
+      await this.whenReady(Array.from(fresh.values(), ({ nested }) => nested));
       refused = await this.distributeGood(fresh, bytes, gone);
     } catch (error) {
       for (const { nested } of fresh.values()) nested.release();
-      const details = (error as Error).message;
-      const culprit = changed.find(({ name }) => details.startsWith(`${name}: `));
-      this.failure = {
-        message: culprit?.message,
-        version: culprit?.version || versionInfo,
-        details,
-        at: wallTime(),
-      };
+      this.noteFailure(changed, versionInfo, error as Error);
       throw error;
     }
-    this.keep(fresh, gone);
-    if (refused.length > 0) throw new ConfigError(refused);
+    this.keep(fresh, gone, versionInfo);
+    if (refused.length === 0) return;
+    const error = new ConfigError(refused);
+    this.noteFailure(changed, versionInfo, error);
+    throw error;
   }
 
   /**
@@ -165,7 +161,21 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     }
   }
 
-  private keep(fresh: ReadonlyMap<string, Member>, gone: readonly string[]): void {
+  private noteFailure(
+    changed: ConfigUpdate['changed'],
+    versionInfo: string,
+    { message: details }: Error,
+  ): void {
+    const culprit = changed.find(({ name }) => details.startsWith(`${name}: `));
+    this.failure = {
+      message: culprit?.message,
+      version: culprit?.version || versionInfo,
+      details,
+      at: this.options.wallTime(),
+    };
+  }
+
+  private keep(fresh: ReadonlyMap<string, Member>, gone: readonly string[], versionInfo: string): void {
     if (this.stopped) {
       for (const { nested } of fresh.values()) nested.release();
       this.options.threads.forgetResource(this.key);
@@ -179,7 +189,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     for (const [name, member] of fresh) members.set(name, member);
     this.members = members;
     this.version = versionInfo;
-    this.updatedAt = wallTime();
+    this.updatedAt = this.options.wallTime();
     this.failure = undefined;
   }
 

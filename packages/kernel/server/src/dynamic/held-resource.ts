@@ -61,7 +61,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     let nested: Hold | undefined;
     try {
       nested = this.book.hold(message, this.type, this.reference.managerPrefix);
-      await nested.ready;
+      await this.whenReady([nested]);
       await this.distribute({ key: this.key, value: toBinary(this.type, message) });
     } catch (error) {
       nested?.release();

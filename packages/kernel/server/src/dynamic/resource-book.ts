@@ -37,7 +37,7 @@ export interface Hold {
   readonly waits: boolean;
   /** Each has come, or is not waited for any more. Never rejects. */
   readonly ready: Promise<void>;
-  /** What is still waited for. */
+  /** What is still waited for, with what that waits for in its turn. */
   readonly missing: readonly Found[];
   /** They are not needed any more. Once is enough. */
   release(): void;
@@ -77,6 +77,8 @@ export interface Held {
   /** Settles with the first version, or when none is waited for. */
   readonly first: Promise<void>;
   readonly resources: readonly KnownResource[];
+  /** What a version that has come names, and waits for. */
+  readonly missing: readonly Found[];
   /** What was refused last, since the last that was not. */
   readonly failure: ResourceFailure | undefined;
   /** @throws ConfigError for a source that cannot be had */
@@ -164,7 +166,8 @@ export class ResourceBook {
       waits: awaited.length > 0,
       ready,
       get missing() {
-        return awaited.filter(({ settled }) => !settled).map(({ reference }) => reference);
+        const open = awaited.filter(({ settled }) => !settled);
+        return open.flatMap(({ reference, missing }) => [reference, ...missing]);
       },
       release,
     };

@@ -37,6 +37,8 @@ interface Named {
 export abstract class WildcardDiscovery<D extends DescMessage> {
   /** Resolves with the first update or failure. Never rejects. */
   readonly initial: Promise<void>;
+  /** {@link initial} has resolved. */
+  answered = false;
   /** Those that came from there. */
   protected readonly names = new Set<string>();
   /** Those that were refused, by the names that their failures are kept by. */
@@ -53,7 +55,10 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
     this.kind = kind;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.initial = promise;
-    this.settleInitial = resolve;
+    this.settleInitial = () => {
+      this.answered = true;
+      resolve();
+    };
   }
 
   /** @throws ConfigError with paths below the config source */

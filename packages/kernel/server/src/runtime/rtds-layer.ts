@@ -24,7 +24,7 @@ export class RtdsLayer implements RuntimeLayer {
   readonly active = true;
   values: ReadonlyMap<string, string> = NO_VALUES;
   /** `rtds_layer.name` */
-  private readonly resource: string;
+  readonly resource: string;
   private readonly source: RtdsLayerConfig['rtdsConfig'];
   private subscription: ConfigSubscription | undefined = undefined;
   private settle: () => void = () => {};

@@ -60,6 +60,8 @@ export interface ClusterSources {
   readonly warmed: Promise<void>;
   /** The same for those whose hosts do not come from a config source: what config sources are reached by is among them. */
   readonly primaryWarmed: Promise<void>;
+  /** Clusters, and new versions of them, that have not had their first answer or failure. */
+  readonly cold: readonly Cluster[];
   /** The hosts of a cluster as last published. */
   hostsOf(clusterName: string): HostListUpdate | undefined;
   /** A further sink (a new worker): it gets what is known at once. The returned function takes it out. */
@@ -147,6 +149,11 @@ class Sources implements ClusterSources {
     const primary = Promise.withResolvers<void>();
     this.primaryWarmed = primary.promise;
     this.resolvePrimary = primary.resolve;
+  }
+
+  get cold(): readonly Cluster[] {
+    const sources = this.started ? [...this.byName.values(), ...this.warming.keys()] : [];
+    return sources.filter(({ warm }) => !warm).map(({ message }) => message);
   }
 
   start(): void {
