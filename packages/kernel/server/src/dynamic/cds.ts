@@ -8,7 +8,6 @@ import { nameOf, WildcardDiscovery, type WildcardOptions } from './wildcard-disc
 export interface CdsOptions extends WildcardOptions {
   readonly directory: ClusterDirectory;
   readonly sources: ClusterSources;
-  readonly wallTime: () => number;
 }
 
 const CDS = { type: ClusterSchema, label: 'cds', statPrefix: 'cluster_manager.cds' } as const;
@@ -31,9 +30,9 @@ export class ClusterDiscovery extends WildcardDiscovery<typeof ClusterSchema> {
     gone: readonly string[],
     versionInfo: string,
     refusals: Refusals,
-  ): Promise<number> {
+  ): Promise<readonly Promise<boolean>[]> {
     const { directory, sources, wallTime } = this.options;
-    let taken = 0;
+    const changes: Promise<boolean>[] = [];
     for (const resource of changed) {
       const name = nameOf(resource);
       // As in Envoy: what the bootstrap says of a cluster stays.
@@ -42,7 +41,7 @@ export class ClusterDiscovery extends WildcardDiscovery<typeof ClusterSchema> {
       refusals.try(resource.name, () => {
         const done = directory.begin(message, sources, wallTime(), version || versionInfo);
         this.names.add(name);
-        taken++;
+        changes.push(done);
         done.catch((error: unknown) => {
           if (!directory.has(name)) this.names.delete(name);
           this.lateFailure(name, error);
@@ -55,6 +54,6 @@ export class ClusterDiscovery extends WildcardDiscovery<typeof ClusterSchema> {
         await directory.remove(name, sources);
       }),
     );
-    return taken;
+    return changes;
   }
 }

@@ -156,7 +156,7 @@ export class DynamicConfig {
 
   /** The same for listeners, once the clusters are there. */
   async startListeners(): Promise<void> {
-    const { bootstrap, subscriptions, stats, loggers, parts } = this.options;
+    const { bootstrap, subscriptions, stats, loggers, wallTime, parts } = this.options;
     const { listeners } = parts();
     const { ldsConfig, ldsResourcesLocator } = bootstrap.dynamicResources ?? {};
     const held = listeners.holdAll();
@@ -164,6 +164,7 @@ export class DynamicConfig {
       const lds = new ListenerDiscovery({
         subscriptions,
         stats,
+        wallTime,
         listeners,
         source: ldsConfig,
         locator: ldsResourcesLocator || undefined,

@@ -1,3 +1,4 @@
+import { TypedExtensionConfigSchema } from '@dragoman/api';
 import type {
   ConfigSubscription,
   Counter,
@@ -37,6 +38,8 @@ export abstract class HeldBase<F extends Found> implements Held {
   private readonly resolveFirst: () => void;
   private readonly reloads: Counter;
   private readonly reloadedAt: Gauge;
+  /** Of configs of filters only, as in Envoy. */
+  private readonly failures: Counter | undefined;
 
   constructor(key: string, reference: F, book: ResourceBook, options: ResourceBookOptions) {
     this.key = key;
@@ -51,6 +54,8 @@ export abstract class HeldBase<F extends Found> implements Held {
     const { scope } = this;
     this.reloads = scope.counter('config_reload');
     this.reloadedAt = scope.gauge('config_reload_time_ms', 'never-import');
+    const isFilter = reference.type.typeName === TypedExtensionConfigSchema.typeName;
+    this.failures = isFilter ? scope.counter('config_fail') : undefined;
   }
 
   get missing(): readonly Found[] {
@@ -81,6 +86,7 @@ export abstract class HeldBase<F extends Found> implements Held {
 
   protected readonly onFailure = (reason: SubscriptionFailure, details: string): void => {
     this.options.logger.debug(`${this.key}: ${reason}: ${details}`);
+    this.failures?.inc();
     // Whoever waits goes on waiting for a server that cannot be reached, until the time is over.
     if (reason !== 'connection') this.arrived();
   };

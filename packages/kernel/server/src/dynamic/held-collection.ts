@@ -1,4 +1,9 @@
-import { type Message, toBinary } from '@dragoman/api';
+import {
+  type Message,
+  type ScopedRouteConfiguration,
+  ScopedRouteConfigurationSchema,
+  toBinary,
+} from '@dragoman/api';
 import { ConfigError, type ConfigProblem, type ConfigUpdate, type ResourceReference } from '@dragoman/core';
 import { HeldBase } from './held-base.ts';
 import type { FoundCollection } from './references.ts';
@@ -188,9 +193,19 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     }
     for (const [name, member] of fresh) members.set(name, member);
     this.members = members;
+    this.showScopes();
     this.version = versionInfo;
     this.updatedAt = this.options.wallTime();
     this.failure = undefined;
+  }
+
+  private showScopes(): void {
+    const { type, statPrefix } = this.reference;
+    if (type.typeName !== ScopedRouteConfigurationSchema.typeName) return;
+    const scope = this.options.stats.scope(statPrefix);
+    const scopes = Array.from(this.members.values(), ({ message }) => message as ScopedRouteConfiguration);
+    scope.gauge('all_scopes').set(scopes.length);
+    scope.gauge('on_demand_scopes').set(scopes.filter(({ onDemand }) => onDemand).length);
   }
 
   private answerAll({ changed, removed }: ConfigUpdate): void {

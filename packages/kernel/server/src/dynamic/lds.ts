@@ -28,14 +28,14 @@ export class ListenerDiscovery extends WildcardDiscovery<typeof ListenerSchema> 
     gone: readonly string[],
     versionInfo: string,
     refusals: Refusals,
-  ): Promise<number> {
+  ): Promise<readonly Promise<boolean>[]> {
     const { listeners } = this;
     // Removals first: a new listener may want the address of one that goes.
     for (const name of gone) {
       this.names.delete(name);
       await listeners.remove(name);
     }
-    let taken = 0;
+    const changes: Promise<boolean>[] = [];
     for (const resource of changed) {
       const name = nameOf(resource);
       // As in Envoy: what the bootstrap says of a listener stays.
@@ -46,13 +46,13 @@ export class ListenerDiscovery extends WildcardDiscovery<typeof ListenerSchema> 
           resource.version || versionInfo,
         );
         this.names.add(name);
-        taken++;
+        changes.push(done);
         done.catch((error: unknown) => this.lateFailure(name, error));
       } catch (error) {
         refusals.add(resource.name, error);
       }
     }
-    return taken;
+    return changes;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type StatsScope,
 } from '@dragoman/core';
 import { Refusals } from './refusals.ts';
+import { ReloadStats } from './reload-stats.ts';
 
 export interface WildcardOptions {
   readonly subscriptions: ConfigSubscriptions;
@@ -19,6 +20,8 @@ export interface WildcardOptions {
   /** The server's root. */
   readonly stats: StatsScope;
   readonly logger: Logger;
+  /** Wall time in ms. */
+  readonly wallTime: () => number;
 }
 
 /** A type of which a control plane gives everything that there is. */
@@ -46,6 +49,8 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
   private readonly from: WildcardOptions;
   private readonly kind: WildcardType<D>;
   private readonly settleInitial: () => void;
+  private readonly scope: StatsScope;
+  private readonly reloads: ReloadStats;
   private subscription: ConfigSubscription | undefined = undefined;
   private version = '';
   private stopped = false;
@@ -53,6 +58,8 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
   constructor(from: WildcardOptions, kind: WildcardType<D>) {
     this.from = from;
     this.kind = kind;
+    this.scope = from.stats.scope(kind.statPrefix);
+    this.reloads = new ReloadStats(this.scope, from.wallTime);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.initial = promise;
     this.settleInitial = () => {
@@ -63,13 +70,13 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
 
   /** @throws ConfigError with paths below the config source */
   start(): void {
-    const { subscriptions, source, locator, stats } = this.from;
-    const { type, statPrefix } = this.kind;
+    const { subscriptions, source, locator } = this.from;
+    const { type } = this.kind;
     this.subscription = subscriptions.subscribe({
       source,
       type,
       names: locator === undefined ? undefined : [locator],
-      stats: stats.scope(statPrefix),
+      stats: this.scope,
       callbacks: {
         onUpdate: (update) => this.onUpdate(update),
         onFailure: (reason) => {
@@ -93,13 +100,13 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
   /** The last failures, for whoever looks. */
   protected abstract readonly failures: { forget(name: string): void };
 
-  /** Takes resources over, and others away. @returns how many of `changed` were not passed over */
+  /** Takes resources over, and others away. @returns of each that was not passed over whether it changes something, once it is in place */
   protected abstract apply(
     changed: readonly DiscoveredResource<D>[],
     gone: readonly string[],
     versionInfo: string,
     refusals: Refusals,
-  ): Promise<number>;
+  ): Promise<readonly Promise<boolean>[]>;
 
   /** Too late for the control plane to be told. */
   protected lateFailure(name: string, error: unknown): void {
@@ -117,11 +124,12 @@ export abstract class WildcardDiscovery<D extends DescMessage> {
     // What the control plane has taken back is no failure any more.
     for (const name of full ? [...this.refused].filter((one) => !there.has(one)) : removed)
       if (this.refused.delete(name)) this.failures.forget(name);
-    const taken = await this.apply(changed, gone, versionInfo, refusals);
+    const changes = await this.apply(changed, gone, versionInfo, refusals);
     for (const resource of changed) if (refusals.has(resource.name)) this.refused.add(nameOf(resource));
     this.from.logger.info(
-      `${this.kind.label}: ${taken} taken over, ${gone.length} removed, ${refusals.count} refused`,
+      `${this.kind.label}: ${changes.length} taken over, ${gone.length} removed, ${refusals.count} refused`,
     );
+    void this.reloads.count(gone.length, changes);
     this.settleInitial();
     refusals.throwIfAny();
     this.version = versionInfo;
