@@ -70,6 +70,12 @@ export const FLAG_TABLE = [
     name: 'in-thread',
     help: 'Serve on the main thread instead of on worker threads; not one of Envoy',
   },
+  {
+    name: 'config-history',
+    value: 'number',
+    default: '20',
+    help: 'Versions of each resource of config sources that /config_history keeps; 0: none; not one of Envoy',
+  },
   { name: 'service-cluster', value: 'name', help: 'Name of this cluster; overrides node.cluster' },
   { name: 'service-node', value: 'name', help: 'Name of this node; overrides node.id' },
   { name: 'service-zone', value: 'name', help: 'Zone of this node; overrides node.locality.zone' },

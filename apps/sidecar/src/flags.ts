@@ -37,6 +37,8 @@ export interface Flags {
   readonly allowUnknownStaticFields: boolean;
   /** Strict goes before lax, as in Envoy. */
   readonly unknownDynamicFields: 'warn' | 'reject' | 'ignore';
+  /** 0: none. */
+  readonly configHistory: number;
   /** Serve on the main thread. */
   readonly inThread: boolean;
   readonly restartEpoch: number;
@@ -118,6 +120,9 @@ function recognise(argument: string): { spec: FlagSpec; written: string; attache
   throw unknown(written, BY_NAME.has(written.slice(1)) ? written.slice(1) : '');
 }
 
+/** Versions of a resource. */
+const DEFAULT_HISTORY = 20;
+
 function unknown(written: string, name: string): FlagError {
   const near = name === '' ? undefined : nearest(name, BY_NAME.keys());
   return new FlagError(
@@ -176,6 +181,7 @@ function readFlags(given: Given): Flags {
         ? 'ignore'
         : 'warn',
     restartEpoch: number('restart-epoch') ?? 0,
+    configHistory: number('config-history') ?? DEFAULT_HISTORY,
     inThread: given.has('in-thread'),
     baseId: given.has('use-dynamic-base-id') ? undefined : (number('base-id') ?? 0),
     baseIdPath: text('base-id-path'),

@@ -174,6 +174,7 @@ function proxyOptions(
     fileFlushIntervalMs: flags.fileFlushIntervalMs,
     fileFlushMinBytes: flags.fileFlushMinSizeKb * 1024,
     unknownDynamicFields: flags.unknownDynamicFields,
+    configHistory: flags.configHistory,
     disabledExtensions: disabledNames(flags.disabledExtensions, around.extensions, log.logger('config')),
     statsTags: flags.statsTags,
     version: fullVersion(),

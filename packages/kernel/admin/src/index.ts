@@ -10,6 +10,7 @@ export {
   Query,
   text,
 } from './request.ts';
+export { redact } from './redact.ts';
 export { type AdminLogEntry, type AdminServer, type AdminServerOptions, startAdminServer } from './server.ts';
 export type {
   AdminCircuitBreaker,

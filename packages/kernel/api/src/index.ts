@@ -88,3 +88,4 @@ export { formatPath, type PathStep, parsePath } from './path.ts';
 export { messageType, registry, typeUrl } from './registry.ts';
 export { type ResolvedExtension, resolveExtension } from './resolve-extension.ts';
 export { toConfigJson } from './to-config-json.ts';
+export { toYaml } from './to-yaml.ts';

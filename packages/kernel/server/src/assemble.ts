@@ -44,6 +44,8 @@ import { checkBootstrapFields } from './bootstrap-fields.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { DrainManager } from './drain-manager.ts';
 import { DynamicConfig } from './dynamic/dynamic-config.ts';
+import { ConfigHistory } from './history/config-history.ts';
+import { RecordedSubscriptions } from './history/recorded-subscriptions.ts';
 import { MainClusters } from './main-clusters.ts';
 import { mainLoadReporter } from './main-load-reporter.ts';
 import { ThreadResources } from './worker/thread-resources.ts';
@@ -89,6 +91,7 @@ export interface Assembly {
   readonly mainClusters: MainClusters;
   readonly dynamic: DynamicConfig;
   readonly subscriptions: ConfigSubscriptions;
+  readonly history: ConfigHistory;
   /** Undefined where the embedder brought {@link subscriptions}. */
   readonly xds: Xds | undefined;
   readonly listeners: ListenerManager;
@@ -270,7 +273,12 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     options.subscriptions === undefined
       ? problems.try('', () => createDynamicSources({ bootstrap, flags, context, calls: logContext }))
       : undefined;
-  const subscriptions = options.subscriptions ?? xds?.subscriptions ?? UNKNOWN_SOURCES;
+  const history = new ConfigHistory({ wallTime: () => clock.wallTime(), versions: flags.configHistory });
+  const subscriptions = new RecordedSubscriptions(
+    options.subscriptions ?? xds?.subscriptions ?? UNKNOWN_SOURCES,
+    history,
+    log.logger('config'),
+  );
   const dynamic = new DynamicConfig({
     bootstrap,
     subscriptions,
@@ -349,6 +357,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     mainClusters,
     dynamic,
     subscriptions,
+    history,
     xds,
     listeners,
     workers,

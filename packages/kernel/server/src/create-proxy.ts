@@ -1,6 +1,7 @@
 import { type LogLevel, silentLogger, systemClock, systemRandom } from '@dragoman/core';
 import { availableCores } from './available-cores.ts';
 import { type Assembly, assemble, dismantle, type FullOptions, located, readBootstrap } from './assemble.ts';
+import { DEFAULT_VERSIONS } from './history/config-history.ts';
 import { HotRestart } from './hot-restart/hot-restart.ts';
 import { SuppliedSockets } from './hot-restart/supplied-sockets.ts';
 import { InheritedSockets, OwnSockets } from './listener/listen-sockets.ts';
@@ -20,6 +21,7 @@ const DEFAULT_FLAGS: ServerFlags = {
   fileFlushIntervalMs: 10_000,
   fileFlushMinBytes: 64 * 1024,
   unknownDynamicFields: 'warn',
+  configHistory: DEFAULT_VERSIONS,
   disabledExtensions: [],
   statsTags: [],
   skipParentStats: false,

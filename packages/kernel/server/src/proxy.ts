@@ -59,6 +59,8 @@ export interface ServerFlags {
    * (`--ignore-unknown-dynamic-fields`). Default `warn`.
    */
   readonly unknownDynamicFields: 'warn' | 'reject' | 'ignore';
+  /** `--config-history`: versions of each resource of config sources that `/config_history` keeps; 0: none. Default 20. */
+  readonly configHistory: number;
   /** `--disable-extensions`: names of extensions (or `category/name`) that are left out. */
   readonly disabledExtensions: readonly string[];
   /** `--stats-tag`: fixed tags. */

@@ -6,6 +6,7 @@ import { startAdmin } from './admin-interface.ts';
 import { ServerAdminState } from './admin-state.ts';
 import { type Assembly, dismantle } from './assemble.ts';
 import { explainEndpoint, explainedProxy } from './explain/admin-endpoint.ts';
+import { historyEndpoint } from './history/history-endpoint.ts';
 import { forgetOnExit, writeOnExit } from './exit-files.ts';
 import { HOT_RESTART_DISABLED, type HotRestart } from './hot-restart/hot-restart.ts';
 import type { Proxy as ServedProxy } from './proxy.ts';
@@ -168,7 +169,10 @@ export class RunningProxy implements ServedProxy {
       bootstrap,
       state: this.adminState,
       context: logContext,
-      endpoints: [explainEndpoint(explainedProxy(this.parts))],
+      endpoints: [
+        explainEndpoint(explainedProxy(this.parts)),
+        historyEndpoint(this.parts.history, logContext.clock),
+      ],
       at,
     });
     if (admin === undefined) return;
