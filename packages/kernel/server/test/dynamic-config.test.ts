@@ -198,7 +198,7 @@ test('a worker that takes the place of another has what the others were told', a
     },
     { threads, extensions: [...EXTENSIONS, crash], subscriptions, flags: { concurrency: 2 } },
   );
-  const routes = await eventually(() => subscriptions.active[0] ?? expect.unreachable());
+  const routes = await eventually(() => subscriptions.active[0] ?? expect.unreachable(), 15_000);
   const to = (cluster: string): object =>
     create(RouteConfigurationSchema, {
       name: 'r',

@@ -35,6 +35,10 @@ export class RecordedSubscriptions implements ConfigSubscriptions {
     return this.inner.subscribe({ ...options, callbacks: recorder.callbacks });
   }
 
+  check(...source: Parameters<ConfigSubscriptions['check']>): void {
+    this.inner.check(...source);
+  }
+
   /** Nobody's config fails for want of a history. */
   private record(delivery: Delivery): void {
     try {
