@@ -1,3 +1,4 @@
+import { type Bootstrap, type Cluster, loadConfig } from '@dragoman/api';
 import {
   eventually,
   HttpUpstream,
@@ -93,6 +94,21 @@ describe.each(THREADS)('a cluster for each host, %s', (_name, threads) => {
     await eventually(() => expect(proxy.stat('cluster_manager.active_clusters')).toBe(2));
     expect((await proxy.get('/', `host: 127.0.0.1:${one.port}`)).status).toBe(200);
     expect(proxy.stat('cluster_manager.cluster_added')).toBe(2);
+  });
+
+  test('they come again when their parent has changed', async () => {
+    await using one = await HttpUpstream.start(text('one'));
+    const config = { preresolve_clusters: [{ address: '127.0.0.1', port_value: one.port }] };
+    await using proxy = await start(threads, config);
+    await eventually(() => expect(proxy.stat('cluster_manager.active_clusters')).toBe(2));
+    const changed = { name: 'anywhere', ...cluster(config), connect_timeout: '2s' };
+    const { message } = loadConfig({ text: JSON.stringify({ static_resources: { clusters: [changed] } }) });
+    const [parent] = (message as Bootstrap).staticResources?.clusters ?? [];
+    expect(await proxy.proxy.addOrUpdateCluster(parent as Cluster)).toBe(true);
+    await eventually(() => expect(proxy.stat('cluster_manager.cluster_removed')).toBe(1));
+    await eventually(() => expect(proxy.stat('cluster_manager.active_clusters')).toBe(2));
+    expect((await proxy.get('/', `host: 127.0.0.1:${one.port}`)).status).toBe(200);
+    expect(proxy.stat('cluster_manager.cluster_added')).toBe(3);
   });
 
   test('they have what their parent says of hosts', async () => {

@@ -100,9 +100,9 @@ export class ClusterDirectory {
     return this.byName.get(name)?.message;
   }
 
-  /** Also one that is about to be added. */
+  /** Also one that is about to be added, and not one that is about to be removed. */
   has(name: string): boolean {
-    return this.byName.has(name) || this.attempts.has(name);
+    return (this.byName.has(name) && !this.leaving.has(name)) || this.attempts.has(name);
   }
 
   /** `callback` runs after a cluster was put in place or removed. The returned function takes it back. */

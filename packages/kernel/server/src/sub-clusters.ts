@@ -29,6 +29,8 @@ interface Parent {
   readonly plan: SubClusterPlan;
   readonly byName: Map<string, SubCluster>;
   readonly idle: Timer;
+  /** The log has a warning of one that cannot be made. Clients make up the names: of others it has no more than debug messages. */
+  warned: boolean;
 }
 
 /** Makes clusters beside others when a worker asks for them, and takes away those that nobody uses. */
@@ -73,23 +75,26 @@ export class MainSubClusters {
   }
 
   private async make(parent: Parent, name: string): Promise<SubClusterOutcome> {
-    const { directory, sources, clock, logger } = this.options;
+    const { directory, sources, clock } = this.options;
     try {
       if (directory.has(name)) throw new Error('there is another cluster of that name');
       const message = parent.plan.create(name) as Cluster;
-      await directory.addOrUpdate(message, sources(), clock.wallTime());
+      const added = await directory.addOrUpdate(message, sources(), clock.wallTime());
+      // Whoever takes the parent away, or what is idle, takes this away with it, made or not. By now the name may be another parent's.
+      return added && this.parents.get(parent.message.name) === parent ? 'ready' : 'gone';
     } catch (error) {
       if (this.closed) return 'gone';
-      const text = (error as Error).message.replaceAll('\n', '; ');
-      logger.warn(
-        `cluster ${parent.message.name}: its sub-cluster ${JSON.stringify(name)} cannot be made: ${text}`,
-      );
+      this.tellRefused(parent, name, (error as Error).message.replaceAll('\n', '; '));
       return 'refused';
     }
-    if (this.parents.get(parent.message.name) === parent) return 'ready';
-    // The parent went while it was made.
-    this.remove(name);
-    return 'gone';
+  }
+
+  private tellRefused(parent: Parent, name: string, why: string): void {
+    const { logger } = this.options;
+    const text = `cluster ${parent.message.name}: its sub-cluster ${JSON.stringify(name)} cannot be made: ${why}`;
+    if (parent.warned) logger.debug(text);
+    else logger.warn(text);
+    parent.warned = true;
   }
 
   /** A cluster was added, replaced or removed: those of its version before go with it. */
@@ -105,7 +110,7 @@ export class MainSubClusters {
       this.removeIdle(parent);
       idle.enable(plan.ttlMs);
     });
-    const parent: Parent = { message, plan, byName: new Map(), idle };
+    const parent: Parent = { message, plan, byName: new Map(), idle, warned: false };
     this.parents.set(name, parent);
     idle.enable(plan.ttlMs);
     for (const first of plan.first) void this.want(name, first);

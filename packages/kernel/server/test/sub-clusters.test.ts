@@ -16,6 +16,8 @@ class Directory {
   readonly byName = new Map<string, Cluster>();
   readonly log: string[] = [];
   held: PromiseWithResolvers<void> | undefined = undefined;
+  /** What is about to be added. */
+  private readonly attempts = new Set<Cluster>();
   private watcher: (name: string) => void = () => {};
 
   get clusters() {
@@ -27,7 +29,7 @@ class Directory {
   }
 
   has(name: string): boolean {
-    return this.byName.has(name);
+    return this.byName.has(name) || [...this.attempts].some((attempt) => attempt.name === name);
   }
 
   onChange(callback: (name: string) => void): () => void {
@@ -49,13 +51,16 @@ class Directory {
 
   async addOrUpdate(message: Cluster): Promise<boolean> {
     this.log.push(`add ${message.name}`);
+    this.attempts.add(message);
     await this.held?.promise;
+    if (!this.attempts.delete(message)) return false;
     this.set(message);
     return true;
   }
 
   async remove(name: string): Promise<boolean> {
     this.log.push(`remove ${name}`);
+    for (const attempt of this.attempts) if (attempt.name === name) this.attempts.delete(attempt);
     this.delete(name);
     return true;
   }
@@ -164,6 +169,45 @@ describe('a sub-cluster', () => {
     expect(directory.byName.has('a')).toBe(false);
   });
 
+  it('is not taken away by one of a version before that was not made in time', async () => {
+    const { directory, subClusters, parent } = scene({ first: ['a'] });
+    const { promise, resolve } = (directory.held = Promise.withResolvers<void>());
+    directory.set(parent());
+    const asked = subClusters.want('parent', 'a');
+    directory.held = Promise.withResolvers();
+    directory.set(parent('parent', { altStatName: 'other' }));
+    resolve();
+    await promise;
+    expect(await asked).toBe('gone');
+    directory.held.resolve();
+    expect(await subClusters.want('parent', 'a')).toBe('ready');
+    expect(directory.byName.has('a')).toBe(true);
+    expect(directory.log).toEqual(['add a', 'remove a', 'add a']);
+  });
+
+  it('is not ready when it was taken away while it was made', async () => {
+    const { directory, subClusters, parent, clock } = scene();
+    directory.set(parent());
+    directory.held = Promise.withResolvers();
+    const asked = subClusters.want('parent', 'a');
+    clock.advance(2500);
+    directory.held.resolve();
+    expect(await asked).toBe('gone');
+    expect(directory.byName.has('a')).toBe(false);
+    expect(await subClusters.want('parent', 'a')).toBe('ready');
+  });
+
+  it('does not fill the log with what clients make up', async () => {
+    const { directory, subClusters, parent, loggers } = scene();
+    directory.set(parent());
+    for (let i = 0; i < 5; i++) await subClusters.want('parent', 'bad');
+    expect(loggers.lines.filter((line) => line.includes('warning'))).toHaveLength(1);
+    expect(loggers.lines.filter((line) => line.includes('debug'))).toHaveLength(4);
+    directory.set(parent('parent', { altStatName: 'other' }));
+    await subClusters.want('parent', 'bad');
+    expect(loggers.lines.filter((line) => line.includes('warning'))).toHaveLength(2);
+  });
+
   it('is refused where there is no such cluster to be had, and the log says why', async () => {
     const { directory, subClusters, parent, loggers } = scene({ max: 1 });
     directory.set(parent());
@@ -191,9 +235,9 @@ describe('a sub-cluster', () => {
     expect(directory.log).toEqual([]);
     subClusters.start();
     expect(directory.log).toEqual(['add a', 'add b']);
-    directory.set(parent('parent2'));
     await Promise.resolve();
-    expect(directory.log).toEqual(['add a', 'add b', 'add a', 'add b']);
+    directory.set(parent('parent', { altStatName: 'other' }));
+    expect(directory.log.slice(2)).toEqual(['remove a', 'remove b', 'add a', 'add b']);
   });
 });
 
