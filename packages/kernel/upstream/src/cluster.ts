@@ -369,7 +369,17 @@ export class UpstreamCluster implements Cluster {
       return undefined;
     }
     pools.take();
-    return createPool(this.allowed(protocol), host, this.contextOf(priority), transport);
+    const pool = createPool(this.allowed(protocol), host, this.contextOf(priority), transport);
+    if (this.retired) this.drainSoon(pool, priority);
+    return pool;
+  }
+
+  /** Nobody else will come to it: it ends with the request that it is made for, which comes first. */
+  private drainSoon(pool: DrainablePool, priority: RoutingPriority): void {
+    this.draining.add(pool);
+    queueMicrotask(() => {
+      if (this.draining.has(pool)) this.drainPool(pool, priority);
+    });
   }
 
   /** Runtime can do without HTTP/2 where the config asks for it; pools that there are stay as they are. */

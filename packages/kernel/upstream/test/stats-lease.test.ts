@@ -53,6 +53,32 @@ it('a cluster’s stats go with its last request', () => {
   expect(here.names()).toEqual([]);
 });
 
+it('a request that comes to a cluster that is gone leaves no connection behind', async () => {
+  const here = setUp();
+  here.add();
+  const cluster = here.manager.get('web');
+  const host = here.host();
+  const first = new FakeRequest();
+  cluster?.httpPool(host, 'default').newStream(first, first);
+  here.connector.last.accept();
+  here.manager.removeCluster('web');
+  // Such as a retry.
+  const late = new FakeRequest();
+  cluster?.httpPool(host, 'default').newStream(late, late);
+  await Promise.resolve();
+  const [one, other] = here.connector.connections;
+  other?.accept();
+  one?.receive('done');
+  settleCloses();
+  expect(here.value('upstream_rq_total')).toBe(2);
+  other?.receive('done');
+  settleCloses();
+  expect(late.events).toEqual(['ready', 'body:done']);
+  expect(other?.open).toBe(false);
+  expect(cluster?.info.resources('default').connectionPools.used).toBe(0);
+  expect(here.names()).toEqual([]);
+});
+
 it('a cluster’s stats go with its last TCP connection', () => {
   const here = setUp();
   here.add();
