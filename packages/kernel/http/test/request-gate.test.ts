@@ -150,6 +150,32 @@ describe('requests of one connection in one turn of the event loop', () => {
     expect(rig.stat('downstream_rq_active')).toBe(0);
   });
 
+  it('one that is answered before its body leaves nothing to the next', async () => {
+    const rig = rigWith(1, {
+      manager: { stream_idle_timeout: '0s' },
+      routes: [
+        { match: { path: '/early' }, route: { cluster: 'c', idle_timeout: '1s' } },
+        { match: { prefix: '/' }, route: { cluster: 'c' } },
+      ],
+      upstream: {
+        headers: (stream, { path }) => {
+          if (path !== '/slow') stream.reply({ status: 200, details: 'early' });
+        },
+      },
+    });
+    rig.pair.client.writeText('GET /0 HTTP/1.1\r\nhost: a.test\r\n\r\n');
+    rig.pair.client.writeText('POST /early HTTP/1.1\r\nhost: a.test\r\ncontent-length: 4\r\n\r\nab');
+    await rig.run();
+    await rig.send('cdGET /slow HTTP/1.1\r\nhost: a.test\r\n\r\n');
+    await rig.run();
+    expect(paths(rig)).toEqual(['/0', '/early', '/slow']);
+    rig.clock.advance(2000);
+    await rig.run();
+    expect(rig.responses().map(({ status }) => status)).toEqual([200, 200]);
+    expect(rig.stat('downstream_rq_idle_timeout')).toBe(0);
+    expect(rig.stat('downstream_rq_active')).toBe(1);
+  });
+
   it('a reply of the proxy leaves the connection as it is', async () => {
     const rig = rigWith(1, { manager: { stream_error_on_invalid_http_message: true } });
     rig.pair.client.writeText('GET /0 HTTP/1.1\r\nhost: a.test\r\n\r\n');

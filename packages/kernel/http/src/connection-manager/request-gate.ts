@@ -127,9 +127,11 @@ export class HeldRequest implements RequestDecoder {
     encoder.setDecoder(stream);
     if (stream.finished || headers === undefined) return;
     stream.onHeaders(headers, ended && body === undefined);
-    // What has been read of a request that is answered already is thrown away, by whoever throws the rest away.
-    if (body !== undefined && stream.onBody(body, ended, true) && !ended) encoder.resumeBody();
-    if (trailers !== undefined) stream.onTrailers(trailers);
+    // What has been read of a request that is answered already is thrown away, by whoever throws the rest away. The stream must not be told
+    // of it: its timers may be another's.
+    const goOn = body !== undefined && (stream.finished || stream.onBody(body, ended, true));
+    if (goOn && !ended) encoder.resumeBody();
+    if (trailers !== undefined && !stream.finished) stream.onTrailers(trailers);
   }
 
   /** The stream is told of the end itself, and gets no more. */
