@@ -83,9 +83,17 @@ describe('the plan', () => {
     'DFPCluster:shop.example',
     'DFPCluster:shop.example:0',
     'DFPCluster:a:99999',
+    // Every stat of a cluster has its name, and clients choose it.
+    `DFPCluster:${'x'.repeat(300)}:80`,
+    `DFPCluster:a:${'0'.repeat(300)}80`,
   ])('makes nothing of %j', (name) => {
     expect(() => planOf().create(name)).toThrow(/names no host and port/);
   });
+});
+
+it('a host may have the longest name that DNS knows', () => {
+  const longest = `${'x'.repeat(253)}.:65535`;
+  expect(planOf().create(`DFPCluster:${longest}`)).toMatchObject({ name: `DFPCluster:${longest}` });
 });
 
 describe('the balancer', () => {

@@ -18,15 +18,20 @@ export function authorityKey(authority: string, defaultPort: number): string {
 }
 
 const SUB_CLUSTER = 'DFPCluster:';
+/** A name of DNS with a dot at its end, a colon and a port. */
+const MAX_KEY = 254 + 1 + 5;
 
 /** The cluster that a dynamic forward proxy has made for a host, by {@link authorityKey}; the name is Envoy's. */
 export function subClusterName(key: string): string {
   return `${SUB_CLUSTER}${key}`;
 }
 
-/** The host and port that {@link subClusterName} was made of; undefined: of none that there can be. */
+/**
+ * The host and port that {@link subClusterName} was made of; undefined: of none that there can be. Longer than any of DNS is none: clients choose
+ * the name, and every stat of the cluster has it.
+ */
 export function subClusterHost(name: string): { readonly host: string; readonly port: number } | undefined {
-  if (!name.startsWith(SUB_CLUSTER)) return undefined;
+  if (!name.startsWith(SUB_CLUSTER) || name.length > SUB_CLUSTER.length + MAX_KEY) return undefined;
   const { host, port } = parseAuthority(name.slice(SUB_CLUSTER.length));
   return port === undefined || port === 0 || host === '' ? undefined : { host, port };
 }
