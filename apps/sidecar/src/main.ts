@@ -17,6 +17,10 @@ async function main(argv: readonly string[]): Promise<number> {
     const { explain } = await import('./explain.ts');
     return explain(argv.slice(1));
   }
+  if (argv[0] === 'validate-update') {
+    const { validateUpdate } = await import('./validate-update.ts');
+    return validateUpdate(argv.slice(1));
+  }
   const { command } = await import('./command.ts');
   return command(argv);
 }

@@ -52,6 +52,11 @@ export class Admin {
     }
   }
 
+  /** Bytes of a body that the endpoint of a path takes; undefined: as many as usual. */
+  bodyLimit(path: string): number | undefined {
+    return this.#endpoints.get(path.split('?', 1)[0] as string)?.maxBodyBytes;
+  }
+
   /** Answers. Never throws: a bug in an endpoint is a 500 and a log line. */
   async handle(request: AdminRequest): Promise<AdminResponse> {
     const mark = request.path.indexOf('?');

@@ -18,6 +18,8 @@ export interface Endpoint {
   readonly help: string;
   /** Only POST may. Default false. */
   readonly mutates?: boolean;
+  /** Default 64 KiB. */
+  readonly maxBodyBytes?: number;
   readonly parameters?: readonly EndpointParameter[];
   handle(state: AdminState, query: Query, request: AdminRequest): Awaitable<AdminResponse>;
 }

@@ -26,3 +26,4 @@ export type {
   Awaitable,
   DrainListenersOptions,
 } from './state.ts';
+export { type CommandSurroundings, runValidateUpdate } from './validate-update-command.ts';

@@ -20,6 +20,8 @@ export interface AdminServerOptions {
   /** Where to listen; port 0 takes a free one. */
   readonly address: Address;
   handle(request: AdminRequest): Promise<AdminResponse>;
+  /** Bytes of a body that a path takes. Default, and where it is undefined: 64 KiB. */
+  bodyLimit?(path: string): number | undefined;
   /** The root scope: `listener.admin.*` and `http.admin.*` are counted in it. */
   readonly stats: StatsScope;
   /** Default: the machine's. */
@@ -200,7 +202,8 @@ async function answerTo(
     response.setHeader('connection', 'close');
     return text('cross-site request refused\n', 403);
   }
-  const body = await readBody(request);
+  const limit = options.bodyLimit?.(request.url ?? '/') ?? MAX_BODY_BYTES;
+  const body = await readBody(request, request.method === 'POST' ? limit : MAX_BODY_BYTES);
   if (body === undefined) return undefined;
   if (body === 'too large') {
     response.setHeader('connection', 'close');
@@ -214,13 +217,13 @@ async function answerTo(
   });
 }
 
-function readBody(request: IncomingMessage): Promise<Buffer | 'too large' | undefined> {
+function readBody(request: IncomingMessage, limit: number): Promise<Buffer | 'too large' | undefined> {
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
     let size = 0;
     request.on('data', (part: Buffer) => {
       size += part.length;
-      if (size > MAX_BODY_BYTES) {
+      if (size > limit) {
         request.pause();
         resolve('too large');
       } else parts.push(part);

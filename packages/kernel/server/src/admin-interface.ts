@@ -53,6 +53,7 @@ export async function startAdmin(options: AdminInterfaceOptions): Promise<AdminS
     return await startAdminServer({
       address,
       handle: (request) => handler.handle(request),
+      bodyLimit: (path) => handler.bodyLimit(path),
       stats: context.stats,
       clock: context.clock,
       logger,

@@ -11,6 +11,7 @@ import { forgetOnExit, writeOnExit } from './exit-files.ts';
 import { HOT_RESTART_DISABLED, type HotRestart } from './hot-restart/hot-restart.ts';
 import type { Proxy as ServedProxy } from './proxy.ts';
 import { ServerState } from './server-stats.ts';
+import { validateUpdateEndpoint } from './validate-update/endpoint.ts';
 
 /** How long {@link ServedProxy.drain} waits when it is not told: what a supervisor usually grants before it kills. */
 const DEFAULT_DRAIN_MS = 25_000;
@@ -172,6 +173,7 @@ export class RunningProxy implements ServedProxy {
       endpoints: [
         explainEndpoint(explainedProxy(this.parts)),
         historyEndpoint(this.parts.history, logContext.clock),
+        validateUpdateEndpoint(this.parts),
       ],
       at,
     });

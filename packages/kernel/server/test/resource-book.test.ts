@@ -100,7 +100,9 @@ describe('what a listener names', () => {
     expect(log).toEqual(['prepare RouteConfiguration r', 'commit RouteConfiguration r']);
     expect(stats.value('http.in.rds.r.config_reload')).toBe(1);
     expect(book.hold(rds('r'), ListenerSchema).waits).toBe(false);
-    expect(resourcesOf(book)).toMatchObject([{ name: 'r', version: '1', updatedAt: 1000, failure: undefined }]);
+    expect(resourcesOf(book)).toMatchObject([
+      { name: 'r', version: '1', updatedAt: 1000, failure: undefined },
+    ]);
   });
 
   it.each([

@@ -214,6 +214,10 @@ function everyThread({ resources, workers }: DynamicConfigOptions): ResourceThre
       resources.prepare(order);
       await workers().prepareResource(order);
     },
+    async checkResource(order) {
+      resources.check(order);
+      await workers().checkResource(order);
+    },
     commitResource(order) {
       resources.commit(order.key);
       workers().commitResource(order);

@@ -1,4 +1,4 @@
-import { TypedExtensionConfigSchema } from '@dragoman/api';
+import { type DescMessage, type Message, TypedExtensionConfigSchema } from '@dragoman/api';
 import type {
   ConfigSubscription,
   Counter,
@@ -16,6 +16,7 @@ import type {
   ResourceFailure,
 } from './resource-book.ts';
 import type { Found } from './references.ts';
+import { Turns } from '../turns.ts';
 import type { ResourceOrder } from './resource-order.ts';
 
 /** What subscriptions to one resource and to many have in common. */
@@ -33,6 +34,8 @@ export abstract class HeldBase<F extends Found> implements Held {
   /** Where the subscription counts. */
   protected readonly scope: StatsScope;
   private readonly lease: StatsLease;
+  /** Users compile one version after the other. */
+  private readonly turns = new Turns();
   /** Of what has come and is not in place. */
   private awaited: readonly Hold[] = [];
   private readonly resolveFirst: () => void;
@@ -84,6 +87,13 @@ export abstract class HeldBase<F extends Found> implements Held {
     this.awaited = [];
   }
 
+  abstract covers(type: DescMessage, name: string): boolean;
+  abstract check(name: string, message: Message): Promise<void>;
+
+  protected checkOrder(order: ResourceOrder): Promise<void> {
+    return this.turns.take(() => this.options.threads.checkResource(order));
+  }
+
   protected readonly onFailure = (reason: SubscriptionFailure, details: string): void => {
     this.options.logger.debug(`${this.key}: ${reason}: ${details}`);
     this.failures?.inc();
@@ -94,13 +104,15 @@ export abstract class HeldBase<F extends Found> implements Held {
   /** In two steps: every user on every thread compiles it, then all have it. Rejects with ConfigError; nobody has it then. */
   protected async distribute(order: ResourceOrder): Promise<void> {
     const { threads, wallTime } = this.options;
-    try {
-      await threads.prepareResource(order);
-    } catch (error) {
-      threads.abortResource(this.key);
-      throw error;
-    }
-    threads.commitResource(order);
+    await this.turns.take(async () => {
+      try {
+        await threads.prepareResource(order);
+      } catch (error) {
+        threads.abortResource(this.key);
+        throw error;
+      }
+      threads.commitResource(order);
+    });
     this.reloads.inc();
     this.reloadedAt.set(Math.floor(wallTime()));
   }

@@ -1,4 +1,5 @@
 import {
+  type DescMessage,
   type Message,
   type ScopedRouteConfiguration,
   ScopedRouteConfigurationSchema,
@@ -67,6 +68,20 @@ export class HeldCollection extends HeldBase<FoundCollection> {
       name.startsWith(`${namespace}/`) &&
       sourceKey(type, source) === sourceKey(this.reference.type, this.reference.source)
     );
+  }
+
+  covers(type: DescMessage, name: string): boolean {
+    const { namespace, type: own } = this.reference;
+    return type.typeName === own.typeName && (namespace === undefined || name.startsWith(`${namespace}/`));
+  }
+
+  async check(name: string, message: Message): Promise<void> {
+    const changed = new Map([[name, toBinary(this.reference.type, message)]]);
+    try {
+      await this.checkOrder({ key: this.key, changed, removed: [] });
+    } catch (error) {
+      throw error instanceof ConfigError ? withoutName(error, name) : error;
+    }
   }
 
   /** Fulfilled with whether it is in place. Never rejects. */
@@ -200,9 +215,8 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   }
 
   private showScopes(): void {
-    const { type, statPrefix } = this.reference;
-    if (type.typeName !== ScopedRouteConfigurationSchema.typeName) return;
-    const scope = this.options.stats.scope(statPrefix);
+    const { scope } = this;
+    if (this.reference.type.typeName !== ScopedRouteConfigurationSchema.typeName) return;
     const scopes = Array.from(this.members.values(), ({ message }) => message as ScopedRouteConfiguration);
     scope.gauge('all_scopes').set(scopes.length);
     scope.gauge('on_demand_scopes').set(scopes.filter(({ onDemand }) => onDemand).length);
@@ -242,4 +256,14 @@ function nameIn(path: string, resources: ReadonlyMap<string, unknown>): string |
   for (let end = path.indexOf(': '); end !== -1; end = path.indexOf(': ', end + 1))
     if (resources.has(path.slice(0, end))) return path.slice(0, end);
   return undefined;
+}
+
+/** Users say which member is wrong: there is one here. */
+function withoutName({ problems }: ConfigError, name: string): ConfigError {
+  const prefix = `${name}: `;
+  return new ConfigError(
+    problems.map((problem) =>
+      problem.path.startsWith(prefix) ? { ...problem, path: problem.path.slice(prefix.length) } : problem,
+    ),
+  );
 }

@@ -1,4 +1,4 @@
-import { type Message, toBinary } from '@dragoman/api';
+import { type DescMessage, type Message, toBinary } from '@dragoman/api';
 import type { ConfigUpdate } from '@dragoman/core';
 import { HeldBase } from './held-base.ts';
 import type { FoundReference } from './references.ts';
@@ -42,6 +42,14 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     super.stop();
     this.nested?.release();
     this.nested = undefined;
+  }
+
+  covers(type: DescMessage, name: string): boolean {
+    return type.typeName === this.type.typeName && name === this.name;
+  }
+
+  check(_name: string, message: Message): Promise<void> {
+    return this.checkOrder({ key: this.key, value: toBinary(this.type, message) });
   }
 
   private async onUpdate({ changed, removed, versionInfo }: ConfigUpdate): Promise<void> {

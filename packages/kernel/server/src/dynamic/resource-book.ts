@@ -16,6 +16,8 @@ import { collectionKey, type ResourceOrder, resourceKey } from './resource-order
 export interface ResourceThreads {
   /** Rejects with ConfigError when one of them refuses it; it may be prepared on others then. */
   prepareResource(order: ResourceOrder): Promise<void>;
+  /** Rejects with ConfigError when one of them would refuse it. Nothing may be prepared meanwhile. */
+  checkResource(order: ResourceOrder): Promise<void>;
   commitResource(order: ResourceOrder): void;
   abortResource(key: string): void;
   forgetResource(key: string): void;
@@ -81,6 +83,10 @@ export interface Held {
   readonly missing: readonly Found[];
   /** What was refused last, since the last that was not. */
   readonly failure: ResourceFailure | undefined;
+  /** Could be this resource, or a member of these. */
+  covers(type: DescMessage, name: string): boolean;
+  /** Whether a version would be taken over. Rejects with ConfigError, paths below the resource. */
+  check(name: string, message: Message): Promise<void>;
   /** @throws ConfigError for a source that cannot be had */
   start(): void;
   stop(): void;

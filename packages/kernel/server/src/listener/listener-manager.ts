@@ -129,6 +129,20 @@ export class ListenerManager {
     });
   }
 
+  /** Has the workers compile a listener and forget it. Rejects with ConfigError for what would be refused before it is bound. */
+  check(message: Listener): Promise<void> {
+    return this.turns.take(async () => {
+      this.throwIfClosed();
+      const listener = this.manage(message, '', true);
+      try {
+        this.checkPlace(listener, this.named(message.name));
+        await this.options.workers.prepareListener(listener.order);
+      } finally {
+        await this.forget(listener);
+      }
+    });
+  }
+
   /** Those that wait by now serve, or failed. Never rejects. */
   async settled(): Promise<void> {
     await Promise.all([...this.pending].map(({ hold }) => hold?.ready));

@@ -230,6 +230,10 @@ export class ThreadEndpoint implements ThreadCommands {
     this.resources.prepare(order);
   }
 
+  checkResource(order: ResourceOrder): void {
+    this.resources.check(order);
+  }
+
   commitResource(key: string): void {
     this.resources.commit(key);
   }

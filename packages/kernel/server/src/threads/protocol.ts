@@ -66,6 +66,7 @@ export interface ThreadCommands {
   answer(id: number, value: unknown): void;
   updateHosts(clusterName: string, message: HostListMessage): void;
   prepareResource(order: ResourceOrder): void;
+  checkResource(order: ResourceOrder): void;
   commitResource(key: string): void;
   abortResource(key: string): void;
   forgetResource(key: string): void;

@@ -174,6 +174,10 @@ export class ThreadWorker implements WorkerHandle {
     return this.inTime(this.ask('prepareResource', order));
   }
 
+  checkResource(order: ResourceOrder): Promise<void> {
+    return this.inTime(this.ask('checkResource', order));
+  }
+
   commitResource({ key }: ResourceOrder): void {
     this.tell('commitResource', key);
   }

@@ -80,10 +80,18 @@ export class ThreadResources implements DynamicResources {
     };
   }
 
+  /** Has every user compile a version that is not to be put in place. No other one may be prepared meanwhile. @throws what one of them throws */
+  check(order: ResourceOrder): void {
+    const entry = this.entries.get(order.key);
+    if (entry === undefined) return;
+    const version = versionOf(entry, order);
+    for (const user of [...entry.users]) compile(user, entry.type as DescMessage, version);
+  }
+
   /** Has every user compile a version. @throws what one of them throws; nobody has it then */
   prepare(order: ResourceOrder): void {
     const entry = this.entry(order.key);
-    const version = 'value' in order ? single(order.value) : nextMembers(entry.current, order);
+    const version = versionOf(entry, order);
     const commits = new Map<AnyUser, () => void>();
     // They may register others meanwhile.
     for (const user of [...entry.users])
@@ -154,6 +162,10 @@ export class ThreadResources implements DynamicResources {
     if (users.size > 0 || current !== undefined || pending !== undefined) return;
     if (this.entries.get(key) === entry) this.entries.delete(key);
   }
+}
+
+function versionOf({ current }: Entry, order: ResourceOrder): Version {
+  return 'value' in order ? single(order.value) : nextMembers(current, order);
 }
 
 function single(value: Uint8Array | undefined): Version {

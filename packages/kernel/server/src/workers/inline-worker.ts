@@ -82,6 +82,7 @@ export class InlineWorker implements WorkerHandle {
   }
 
   async prepareResource(): Promise<void> {}
+  async checkResource(): Promise<void> {}
   commitResource(): void {}
   abortResource(): void {}
   forgetResource(): void {}

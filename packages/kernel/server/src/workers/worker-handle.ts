@@ -36,6 +36,8 @@ export interface WorkerHandle {
   updateHosts(clusterName: string, update: HostListUpdate): void;
   /** Compiles a version of a resource for all that use it. Rejects with ConfigError. */
   prepareResource(order: ResourceOrder): Promise<void>;
+  /** Compiles one, and forgets it. Rejects with ConfigError. */
+  checkResource(order: ResourceOrder): Promise<void>;
   /** Puts it in place, also on a thread that has not prepared it. */
   commitResource(order: ResourceOrder): void;
   abortResource(key: string): void;

@@ -95,6 +95,10 @@ export class Workers implements ClusterSink, ResourceThreads {
     await this.all((worker) => worker.prepareResource(order));
   }
 
+  async checkResource(order: ResourceOrder): Promise<void> {
+    await this.all((worker) => worker.checkResource(order));
+  }
+
   commitResource(order: ResourceOrder): void {
     for (const worker of this.handles) worker.commitResource(order);
   }

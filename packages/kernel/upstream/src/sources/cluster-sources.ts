@@ -71,6 +71,8 @@ export interface ClusterSources {
    * @throws ConfigError with paths relative to the cluster; Error after {@link stop}
    */
   warmCluster(cluster: Cluster): WarmingCluster;
+  /** Makes the discovery of a cluster and throws it away. @throws ConfigError with paths relative to the cluster */
+  checkCluster(cluster: Cluster): void;
   /** @returns whether there was one */
   removeCluster(clusterName: string): boolean;
   /** A worker saw something of a host. */
@@ -188,6 +190,10 @@ class Sources implements ClusterSources {
     this.paths.set(source, path);
     this.stats.added.inc();
     this.refresh();
+  }
+
+  checkCluster(message: Cluster): void {
+    new ClusterSource(message, this.dependencies).stop();
   }
 
   warmCluster(message: Cluster): WarmingCluster {
