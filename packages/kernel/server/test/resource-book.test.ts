@@ -48,6 +48,7 @@ function scene() {
         log.push(`prepare ${short(order)}`);
         if (refuse !== undefined && order.key.endsWith(refuse)) throw ConfigError.at('domains', 'is wrong');
       },
+      async checkResource() {},
       commitResource: (order) => void log.push(`commit ${short(order)}`),
       abortResource: (key) => void log.push(`abort ${short({ key, value: undefined })}`),
       forgetResource: (key) => void log.push(`forget ${short({ key, value: undefined })}`),
