@@ -76,11 +76,15 @@ describe.each(THREADS)('on demand, %s', (_name, threads) => {
     );
     expect((await proxy.get('/', 'x-cluster: shop-1')).body.toString()).toBe('here');
     expect((await proxy.get('/', 'x-cluster: shop-1')).status).toBe(200);
+    // Names that cannot be asked for harm nobody else.
+    for (const name of ['xdstp://a/b', `n${'x'.repeat(9000)}`])
+      expect((await proxy.get('/', `x-cluster: ${name}`)).status).toBe(503);
+    expect((await proxy.get('/', 'x-cluster: shop-2')).body.toString()).toBe('here');
     const missing = await proxy.get('/', 'x-cluster: nobody');
     expect(missing.status).toBe(503);
     expect(asked.filter((name) => name === 'shop-1')).toHaveLength(1);
     expect(asked).toContain('nobody');
-    expect(proxy.stat('cluster_manager.active_clusters')).toBe(2);
+    expect(proxy.stat('cluster_manager.active_clusters')).toBe(3);
   });
 
   test('a virtual host comes with the first request for it', async () => {
@@ -120,6 +124,8 @@ describe.each(THREADS)('on demand, %s', (_name, threads) => {
       flags: { concurrency: 2 },
     });
     expect((await proxy.get('/', 'host: a.example')).body.toString()).toBe('here');
+    // A name that cannot be asked for harms nobody else.
+    expect((await proxy.get('/', `host: ${'x'.repeat(9000)}.example`)).status).toBe(404);
     expect((await proxy.get('/', 'host: b.example')).status).toBe(200);
     expect((await proxy.get('/', 'host: a.example')).status).toBe(200);
     await eventually(() => expect(proxy.stat('http.ingress.downstream_rq_2xx')).toBe(3));

@@ -222,6 +222,21 @@ describe('a demand', () => {
     expect(await wanted).toBe(false);
   });
 
+  it('of what the server does not have makes room for others', async () => {
+    const { book, of } = scene();
+    book.hold(routes('r', true), RouteConfigurationSchema);
+    const names = Array.from({ length: 10_000 }, (_, i) => `r/${i}`);
+    const wanted = names.map((name) => book.demand(virtualHost(name)));
+    await Promise.resolve();
+    expect(await book.demand(virtualHost('r/more'))).toBe(false);
+    await of('VirtualHost').update({ removed: names });
+    expect((await Promise.all(wanted)).includes(true)).toBe(false);
+    const more = book.demand(virtualHost('r/more'));
+    await of('VirtualHost').resources({ 'r/more': create(VirtualHostSchema) });
+    expect(await more).toBe(true);
+    expect(of('VirtualHost').names).toEqual(['r', 'r/more']);
+  });
+
   it('of something by itself is subscribed to and kept', async () => {
     const { book, of, subscriptions } = scene();
     const reference = { type: RouteConfigurationSchema, source: configSource, name: 'r' };

@@ -201,4 +201,18 @@ describe('a demand', () => {
     await Promise.resolve();
     expect(answers).toEqual([]);
   });
+
+  it('is asked once, however many wait for it', async () => {
+    const { resources, asked, answer } = scene();
+    const answers: string[] = [];
+    resources.demand(reference, (found) => answers.push(`a ${found}`));
+    resources.demand(reference, (found) => answers.push(`b ${found}`)).cancel();
+    resources.demand(reference, (found) => answers.push(`c ${found}`));
+    expect(asked).toHaveLength(1);
+    answer(true);
+    await Promise.resolve();
+    expect(answers).toEqual(['a true', 'c true']);
+    resources.demand(reference, () => {});
+    expect(asked).toHaveLength(2);
+  });
 });

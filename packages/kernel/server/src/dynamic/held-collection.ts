@@ -27,6 +27,8 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   /** Wall time in ms; undefined: none was. */
   updatedAt: number | undefined = undefined;
   private members: ReadonlyMap<string, Member> = new Map();
+  /** Those of {@link members}, and their aliases. */
+  private names: ReadonlySet<string> = new Set();
   /** Asked for by requests, besides what the server gives by itself. */
   private readonly demanded = new Set<string>();
   /** Who waits for an answer about a name. */
@@ -56,6 +58,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     super.stop();
     for (const { nested } of this.members.values()) nested.release();
     this.members = new Map();
+    this.names = new Set();
     for (const name of [...this.waiting.keys()]) this.answer(name, false);
   }
 
@@ -89,9 +92,13 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     if (this.find(name)) return true;
     if (this.absent.has(name) || this.stopped) return false;
     if (!this.demanded.has(name)) {
+      if (this.demanded.size >= MAX_DEMANDED) this.forgetAbsent();
       if (this.demanded.size >= MAX_DEMANDED) return false;
       this.demanded.add(name);
-      this.subscription?.setNames([this.reference.namespace as string, ...this.demanded]);
+      if (!this.ask()) {
+        this.demanded.delete(name);
+        return false;
+      }
     }
     return new Promise((resolve) => {
       const waiting = this.waiting.get(name) ?? new Set();
@@ -99,10 +106,25 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     });
   }
 
+  /** @returns whether the server could be asked: a request may name what nobody has */
+  private ask(): boolean {
+    try {
+      this.subscription?.setNames([this.reference.namespace as string, ...this.demanded]);
+      return true;
+    } catch (error) {
+      this.options.logger.debug(`${this.key}: cannot be asked for on demand: ${(error as Error).message}`);
+      return false;
+    }
+  }
+
+  /** Of names that somebody may ask for again, only so many are kept: those that the server does not have make room for others. */
+  private forgetAbsent(): void {
+    for (const name of this.absent) this.demanded.delete(name);
+    this.absent.clear();
+  }
+
   private find(name: string): boolean {
-    if (this.members.has(name)) return true;
-    for (const { names } of this.members.values()) if (names.includes(name)) return true;
-    return false;
+    return this.names.has(name);
   }
 
   private async onUpdate(update: ConfigUpdate): Promise<void> {
@@ -208,6 +230,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     }
     for (const [name, member] of fresh) members.set(name, member);
     this.members = members;
+    this.names = new Set([...members.values()].flatMap((member) => member.names));
     this.showScopes();
     this.version = versionInfo;
     this.updatedAt = this.options.wallTime();
@@ -223,18 +246,16 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   }
 
   private answerAll({ changed, removed }: ConfigUpdate): void {
+    const gone = new Set(removed);
+    const sent = new Set(changed.flatMap(({ name, aliases = [] }) => [name, ...aliases]));
     for (const name of removed) this.absent.add(name);
-    for (const { name, aliases = [] } of changed)
-      for (const one of [name, ...aliases]) this.absent.delete(one);
+    for (const name of sent) this.absent.delete(name);
     for (const name of [...this.waiting.keys()]) {
       if (this.find(name)) this.answer(name, true);
-      else if (removed.includes(name)) this.answer(name, false);
       // What was refused comes no sooner for waiting.
-      else if (changed.some((one) => one.name === name || one.aliases?.includes(name) === true))
-        this.answer(name, false);
+      else if (gone.has(name) || sent.has(name)) this.answer(name, false);
     }
-    // Of names that somebody may ask for again, only so many are kept.
-    if (this.absent.size > MAX_DEMANDED) this.absent.clear();
+    if (this.absent.size > MAX_DEMANDED) this.forgetAbsent();
   }
 
   private answer(name: string, found: boolean): void {

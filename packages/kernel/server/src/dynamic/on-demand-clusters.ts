@@ -64,11 +64,11 @@ export class OnDemandClusters {
 
   private subscribe(): boolean {
     const { subscriptions, source, stats, logger } = this.options;
-    if (this.subscription !== undefined) {
-      this.subscription.setNames([...this.names]);
-      return true;
-    }
     try {
+      if (this.subscription !== undefined) {
+        this.subscription.setNames([...this.names]);
+        return true;
+      }
       this.subscription = subscriptions.subscribe({
         source,
         type: ClusterSchema,
@@ -81,14 +81,16 @@ export class OnDemandClusters {
       });
       return true;
     } catch (error) {
-      logger.warn(`odcds: clusters cannot be had on demand: ${(error as Error).message}`);
+      // A request may name what no server could be asked for.
+      const level = this.subscription === undefined ? 'warn' : 'debug';
+      logger[level](`odcds: clusters cannot be had on demand: ${(error as Error).message}`);
       return false;
     }
   }
 
   private onFailure(reason: SubscriptionFailure): void {
     if (reason === 'connection') return;
-    for (const name of [...this.waiting.keys()]) this.giveUp(name);
+    this.giveUp([...this.waiting.keys()]);
   }
 
   private async onUpdate({
@@ -104,27 +106,26 @@ export class OnDemandClusters {
           () => this.answer(name, directory.get(message.name) !== undefined),
           (error: Error) => {
             logger.error(`odcds: cluster '${name}' could not be put in place: ${error.message}`);
-            this.giveUp(name);
+            this.giveUp([name]);
           },
         );
       } catch (error) {
-        this.giveUp(name);
+        this.giveUp([name]);
         refusals.add(name, error);
       }
     }
-    for (const name of removed) {
-      this.giveUp(name);
-      await directory.remove(name, sources);
-    }
+    this.giveUp(removed);
+    for (const name of removed) await directory.remove(name, sources);
     refusals.throwIfAny();
   }
 
   /** The server is asked anew when somebody wants it again. */
-  private giveUp(name: string): void {
-    if (!this.waiting.has(name)) return;
-    this.names.delete(name);
+  private giveUp(names: readonly string[]): void {
+    const waited = names.filter((name) => this.waiting.has(name));
+    if (waited.length === 0) return;
+    for (const name of waited) this.names.delete(name);
     this.subscription?.setNames([...this.names]);
-    this.answer(name, false);
+    for (const name of waited) this.answer(name, false);
   }
 
   private answer(name: string, found: boolean): void {

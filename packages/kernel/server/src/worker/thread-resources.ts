@@ -45,6 +45,8 @@ interface Entry {
 /** The dynamic resources of one thread: what main has told it, and who uses it. */
 export class ThreadResources implements DynamicResources {
   private readonly entries = new Map<string, Entry>();
+  /** Who waits for main's answer about a resource, by key. */
+  private readonly demands = new Map<string, Set<(found: boolean) => void>>();
   private readonly questions: Pick<WorkerQuestions, 'resource'>;
 
   constructor(questions: Pick<WorkerQuestions, 'resource'>) {
@@ -63,21 +65,31 @@ export class ThreadResources implements DynamicResources {
     reference: ResourceReference<D>,
     onAnswer: (found: boolean) => void,
   ): Cancellable {
-    let waiting = true;
-    const { type, source, name } = reference;
-    const wanted = {
+    const key = resourceKey(reference);
+    const callback = (found: boolean): void => onAnswer(found);
+    let waiting = this.demands.get(key);
+    if (waiting === undefined) {
+      waiting = new Set();
+      this.demands.set(key, waiting);
+      void this.ask(reference, key, waiting);
+    }
+    const callbacks = waiting.add(callback);
+    return { cancel: () => void callbacks.delete(callback) };
+  }
+
+  /** Once for all who ask meanwhile: an answer may never come. */
+  private async ask(
+    { type, source, name }: ResourceReference,
+    key: string,
+    waiting: ReadonlySet<(found: boolean) => void>,
+  ): Promise<void> {
+    const found = await this.questions.resource({
       type: type.typeName,
       source: toBinary(ConfigSourceSchema, source as never),
       name,
-    };
-    void this.questions.resource(wanted).then((found) => {
-      if (waiting) onAnswer(found);
     });
-    return {
-      cancel() {
-        waiting = false;
-      },
-    };
+    this.demands.delete(key);
+    for (const callback of waiting) callback(found);
   }
 
   /** Has every user compile a version that is not to be put in place. No other one may be prepared meanwhile. @throws what one of them throws */
