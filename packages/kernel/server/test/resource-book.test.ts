@@ -41,11 +41,13 @@ function scene() {
   const stats = new MemoryStats();
   const short = ({ key }: ResourceOrder) => key.replace(/^\S+\.(\w+) \S+ /, '$1 ');
   let refuse: string | undefined;
+  let gate: Promise<void> | undefined;
   const book = new ResourceBook({
     subscriptions,
     threads: {
       async prepareResource(order) {
         log.push(`prepare ${short(order)}`);
+        await gate;
         if (refuse !== undefined && order.key.endsWith(refuse)) throw ConfigError.at('domains', 'is wrong');
       },
       async checkResource() {},
@@ -63,7 +65,12 @@ function scene() {
   const refuseAll = (name: string | undefined) => {
     refuse = name;
   };
-  return { subscriptions, log, stats, book, of, refuse: refuseAll };
+  const hold = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    return resolve;
+  };
+  return { subscriptions, log, stats, book, of, refuse: refuseAll, hold };
 }
 
 const resourcesOf = (book: ResourceBook) => book.held.flatMap(({ resources }) => resources);
@@ -154,6 +161,37 @@ describe('what a listener names', () => {
     expect(subscriptions.active).toHaveLength(1);
     hold.release();
     expect(subscriptions.active).toHaveLength(0);
+  });
+
+  it('that is let go of on its way takes nothing from who holds it anew', async () => {
+    const { book, of, log, hold } = scene();
+    const open = hold();
+    const first = book.hold(rds('r'), ListenerSchema);
+    const late = of('RouteConfiguration').resources({ r: routes('r') });
+    expect(await settled(late)).toBe(false);
+    first.release();
+    const second = book.hold(rds('r'), ListenerSchema);
+    const anew = of('RouteConfiguration').resources({ r: routes('r') });
+    expect(await settled(anew)).toBe(false);
+    open();
+    await Promise.all([late, anew, second.ready]);
+    expect(log).toEqual([
+      'prepare RouteConfiguration r',
+      'forget RouteConfiguration r',
+      'abort RouteConfiguration r',
+      'prepare RouteConfiguration r',
+      'commit RouteConfiguration r',
+    ]);
+  });
+
+  it('that is let go of while it waits for more lets go of that, too', async () => {
+    const { book, of, subscriptions } = scene();
+    const hold = book.hold(rds('r'), ListenerSchema);
+    const updated = of('RouteConfiguration').resources({ r: routes('r', true) });
+    expect(subscriptions.active).toHaveLength(2);
+    hold.release();
+    expect(subscriptions.active).toHaveLength(0);
+    await updated;
   });
 
   it('may be a collection whose members name more', async () => {

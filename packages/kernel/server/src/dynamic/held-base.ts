@@ -16,7 +16,6 @@ import type {
   ResourceFailure,
 } from './resource-book.ts';
 import type { Found } from './references.ts';
-import { Turns } from '../turns.ts';
 import type { ResourceOrder } from './resource-order.ts';
 
 /** What subscriptions to one resource and to many have in common. */
@@ -34,8 +33,6 @@ export abstract class HeldBase<F extends Found> implements Held {
   /** Where the subscription counts. */
   protected readonly scope: StatsScope;
   private readonly lease: StatsLease;
-  /** Users compile one version after the other. */
-  private readonly turns = new Turns();
   /** Of what has come and is not in place. */
   private awaited: readonly Hold[] = [];
   private readonly resolveFirst: () => void;
@@ -91,7 +88,7 @@ export abstract class HeldBase<F extends Found> implements Held {
   abstract check(name: string, message: Message): Promise<void>;
 
   protected checkOrder(order: ResourceOrder): Promise<void> {
-    return this.turns.take(() => this.options.threads.checkResource(order));
+    return this.book.inTurn(this.key, () => this.options.threads.checkResource(order));
   }
 
   protected readonly onFailure = (reason: SubscriptionFailure, details: string): void => {
@@ -101,19 +98,29 @@ export abstract class HeldBase<F extends Found> implements Held {
     if (reason !== 'connection') this.arrived();
   };
 
-  /** In two steps: every user on every thread compiles it, then all have it. Rejects with ConfigError; nobody has it then. */
-  protected async distribute(order: ResourceOrder): Promise<void> {
+  /**
+   * In two steps: every user on every thread compiles it, then all have it. Rejects with ConfigError; nobody has it then.
+   * @returns false: nobody wants it any more, and nobody has it
+   */
+  protected distribute(order: ResourceOrder): Promise<boolean> {
     const { threads, wallTime } = this.options;
-    await this.turns.take(async () => {
+    return this.book.inTurn(this.key, async () => {
+      if (this.stopped) return false;
       try {
         await threads.prepareResource(order);
       } catch (error) {
         threads.abortResource(this.key);
         throw error;
       }
+      // Another may have been made of the same key meanwhile: what is in place is its own to say.
+      if (this.stopped) {
+        threads.abortResource(this.key);
+        return false;
+      }
       threads.commitResource(order);
+      this.reloads.inc();
+      this.reloadedAt.set(Math.floor(wallTime()));
+      return true;
     });
-    this.reloads.inc();
-    this.reloadedAt.set(Math.floor(wallTime()));
   }
 }

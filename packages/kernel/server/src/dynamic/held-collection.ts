@@ -29,6 +29,8 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   private members: ReadonlyMap<string, Member> = new Map();
   /** Those of {@link members}, and their aliases. */
   private names: ReadonlySet<string> = new Set();
+  /** Those of the update that is on its way. */
+  private incoming: ReadonlyMap<string, Member> = new Map();
   /** Asked for by requests, besides what the server gives by itself. */
   private readonly demanded = new Set<string>();
   /** Who waits for an answer about a name. */
@@ -56,7 +58,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
 
   override stop(): void {
     super.stop();
-    for (const { nested } of this.members.values()) nested.release();
+    for (const { nested } of [...this.members.values(), ...this.incoming.values()]) nested.release();
     this.members = new Map();
     this.names = new Set();
     for (const name of [...this.waiting.keys()]) this.answer(name, false);
@@ -144,6 +146,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     const fresh = new Map<string, Member>();
     const bytes = new Map<string, Uint8Array>();
     let refused: readonly ConfigProblem[];
+    this.incoming = fresh;
     try {
       for (const { name, aliases = [], version, message } of changed) {
         const nested = this.book.holdAll(this.reference.membersNames(message));
@@ -220,7 +223,6 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   private keep(fresh: ReadonlyMap<string, Member>, gone: readonly string[], versionInfo: string): void {
     if (this.stopped) {
       for (const { nested } of fresh.values()) nested.release();
-      this.options.threads.forgetResource(this.key);
       return;
     }
     const members = new Map(this.members);

@@ -12,6 +12,8 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
   updatedAt: number | undefined = undefined;
   /** What {@link message} itself names. */
   private nested: Hold | undefined = undefined;
+  /** What the version names that is on its way. */
+  private incoming: Hold | undefined = undefined;
 
   get type(): FoundReference['type'] {
     return this.reference.type;
@@ -42,6 +44,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     super.stop();
     this.nested?.release();
     this.nested = undefined;
+    this.incoming?.release();
   }
 
   covers(type: DescMessage, name: string): boolean {
@@ -65,10 +68,11 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
   }
 
   private async put(message: Message, version: string): Promise<void> {
-    const { threads, wallTime } = this.options;
+    const { wallTime } = this.options;
     let nested: Hold | undefined;
     try {
       nested = this.book.hold(message, this.type, this.reference.managerPrefix);
+      this.incoming = nested;
       await this.whenReady([nested]);
       await this.distribute({ key: this.key, value: toBinary(this.type, message) });
     } catch (error) {
@@ -80,7 +84,6 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     }
     if (this.stopped) {
       nested?.release();
-      threads.forgetResource(this.key);
       return;
     }
     this.nested?.release();
@@ -92,7 +95,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
   }
 
   private async remove(): Promise<void> {
-    await this.distribute({ key: this.key, value: undefined });
+    if (!(await this.distribute({ key: this.key, value: undefined }))) return;
     this.nested?.release();
     this.nested = undefined;
     this.message = undefined;

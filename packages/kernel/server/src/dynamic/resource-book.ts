@@ -101,6 +101,8 @@ export class ResourceBook {
   private readonly entries = new Map<string, Held>();
   /** Those that requests have asked for: kept. */
   private readonly demanded = new Map<string, Held>();
+  /** By key, where something is under way. */
+  private readonly turns = new Map<string, Promise<void>>();
 
   constructor(options: ResourceBookOptions) {
     this.options = options;
@@ -206,6 +208,22 @@ export class ResourceBook {
     }
     await entry.first;
     return entry.resources.some(({ message }) => message !== undefined);
+  }
+
+  /** What is done about a key comes one after the other: who holds it anew does not overtake who has just let go of it. */
+  inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.turns.get(key);
+    const result = before === undefined ? work() : before.then(work);
+    const over: Promise<void> = result
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (this.turns.get(key) === over) this.turns.delete(key);
+      });
+    this.turns.set(key, over);
+    return result;
   }
 
   /** Every subscription ends. */
