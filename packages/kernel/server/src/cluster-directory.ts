@@ -43,6 +43,8 @@ interface Attempt extends KnownCluster {
   readonly hold: Hold;
   /** Another change of the name came first: nobody wants it any more. */
   dropped: boolean;
+  /** Resolves when it is. */
+  readonly gone: PromiseWithResolvers<void>;
   readonly done: Promise<unknown>;
 }
 
@@ -205,6 +207,7 @@ export class ClusterDirectory {
       warming,
       hold,
       dropped: false,
+      gone: Promise.withResolvers(),
       done,
     };
     this.attempts.set(message.name, [...waiting, attempt]);
@@ -219,7 +222,8 @@ export class ClusterDirectory {
   private async finish(attempt: Attempt, resolve: () => void): Promise<boolean> {
     let put = false;
     try {
-      await Promise.all([attempt.hold.ready, attempt.warming.warmed]);
+      const ready = Promise.all([attempt.hold.ready, attempt.warming.warmed]);
+      await Promise.race([ready, attempt.gone.promise]);
       put = await this.putInTurn(attempt);
       return put;
     } finally {
@@ -328,6 +332,8 @@ export class ClusterDirectory {
     attempt.dropped = true;
     this.forget(attempt);
     attempt.warming.discard();
+    attempt.hold.release();
+    attempt.gone.resolve();
   }
 
   private order(message: Cluster, path: string): ClusterOrder {
