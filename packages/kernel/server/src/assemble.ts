@@ -311,6 +311,7 @@ export async function assemble(options: FullOptions): Promise<Assembly> {
     stats: serverStats,
     logger: log.logger('config'),
     drainTimeMs: flags.drainTimeMs,
+    serves: flags.mode !== 'init_only',
     hold: (listener) => dynamic.holdListener(listener),
   });
   const clusters: ClusterDirectory = new ClusterDirectory(bootstrap.staticResources?.clusters ?? [], {

@@ -96,8 +96,8 @@ export class RunningProxy implements ServedProxy {
     parts.sources.start();
     parts.subClusters.start();
     await parts.sources.primaryWarmed;
-    parts.loadReporter?.start();
     this.throwIfClosed();
+    parts.loadReporter?.start();
     await parts.runtime.start({
       clock,
       subscriptions: parts.subscriptions,

@@ -14,6 +14,7 @@ import {
   type TestProxy,
   text,
 } from '@dragoman/testing';
+import type { ServerFlags } from '@dragoman/server';
 import { describe, expect, test } from 'vitest';
 import { accepts, clusterOf, freePort, listenerOf, start, THREADS } from './dynamic.ts';
 import { chainOf, EXTENSIONS, says } from './extensions.ts';
@@ -35,19 +36,38 @@ interface Dump {
 
 const ROUTES = [{ match: { prefix: '/' }, route: { cluster_header: 'x-cluster' } }];
 
+/** A listener whose routes come from the control plane. */
+function discovering(name: string, port: number): JsonObject {
+  const { typed_config, name: filter } = httpManager({ routes: [] }) as {
+    name: string;
+    typed_config: JsonObject;
+  };
+  const { route_config: _, ...rest } = typed_config;
+  const rds = { route_config_name: 'r', config_source: SOURCE };
+  return {
+    name,
+    address: localAddress(port),
+    filter_chains: [{ filters: [{ name: filter, typed_config: { ...rest, rds } }] }],
+  };
+}
+
 /** A proxy with CDS and LDS that a test answers. It starts when both have been answered. */
 class Scene {
   readonly subscriptions = new FakeSubscriptions();
   readonly starting: Promise<TestProxy>;
 
-  constructor(threads: (typeof THREADS)[number][1], bootstrap: JsonObject = {}) {
+  constructor(
+    threads: (typeof THREADS)[number][1],
+    bootstrap: JsonObject = {},
+    flags: Partial<ServerFlags> = {},
+  ) {
     this.starting = start(
       {
         ...httpBootstrap({ routes: ROUTES }),
         ...bootstrap,
         dynamic_resources: { cds_config: SOURCE, lds_config: SOURCE },
       },
-      { threads, subscriptions: this.subscriptions, flags: { drainTimeMs: 20 } },
+      { threads, subscriptions: this.subscriptions, flags: { drainTimeMs: 20, ...flags } },
     );
     this.starting.catch(() => {});
   }
@@ -160,6 +180,34 @@ describe.each(THREADS)('%s', (_name, threads) => {
     await cds.update({ full: true });
     await cds.update({ removed: ['static'] });
     expect((await proxy.get('/', 'x-cluster: static')).body.toString()).toBe('one');
+  });
+
+  test('listeners that wait when all are stopped are never put in place', async () => {
+    const port = await freePort();
+    const scene = new Scene(threads);
+    await (await scene.cds).update({ full: true });
+    const lds = await scene.lds;
+    await lds.update({ full: true });
+    await using proxy = await scene.starting;
+    await lds.update({ changed: [resource(listenerOf(discovering('late', port)))], full: true });
+    const rds = await scene.of('envoy.config.route.v3.RouteConfiguration');
+    expect(proxy.stat('listener_manager.total_listeners_warming')).toBe(1);
+    await proxy.admin('/drain_listeners', 'POST');
+    await rds.resources({ r: create(RouteConfigurationSchema, { name: 'r' }) });
+    await eventually(() => expect(proxy.stat('listener_manager.total_listeners_warming')).toBe(0));
+    expect(await accepts(port)).toBe(false);
+    expect(proxy.stat('listener_manager.listener_added')).toBe(1);
+    await eventually(() => expect(scene.subscriptions.active).toHaveLength(2));
+  });
+
+  test('listeners of a start that does not serve are not bound', async () => {
+    const port = await freePort();
+    const scene = new Scene(threads, {}, { mode: 'init_only' });
+    await (await scene.cds).update({ full: true });
+    await (await scene.lds).update({ changed: [listener('in', port, 'in')], full: true });
+    await using proxy = await scene.starting;
+    expect(proxy.stat('listener_manager.total_listeners_active')).toBe(2);
+    expect(await accepts(port)).toBe(false);
   });
 
   test('a control plane that fails is not waited for, one that cannot be reached is', async () => {

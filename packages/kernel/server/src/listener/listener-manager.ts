@@ -34,6 +34,8 @@ export interface ListenerManagerOptions {
   readonly logger: Logger;
   /** `--drain-time-s`, ms: how long the connections of a listener that is removed or replaced have. */
   readonly drainTimeMs: number;
+  /** False: nothing is bound (`--mode init_only`). */
+  readonly serves: boolean;
   /** Takes hold of what a listener names in place of holding it. @throws ConfigError */
   hold(message: Listener): Hold;
 }
@@ -225,6 +227,7 @@ export class ListenerManager {
     try {
       this.checkPlace(listener, before);
       await workers.prepareListener(listener.order);
+      this.throwIfClosed();
       listener.hold = hold(message);
     } catch (error) {
       this.noteFailure(listener, error);
@@ -245,6 +248,11 @@ export class ListenerManager {
   private async put(listener: ManagedListener): Promise<boolean> {
     if (listener.dropped) return false;
     const { workers, stats, logger } = this.options;
+    if (this.isStopped(listener.message)) {
+      logger.debug(`listener '${listener.name}' is not put in place: listeners were stopped`);
+      await this.dropPending(listener.name);
+      return false;
+    }
     let before: ManagedListener | undefined;
     let kept: readonly (number | undefined)[] = [];
     try {
@@ -252,14 +260,14 @@ export class ListenerManager {
       before = this.named(listener.message.name);
       kept = this.checkPlace(listener, before);
       // What both have is the old one's until nothing can go wrong any more.
-      await this.bind([listener], kept);
+      if (this.options.serves) await this.bind([listener], kept);
     } catch (error) {
       this.noteFailure(listener, error);
+      await this.forget(listener);
       throw error;
     } finally {
       this.pending.delete(listener);
       this.showWarming();
-      if (!listener.accepting) await this.forget(listener);
     }
     this.failures.forget(listener.name);
     stats.listenerCreateSuccess.add(workers.count);
