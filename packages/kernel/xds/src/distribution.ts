@@ -147,7 +147,7 @@ export function knownShare(
   let news =
     (added === undefined && watch.wildcard && answered) ||
     watch.openNames.some((name) => isNewName(name) && known.isAbsent(name));
-  for (const { resource } of known) {
+  for (const resource of candidates(watch, known, full)) {
     if (resource === undefined || !concerns(watch, resource)) continue;
     const isNew = namesOf(resource).some(isNewName);
     news ||= isNew;
@@ -156,6 +156,17 @@ export function knownShare(
   if (!news) return undefined;
   watch.holding = changed.length > 0;
   return { changed, removed: [], versionInfo: version, full };
+}
+
+/** What may concern a subscriber: one of thousands who have named one resource each does not look at all of them. */
+function candidates(
+  watch: Watch,
+  known: KnownResources,
+  full: boolean,
+): Iterable<DiscoveredResource | undefined> {
+  const exact = !full && !watch.wildcard && !known.hasAliases && watch.openNames.length === 0;
+  if (exact) return Array.from(watch.names, (name) => known.get(name));
+  return Array.from(known, ({ resource }) => resource);
 }
 
 /** All by which it may have been asked for. */

@@ -31,6 +31,8 @@ export class KnownResources implements Iterable<KnownResource> {
   private nextDeadline = Number.POSITIVE_INFINITY;
   /** No longer wanted, as the server may not have heard yet; with the time since when. */
   private readonly released = new Map<string, { readonly entry: KnownResource; readonly at: number }>();
+  /** Some have had further names. */
+  hasAliases = false;
   /** Asked for by name, and the server said that there is none. */
   private readonly absent = new Set<string>();
 
@@ -78,6 +80,7 @@ export class KnownResources implements Iterable<KnownResource> {
   accept(name: string, resource: DiscoveredResource, ttlMs: number | undefined): void {
     if (this.absent.size > 0) for (const one of [name, ...groupsOf(name)]) this.absent.delete(one);
     this.entries.set(name, { name, resource, lastUpdated: this.clock.wallTime(), error: undefined });
+    this.hasAliases ||= (resource.aliases ?? []).length > 0;
     this.renew(name, ttlMs);
   }
 

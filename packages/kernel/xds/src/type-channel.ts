@@ -101,28 +101,36 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   }
 
   addWatch(watch: Watch): void {
+    const { revision } = this.watches;
     this.watches.add(watch);
-    this.protocol.interestChanged();
+    this.wantedSince(revision);
     this.replay(watch, undefined);
     this.options.host.requestDue();
   }
 
   setNames(watch: Watch, names: readonly string[]): void {
+    const { revision } = this.watches;
     const { added, removed } = this.watches.setNames(watch, names);
     if (added.length === 0 && removed.length === 0) return;
     this.interestShrunk ||= removed.length > 0;
-    this.protocol.interestChanged();
+    this.wantedSince(revision);
     if (added.length > 0) this.replay(watch, new Set(added));
     this.options.host.requestDue();
   }
 
   removeWatch(watch: Watch): void {
     if (!this.watches.has(watch)) return;
+    const { revision } = this.watches;
     this.watches.remove(watch);
     this.interestShrunk = true;
-    this.protocol.interestChanged();
+    this.wantedSince(revision);
     watch.stop();
     this.options.host.requestDue();
+  }
+
+  /** Who wants what others want as well is no news to the server: thousands come and go when every cluster is replaced. */
+  private wantedSince(revision: number): void {
+    if (revision !== this.watches.revision) this.protocol.interestChanged();
   }
 
   // --- The stream ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ export class WatchMap implements Interest {
   /** Those of the names that are collections. */
   private readonly collections = new Set<string>();
   readonly names: NameSet = new NameView(this.byName);
+  /** Another number whenever something else is wanted, by all together. */
+  revision = 0;
 
   get wildcard(): boolean {
     return this.everything.size > 0;
@@ -47,17 +49,16 @@ export class WatchMap implements Interest {
 
   add(watch: Watch): void {
     this.all.add(watch);
-    if (watch.wildcard) this.everything.add(watch);
+    this.setEverything(watch, watch.wildcard);
     for (const name of watch.names) this.link(name, watch);
-    link(this.byNamespace, watch.namespace, watch);
+    this.count(link(this.byNamespace, watch.namespace, watch));
   }
 
   setNames(watch: Watch, names: readonly string[]): { readonly added: string[]; readonly removed: string[] } {
-    unlink(this.byNamespace, watch.namespace, watch);
+    this.count(unlink(this.byNamespace, watch.namespace, watch));
     const difference = watch.setNames(names);
-    link(this.byNamespace, watch.namespace, watch);
-    if (watch.wildcard) this.everything.add(watch);
-    else this.everything.delete(watch);
+    this.count(link(this.byNamespace, watch.namespace, watch));
+    this.setEverything(watch, watch.wildcard);
     for (const name of difference.added) this.link(name, watch);
     for (const name of difference.removed) this.unlink(name, watch);
     return difference;
@@ -65,9 +66,9 @@ export class WatchMap implements Interest {
 
   remove(watch: Watch): void {
     this.all.delete(watch);
-    this.everything.delete(watch);
+    this.setEverything(watch, false);
     for (const name of watch.names) this.unlink(name, watch);
-    unlink(this.byNamespace, watch.namespace, watch);
+    this.count(unlink(this.byNamespace, watch.namespace, watch));
   }
 
   wants(name: string, aliases: readonly string[]): boolean {
@@ -96,29 +97,43 @@ export class WatchMap implements Interest {
     return this.byNamespace.size > 0 && this.byNamespace.has(namespaceOf(name) ?? '');
   }
 
+  private setEverything(watch: Watch, wanted: boolean): void {
+    const before = this.wildcard;
+    if (wanted) this.everything.add(watch);
+    else this.everything.delete(watch);
+    this.count(before !== this.wildcard);
+  }
+
+  private count(changed: boolean): void {
+    if (changed) this.revision++;
+  }
+
   private link(name: string, watch: Watch): void {
-    link(this.byName, name, watch);
+    this.count(link(this.byName, name, watch));
     if (isCollection(name)) this.collections.add(name);
   }
 
   private unlink(name: string, watch: Watch): void {
-    unlink(this.byName, name, watch);
+    this.count(unlink(this.byName, name, watch));
     if (!this.byName.has(name)) this.collections.delete(name);
   }
 }
 
-function link(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): void {
-  if (name === undefined) return;
+/** @returns whether it is the first one of its name */
+function link(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): boolean {
+  if (name === undefined) return false;
   const watches = map.get(name);
+  watches?.add(watch);
   if (watches === undefined) map.set(name, new Set([watch]));
-  else watches.add(watch);
+  return watches === undefined;
 }
 
-function unlink(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): void {
-  if (name === undefined) return;
+/** @returns whether it was the last one of its name */
+function unlink(map: Map<string, Set<Watch>>, name: string | undefined, watch: Watch): boolean {
+  if (name === undefined) return false;
   const watches = map.get(name);
   watches?.delete(watch);
-  if (watches?.size === 0) map.delete(name);
+  return watches?.size === 0 && map.delete(name);
 }
 
 /** The keys of a map, to be looked at as a set, without a copy. */

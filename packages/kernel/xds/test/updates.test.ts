@@ -412,6 +412,27 @@ describe('types on one stream', () => {
   });
 });
 
+describe.each(['sotw', 'delta'] as const)('what several want (%s)', (variant) => {
+  it('is asked for once, and as long as one of them wants it', async () => {
+    const rig = new Rig(variant);
+    const names = Array.from({ length: 500 }, (_, i) => `e${i}`);
+    const first = names.map((name) => rig.subscribe(EDS, [name], `first.${name}`));
+    rig.send(EDS, { changed: Object.fromEntries(names.map((name) => [name, '1'])) });
+    rig.sent();
+    const second = names.map((name) => rig.subscribe(EDS, [name], `second.${name}`));
+    await settled();
+    for (const [i, { subscription }] of first.entries()) {
+      subscription.stop();
+      expect(second[i]?.take()).toEqual([`+e${i}=1 v1`]);
+    }
+    expect(rig.sent()).toEqual([]);
+    second[0]?.subscription.stop();
+    expect(rig.sent()).toHaveLength(1);
+    rig.send(EDS, { changed: { e1: '2' }, version: '2' });
+    expect(second[1]?.take()).toEqual(['+e1=2 v2']);
+  });
+});
+
 describe('collections', () => {
   it.each(['sotw', 'delta'] as const)('match what is in them (%s)', async (variant) => {
     const rig = new Rig(variant);
