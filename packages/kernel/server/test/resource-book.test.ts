@@ -8,6 +8,7 @@ import {
   type Message,
   RouteConfigurationSchema,
   ScopedRouteConfigurationSchema,
+  TypedExtensionConfigSchema,
   VirtualHostSchema,
 } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
@@ -215,6 +216,30 @@ describe('what a listener names', () => {
     expect(subscriptions.active.map(({ names }) => names)).toEqual([undefined, ['two']]);
     await scopes.update({ removed: ['x'] });
     expect(subscriptions.active).toHaveLength(1);
+  });
+
+  it('is not waited for by what comes over the same stream, nor by itself', async () => {
+    const { book, of, log, subscriptions } = scene();
+    const discovered = (name: string) => ({
+      name,
+      configType: { case: 'configDiscovery' as const, value: { configSource } },
+    });
+    const manager = (...filters: string[]) =>
+      create(TypedExtensionConfigSchema, {
+        name: 'manager',
+        typedConfig: anyPack(
+          HttpConnectionManagerSchema,
+          create(HttpConnectionManagerSchema, { httpFilters: filters.map(discovered) }),
+        ),
+      });
+    const filterChains = [{ filters: [discovered('manager')] }];
+    const hold = book.hold(create(ListenerSchema, { name: 'l', filterChains }), ListenerSchema);
+    const updated = of('TypedExtensionConfig').resources({ manager: manager('manager', 'other') });
+    expect(await settled(updated)).toBe(true);
+    expect(await settled(hold.ready)).toBe(true);
+    expect(subscriptions.active.map(({ names }) => names)).toEqual([['manager'], ['other']]);
+    expect(log.at(-1)).toBe('commit TypedExtensionConfig manager');
+    hold.release();
   });
 
   it('is nothing where there is nothing of the kind', () => {

@@ -1,7 +1,7 @@
 import { type DescMessage, type Message, toBinary } from '@dragoman/api';
 import type { ConfigUpdate } from '@dragoman/core';
 import { HeldBase } from './held-base.ts';
-import type { FoundReference } from './references.ts';
+import { type FoundReference, referencesIn } from './references.ts';
 import { Refusals } from './refusals.ts';
 import type { Hold, KnownResource } from './resource-book.ts';
 
@@ -71,7 +71,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     const { wallTime } = this.options;
     let nested: Hold | undefined;
     try {
-      nested = this.book.hold(message, this.type, this.reference.managerPrefix);
+      nested = this.book.holdAll(referencesIn(message, this.type, this.reference.managerPrefix), this);
       this.incoming = nested;
       await this.whenReady([nested]);
       await this.distribute({ key: this.key, value: toBinary(this.type, message) });

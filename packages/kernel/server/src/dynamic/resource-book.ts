@@ -115,11 +115,10 @@ export class ResourceBook {
 
   /**
    * Subscribes to everything that a config names.
-   * @param managerPrefix see {@link FoundReference}
    * @throws ConfigError for a source that cannot be had; nothing is held then
    */
-  hold(config: Message, type: DescMessage, managerPrefix?: string): Hold {
-    return this.holdAll(referencesIn(config, type, managerPrefix));
+  hold(config: Message, type: DescMessage): Hold {
+    return this.holdAll(referencesIn(config, type));
   }
 
   /**
@@ -149,8 +148,12 @@ export class ResourceBook {
     }
   }
 
-  /** @throws ConfigError for a source that cannot be had; nothing is held then */
-  holdAll(references: readonly Found[]): Hold {
+  /**
+   * @param namedBy the resource that names them. Of its own type it waits for none: updates of a type come one after the other, and the
+   * next one only when this one is in place
+   * @throws ConfigError for a source that cannot be had; nothing is held then
+   */
+  holdAll(references: readonly Found[], namedBy?: Pick<KnownResource, 'type'> & Pick<Held, 'key'>): Hold {
     const held: { readonly entry: Held; readonly waits: boolean }[] = [];
     let released = false;
     const release = (): void => {
@@ -159,11 +162,14 @@ export class ResourceBook {
       for (const { entry } of held) this.release(entry);
     };
     try {
-      for (const reference of references)
+      for (const reference of references) {
+        // One that names itself would hold itself for ever.
+        if (keyOf(reference) === namedBy?.key) continue;
         held.push({
           entry: atPath(reference.path, () => this.acquire(reference)),
-          waits: reference.waits,
+          waits: reference.waits && reference.type.typeName !== namedBy?.type.typeName,
         });
+      }
     } catch (error) {
       release();
       throw error;
@@ -234,7 +240,7 @@ export class ResourceBook {
   }
 
   private acquire(reference: Found): Held {
-    const key = reference.kind === 'single' ? resourceKey(reference) : collectionKey(reference);
+    const key = keyOf(reference);
     let entry = this.entries.get(key);
     if (entry === undefined) {
       entry = this.create(key, reference);
@@ -264,6 +270,10 @@ export class ResourceBook {
     entry.stop();
     this.options.threads.forgetResource(entry.key);
   }
+}
+
+function keyOf(reference: Found): string {
+  return reference.kind === 'single' ? resourceKey(reference) : collectionKey(reference);
 }
 
 /** Names come from whoever sends requests. */
