@@ -167,6 +167,9 @@ describe.each(THREADS)('%s', (_name, threads) => {
     const entry = (name: string) => listeners?.find((one) => one.name === name);
     expect(entry('wrong')?.error_state?.details).toContain('filter_chains[0]');
     expect(entry('good')?.active_state?.version_info).toBe('1');
+    await lds.update({ changed: [listener('good', port, 'good')], full: true });
+    const later = await proxy.admin('/config_dump?resource=dynamic_listeners');
+    expect(later.body.toString()).not.toContain('wrong');
   });
 
   test('what the bootstrap says stays', async () => {

@@ -29,6 +29,8 @@ const MAX_NAMES = 10_000;
 export class OnDemandClusters {
   private readonly options: OnDemandOptions;
   private readonly names = new Set<string>();
+  /** Those that came from here. */
+  private readonly placed = new Set<string>();
   private readonly waiting = new Map<string, Set<(found: boolean) => void>>();
   private subscription: ConfigSubscription | undefined = undefined;
   private stopped = false;
@@ -97,12 +99,15 @@ export class OnDemandClusters {
     changed,
     removed,
     versionInfo,
+    full,
   }: ConfigUpdate<typeof ClusterSchema>): Promise<void> {
     const { directory, sources, logger, wallTime } = this.options;
     const refusals = new Refusals();
     for (const { message, version, name } of changed) {
       try {
-        directory.begin(message, sources, wallTime(), version || versionInfo).then(
+        const done = directory.begin(message, sources, wallTime(), version || versionInfo);
+        this.placed.add(message.name);
+        done.then(
           () => this.answer(name, directory.get(message.name) !== undefined),
           (error: Error) => {
             logger.error(`odcds: cluster '${name}' could not be put in place: ${error.message}`);
@@ -115,7 +120,10 @@ export class OnDemandClusters {
       }
     }
     this.giveUp(removed);
-    for (const name of removed) await directory.remove(name, sources);
+    const there = new Set(changed.map(({ message }) => message.name));
+    // Who waits may have asked later than the server answered.
+    const gone = full ? [...this.placed].filter((name) => !there.has(name)) : removed;
+    for (const name of gone) if (this.placed.delete(name)) await directory.remove(name, sources);
     refusals.throwIfAny();
   }
 
