@@ -37,6 +37,9 @@ export interface ChannelOptions<Q extends AnyRequest, R> {
   createProtocol(typeUrl: string, watches: WatchMap, known: KnownResources): Protocol<Q, R>;
 }
 
+/** Responses of a type behind such an update that do not keep those of others from being read. */
+const MAX_STALLED = 100;
+
 /**
  * One type of resource on one stream: brings responses to those who want what is in them, one after the other, and says what the server is to
  * be told. It knows no sockets.
@@ -59,6 +62,8 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   private readonly jobs: (() => void)[] = [];
   private current: Application | undefined = undefined;
   private pumping = false;
+  /** An update takes longer to be applied than others wait for it. */
+  private stalled = false;
   private generation = 0;
   private answered = false;
   private interestShrunk = false;
@@ -163,7 +168,9 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
 
   /** Responses that have not had their turn. */
   get waitingResponses(): number {
-    return this.waiting.length;
+    const { length } = this.waiting;
+    // What the update waits for may come over the same stream.
+    return this.stalled && length <= MAX_STALLED ? 0 : length;
   }
 
   get ackPending(): boolean {
@@ -231,9 +238,14 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
     const held = protocol.stateOfTheWorld ? [this.typeUrl, ...type.holds] : type.holds;
     const release = options.host.hold(held);
     const shares = distribute(update, this.scope(incoming.version));
-    const timer = options.clock.timer(release);
+    const timer = options.clock.timer(() => {
+      this.stalled = true;
+      release();
+      options.host.waitingChanged();
+    });
     this.apply(shares, (application) => {
       timer.disable();
+      this.stalled = false;
       if (this.closed) return;
       const error = this.commit(incoming, update, [...bad, ...application.refused], application);
       if (generation === this.generation) protocol.settled(incoming, error);
@@ -241,7 +253,7 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
       release();
     });
     // It did not come to an end at once.
-    if (this.current !== undefined && held.length > 0) timer.enable(type.maxHoldMs);
+    if (this.current !== undefined) timer.enable(type.maxHoldMs);
   }
 
   private apply(shares: ReadonlyMap<Watch, Share>, finish: (application: Application) => void): void {

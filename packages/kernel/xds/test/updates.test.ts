@@ -383,6 +383,23 @@ describe('types on one stream', () => {
     expect(rig.sent()).toHaveLength(20);
   });
 
+  it('go on being read while an update waits for what another type brings', async () => {
+    const rig = new Rig('delta');
+    const clusters = rig.subscribe(CDS, undefined);
+    const routes = rig.subscribe(RDS, ['r']);
+    const held = clusters.hold();
+    for (let i = 0; i < 18; i++) rig.send(CDS, { changed: { a: String(i) } });
+    expect(rig.stream.pauses).toEqual([true]);
+    rig.context.clock.advance(100);
+    expect(rig.stream.pauses).toEqual([true, false]);
+    rig.send(RDS, { changed: { r: '' } });
+    expect(routes.take()).toEqual(['+r=r v1']);
+    await held.accept();
+    for (let i = 18; i < 200; i++) rig.send(CDS, { changed: { a: String(i) } });
+    rig.context.clock.advance(100);
+    expect(rig.stream.pauses).toEqual([true, false, true]);
+  });
+
   it('send no more than the connection takes', () => {
     const { rig } = open();
     rig.stream.full = true;
