@@ -12,7 +12,7 @@ import {
 /** A message by its fields' local names: what generic walks see. */
 type Fields = Record<string, unknown>;
 
-const ANY = 'google.protobuf.Any';
+export const ANY = 'google.protobuf.Any';
 
 /** The value of a field: of a oneof's member only when it is the one that is set. */
 export function fieldValue(message: Message, field: DescField): unknown {

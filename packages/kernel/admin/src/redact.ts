@@ -1,5 +1,14 @@
-import { type DescField, getOption, type Message, registry } from '@dragoman/api';
-import { descriptorOf, fieldValue, isAny, isMessage, openAny, packAny, setField } from './config-dump.ts';
+import { type DescField, type DescMessage, getOption, type Message, registry } from '@dragoman/api';
+import {
+  ANY,
+  descriptorOf,
+  fieldValue,
+  isAny,
+  isMessage,
+  openAny,
+  packAny,
+  setField,
+} from './config-dump.ts';
 
 const REDACTED = '[redacted]';
 
@@ -26,11 +35,58 @@ function walk(message: Message, secret: boolean): void {
     message.value = packAny(inner).value;
     return;
   }
-  for (const field of descriptorOf(message).fields) {
+  const desc = descriptorOf(message);
+  for (const field of secret ? desc.fields : tellingFields(desc)) {
     const value = fieldValue(message, field);
     if (value === undefined) continue;
-    walkField(message, field, value, secret || getOption(field, sensitive) === true);
+    walkField(message, field, value, secret || isSensitive(field));
   }
+}
+
+/** By type: most have no field that could hold a secret, and a history of many resources is made of them. */
+const telling = new Map<DescMessage, readonly DescField[]>();
+const holding = new Map<DescMessage, boolean>();
+
+function tellingFields(desc: DescMessage): readonly DescField[] {
+  let fields = telling.get(desc);
+  if (fields === undefined) {
+    fields = desc.fields.filter((field) => isSensitive(field) || mayHold(messageOf(field)));
+    telling.set(desc, fields);
+  }
+  return fields;
+}
+
+function isSensitive(field: DescField): boolean {
+  return getOption(field, sensitive) === true;
+}
+
+/** The type of the messages in a field. */
+function messageOf(field: DescField): DescMessage | undefined {
+  return field.fieldKind === 'scalar' || field.fieldKind === 'enum' ? undefined : field.message;
+}
+
+/** Whether there is a secret, or an Any, somewhere below a type. */
+function mayHold(desc: DescMessage | undefined): boolean {
+  if (desc === undefined) return false;
+  const known = holding.get(desc);
+  if (known !== undefined) return known;
+  // Types may hold themselves: everything that can be reached is looked at once.
+  const seen = new Set<DescMessage>([desc]);
+  let found = false;
+  for (const one of seen) {
+    if (one.typeName === ANY || one.fields.some(isSensitive)) {
+      found = true;
+      break;
+    }
+    for (const field of one.fields) {
+      const below = messageOf(field);
+      if (below !== undefined) seen.add(below);
+    }
+  }
+  // What cannot hold any, has nothing below it that can.
+  if (!found) for (const one of seen) holding.set(one, false);
+  holding.set(desc, found);
+  return found;
 }
 
 function walkField(message: Message, field: DescField, value: unknown, secret: boolean): void {
