@@ -25,7 +25,7 @@ function scene(ready = new Promise<void>(() => {})) {
     check() {},
     hold: () => {
       const number = ++holds;
-      return { waits: true, ready, release: () => void log.push(`release ${number}`) };
+      return { waits: true, missing: [], ready, release: () => void log.push(`release ${number}`) };
     },
   });
   return { directory, sources, log };
