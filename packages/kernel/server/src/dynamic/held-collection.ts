@@ -22,7 +22,7 @@ interface Member extends KnownResource {
 
 /** All resources of a type, or those of a namespace. */
 export class HeldCollection extends HeldBase<FoundCollection> {
-  /** Of the last update that was taken over. */
+  /** Of the last update that was taken over whole. */
   version = '';
   /** Wall time in ms; undefined: none was. */
   updatedAt: number | undefined = undefined;
@@ -169,7 +169,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
       this.noteFailure(changed, versionInfo, error as Error);
       throw error;
     }
-    this.keep(fresh, gone, versionInfo);
+    this.keep(fresh, gone, refused.length === 0 ? versionInfo : this.version);
     if (refused.length === 0) return;
     const error = new ConfigError(refused);
     this.noteFailure(changed, versionInfo, error);
