@@ -21,6 +21,7 @@ export * from './known-extensions.ts';
 export * from './log.ts';
 export * from './matching.ts';
 export * from './network.ts';
+export * from './own-connection.ts';
 export * from './overload.ts';
 export * from './priority-shares.ts';
 export * from './proper-case.ts';

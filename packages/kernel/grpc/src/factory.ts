@@ -1,13 +1,12 @@
 import {
-  Address,
   type ClusterManager,
   ConfigError,
-  type ConnectionInfo,
   type FactoryContext,
   type GrpcClient,
   type GrpcClientFactory,
   type GrpcClientOptions,
   type GrpcTargetClusters,
+  ownConnection,
   type RetryPolicy,
 } from '@dragoman/core';
 import { ServiceClient } from './client.ts';
@@ -63,23 +62,4 @@ class ClientFactory implements GrpcClientFactory {
   compileRetryPolicy(config: unknown, defaultRetryOn = ''): RetryPolicy {
     return compileRetryPolicy(config, defaultRetryOn, this.owner.context);
   }
-}
-
-function ownConnection(address: string, startTime: number): ConnectionInfo {
-  const own = Address.ip(address === '' ? '127.0.0.1' : address, 0);
-  return {
-    id: 0,
-    localAddress: own,
-    directRemoteAddress: own,
-    remoteAddress: own,
-    requestedServerName: '',
-    applicationProtocols: [],
-    transportProtocol: '',
-    tls: undefined,
-    negotiatedProtocol: '',
-    handshakeComplete: 0,
-    startTime,
-    transportFailureReason: '',
-    terminationDetails: '',
-  };
 }

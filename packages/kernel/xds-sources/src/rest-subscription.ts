@@ -11,12 +11,12 @@ import {
 } from '@dragoman/api';
 import { appendForwardedIp } from '@dragoman/client-address';
 import {
-  Address,
   ConfigError,
   type ConfigSubscription,
   type ConnectionInfo,
   type Counter,
   type Logger,
+  ownConnection,
   RequestHeaders,
   type SubscriptionOptions,
   type Timer,
@@ -221,23 +221,4 @@ class RestSubscription<D extends DescMessage> implements ConfigSubscription {
     const jitter = this.context.random.next() % refreshMs;
     this.refresh.enable(this.again ? 0 : refreshMs + jitter);
   }
-}
-
-function ownConnection(address: string, startTime: number): ConnectionInfo {
-  const own = Address.ip(address === '' ? '127.0.0.1' : address, 0);
-  return {
-    id: 0,
-    localAddress: own,
-    directRemoteAddress: own,
-    remoteAddress: own,
-    requestedServerName: '',
-    applicationProtocols: [],
-    transportProtocol: '',
-    tls: undefined,
-    negotiatedProtocol: '',
-    handshakeComplete: 0,
-    startTime,
-    transportFailureReason: '',
-    terminationDetails: '',
-  };
 }

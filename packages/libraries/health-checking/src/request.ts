@@ -1,9 +1,8 @@
 import {
-  Address,
-  type ConnectionInfo,
   type HealthCheckerContext,
   type HealthCheckTarget,
   type LogContext,
+  ownConnection,
   type Protocol,
   type RequestHeaders,
   StreamInfo,
@@ -66,21 +65,5 @@ export class CheckRequest {
   }
 }
 
-const LOOPBACK = Address.ip('127.0.0.1', 0);
-
 /** Envoy puts loopback addresses where a client's would be. */
-const NO_CLIENT: ConnectionInfo = {
-  id: 0,
-  localAddress: LOOPBACK,
-  directRemoteAddress: LOOPBACK,
-  remoteAddress: LOOPBACK,
-  requestedServerName: '',
-  applicationProtocols: [],
-  transportProtocol: '',
-  tls: undefined,
-  negotiatedProtocol: '',
-  handshakeComplete: 0,
-  startTime: 0,
-  transportFailureReason: '',
-  terminationDetails: '',
-};
+const NO_CLIENT = ownConnection('', 0);
