@@ -1,27 +1,8 @@
 import type { Counter } from '@dragoman/core';
+import { LocalCounter } from '../stats/local-stats.ts';
 
-/** A counter that is read by taking. */
-export class Tally implements Counter {
-  readonly name: string;
-  private count = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  inc(): void {
-    this.count++;
-  }
-
-  add(amount: number): void {
-    this.count += amount;
-  }
-
-  /** Since it was last taken. */
-  value(): number {
-    return this.count;
-  }
-
+/** A counter that is read by taking: its value is what has come since. */
+export class Tally extends LocalCounter {
   take(): number {
     const { count } = this;
     this.count = 0;

@@ -3,7 +3,7 @@ import type { Counter, Gauge } from '@dragoman/core';
 /** A counter outside the stats store: one of a host, of which there may be very many. */
 export class LocalCounter implements Counter {
   readonly name: string;
-  private count = 0;
+  protected count = 0;
 
   constructor(name: string) {
     this.name = name;
