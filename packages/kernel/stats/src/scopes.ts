@@ -17,20 +17,21 @@ export class ScopeHome {
 
   constructor(book: StatsBook) {
     this.book = book;
-    this.root = new GroupScope(this, '', book.permanent);
+    this.root = new GroupScope(this, '', () => book.permanent);
   }
 }
 
-/** Stats below a prefix that are forgotten together, or not at all. */
+/** Stats below a prefix. */
 export class GroupScope implements StatsScope {
   readonly prefix: string;
   readonly #home: ScopeHome;
-  readonly #group: StatsGroup;
+  readonly #groupOf: (key: string) => StatsGroup;
 
-  constructor(home: ScopeHome, prefix: string, group: StatsGroup) {
+  /** @param groupOf what a stat, or a scope, of this full name is forgotten with */
+  constructor(home: ScopeHome, prefix: string, groupOf: (key: string) => StatsGroup) {
     this.#home = home;
     this.prefix = prefix;
-    this.#group = group;
+    this.#groupOf = groupOf;
   }
 
   get root(): StatsScope {
@@ -38,23 +39,31 @@ export class GroupScope implements StatsScope {
   }
 
   counter(name: string): Counter {
-    return this.#home.book.counter(join(this.prefix, name), this.#group);
+    const key = join(this.prefix, name);
+    return this.#home.book.counter(key, this.#groupOf(key));
   }
 
   gauge(name: string, mode: GaugeMode = 'accumulate'): Gauge {
-    return this.#home.book.gauge(join(this.prefix, name), mode, this.#group);
+    const key = join(this.prefix, name);
+    return this.#home.book.gauge(key, mode, this.#groupOf(key));
   }
 
   histogram(name: string, unit: HistogramUnit = 'unspecified'): Histogram {
-    return this.#home.book.histogram(join(this.prefix, name), unit, this.#group);
+    const key = join(this.prefix, name);
+    return this.#home.book.histogram(key, unit, this.#groupOf(key));
   }
 
   textReadout(name: string): TextReadout {
-    return this.#home.book.textReadout(join(this.prefix, name), this.#group);
+    const key = join(this.prefix, name);
+    return this.#home.book.textReadout(key, this.#groupOf(key));
   }
 
+  /** All that is made in it goes together. */
   scope(prefix: string): StatsScope {
-    return new GroupScope(this.#home, join(this.prefix, prefix), this.#group);
+    const key = join(this.prefix, prefix);
+    if (key === this.prefix) return this;
+    const group = this.#groupOf(key);
+    return new GroupScope(this.#home, key, () => group);
   }
 
   lease(): StatsLease {
@@ -71,7 +80,7 @@ export class Lease implements StatsLease {
 
   constructor(home: ScopeHome, prefix: string) {
     this.#book = home.book;
-    this.stats = new LeasedScope(home, prefix, this);
+    this.stats = new GroupScope(home, prefix, (key) => this.group(key));
   }
 
   /** What is made below `key` goes with this. */
@@ -92,53 +101,6 @@ export class Lease implements StatsLease {
     if (this.#released) return;
     this.#released = true;
     for (const group of this.#groups.values()) this.#book.giveBack(group);
-  }
-}
-
-/** The scope that a lease begins with. */
-class LeasedScope implements StatsScope {
-  readonly prefix: string;
-  readonly #home: ScopeHome;
-  readonly #lease: Lease;
-
-  constructor(home: ScopeHome, prefix: string, lease: Lease) {
-    this.#home = home;
-    this.prefix = prefix;
-    this.#lease = lease;
-  }
-
-  get root(): StatsScope {
-    return this.#home.root;
-  }
-
-  counter(name: string): Counter {
-    const key = join(this.prefix, name);
-    return this.#home.book.counter(key, this.#lease.group(key));
-  }
-
-  gauge(name: string, mode: GaugeMode = 'accumulate'): Gauge {
-    const key = join(this.prefix, name);
-    return this.#home.book.gauge(key, mode, this.#lease.group(key));
-  }
-
-  histogram(name: string, unit: HistogramUnit = 'unspecified'): Histogram {
-    const key = join(this.prefix, name);
-    return this.#home.book.histogram(key, unit, this.#lease.group(key));
-  }
-
-  textReadout(name: string): TextReadout {
-    const key = join(this.prefix, name);
-    return this.#home.book.textReadout(key, this.#lease.group(key));
-  }
-
-  scope(prefix: string): StatsScope {
-    const key = join(this.prefix, prefix);
-    if (key === this.prefix) return this;
-    return new GroupScope(this.#home, key, this.#lease.group(key));
-  }
-
-  lease(): StatsLease {
-    return new Lease(this.#home, this.prefix);
   }
 }
 

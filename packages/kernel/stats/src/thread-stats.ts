@@ -17,7 +17,7 @@ export class ThreadStats extends GroupScope {
 
   constructor({ announce, accepts = () => true, onLookup }: ThreadStatsOptions) {
     const book = new StatsBook({ announce, accepts, onLookup });
-    super(new ScopeHome(book), '', book.permanent);
+    super(new ScopeHome(book), '', () => book.permanent);
     this.#book = book;
   }
 
