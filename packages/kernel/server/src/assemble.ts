@@ -42,6 +42,7 @@ import { createAccessLoggers } from './access-loggers.ts';
 import { adminAccessLoggers } from './admin-interface.ts';
 import { checkBootstrapFields } from './bootstrap-fields.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
+import { withoutRepeats } from './distinct-problems.ts';
 import { DrainManager } from './drain-manager.ts';
 import { DynamicConfig } from './dynamic/dynamic-config.ts';
 import { ConfigHistory } from './history/config-history.ts';
@@ -453,17 +454,6 @@ function mainLogContext(
 
 const OFF = { missMs: 0, megamissMs: 0, killMs: 0, multikillMs: 0, multikillThreshold: 0 };
 const NO_WATCHDOGS: WatchdogConfig = { main: OFF, workers: OFF };
-
-/** A part that two readers look at (a cluster: its discovery and its pools) may be wrong for both. */
-function withoutRepeats(problems: ConfigError['problems']): ConfigError['problems'] {
-  const seen = new Set<string>();
-  return problems.filter(({ path, message }) => {
-    const key = `${path}\0${message}`;
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
-}
 
 function warnOnce(log: ServerLoggers): FactoryContext['warn'] {
   const seen = new Set<string>();

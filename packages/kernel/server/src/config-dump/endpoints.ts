@@ -16,7 +16,7 @@ import {
 } from '@dragoman/api';
 import { Address, HealthFlag } from '@dragoman/core';
 import type { ClusterReport, HostReport, LocalityReport } from '../worker/cluster-report.ts';
-import { clientStatus, errorState, type ServerStatus, timestamp } from './parts.ts';
+import { entryState, type ServerStatus } from './parts.ts';
 
 type LocalityInit = MessageInitShape<typeof LocalityLbEndpointsSchema>;
 type LbEndpointInit = MessageInitShape<typeof LbEndpointSchema>;
@@ -62,9 +62,7 @@ export function endpointsDump(
         create(DYNAMIC, {
           versionInfo: version,
           endpointConfig,
-          ...(lastUpdated === undefined ? {} : { lastUpdated: timestamp(lastUpdated) }),
-          ...errorState(refusal),
-          clientStatus: clientStatus(inUse !== undefined, refusal, settled),
+          ...entryState(lastUpdated, inUse !== undefined, refusal, settled),
         }),
       );
     }

@@ -1,6 +1,6 @@
 import { create, EcdsConfigDumpSchema, type Message, TypedExtensionConfigSchema } from '@dragoman/api';
 import type { Held } from '../dynamic/resource-book.ts';
-import { clientStatus, type DumpedParts, errorState, packed, timestamp } from './parts.ts';
+import { type DumpedParts, entryState, packed } from './parts.ts';
 import { ofType } from './routes.ts';
 
 /** A part for each kind of filter (HTTP, network, listener) that has configs which are discovered; none where nothing is. */
@@ -24,8 +24,6 @@ const filtersOf =
       return {
         versionInfo: version,
         ecdsFilter: packed(message ?? create(TypedExtensionConfigSchema, { name })),
-        ...(updatedAt === undefined ? {} : { lastUpdated: timestamp(updatedAt) }),
-        ...errorState(failure),
-        clientStatus: clientStatus(message !== undefined, failure, one.settled),
+        ...entryState(updatedAt, message !== undefined, failure, one.settled),
       };
     });

@@ -12,7 +12,7 @@ import {
 import type { Any, Message } from '@dragoman/api';
 import type { XdsReport } from '@dragoman/xds';
 import type { ClusterDirectory } from '../cluster-directory.ts';
-import type { Held } from '../dynamic/resource-book.ts';
+import type { Held, ResourceFailure } from '../dynamic/resource-book.ts';
 import type { ListenerManager } from '../listener/listener-manager.ts';
 
 /** What `/config_dump` shows. */
@@ -30,13 +30,7 @@ export interface DumpedParts {
 }
 
 /** What was refused, and why. */
-export interface Refusal {
-  readonly message: Message | undefined;
-  readonly version: string;
-  readonly details: string;
-  /** Wall time in ms. */
-  readonly at: number;
-}
+export type Refusal = ResourceFailure;
 
 type ResourceReport = XdsReport['types'][number]['resources'][number];
 
@@ -101,12 +95,31 @@ export function errorState(refusal: Refusal | undefined): { readonly errorState?
   };
 }
 
-/** @param has some version is in place, or on its way there */
-export function clientStatus(
+interface EntryState {
+  readonly lastUpdated?: ReturnType<typeof timestamp>;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus: ClientResourceStatus;
+}
+
+/**
+ * The fields `last_updated`, `error_state` and `client_status`.
+ * @param updatedAt wall time in ms
+ * @param has some version is in place, or on its way there
+ */
+export function entryState(
+  updatedAt: number | undefined,
   has: boolean,
   refusal: Refusal | undefined,
   settled: boolean,
-): ClientResourceStatus {
+): EntryState {
+  return {
+    ...(updatedAt === undefined ? {} : { lastUpdated: timestamp(updatedAt) }),
+    ...errorState(refusal),
+    clientStatus: clientStatus(has, refusal, settled),
+  };
+}
+
+function clientStatus(has: boolean, refusal: Refusal | undefined, settled: boolean): ClientResourceStatus {
   if (refusal !== undefined) return ClientResourceStatus.NACKED;
   if (has) return ClientResourceStatus.ACKED;
   return settled ? ClientResourceStatus.DOES_NOT_EXIST : ClientResourceStatus.REQUESTED;

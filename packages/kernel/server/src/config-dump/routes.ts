@@ -16,8 +16,9 @@ import {
   type VirtualHost,
   VirtualHostSchema,
 } from '@dragoman/api';
+import { HeldCollection } from '../dynamic/held-collection.ts';
 import type { Held } from '../dynamic/resource-book.ts';
-import { clientStatus, type DumpedParts, errorState, packed, type Refusal, timestamp } from './parts.ts';
+import { type DumpedParts, entryState, packed, type Refusal, timestamp } from './parts.ts';
 
 /** Virtual hosts that were discovered stand in the routes that they belong to. */
 export function dumpRoutes({ listeners, held, server }: DumpedParts): Message {
@@ -40,9 +41,7 @@ export function dumpRoutes({ listeners, held, server }: DumpedParts): Message {
         return {
           versionInfo: version,
           routeConfig: packed(withHosts(message, name, hosts.get(name))),
-          ...(updatedAt === undefined ? {} : { lastUpdated: timestamp(updatedAt) }),
-          ...errorState(failure),
-          clientStatus: clientStatus(message !== undefined, failure, one.settled),
+          ...entryState(updatedAt, message !== undefined, failure, one.settled),
         };
       }),
     ),
@@ -72,8 +71,8 @@ export function dumpScopes({ listeners, held }: DumpedParts): Message {
       })),
     ),
     dynamicScopedRouteConfigs: ofType(held, ScopedRouteConfigurationSchema.typeName).flatMap((one) => {
-      const { reference, resources, settled, failure, version = '', updatedAt } = one as Held & Updated;
-      if (reference.kind !== 'collection') return [];
+      if (!(one instanceof HeldCollection)) return [];
+      const { reference, resources, settled, failure, version, updatedAt } = one;
       return [
         {
           name: reference.label,
@@ -81,19 +80,11 @@ export function dumpScopes({ listeners, held }: DumpedParts): Message {
           scopedRouteConfigs: resources.flatMap(({ message }) =>
             message === undefined ? [] : [packed(message)],
           ),
-          ...(updatedAt === undefined ? {} : { lastUpdated: timestamp(updatedAt) }),
-          ...errorState(failure),
-          clientStatus: clientStatus(updatedAt !== undefined, failure, settled),
+          ...entryState(updatedAt, updatedAt !== undefined, failure, settled),
         },
       ];
     }),
   });
-}
-
-/** A collection as a whole. */
-interface Updated {
-  readonly version?: string;
-  readonly updatedAt?: number | undefined;
 }
 
 /** Those of a type that are no members of a collection, and collections of it. */

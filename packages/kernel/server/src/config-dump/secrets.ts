@@ -1,6 +1,6 @@
 import { anyPack, create, type Message, SecretSchema, SecretsConfigDumpSchema } from '@dragoman/api';
 import type { KnownResource } from '../dynamic/resource-book.ts';
-import { clientStatus, type DumpedParts, errorState, packed, timestamp } from './parts.ts';
+import { type DumpedParts, entryState, packed, timestamp } from './parts.ts';
 import { ofType } from './routes.ts';
 
 /** Envoy's word for a secret that has not come. */
@@ -17,10 +17,8 @@ export function dumpSecrets({ bootstrap, loadedAt, held, server }: DumpedParts):
     return {
       name,
       versionInfo: message === undefined ? UNINITIALIZED : version,
-      ...(updatedAt === undefined ? {} : { lastUpdated: timestamp(updatedAt) }),
       secret: packed(message ?? create(SecretSchema, { name })),
-      ...errorState(failure),
-      clientStatus: clientStatus(message !== undefined, failure, settled),
+      ...entryState(updatedAt, message !== undefined, failure, settled),
     };
   };
   const isActive = ({ secret }: { readonly secret: KnownResource }) => secret.message !== undefined;

@@ -1,8 +1,8 @@
 import { type DescMessage, type Message, TypedExtensionConfigSchema } from '@dragoman/api';
 import type {
   ConfigSubscription,
+  ConfigUpdate,
   Counter,
-  Gauge,
   StatsLease,
   StatsScope,
   SubscriptionFailure,
@@ -15,7 +15,8 @@ import type {
   ResourceBookOptions,
   ResourceFailure,
 } from './resource-book.ts';
-import type { Found } from './references.ts';
+import { askedFor, type Found } from './references.ts';
+import { ReloadStats } from './reload-stats.ts';
 import type { ResourceOrder } from './resource-order.ts';
 
 /** What subscriptions to one resource and to many have in common. */
@@ -36,8 +37,7 @@ export abstract class HeldBase<F extends Found> implements Held {
   /** Of what has come and is not in place. */
   private awaited: readonly Hold[] = [];
   private readonly resolveFirst: () => void;
-  private readonly reloads: Counter;
-  private readonly reloadedAt: Gauge;
+  private readonly reloads: ReloadStats;
   /** Of configs of filters only, as in Envoy. */
   private readonly failures: Counter | undefined;
 
@@ -52,8 +52,7 @@ export abstract class HeldBase<F extends Found> implements Held {
     this.lease = options.stats.lease();
     this.scope = this.lease.stats.scope(reference.statPrefix);
     const { scope } = this;
-    this.reloads = scope.counter('config_reload');
-    this.reloadedAt = scope.gauge('config_reload_time_ms', 'never-import');
+    this.reloads = new ReloadStats(scope, options.wallTime);
     const isFilter = reference.type.typeName === TypedExtensionConfigSchema.typeName;
     this.failures = isFilter ? scope.counter('config_fail') : undefined;
   }
@@ -63,7 +62,18 @@ export abstract class HeldBase<F extends Found> implements Held {
   }
 
   abstract get resources(): readonly KnownResource[];
-  abstract start(): void;
+
+  start(): void {
+    const { type, source } = this.reference;
+    this.subscription = this.options.subscriptions.subscribe({
+      source,
+      type,
+      ...askedFor(this.reference),
+      stats: this.scope,
+      callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
+    });
+    if (this.stopped) this.subscription.stop();
+  }
 
   stop(): void {
     this.stopped = true;
@@ -71,6 +81,8 @@ export abstract class HeldBase<F extends Found> implements Held {
     this.lease.release();
     this.arrived();
   }
+
+  protected abstract onUpdate(update: ConfigUpdate): Promise<void>;
 
   protected arrived(): void {
     this.settled = true;
@@ -103,7 +115,7 @@ export abstract class HeldBase<F extends Found> implements Held {
    * @returns false: nobody wants it any more, and nobody has it
    */
   protected distribute(order: ResourceOrder): Promise<boolean> {
-    const { threads, wallTime } = this.options;
+    const { threads } = this.options;
     return this.book.inTurn(this.key, async () => {
       if (this.stopped) return false;
       try {
@@ -118,8 +130,7 @@ export abstract class HeldBase<F extends Found> implements Held {
         return false;
       }
       threads.commitResource(order);
-      this.reloads.inc();
-      this.reloadedAt.set(Math.floor(wallTime()));
+      this.reloads.note();
       return true;
     });
   }

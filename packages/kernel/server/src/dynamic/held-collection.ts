@@ -10,6 +10,7 @@ import { HeldBase } from './held-base.ts';
 import type { FoundCollection } from './references.ts';
 import type { Hold, KnownResource } from './resource-book.ts';
 import { sourceKey } from './resource-order.ts';
+import { Waiters } from './waiters.ts';
 
 /** Names come from whoever sends requests. */
 const MAX_DEMANDED = 10_000;
@@ -33,8 +34,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
   private incoming: ReadonlyMap<string, Member> = new Map();
   /** Asked for by requests, besides what the server gives by itself. */
   private readonly demanded = new Set<string>();
-  /** Who waits for an answer about a name. */
-  private readonly waiting = new Map<string, Set<(found: boolean) => void>>();
+  private readonly waiters = new Waiters();
   /** Names that the server does not have. */
   private readonly absent = new Set<string>();
 
@@ -42,26 +42,12 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     return [...this.members.values()];
   }
 
-  start(): void {
-    const { subscriptions } = this.options;
-    const { type, source, namespace, locator } = this.reference;
-    this.subscription = subscriptions.subscribe({
-      source,
-      type,
-      names: namespace === undefined ? (locator ? [locator] : undefined) : [namespace],
-      namespaced: namespace !== undefined,
-      stats: this.scope,
-      callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
-    });
-    if (this.stopped) this.subscription.stop();
-  }
-
   override stop(): void {
     super.stop();
     for (const { nested } of [...this.members.values(), ...this.incoming.values()]) nested.release();
     this.members = new Map();
     this.names = new Set();
-    for (const name of [...this.waiting.keys()]) this.answer(name, false);
+    for (const name of this.waiters.names) this.waiters.answer(name, false);
   }
 
   /** It is, or could be, one of these. */
@@ -91,7 +77,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
 
   /** Fulfilled with whether it is in place. Never rejects. */
   async demand(name: string): Promise<boolean> {
-    if (this.find(name)) return true;
+    if (this.names.has(name)) return true;
     if (this.absent.has(name) || this.stopped) return false;
     if (!this.demanded.has(name)) {
       if (this.demanded.size >= MAX_DEMANDED) this.forgetAbsent();
@@ -102,10 +88,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
         return false;
       }
     }
-    return new Promise((resolve) => {
-      const waiting = this.waiting.get(name) ?? new Set();
-      this.waiting.set(name, waiting.add(resolve));
-    });
+    return this.waiters.wait(name);
   }
 
   /** @returns whether the server could be asked: a request may name what nobody has */
@@ -125,11 +108,7 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     this.absent.clear();
   }
 
-  private find(name: string): boolean {
-    return this.names.has(name);
-  }
-
-  private async onUpdate(update: ConfigUpdate): Promise<void> {
+  protected async onUpdate(update: ConfigUpdate): Promise<void> {
     try {
       await this.put(update);
     } finally {
@@ -252,18 +231,12 @@ export class HeldCollection extends HeldBase<FoundCollection> {
     const sent = new Set(changed.flatMap(({ name, aliases = [] }) => [name, ...aliases]));
     for (const name of removed) this.absent.add(name);
     for (const name of sent) this.absent.delete(name);
-    for (const name of [...this.waiting.keys()]) {
-      if (this.find(name)) this.answer(name, true);
+    for (const name of this.waiters.names) {
+      if (this.names.has(name)) this.waiters.answer(name, true);
       // What was refused comes no sooner for waiting.
-      else if (gone.has(name) || sent.has(name)) this.answer(name, false);
+      else if (gone.has(name) || sent.has(name)) this.waiters.answer(name, false);
     }
     if (this.absent.size > MAX_DEMANDED) this.forgetAbsent();
-  }
-
-  private answer(name: string, found: boolean): void {
-    const waiting = this.waiting.get(name);
-    this.waiting.delete(name);
-    for (const resolve of waiting ?? []) resolve(found);
   }
 }
 

@@ -27,19 +27,6 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     return [this];
   }
 
-  start(): void {
-    const { subscriptions } = this.options;
-    const { type, source, name } = this.reference;
-    this.subscription = subscriptions.subscribe({
-      source,
-      type,
-      names: [name],
-      stats: this.scope,
-      callbacks: { onUpdate: (update) => this.onUpdate(update), onFailure: this.onFailure },
-    });
-    if (this.stopped) this.subscription.stop();
-  }
-
   override stop(): void {
     super.stop();
     this.nested?.release();
@@ -55,7 +42,7 @@ export class HeldResource extends HeldBase<FoundReference> implements KnownResou
     return this.checkOrder({ key: this.key, value: toBinary(this.type, message) });
   }
 
-  private async onUpdate({ changed, removed, versionInfo }: ConfigUpdate): Promise<void> {
+  protected async onUpdate({ changed, removed, versionInfo }: ConfigUpdate): Promise<void> {
     const found = changed.find(
       ({ name, aliases }) => name === this.name || aliases?.includes(this.name) === true,
     );

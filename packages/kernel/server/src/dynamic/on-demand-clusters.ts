@@ -10,6 +10,7 @@ import type {
 import type { ClusterSources } from '@dragoman/upstream';
 import type { ClusterDirectory } from '../cluster-directory.ts';
 import { Refusals } from './refusals.ts';
+import { Waiters } from './waiters.ts';
 
 export interface OnDemandOptions {
   readonly directory: ClusterDirectory;
@@ -31,7 +32,7 @@ export class OnDemandClusters {
   private readonly names = new Set<string>();
   /** Those that came from here. */
   private readonly placed = new Set<string>();
-  private readonly waiting = new Map<string, Set<(found: boolean) => void>>();
+  private readonly waiters = new Waiters();
   private subscription: ConfigSubscription | undefined = undefined;
   private stopped = false;
 
@@ -52,16 +53,13 @@ export class OnDemandClusters {
         return false;
       }
     }
-    return new Promise((resolve) => {
-      const waiting = this.waiting.get(name) ?? new Set();
-      this.waiting.set(name, waiting.add(resolve));
-    });
+    return this.waiters.wait(name);
   }
 
   stop(): void {
     this.stopped = true;
     this.subscription?.stop();
-    for (const name of [...this.waiting.keys()]) this.answer(name, false);
+    for (const name of this.waiters.names) this.waiters.answer(name, false);
   }
 
   private subscribe(): boolean {
@@ -92,7 +90,7 @@ export class OnDemandClusters {
 
   private onFailure(reason: SubscriptionFailure): void {
     if (reason === 'connection') return;
-    this.giveUp([...this.waiting.keys()]);
+    this.giveUp(this.waiters.names);
   }
 
   private async onUpdate({
@@ -108,7 +106,7 @@ export class OnDemandClusters {
         const done = directory.begin(message, sources, wallTime(), version || versionInfo);
         this.placed.add(message.name);
         done.then(
-          () => this.answer(name, directory.get(message.name) !== undefined),
+          () => this.waiters.answer(name, directory.get(message.name) !== undefined),
           (error: Error) => {
             logger.error(`odcds: cluster '${name}' could not be put in place: ${error.message}`);
             this.giveUp([name]);
@@ -129,16 +127,10 @@ export class OnDemandClusters {
 
   /** The server is asked anew when somebody wants it again. */
   private giveUp(names: readonly string[]): void {
-    const waited = names.filter((name) => this.waiting.has(name));
+    const waited = names.filter((name) => this.waiters.has(name));
     if (waited.length === 0) return;
     for (const name of waited) this.names.delete(name);
     this.subscription?.setNames([...this.names]);
-    for (const name of waited) this.answer(name, false);
-  }
-
-  private answer(name: string, found: boolean): void {
-    const waiting = this.waiting.get(name);
-    this.waiting.delete(name);
-    for (const resolve of waiting ?? []) resolve(found);
+    for (const name of waited) this.waiters.answer(name, false);
   }
 }

@@ -49,6 +49,17 @@ export interface FoundCollection extends ResourceCollection, FoundBase {
 
 export type Found = FoundReference | FoundCollection;
 
+/** What a subscription asks for to get it, as in `SubscriptionOptions`. */
+export function askedFor(found: Found): {
+  readonly names: readonly string[] | undefined;
+  readonly namespaced: boolean;
+} {
+  if (found.kind === 'single') return { names: [found.name], namespaced: false };
+  const { namespace, locator } = found;
+  if (namespace !== undefined) return { names: [namespace], namespaced: true };
+  return { names: locator ? [locator] : undefined, namespaced: false };
+}
+
 /**
  * Every resource that a config names in place of holding it, also inside `Any`.
  * @param managerPrefix where it counts that names no connection manager itself

@@ -1,8 +1,7 @@
 import type { StatsScope } from '@dragoman/core';
 
 /**
- * `config_reload` and `config_reload_time_ms` of a subscription whose updates are many resources: counted once for each update of which at
- * least one was another than before.
+ * `config_reload` and `config_reload_time_ms` of a subscription.
  */
 export class ReloadStats {
   private readonly reloads: ReturnType<StatsScope['counter']>;
@@ -16,11 +15,19 @@ export class ReloadStats {
     this.wallTime = wallTime;
   }
 
-  /** @param changes each is fulfilled with whether it has changed something; those that fail have not */
+  /**
+   * An update of many resources: counted once when at least one was another than before.
+   * @param changes each is fulfilled with whether it has changed something; those that fail have not
+   */
   async count(removed: number, changes: readonly Promise<boolean>[]): Promise<void> {
     const results = await Promise.allSettled(changes);
     const changed = results.some((result) => result.status === 'fulfilled' && result.value);
     if (removed === 0 && !changed) return;
+    this.note();
+  }
+
+  /** Something is in place that was not before. */
+  note(): void {
     this.reloads.inc();
     this.reloadedAt.set(Math.floor(this.wallTime()));
   }

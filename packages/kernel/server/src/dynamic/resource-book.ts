@@ -9,7 +9,13 @@ import {
 } from '@dragoman/core';
 import { HeldCollection } from './held-collection.ts';
 import { HeldResource } from './held-resource.ts';
-import { type Found, type FoundCollection, type FoundReference, referencesIn } from './references.ts';
+import {
+  askedFor,
+  type Found,
+  type FoundCollection,
+  type FoundReference,
+  referencesIn,
+} from './references.ts';
 import { collectionKey, type ResourceOrder, resourceKey } from './resource-order.ts';
 
 /** The threads that use resources, all of them together. */
@@ -133,19 +139,8 @@ export class ResourceBook {
   }
 
   private checkSource(reference: Found): void {
-    const { subscriptions } = this.options;
-    const { type, source } = reference;
-    if (reference.kind === 'single') subscriptions.check(source, type, [reference.name]);
-    else {
-      const { namespace, locator } = reference;
-      const names = locator ? [locator] : undefined;
-      subscriptions.check(
-        source,
-        type,
-        namespace === undefined ? names : [namespace],
-        namespace !== undefined,
-      );
-    }
+    const { names, namespaced } = askedFor(reference);
+    this.options.subscriptions.check(reference.source, reference.type, names, namespaced);
   }
 
   /**

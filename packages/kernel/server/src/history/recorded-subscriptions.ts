@@ -12,6 +12,7 @@ import {
   type SubscriptionFailure,
   type SubscriptionOptions,
 } from '@dragoman/core';
+import { resourceOf } from '@dragoman/xds';
 import type { ConfigHistory, Delivery } from './config-history.ts';
 import { describeSource } from './describe-source.ts';
 
@@ -93,8 +94,10 @@ class Recorder<D extends DescMessage> {
 
   private settled({ changed, removed, versionInfo, full }: ConfigUpdate<D>, error: unknown): void {
     const reasons = error === undefined ? undefined : this.reasons(changed, error);
+    const refused = new Set<string>();
     for (const { name, version, message } of changed) {
       const reason = reasons?.(name);
+      if (reason !== undefined) refused.add(name);
       this.there.add(name);
       this.record({
         ...this.resource(name),
@@ -104,7 +107,7 @@ class Recorder<D extends DescMessage> {
         reason,
       });
     }
-    this.refused = new Set(reasons && changed.map(({ name }) => name).filter((name) => reasons(name)));
+    this.refused = refused;
     // Where all is refused, what has gone goes on as well.
     if (reasons !== undefined && !ONE_BY_ONE.has(this.type.typeName)) return;
     const names = new Set(changed.map(({ name }) => name));
@@ -125,7 +128,7 @@ class Recorder<D extends DescMessage> {
     const names = new Set(changed.map(({ name }) => name));
     const byName = new Map<string, string[]>();
     for (const problem of problems) {
-      const name = longestName(problem.path, names);
+      const name = resourceOf(problem, (one) => names.has(one));
       if (name !== undefined) byName.set(name, [...(byName.get(name) ?? []), textOf(problem, name)]);
     }
     const whole = problems.map(formatProblem).join('\n');
@@ -159,15 +162,6 @@ class Recorder<D extends DescMessage> {
   private resource(name: string): Pick<Delivery, 'type' | 'source' | 'name'> {
     return { type: this.type, source: this.source, name };
   }
-}
-
-/** `<name>: <path in it>`; names may hold colons themselves. */
-function longestName(path: string, names: ReadonlySet<string>): string | undefined {
-  for (let end = path.length; end > 0; end--) {
-    const isEnd = end === path.length || ':.['.includes(path.charAt(end));
-    if (isEnd && names.has(path.slice(0, end))) return path.slice(0, end);
-  }
-  return undefined;
 }
 
 function textOf(problem: ConfigProblem, name: string): string {

@@ -16,6 +16,7 @@ import {
 import { ConfigError, ProblemCollector } from '@dragoman/core';
 import { endpointByAddress, readAssignment } from '@dragoman/endpoints';
 import type { Assembly } from '../assemble.ts';
+import { withoutRepeats } from '../distinct-problems.ts';
 import { referencesIn } from '../dynamic/references.ts';
 import { flatten } from '../runtime/flatten.ts';
 import type { ReadResource } from './read-update.ts';
@@ -89,10 +90,7 @@ async function checkListener(
     throw ConfigError.at('name', 'is required: a listener of a config source is changed and removed by it');
   const problems = new ProblemCollector();
   checkSources(message, ListenerSchema, proxy, problems);
-  await listeners.check(message).catch((error: unknown) => {
-    if (!(error instanceof ConfigError)) throw error;
-    problems.problems.push(...error.problems);
-  });
+  await keepRefusal(listeners.check(message), problems);
   throwDistinct(problems);
   const before = listeners.listeners.find(({ name }) => name === message.name);
   return answer(
@@ -150,11 +148,7 @@ async function checkHeld(
   const problems = new ProblemCollector();
   if (type.typeName !== SecretSchema.typeName) checkSources(message, type, proxy, problems);
   const users = proxy.dynamic.book.held.filter((held) => held.covers(type, name));
-  for (const held of users)
-    await held.check(name, message).catch((error: unknown) => {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.problems.push(...error.problems);
-    });
+  for (const held of users) await keepRefusal(held.check(name, message), problems);
   throwDistinct(problems);
   if (users.length === 0)
     return answer('unused', 'nobody who runs would compile it: only its fields were checked');
@@ -186,10 +180,16 @@ function checkSources(
       );
 }
 
-/** What two readers look at may be wrong for both, and for every user. */
+/** What users share may be wrong for each of them. */
 function throwDistinct({ problems }: ProblemCollector): void {
-  const seen = new Map(problems.map((problem) => [`${problem.path}\0${problem.message}`, problem]));
-  if (seen.size > 0) throw new ConfigError([...seen.values()]);
+  if (problems.length > 0) throw new ConfigError(withoutRepeats(problems));
+}
+
+async function keepRefusal(check: Promise<void>, { problems }: ProblemCollector): Promise<void> {
+  await check.catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+  });
 }
 
 function stateOf(before: unknown, after: unknown, type: DescMessage): CheckedResource['state'] {
