@@ -169,9 +169,7 @@ class Clusters implements WorkerClusterManager, MemberClusters {
   }
 
   checkCluster(message: ClusterMessage): void {
-    const { context } = this.dependencies;
-    const unseen = Object.assign(Object.create(context) as FactoryContext, { stats: new ThrowawayStats() });
-    this.create(message, unseen).close();
+    this.create(message, { ...this.dependencies.context, stats: new ThrowawayStats() }).close();
   }
 
   /**

@@ -1,6 +1,7 @@
-import { ClusterSchema } from '@dragoman/api';
+import { ClusterSchema, UpstreamTlsContextSchema } from '@dragoman/api';
 import {
   defineDiscovery,
+  defineTransportSocket,
   ExtensionRegistry,
   type Host,
   noSubscriptions,
@@ -10,8 +11,17 @@ import { StatsStore } from '@dragoman/stats';
 import { FakeClock, FakeDns } from '@dragoman/testing';
 import { expect, it } from 'vitest';
 import { createClusterManager, createClusterSources } from '../src/index.ts';
-import { clusterMessage, hostList, inOrder, testContext } from './support/clusters.ts';
+import { clusterMessage, hostList, inOrder, testContext, TLS } from './support/clusters.ts';
 import { FakeCodec, FakeConnector, FakeRequest, settleCloses } from './support/fake-upstream.ts';
+
+const logsAsItIsMade = defineTransportSocket({
+  name: 'envoy.transport_sockets.tls',
+  config: UpstreamTlsContextSchema,
+  createUpstream: (_config, { loggers, clock }) => {
+    loggers.logger('tls').debug(`made at ${clock.now()}`);
+    return { name: 'tls', secure: true };
+  },
+});
 
 function setUp() {
   const store = new StatsStore();
@@ -19,7 +29,7 @@ function setUp() {
   const { context } = testContext(new FakeClock(), store.createThread());
   const manager = createClusterManager({
     clusters: [],
-    registry: new ExtensionRegistry([inOrder]),
+    registry: new ExtensionRegistry([inOrder, logsAsItIsMade]),
     context,
     connector,
     createCodec: (connection, handler) => new FakeCodec(connection, handler),
@@ -114,6 +124,7 @@ it('a new version counts on, also what only the old one has made', () => {
 it('a cluster that is only checked, or wrong, leaves nothing', () => {
   const here = setUp();
   here.manager.checkCluster(clusterMessage({}));
+  here.manager.checkCluster(clusterMessage({ transport_socket: TLS }));
   expect(() => here.manager.checkCluster(clusterMessage({ track_timeout_budgets: true }))).toThrow();
   // Found when its stats are there.
   expect(() => here.add({ http2_protocol_options: {} })).toThrow('no HTTP/2');
