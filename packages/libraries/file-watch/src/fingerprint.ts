@@ -16,9 +16,17 @@ export function stampOf(path: string): string {
 
 /** What stands for the content of a file now: the same for two files that hold the same. Reads all of it. */
 export function digestOf(path: string): string {
+  let content: Buffer | undefined;
   try {
-    return createHash('sha256').update(readFileSync(path)).digest('base64');
-  } catch {
-    return MISSING;
-  }
+    content = readFileSync(path);
+  } catch {}
+  return digestOfContent(content);
+}
+
+/**
+ * What {@link digestOf} says of a file with this content.
+ * @param content undefined: it is not there, or cannot be read
+ */
+export function digestOfContent(content: Uint8Array | undefined): string {
+  return content === undefined ? MISSING : createHash('sha256').update(content).digest('base64');
 }

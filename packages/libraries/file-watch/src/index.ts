@@ -1,3 +1,3 @@
-export { digestOf, stampOf } from './fingerprint.ts';
+export { digestOf, digestOfContent, stampOf } from './fingerprint.ts';
 export { FileWatch, type FileWatchOptions, type WatchedFiles } from './file-watch.ts';
 export { FolderWatch, type FolderWatchOptions } from './folder-watch.ts';

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
@@ -13,7 +14,7 @@ import { join } from 'node:path';
 import { systemClock } from '@dragoman/core';
 import { eventually, FakeClock } from '@dragoman/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { digestOf, FileWatch, FolderWatch, stampOf } from '../src/index.ts';
+import { digestOf, digestOfContent, FileWatch, FolderWatch, stampOf } from '../src/index.ts';
 
 let root: string;
 const open: { close(): void }[] = [];
@@ -151,6 +152,65 @@ describe('FileWatch', () => {
     appendFileSync(first, '!');
     await eventually(() => witness.changes === 1);
     expect(changes).toBe(2);
+  });
+});
+
+describe('FileWatch by content', () => {
+  const digests = (clock: FakeClock) => {
+    const seen = { changes: 0 };
+    const watch = new FileWatch({ clock, fingerprint: digestOf, onChange: () => void seen.changes++ });
+    open.push(watch);
+    return { watch, seen };
+  };
+
+  it('looks every few seconds while there is no folder to watch', () => {
+    const clock = new FakeClock();
+    const { watch, seen } = digests(clock);
+    const path = join(root, 'later', 'tls.crt');
+    watch.follow({ files: new Map([[path, digestOf(path)]]) });
+    clock.advance(6000);
+    expect(seen.changes).toBe(0);
+    mkdirSync(join(root, 'later'));
+    writeFileSync(path, 'x');
+    clock.advance(6000);
+    expect(seen.changes).toBe(1);
+    clock.advance(60_000);
+    expect(seen.changes).toBe(1);
+  });
+
+  it('sees what has changed between reading and watching', () => {
+    const clock = new FakeClock();
+    const { watch, seen } = digests(clock);
+    const path = join(root, 'a');
+    writeFileSync(path, 'new');
+    watch.follow({ files: new Map([[path, digestOfContent(Buffer.from('something else'))]]) });
+    clock.advance(200);
+    expect(seen.changes).toBe(1);
+  });
+
+  it('says the same of a file and of its content', () => {
+    const path = join(root, 'a');
+    expect(digestOf(path)).toBe(digestOfContent(undefined));
+    writeFileSync(path, 'x');
+    expect(digestOf(path)).toBe(digestOfContent(Buffer.from('x')));
+  });
+
+  it('keeps no process alive', () => {
+    const path = join(root, 'tls.crt');
+    writeFileSync(path, 'x');
+    const script = `
+      import { systemClock } from '@dragoman/core';
+      import { FileWatch } from ${JSON.stringify(join(import.meta.dirname, '../src/file-watch.ts'))};
+      new FileWatch({ clock: systemClock, onChange: () => {} }).follow({
+        files: new Map([[${JSON.stringify(path)}, ''], ['/no/such/file', '']]),
+      });
+      console.log('watching');`;
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      ['--conditions=dragoman-source', '--input-type=module', '-e', script],
+      { cwd: import.meta.dirname, timeout: 10_000, encoding: 'utf8' },
+    );
+    expect([stdout, status]).toEqual(['watching\n', 0]);
   });
 });
 

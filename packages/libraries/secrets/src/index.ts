@@ -1,5 +1,4 @@
 export type { Delivery } from './delivery.ts';
-export { FolderWatch, type WatchedFiles } from './folder-watch.ts';
 export { Live, type LiveOptions } from './live.ts';
 export { readAll, SecretNotReady, SecretRefused } from './not-ready.ts';
 export {
@@ -10,7 +9,7 @@ export {
   type SecretTypes,
   useSecret,
 } from './secret-refs.ts';
-export { currentContent, SourceReader, sourcePath, type Trial } from './source-reader.ts';
+export { SourceReader, sourcePath, type Trial } from './source-reader.ts';
 export {
   type SecretContext,
   type SecretUse,

@@ -6,8 +6,8 @@ import {
   type Logger,
   type ResourceWatch,
 } from '@dragoman/core';
+import { digestOf, FileWatch } from '@dragoman/file-watch';
 import type { Delivery } from './delivery.ts';
-import { FolderWatch } from './folder-watch.ts';
 import { SecretNotReady, SecretRefused } from './not-ready.ts';
 import { contentOf, oneLine, type SecretRef, secretField } from './secret-refs.ts';
 import { SourceReader } from './source-reader.ts';
@@ -48,7 +48,7 @@ export class Live<T> {
   private readonly options: LiveOptions<T>;
   private readonly watches: ResourceWatch[] = [];
   private readonly rotationFailed: ReadonlyMap<string, Counter>;
-  private files: FolderWatch | undefined = undefined;
+  private files: FileWatch | undefined = undefined;
   /** Counts what has taken the place of something: an attempt from before that was made of other parts. */
   private generation = 0;
   private started = false;
@@ -155,7 +155,11 @@ export class Live<T> {
 
   private follow(reader: SourceReader): void {
     if (this.files === undefined && reader.files.size === 0 && reader.directories.size === 0) return;
-    this.files ??= new FolderWatch(this.options.context.clock, () => this.reread());
+    this.files ??= new FileWatch({
+      clock: this.options.context.clock,
+      fingerprint: digestOf,
+      onChange: () => this.reread(),
+    });
     this.files.follow(reader);
   }
 

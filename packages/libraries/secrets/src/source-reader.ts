@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type DataSource, readDataSource, type Secret, type WatchedDirectory } from '@dragoman/api';
+import { digestOfContent } from '@dragoman/file-watch';
 import type { Delivery } from './delivery.ts';
 
 /** A version of a secret that is looked at before it takes the place of the one before. */
@@ -53,22 +53,10 @@ export class SourceReader {
   }
 
   private noted(path: string, read: () => Buffer): Buffer {
-    this.files.set(path, MISSING);
+    this.files.set(path, digestOfContent(undefined));
     const content = read();
-    this.files.set(path, digest(content));
+    this.files.set(path, digestOfContent(content));
     return content;
-  }
-}
-
-const MISSING = '-';
-const digest = (content: Buffer): string => createHash('sha256').update(content).digest('base64');
-
-/** What stands for the content of a file now. */
-export function currentContent(path: string): string {
-  try {
-    return digest(readFileSync(path));
-  } catch {
-    return MISSING;
   }
 }
 
