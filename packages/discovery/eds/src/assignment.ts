@@ -1,33 +1,21 @@
 import type { ClusterLoadAssignment, LedsClusterLocalityConfig } from '@dragoman/api';
+import { ConfigError, type EndpointData, ProblemCollector } from '@dragoman/core';
 import {
-  ConfigError,
-  type EndpointData,
-  type HostListPolicy,
-  type Locality,
-  ProblemCollector,
-} from '@dragoman/core';
-import { type ConfiguredLocality, endpointByAddress, readAssignment } from '@dragoman/endpoints';
+  type ConfiguredLocality,
+  endpointByAddress,
+  type LoadAssignment,
+  readAssignment,
+} from '@dragoman/endpoints';
 
 /** One entry of `endpoints`. */
-export interface AssignedLocality {
-  readonly locality: Locality;
-  /** 0: not weighted. */
-  readonly weight: number;
-  readonly priority: number;
-  /** Empty where they are a collection. */
+export type AssignedLocality = Omit<ConfiguredLocality, 'endpoints'> & {
   readonly endpoints: readonly EndpointData[];
-  readonly leds: LedsClusterLocalityConfig | undefined;
-  /** Where it stands in the assignment. */
-  readonly path: string;
-}
+};
 
 /** What a server has assigned to a cluster. */
-export interface Assignment {
+export type Assignment = Omit<LoadAssignment, 'localities'> & {
   readonly localities: readonly AssignedLocality[];
-  readonly policy: HostListPolicy;
-  /** Milliseconds, 0: never. */
-  readonly staleAfterMs: number;
-}
+};
 
 export interface AssignmentScene {
   /** What `cluster_name` has to be. */
@@ -47,27 +35,21 @@ export function toAssignment(
 ): Assignment {
   if (message.clusterName !== serviceName)
     throw ConfigError.at('cluster_name', `is "${message.clusterName}"; "${serviceName}" was asked for`);
-  const { localities, policy, staleAfterMs } = readAssignment(message, { discovered: true, local });
+  const assignment = readAssignment(message, { discovered: true, local });
   const problems = new ProblemCollector();
-  const assigned = localities.map((group) => toLocality(group, problems));
+  const localities = assignment.localities.map((group) => toLocality(group, problems));
   problems.throwIfAny();
-  return { localities: assigned, policy, staleAfterMs };
+  return { ...assignment, localities };
 }
 
-function toLocality(
-  { locality, weight, priority, endpoints, leds, path }: ConfiguredLocality,
-  problems: ProblemCollector,
-): AssignedLocality {
+function toLocality(group: ConfiguredLocality, problems: ProblemCollector): AssignedLocality {
+  const { leds, endpoints, path } = group;
   if (leds !== undefined) problems.try(`${path}.leds_cluster_locality_config`, () => checkCollection(leds));
   return {
-    locality,
-    weight,
-    priority,
+    ...group,
     endpoints: endpoints.flatMap(
       (endpoint) => problems.try('', () => endpointByAddress(endpoint, 'EDS')) ?? [],
     ),
-    leds,
-    path,
   };
 }
 

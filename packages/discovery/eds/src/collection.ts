@@ -1,15 +1,15 @@
 import { LbEndpointSchema, type LedsClusterLocalityConfig } from '@dragoman/api';
 import {
-  type ConfigError,
   type ConfigSubscription,
   type ConfigUpdate,
   type DiscoveryContext,
   type EndpointData,
+  inResource,
   ProblemCollector,
   type SubscriptionFailure,
 } from '@dragoman/core';
 import { endpointByAddress, readLbEndpoint } from '@dragoman/endpoints';
-import { fewOf, inResource } from './refusals.ts';
+import { fewOf } from './refusals.ts';
 
 /** The endpoints of a locality that come one by one (LEDS). */
 export class EndpointCollection {
@@ -81,6 +81,6 @@ function readAll(
     );
     return endpoint === undefined ? [] : [[name, endpoint]];
   });
-  if (problems.problems.length > 0) throw fewOf(problems.problems) satisfies ConfigError;
+  if (problems.problems.length > 0) throw fewOf(problems.problems);
   return read;
 }

@@ -16,14 +16,16 @@ import {
   type DiscoveryContext,
   type DiscoveryListener,
   type HostListUpdate,
+  inResource,
+  sameDrops,
   type SubscriptionFailure,
   type Timer,
 } from '@dragoman/core';
 import { type AssignedLocality, type Assignment, toAssignment } from './assignment.ts';
 import { EndpointCollection } from './collection.ts';
 import { type EdsConfig, readEdsConfig } from './config.ts';
-import { NO_HOSTS, sameDrops, sameHosts, toHostList } from './host-list.ts';
-import { fewOf, inResource } from './refusals.ts';
+import { NO_HOSTS, sameHosts, toHostList } from './host-list.ts';
+import { fewOf } from './refusals.ts';
 
 type Collections = ReadonlyMap<string, EndpointCollection>;
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EndpointData, HostListUpdate, LocalityEndpoints } from '@dragoman/core';
+import { type EndpointData, type HostListUpdate, type LocalityEndpoints, sameEndpoint } from '@dragoman/core';
 import type { AssignedLocality, Assignment } from './assignment.ts';
 
 /**
@@ -47,13 +47,6 @@ export function sameHosts(one: HostListUpdate, other: HostListUpdate): boolean {
   );
 }
 
-export function sameDrops(
-  { dropOverload: one }: HostListUpdate,
-  { dropOverload: other }: HostListUpdate,
-): boolean {
-  return one?.ratio === other?.ratio && one?.category === other?.category;
-}
-
 /** The hosts of a list one after the other, and where each is. */
 class Members {
   readonly weights = new Map<string, number>();
@@ -95,18 +88,4 @@ function placeOf({
   locality: { region, zone, subZone },
 }: Pick<LocalityEndpoints, 'priority' | 'locality'>): string {
   return `${priority}\0${region}\0${zone}\0${subZone}`;
-}
-
-/** Of one address. */
-function sameEndpoint(one: EndpointData, other: EndpointData): boolean {
-  return (
-    one === other ||
-    (one.hostname === other.hostname &&
-      one.weight === other.weight &&
-      one.health === other.health &&
-      one.healthCheckAddress === other.healthCheckAddress &&
-      one.healthCheckHostname === other.healthCheckHostname &&
-      one.noHealthCheck === other.noHealthCheck &&
-      (one.metadata === other.metadata || isDeepStrictEqual(one.metadata, other.metadata)))
-  );
 }

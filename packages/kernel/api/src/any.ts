@@ -10,7 +10,7 @@ import {
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { ConfigError } from '@dragoman/core';
 import { GiveUp, Normaliser } from './normalise.ts';
-import { registry as api } from './registry.ts';
+import { registry as api, typeNameOf } from './registry.ts';
 
 const TYPED_STRUCTS = new Set(['xds.type.v3.TypedStruct', 'udpa.type.v1.TypedStruct']);
 
@@ -21,8 +21,6 @@ interface TypedStruct extends Message {
 
 /** Messages already taken out, by the Any they came from: configs are checked, logged and built from the same Any. */
 const unpacked = new WeakMap<Any, Message>();
-
-const nameOf = (url: string) => url.slice(url.lastIndexOf('/') + 1);
 
 /**
  * The message inside an `Any`. A `TypedStruct` (of xds or udpa) whose `type_url` is known comes out as that type, else
@@ -35,7 +33,7 @@ export function unpackAny(any: Any, registry: Registry = api): Message | undefin
   const known = unpacked.get(any);
   if (known !== undefined) return known;
   if (any.typeUrl === '') return undefined;
-  const desc = registry.getMessage(nameOf(any.typeUrl));
+  const desc = registry.getMessage(typeNameOf(any.typeUrl));
   if (desc === undefined) return undefined;
   let message: Message;
   try {
@@ -60,19 +58,19 @@ export function unpackAnyAs<S extends DescMessage>(
 
 /** The full name of the type inside an `Any`, seen through a TypedStruct. Empty for an empty Any. */
 export function anyTypeName(any: Any): string {
-  const name = nameOf(any.typeUrl);
+  const name = typeNameOf(any.typeUrl);
   if (!TYPED_STRUCTS.has(name)) return name;
   const desc = api.getMessage(name);
   try {
     const inner = (fromBinary(desc as DescMessage, any.value) as TypedStruct).typeUrl;
-    return inner === '' ? name : nameOf(inner);
+    return inner === '' ? name : typeNameOf(inner);
   } catch {
     return name;
   }
 }
 
 function unwrap(struct: TypedStruct, registry: Registry): Message {
-  const desc = registry.getMessage(nameOf(struct.typeUrl));
+  const desc = registry.getMessage(typeNameOf(struct.typeUrl));
   // A static config was checked for unknown fields when it was loaded; elsewhere they are let through, as in binary.
   return desc === undefined ? struct : readLoose(desc, struct.value ?? {}, registry, true);
 }

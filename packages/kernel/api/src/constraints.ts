@@ -14,7 +14,7 @@ import { unpackAny } from './any.ts';
 import type { ValidateFieldRules } from './gen/index.ts';
 import { MAX_PROBLEMS } from './normalise.ts';
 import { formatPath, type PathStep } from './path.ts';
-import { registry as api } from './registry.ts';
+import { registry as api, typeNameOf } from './registry.ts';
 import { type Check, compileRules, messageRules } from './rules.ts';
 
 type Fields = Record<string, unknown>;
@@ -184,7 +184,7 @@ export class ConstraintChecker {
     try {
       const inner = unpackAny(any, this.registry);
       if (inner === undefined) {
-        this.report(`unknown type ${any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1)}`);
+        this.report(`unknown type ${typeNameOf(any.typeUrl)}`);
         return;
       }
       const desc = this.registry.getMessage(inner.$typeName);

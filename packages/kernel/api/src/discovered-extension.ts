@@ -15,6 +15,7 @@ import {
   type TypedExtensionConfig,
   TypedExtensionConfigSchema,
 } from './gen/index.ts';
+import { typeNameOf } from './registry.ts';
 import { resolveExtension } from './resolve-extension.ts';
 
 export interface DiscoveredExtensionOptions<C extends ExtensionCategory, F> {
@@ -146,9 +147,4 @@ function checkSource<C extends ExtensionCategory, F>({
     problems.try('', () => context.extensions.resolve(category, typeName, typeName, `type_urls[${i}]`));
   });
   problems.throwIfAny();
-}
-
-/** `type.googleapis.com/a.B` → `a.B` */
-function typeNameOf(url: string): string {
-  return url.slice(url.lastIndexOf('/') + 1);
 }

@@ -10,7 +10,12 @@ const TYPE_URL = 'type.googleapis.com/';
 
 /** The message type of a full name (`envoy.config.cluster.v3.Cluster`) or of a type URL; undefined when unknown. */
 export function messageType(nameOrUrl: string): DescMessage | undefined {
-  return registry.getMessage(nameOrUrl.slice(nameOrUrl.lastIndexOf('/') + 1));
+  return registry.getMessage(typeNameOf(nameOrUrl));
+}
+
+/** The full name of the type that a type URL stands for; a name without a slash is that. */
+export function typeNameOf(url: string): string {
+  return url.slice(url.lastIndexOf('/') + 1);
 }
 
 /** The type URL under which an `Any` carries messages of this type. */

@@ -1,5 +1,5 @@
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
-import { atPath, ConfigError } from './config-error.ts';
+import { ConfigError } from './config-error.ts';
 import type { Cancellable } from './upstream.ts';
 
 /** What a config names in place of holding it: a resource of a management server or a file. */
@@ -77,19 +77,6 @@ export interface DynamicResources {
     reference: ResourceReference<D>,
     onAnswer: (found: boolean) => void,
   ): Cancellable;
-}
-
-/**
- * Runs `read`, which looks at a resource of a collection.
- * @throws ConfigError with `<resource name>: ` before its paths
- */
-export function inResource<T>(name: string, read: () => T): T {
-  try {
-    return atPath('', read);
-  } catch (error) {
-    const { problems } = error as ConfigError;
-    throw new ConfigError(problems.map((each) => ({ ...each, path: `${name}: ${each.path}` })));
-  }
 }
 
 /** Of an assembly that has no dynamic configuration. */

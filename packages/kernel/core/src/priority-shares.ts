@@ -16,7 +16,7 @@ export function availability(set: HostSet, available: readonly Host[]): number {
   return Math.min(100, Math.floor(share));
 }
 
-function totalWeight(hosts: readonly Host[]): number {
+export function totalWeight(hosts: readonly Host[]): number {
   return hosts.reduce((all, { weight }) => all + weight, 0);
 }
 

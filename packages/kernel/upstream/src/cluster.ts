@@ -228,7 +228,7 @@ export class UpstreamCluster implements Cluster {
     this.drops =
       dropOverload && new ClusterDrops(dropOverload, this.info.statsScope, this.context.runtime, this.loads);
     this.monitors?.watch(snapshot.hosts, update.outcomes);
-    if (this.sockets !== undefined) for (const host of snapshot.byKey.values()) this.sockets.choose(host);
+    if (this.sockets !== undefined) for (const host of snapshot.hosts) this.sockets.choose(host);
     if (this.settings.reportedMetrics !== undefined) for (const host of snapshot.hosts) this.sumMetrics(host);
     this.balancer.update(snapshot.sets);
     for (const host of removed) {

@@ -1,31 +1,6 @@
-import type { ResourceBudget } from '@dragoman/core';
-import type { Limit } from './limits.ts';
-import type { CreateBudget } from './resources.ts';
+import { type CreateBudget, createLocalBudget } from './resources.ts';
+import { LocalGauge } from './stats/local-stats.ts';
 
-/** A budget of one thread that no gauge shows: those of its cluster show what the workers have. */
-class UnseenBudget implements ResourceBudget {
-  used = 0;
-  private readonly limit: Limit;
-
-  constructor(limit: Limit) {
-    this.limit = limit;
-  }
-
-  get max(): number {
-    return this.limit.value;
-  }
-
-  canTake(): boolean {
-    return this.used < this.max;
-  }
-
-  take(): void {
-    this.used++;
-  }
-
-  give(): void {
-    this.used--;
-  }
-}
-
-export const createUnseenBudget: CreateBudget = (_key, limit) => new UnseenBudget(limit);
+/** Budgets of one thread that no gauge shows: those of their cluster show what the workers have. */
+export const createUnseenBudget: CreateBudget = (key, limit) =>
+  createLocalBudget(key, limit, () => ({ open: new LocalGauge(''), remaining: undefined }));

@@ -8,10 +8,11 @@ import {
   type LoadedConfig,
   loadConfig,
   type MessageShape,
+  nameOfResource,
   unpackAnyAs,
 } from '@dragoman/api';
 import { ConfigError, type DiscoveredResource, formatProblem, ProblemCollector } from '@dragoman/core';
-import { nameOfResource, unwrapResource } from './resource.ts';
+import { unwrapResource } from './resource.ts';
 import type { UnknownFields } from './source-context.ts';
 
 /** Bytes of a response, at most. */

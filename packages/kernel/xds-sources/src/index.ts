@@ -1,7 +1,7 @@
 export { initialFetchTimeoutMs } from './fetch-timeout.ts';
 export { createFileSubscription, pathConfigSource } from './file-subscription.ts';
 export { createOtherSources, type OtherSources } from './other-sources.ts';
-export { nameOfResource, type UnwrappedResource, unwrapResource } from './resource.ts';
+export { type UnwrappedResource, unwrapResource } from './resource.ts';
 export { createRestSubscription } from './rest-subscription.ts';
 export type { FileSourceContext, RestSourceContext, UnknownFields } from './source-context.ts';
 export { SubscriptionStats } from './subscription-stats.ts';

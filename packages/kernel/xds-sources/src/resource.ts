@@ -1,12 +1,4 @@
-import {
-  type Any,
-  anyTypeName,
-  ClusterLoadAssignmentSchema,
-  durationMs,
-  type Message,
-  ResourceSchema,
-  unpackAnyAs,
-} from '@dragoman/api';
+import { type Any, anyTypeName, durationMs, ResourceSchema, unpackAnyAs } from '@dragoman/api';
 
 /** A resource of a response, taken out of the `Resource` that may stand around it. */
 export interface UnwrappedResource {
@@ -41,11 +33,4 @@ export function unwrapResource(any: Any, version: string): UnwrappedResource {
       };
   }
   return { wrapped: false, name: '', aliases: NO_ALIASES, version, ttlMs: undefined, body: any };
-}
-
-/** The name that stands in a resource: `cluster_name` of endpoints, else `name`; empty where it holds none. */
-export function nameOfResource(message: Message): string {
-  const { clusterName, name } = message as Message & { clusterName?: unknown; name?: unknown };
-  const found = message.$typeName === ClusterLoadAssignmentSchema.typeName ? clusterName : name;
-  return typeof found === 'string' ? found : '';
 }

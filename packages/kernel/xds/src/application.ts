@@ -1,6 +1,5 @@
-import type { ConfigProblem, DiscoveredResource } from '@dragoman/core';
+import { type ConfigProblem, type DiscoveredResource, resourceOf } from '@dragoman/core';
 import { canonicalName } from '@dragoman/xds-sources';
-import { resourceOf } from './nack.ts';
 
 /** What a response, or a part of what is known, still has to do. */
 export class Application {

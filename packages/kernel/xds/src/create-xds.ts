@@ -124,7 +124,7 @@ class Subscriptions implements Xds, ConfigSubscriptions {
   }
 
   pause(url: string): () => void {
-    return this.pauses.pause(url);
+    return this.pauses.pause([url]);
   }
 
   replaceAds(config: ApiConfigSource): void {

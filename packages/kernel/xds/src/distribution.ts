@@ -81,34 +81,30 @@ function partial(
 /** Updates that say all there is. What was sent and is bad, or only said to live on, stands in them as it was. */
 class FullShares {
   private readonly update: ReadUpdate;
-  private readonly scope: Scope;
+  private readonly version: string;
   /** Old versions that go on. */
   private readonly kept: readonly DiscoveredResource[];
   /** What is in use and no longer there. */
   private readonly gone: readonly DiscoveredResource[];
-  private readonly onlyHeartbeats: boolean;
 
-  constructor(update: ReadUpdate, { known, stateOfTheWorld, ...scope }: Scope) {
+  constructor(update: ReadUpdate, { known, version }: Scope) {
     this.update = update;
-    this.scope = { known, stateOfTheWorld, ...scope };
+    this.version = version;
     const { good, bad, nameless, heartbeats } = update;
-    this.onlyHeartbeats = heartbeats.size > 0 && good.size + bad.size + nameless.length === 0;
     const kept: DiscoveredResource[] = [];
     const gone: DiscoveredResource[] = [];
-    if (stateOfTheWorld) {
-      for (const { name, resource } of known) {
-        if (resource === undefined || good.has(name)) continue;
-        const goesOn = nameless.length > 0 || bad.has(name) || heartbeats.has(name);
-        (goesOn ? kept : gone).push(resource);
-      }
+    for (const { name, resource } of known) {
+      if (resource === undefined || good.has(name)) continue;
+      const goesOn = nameless.length > 0 || bad.has(name) || heartbeats.has(name);
+      (goesOn ? kept : gone).push(resource);
     }
     this.kept = kept;
     this.gone = gone;
   }
 
   of(watch: Watch, good: readonly DiscoveredResource[], hasBad: boolean): ConfigUpdate | undefined {
-    if (this.onlyHeartbeats) return undefined;
-    const nothingNew = good.length === 0 && !this.concerns(watch, this.gone);
+    if (this.update.onlyHeartbeats) return undefined;
+    const nothingNew = good.length === 0 && !this.gone.some((one) => concerns(watch, one));
     if (nothingNew && (hasBad || this.update.bad.size + this.update.nameless.length > 0)) return undefined;
     const kept = this.kept
       .filter((resource) => concerns(watch, resource))
@@ -118,11 +114,7 @@ class FullShares {
     const awaited = watch.wildcard || watch.holding || (this.update.empty && watch.awaitsOpenNames);
     if (changed.length === 0 && !awaited) return undefined;
     watch.holding = changed.length > 0;
-    return { changed, removed: [], versionInfo: this.scope.version, full: true };
-  }
-
-  private concerns(watch: Watch, resources: readonly DiscoveredResource[]): boolean {
-    return resources.some((resource) => concerns(watch, resource));
+    return { changed, removed: [], versionInfo: this.version, full: true };
   }
 }
 

@@ -1,9 +1,8 @@
-import type { DescMessage } from '@dragoman/api';
-import type { ConfigProblem, DiscoveredResource } from '@dragoman/core';
-import { canonicalName, nameOfResource } from '@dragoman/xds-sources';
+import { type DescMessage, nameOfResource } from '@dragoman/api';
+import { type ConfigProblem, type DiscoveredResource, locatedIn } from '@dragoman/core';
+import { canonicalName } from '@dragoman/xds-sources';
 import type { DiscoveryType } from './discovery-types.ts';
 import type { KnownResources } from './known-resources.ts';
-import { inResource } from './nack.ts';
 import type { Incoming, IncomingResource } from './protocol.ts';
 import type { ResourceReader } from './resource-reader.ts';
 import type { WatchMap } from './watch-map.ts';
@@ -35,6 +34,8 @@ export interface ReadUpdate {
   /** Only their time to live is new. */
   readonly heartbeats: ReadonlyMap<string, number | undefined>;
   readonly removed: ReadonlySet<string>;
+  /** It says nothing besides {@link heartbeats}. */
+  readonly onlyHeartbeats: boolean;
 }
 
 interface Surroundings {
@@ -69,6 +70,10 @@ class Reading implements ReadUpdate {
   constructor(around: Surroundings, empty: boolean) {
     this.around = around;
     this.empty = empty;
+  }
+
+  get onlyHeartbeats(): boolean {
+    return this.heartbeats.size > 0 && this.good.size + this.bad.size + this.nameless.length === 0;
   }
 
   resource(one: IncomingResource, index: number): void {
@@ -149,12 +154,12 @@ class Reading implements ReadUpdate {
   ): void {
     if (name === '') {
       if (this.nameless.length < MAX_NAMELESS)
-        this.nameless.push(...inResource(`resources[${index}]`, problems));
+        this.nameless.push(...locatedIn(`resources[${index}]`, problems));
       return;
     }
     const before = this.bad.get(name)?.problems ?? [];
     if (before.length < MAX_NAMELESS)
-      this.bad.set(name, { version, problems: [...before, ...inResource(name, problems)] });
+      this.bad.set(name, { version, problems: [...before, ...locatedIn(name, problems)] });
   }
 }
 

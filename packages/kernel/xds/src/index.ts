@@ -1,5 +1,4 @@
 export { createXds } from './create-xds.ts';
 export type { RefusedUpdate, ResourceStatus } from './known-resources.ts';
-export { resourceOf } from './nack.ts';
 export type { Xds, XdsOptions } from './options.ts';
 export type { ResourceReport, TypeReport, XdsReport } from './report.ts';

@@ -9,6 +9,7 @@ import {
 import { ControlPlaneStats } from './control-plane-stats.ts';
 import { discoveryType } from './discovery-types.ts';
 import { FailoverLink, type Link, type LinkUser, type OpenLink } from './link.ts';
+import { PauseBook } from './pause-book.ts';
 import type { AnyRequest } from './protocol.ts';
 import { type RequestLimit, RequestLimiter } from './request-limiter.ts';
 import { type ChannelHost, type ChannelOptions, TypeChannel } from './type-channel.ts';
@@ -54,7 +55,7 @@ export class Mux<Q extends AnyRequest, R extends AnyResponse> implements LinkUse
   readonly channels = new Map<string, TypeChannel<Q, R>>();
   readonly stats = new ControlPlaneStats();
   private readonly options: MuxOptions<Q, R>;
-  private readonly holds = new Map<string, number>();
+  private readonly holds = new PauseBook(() => this.flush());
   private source: MuxSource<Q, R> | undefined = undefined;
   private failover: FailoverLink<Q, R> | undefined = undefined;
   private limiter: RequestLimiter | undefined = undefined;
@@ -210,19 +211,9 @@ export class Mux<Q extends AnyRequest, R extends AnyResponse> implements LinkUse
 
   hold(typeUrls: readonly string[]): () => void {
     // On a stream of its own a type has none to wait for.
-    const held = typeUrls.filter((typeUrl) => this.options.aggregated || this.channels.has(typeUrl));
-    for (const typeUrl of held) this.holds.set(typeUrl, (this.holds.get(typeUrl) ?? 0) + 1);
-    let done = false;
-    return () => {
-      if (done) return;
-      done = true;
-      for (const typeUrl of held) {
-        const left = (this.holds.get(typeUrl) ?? 1) - 1;
-        if (left > 0) this.holds.set(typeUrl, left);
-        else this.holds.delete(typeUrl);
-      }
-      this.flush();
-    };
+    return this.holds.pause(
+      typeUrls.filter((typeUrl) => this.options.aggregated || this.channels.has(typeUrl)),
+    );
   }
 
   // --- Requests ------------------------------------------------------------------------------------------------------------
@@ -275,7 +266,7 @@ export class Mux<Q extends AnyRequest, R extends AnyResponse> implements LinkUse
   }
 
   private isHeld(typeUrl: string): boolean {
-    return this.holds.has(typeUrl) || this.options.isPaused(typeUrl);
+    return this.holds.isPaused(typeUrl) || this.options.isPaused(typeUrl);
   }
 
   /** The first of each kind of failure is told; until a response comes, what repeats is for debugging. */

@@ -22,26 +22,6 @@ export function describeProblems(problems: readonly ConfigProblem[]): string {
   return text;
 }
 
-/** Problems of a resource, located by its name: `<name>: <path in it>`. */
-export function inResource(name: string, problems: readonly ConfigProblem[]): ConfigProblem[] {
-  return problems.map((problem) => ({
-    ...problem,
-    path: problem.path === '' ? name : `${name}: ${problem.path}`,
-  }));
-}
-
-/** The longest beginning of a problem's path that is the name of a resource; undefined: the problem does not say which one it is about. */
-export function resourceOf({ path }: ConfigProblem, isName: (name: string) => boolean): string | undefined {
-  for (let end = path.length; end > 0; end--) {
-    if ((end === path.length || SEPARATORS.includes(path.charAt(end))) && isName(path.slice(0, end)))
-      return path.slice(0, end);
-  }
-  return undefined;
-}
-
-/** What stands between a name and the path in it. */
-const SEPARATORS = ':.[';
-
 /** What was thrown, as problems. */
 export function problemsOf(error: unknown): readonly ConfigProblem[] {
   if (error instanceof ConfigError) return error.problems;

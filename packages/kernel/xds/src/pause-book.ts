@@ -1,8 +1,9 @@
-/** Types whose requests their owner holds back; calls add up. */
+/** Types whose requests are held back; calls add up. */
 export class PauseBook {
   private readonly counts = new Map<string, number>();
   private readonly onResumed: () => void;
 
+  /** @param onResumed something was taken back: what is not paused any more may go on */
   constructor(onResumed: () => void) {
     this.onResumed = onResumed;
   }
@@ -12,18 +13,17 @@ export class PauseBook {
   }
 
   /** The returned function takes it back; it does nothing the second time. */
-  pause(typeUrl: string): () => void {
-    this.counts.set(typeUrl, (this.counts.get(typeUrl) ?? 0) + 1);
+  pause(typeUrls: readonly string[]): () => void {
+    for (const typeUrl of typeUrls) this.counts.set(typeUrl, (this.counts.get(typeUrl) ?? 0) + 1);
     let done = false;
     return () => {
       if (done) return;
       done = true;
-      const left = (this.counts.get(typeUrl) ?? 1) - 1;
-      if (left > 0) {
-        this.counts.set(typeUrl, left);
-        return;
+      for (const typeUrl of typeUrls) {
+        const left = (this.counts.get(typeUrl) ?? 1) - 1;
+        if (left > 0) this.counts.set(typeUrl, left);
+        else this.counts.delete(typeUrl);
       }
-      this.counts.delete(typeUrl);
       this.onResumed();
     };
   }

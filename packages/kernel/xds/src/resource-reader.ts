@@ -1,4 +1,11 @@
-import { type Any, ConstraintChecker, type DescMessage, type Message, unpackAny } from '@dragoman/api';
+import {
+  type Any,
+  ConstraintChecker,
+  type DescMessage,
+  type Message,
+  typeNameOf,
+  unpackAny,
+} from '@dragoman/api';
 import { ConfigError, type ConfigProblem, type Counter } from '@dragoman/core';
 import type { UnknownFields } from '@dragoman/xds-sources';
 
@@ -31,7 +38,7 @@ export class ResourceReader {
   }
 
   read(any: Any, schema: DescMessage): ReadResource {
-    const found = any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1);
+    const found = typeNameOf(any.typeUrl);
     if (found !== schema.typeName)
       return bad(
         undefined,

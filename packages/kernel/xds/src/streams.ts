@@ -27,7 +27,6 @@ export type AnyMux =
 
 export interface Stream {
   readonly mux: AnyMux;
-  readonly delta: boolean;
   /** @throws ConfigError with a path below the ApiConfigSource; the stream is as it was then */
   connect(source: GrpcSource): void;
 }
@@ -63,7 +62,7 @@ export function createStream(
       method: method.name,
       channel: { reader, createProtocol },
     });
-    return { mux, delta, connect: (source) => mux.connect(muxSource(source, method, grpc)) };
+    return { mux, connect: (source) => mux.connect(muxSource(source, method, grpc)) };
   }
   const method = type === undefined ? AggregatedDiscoveryService.method.streamAggregatedResources : type.sotw;
   if (method === undefined) throw noService(type, 'a state-of-the-world');
@@ -73,7 +72,7 @@ export function createStream(
     method: method.name,
     channel: { reader, createProtocol: (typeUrl, watches) => new SotwProtocol(typeUrl, () => watches) },
   });
-  return { mux, delta, connect: (source) => mux.connect(muxSource(source, method, grpc)) };
+  return { mux, connect: (source) => mux.connect(muxSource(source, method, grpc)) };
 }
 
 /** @throws ConfigError when there is no such service */

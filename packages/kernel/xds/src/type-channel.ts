@@ -355,8 +355,7 @@ export class TypeChannel<Q extends AnyRequest, R> implements Reported {
   private goneBy(update: ReadUpdate): Iterable<string> {
     if (!this.protocol.stateOfTheWorld) return update.removed;
     const { good, bad, heartbeats, nameless } = update;
-    const onlyHeartbeats = heartbeats.size > 0 && good.size + bad.size === 0;
-    if (!this.isWhole() || nameless.length > 0 || onlyHeartbeats) return [];
+    if (!this.isWhole() || nameless.length > 0 || update.onlyHeartbeats) return [];
     return [...this.known]
       .map(({ name }) => name)
       .filter((name) => !good.has(name) && !bad.has(name) && !heartbeats.has(name));

@@ -14,12 +14,10 @@ export function maxUtilization(report: LoadReport, names: readonly string[]): nu
 function metric(report: LoadReport, name: string): number {
   const field = FIELDS.get(name);
   if (field !== undefined) return report[field];
-  const dot = name.indexOf('.');
-  const map = dot < 0 ? undefined : MAPS.get(name.slice(0, dot));
-  if (map === undefined) return 0;
-  const key = name.slice(dot + 1);
-  if (key === '*') return Math.max(0, ...report[map].values());
-  return report[map].get(key) ?? 0;
+  const entry = entryOf(name);
+  if (entry === undefined) return 0;
+  const values = report[entry.map];
+  return entry.key === '*' ? Math.max(0, ...values.values()) : (values.get(entry.key) ?? 0);
 }
 
 /** Tells of the metrics of a report that it was made for. */
@@ -46,19 +44,20 @@ function readerOf(name: string): MetricReader {
   if (field !== undefined) return (report, take) => take(name, report[field]);
   const entry = entryOf(name);
   if (entry === undefined) return () => {};
-  const { map, key, prefix } = entry;
+  const { map, key } = entry;
   if (key !== '*')
     return (report, take) => {
       const value = report[map].get(key);
       if (value !== undefined) take(name, value);
     };
+  const prefix = name.slice(0, -1);
   return (report, take) => {
     for (const [found, value] of report[map]) take(`${prefix}${found}`, value);
   };
 }
 
-function entryOf(name: string): { map: MetricMap; key: string; prefix: string } | undefined {
+function entryOf(name: string): { map: MetricMap; key: string } | undefined {
   const dot = name.indexOf('.');
   const map = dot < 0 ? undefined : MAPS.get(name.slice(0, dot));
-  return map && { map, key: name.slice(dot + 1), prefix: name.slice(0, dot + 1) };
+  return map && { map, key: name.slice(dot + 1) };
 }

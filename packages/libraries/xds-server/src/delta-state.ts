@@ -82,11 +82,13 @@ export class DeltaState implements TypeState<DeltaDiscoveryRequest, DeltaDiscove
     if (this.#names.size > limits.namesPerType) throw tooManyNames(limits);
     if (before && !this.#wildcard) this.#narrow();
     if (this.#first || before !== this.#wildcard || added.length > 0 || removed.length > 0) {
-      const interest = { wildcard: this.#wildcard, names: this.#names, added, removed };
       // A name that comes and goes in one request was never there.
+      const fresh = added.filter((name) => this.#names.has(name));
       this.#context.subscription?.setInterest({
-        ...interest,
-        added: added.filter((name) => this.#names.has(name)),
+        wildcard: this.#wildcard,
+        names: this.#names,
+        added: fresh,
+        removed,
       });
     }
     this.#first = false;

@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type Message,
   messageType,
+  nameOfResource,
   readLoose,
   toBinary,
   typeUrl,
@@ -73,7 +74,7 @@ export function resource(message: Message, options: ResourceOptions = {}): XdsRe
   const schema = messageType(message.$typeName);
   if (schema === undefined) throw ConfigError.at('', `${message.$typeName} is not a type of the API`);
   const any = create(AnySchema, { typeUrl: typeUrl(schema), value: toBinary(schema, message) });
-  return resourceOfAny(any, { ...options, name: options.name ?? nameOf(message) });
+  return resourceOfAny(any, { ...options, name: options.name ?? nameOfResource(message) });
 }
 
 /** A resource of any type, as bytes. */
@@ -118,12 +119,6 @@ function ofType(made: XdsResource, schema: DescMessage | undefined): XdsResource
 
 function isMessageLike(value: object): boolean {
   return typeof (value as { $typeName?: unknown }).$typeName === 'string';
-}
-
-function nameOf(message: Message): string {
-  const { name, clusterName } = message as { name?: unknown; clusterName?: unknown };
-  const own = message.$typeName === KINDS.endpoints.schema.typeName ? clusterName : name;
-  return typeof own === 'string' ? own : '';
 }
 
 function keysOf(name: string, aliases: readonly string[], url: string): readonly string[] {

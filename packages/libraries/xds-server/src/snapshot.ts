@@ -96,7 +96,7 @@ export function snapshotFrom(
   source: ConfigSource,
   options: { readonly version?: SnapshotVersion } = {},
 ): Snapshot {
-  const { message, warnings: _ } = loadConfig(source, { schema: DiscoveryResponseSchema });
+  const { message } = loadConfig(source, { schema: DiscoveryResponseSchema });
   const others = message.resources.map((any, index) => {
     try {
       if (any.typeUrl !== WRAPPER) return toResource(unpackAny(any) as ResourceInput);
@@ -129,7 +129,7 @@ function setsOf(version: SnapshotVersion | undefined, parts: SnapshotParts): Map
   for (const name of KIND_NAMES) {
     const list = parts[name];
     if (list === undefined) continue;
-    if (!byType.has(KINDS[name].typeUrl)) byType.set(KINDS[name].typeUrl, new Map());
+    byType.set(KINDS[name].typeUrl, new Map());
     list.forEach((input, index) => {
       add(`${name}[${index}]`, input, KINDS[name].schema);
     });

@@ -3,6 +3,7 @@ import {
   type ExtensionConfigSource,
   type HttpFilter as HttpFilterConfig,
   resolveExtension,
+  typeNameOf,
   unpackAnyAs,
 } from '@dragoman/api';
 import {
@@ -141,7 +142,7 @@ function findExtension(
   context: HttpFilterContext,
 ): HttpFilterExtension | undefined {
   if (filter.configType.case === 'configDiscovery') {
-    const names = filter.configType.value.typeUrls.map((url) => url.slice(url.lastIndexOf('/') + 1));
+    const names = filter.configType.value.typeUrls.map(typeNameOf);
     const found = new Set(names.map((name) => context.extensions.findByType('http-filters', name)));
     if (found.size > 1)
       throw ConfigError.at(

@@ -69,14 +69,11 @@ function withDiscoveredHosts(config: RouteConfiguration, options: LiveOptions): 
   return routes;
 }
 
-/** A configuration that is discovered whole. Removed, it stays as it was. */
+/** A configuration that is discovered whole. */
 function watchRoutes({ configSource, routeConfigName: name }: Rds, options: LiveOptions): CurrentRoutes {
   if (configSource === undefined) throw ConfigError.at('config_source', 'is required');
   const routes = new CurrentTable(name, options);
-  options.resources.watch(
-    { type: RouteConfigurationSchema, source: configSource, name },
-    { prepare: (config) => (config === undefined ? () => undefined : routes.live.prepare(config)) },
-  );
+  options.resources.watch({ type: RouteConfigurationSchema, source: configSource, name }, routes.live);
   return routes;
 }
 

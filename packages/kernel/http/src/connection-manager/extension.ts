@@ -36,7 +36,7 @@ import { compileLocalReplies } from './local-reply-config.ts';
 import { readNameOptions } from './name-options.ts';
 import { compileHttp2Options } from './http2-options.ts';
 import { compileOverload } from './overload.ts';
-import { readHeaderLimits, readPathPolicy } from './runtime-defaults.ts';
+import { readRequestLimits, readPathPolicy } from './runtime-defaults.ts';
 import { createStats } from './stats.ts';
 import { compileUpgrades } from './upgrades.ts';
 
@@ -426,7 +426,7 @@ function compileHttp1Options(
   scope.counter('metadata_not_supported_error');
   scope.counter('response_flood');
   return {
-    ...readHeaderLimits(config, context.runtime),
+    ...readRequestLimits(config, context),
     acceptHttp10: http1?.acceptHttp10 ?? false,
     defaultHostForHttp10: http1?.defaultHostForHttp10 ?? '',
     allowAbsoluteUrl: http1?.allowAbsoluteUrl ?? true,

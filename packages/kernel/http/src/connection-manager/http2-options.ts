@@ -6,7 +6,7 @@ import {
   type Http2ServerOptions,
   readHttp2ProtocolOptions,
 } from '@dragoman/http2';
-import { readHeaderLimits } from './runtime-defaults.ts';
+import { readRequestLimits } from './runtime-defaults.ts';
 
 const DEFAULT_STREAM_FLUSH_MS = 300_000;
 const UNDERSCORES = ['allow', 'reject', 'drop'] as const;
@@ -19,7 +19,7 @@ export function compileHttp2Options(
   const settings = readHttp2ProtocolOptions(config.http2ProtocolOptions);
   const common = config.commonHttpProtocolOptions;
   return {
-    ...readHeaderLimits(config, context.runtime),
+    ...readRequestLimits(config, context),
     headersWithUnderscores: UNDERSCORES[common?.headersWithUnderscoresAction ?? 0] ?? 'allow',
     maxConcurrentStreams: settings.maxConcurrentStreams ?? HTTP2_DEFAULTS.maxConcurrentStreams,
     initialStreamWindowSize: settings.initialStreamWindowSize ?? HTTP2_DEFAULTS.initialStreamWindowSize,

@@ -118,9 +118,7 @@ export class DiscoveredScopes
     let there = false;
     const routes = new LiveRoutes({ ...this.options, onChange: () => there && this.rebuild() });
     const reference = { type: RouteConfigurationSchema, source: this.config.rdsConfigSource, name };
-    const watch = this.options.resources.watch(reference, {
-      prepare: (config) => (config === undefined ? () => undefined : routes.prepare(config)),
-    });
+    const watch = this.options.resources.watch(reference, routes);
     // What is known already is put together with the scopes that name it.
     there = true;
     this.named.set(name, { routes, watch });

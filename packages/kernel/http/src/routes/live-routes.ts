@@ -1,11 +1,20 @@
 import {
+  ApiConfigSource_ApiType,
   equals,
   type RouteConfiguration,
+  type RouteConfigurationSchema,
   type VirtualHost,
   VirtualHostSchema,
   VhdsSchema,
 } from '@dragoman/api';
-import { atPath, ConfigError, type DynamicResources, type Logger, type ResourceWatch } from '@dragoman/core';
+import {
+  atPath,
+  ConfigError,
+  type DynamicResources,
+  type Logger,
+  type ResourceUser,
+  type ResourceWatch,
+} from '@dragoman/core';
 import {
   type CompiledHosts,
   type DiscoveredHosts,
@@ -25,13 +34,10 @@ export interface LiveRoutesOptions extends RouteTableOptions {
   readonly onChange: () => void;
 }
 
-/** `Vhds.config_source`: there is no other way to ask for single hosts. Number of the API's enum. */
-const DELTA_GRPC = 3;
 const NO_HOSTS: DiscoveredHosts = new Map();
 
 /** One version of a route configuration. */
 interface Version {
-  readonly config: RouteConfiguration;
   readonly compiler: TableCompiler;
   /** Undefined: it holds all its virtual hosts itself. */
   readonly hosts: HostWatch | undefined;
@@ -44,7 +50,7 @@ class HostWatch {
 }
 
 /** A route configuration that changes while it is used, with the virtual hosts that are discovered for it (VHDS). */
-export class LiveRoutes {
+export class LiveRoutes implements ResourceUser<typeof RouteConfigurationSchema> {
   /** Undefined before the first version. */
   current: CompiledRouteTable | undefined = undefined;
   private readonly options: LiveRoutesOptions;
@@ -57,14 +63,15 @@ export class LiveRoutes {
   }
 
   /**
-   * Compiles a version; what it returns puts it in place.
+   * Compiles a version; what it returns puts it in place. Removed, it stays as it was.
    * @throws ConfigError with paths below the configuration
    */
-  prepare(config: RouteConfiguration): () => void {
+  prepare(config: RouteConfiguration | undefined): () => void {
+    if (config === undefined) return () => undefined;
     this.dropPrepared();
     this.options.check?.(config);
     const compiler = new TableCompiler(config, this.options);
-    const version: Version = { config, compiler, hosts: this.hostsFor(config, compiler) };
+    const version: Version = { compiler, hosts: this.hostsFor(config, compiler) };
     const used = version.hosts?.hosts ?? NO_HOSTS;
     this.prepared = version;
     let compiled: CompiledHosts;
@@ -98,14 +105,14 @@ export class LiveRoutes {
     const before = this.version;
     if (
       before?.hosts !== undefined &&
-      before.config.name === name &&
-      equals(VhdsSchema, before.config.vhds as typeof vhds, vhds)
+      before.compiler.config.name === name &&
+      equals(VhdsSchema, before.compiler.config.vhds as typeof vhds, vhds)
     )
       return before.hosts;
     const source = vhds.configSource?.configSourceSpecifier;
     if (
       source?.case !== 'ads' &&
-      !(source?.case === 'apiConfigSource' && Number(source.value.apiType) === DELTA_GRPC)
+      !(source?.case === 'apiConfigSource' && source.value.apiType === ApiConfigSource_ApiType.DELTA_GRPC)
     )
       throw ConfigError.at(
         'vhds.config_source',
@@ -152,7 +159,7 @@ export class LiveRoutes {
     }
   }
 
-  private place({ config }: Version, compiled: CompiledHosts | undefined): void {
+  private place({ compiler: { config } }: Version, compiled: CompiledHosts | undefined): void {
     if (compiled === undefined) return;
     const { resources, onTable, onChange } = this.options;
     const { table, discovered } = compiled;

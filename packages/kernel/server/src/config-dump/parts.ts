@@ -6,6 +6,7 @@ import {
   type DescMessage,
   messageType,
   timestampFromMs,
+  typeNameOf,
   type UpdateFailureState,
   UpdateFailureStateSchema,
 } from '@dragoman/api';
@@ -41,7 +42,7 @@ export class ServerStatus {
   /** @param report undefined: nobody knows */
   constructor(report: XdsReport | undefined) {
     for (const { typeUrl, resources } of report?.types ?? []) {
-      const typeName = typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
+      const typeName = typeNameOf(typeUrl);
       const byName = this.byType.get(typeName) ?? new Map<string, ResourceReport>();
       this.byType.set(typeName, byName);
       for (const one of resources) byName.set(one.name, one);

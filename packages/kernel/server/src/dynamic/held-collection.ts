@@ -249,6 +249,7 @@ const TOO_MUCH: ConfigProblem = {
 
 /** The resource that a problem is about. */
 function nameIn(path: string, resources: ReadonlyMap<string, unknown>): string | undefined {
+  if (resources.has(path)) return path;
   for (let end = path.indexOf(': '); end !== -1; end = path.indexOf(': ', end + 1))
     if (resources.has(path.slice(0, end))) return path.slice(0, end);
   return undefined;
@@ -258,8 +259,11 @@ function nameIn(path: string, resources: ReadonlyMap<string, unknown>): string |
 function withoutName({ problems }: ConfigError, name: string): ConfigError {
   const prefix = `${name}: `;
   return new ConfigError(
-    problems.map((problem) =>
-      problem.path.startsWith(prefix) ? { ...problem, path: problem.path.slice(prefix.length) } : problem,
-    ),
+    problems.map((problem) => {
+      if (problem.path === name) return { ...problem, path: '' };
+      return problem.path.startsWith(prefix)
+        ? { ...problem, path: problem.path.slice(prefix.length) }
+        : problem;
+    }),
   );
 }

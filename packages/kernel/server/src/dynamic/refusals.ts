@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigProblem } from '@dragoman/core';
+import { ConfigError, type ConfigProblem, locatedIn } from '@dragoman/core';
 
 /** What is wrong with the resources of one update: each is refused for itself. */
 export class Refusals {
@@ -27,8 +27,7 @@ export class Refusals {
   add(name: string, error: unknown): void {
     if (!(error instanceof ConfigError)) throw error;
     this.refused.add(name);
-    for (const problem of error.problems)
-      this.problems.push({ ...problem, path: `${name}: ${problem.path}` });
+    this.problems.push(...locatedIn(name, error.problems));
   }
 
   throwIfAny(): void {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@dragoman/core';
+import { typeNameOf } from '@dragoman/api';
 import { type Endpoint, json, type Query, text } from '@dragoman/admin';
 import type { ConfigHistory, HistoryEntry } from './config-history.ts';
 import { entryText, type ShownEntry, showEntry } from './show-entry.ts';
@@ -46,7 +47,7 @@ export function historyEndpoint(history: ConfigHistory, clock: Pick<Clock, 'now'
 
 function wanted(query: Query): (entry: HistoryEntry) => boolean {
   const [type, name, outcome] = [query.get('type'), query.get('name'), query.get('outcome')];
-  const typeName = type?.slice(type.lastIndexOf('/') + 1);
+  const typeName = type === undefined ? undefined : typeNameOf(type);
   return (entry) =>
     (typeName === undefined ||
       entry.type.typeName === typeName ||

@@ -8,11 +8,11 @@ import {
   type DiscoveredResource,
   formatProblem,
   type Logger,
+  resourceOf,
   type SubscriptionCallbacks,
   type SubscriptionFailure,
   type SubscriptionOptions,
 } from '@dragoman/core';
-import { resourceOf } from '@dragoman/xds';
 import type { ConfigHistory, Delivery } from './config-history.ts';
 import { describeSource } from './describe-source.ts';
 

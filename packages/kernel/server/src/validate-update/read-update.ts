@@ -12,6 +12,7 @@ import {
   type LoadedConfig,
   loadConfig,
   type Message,
+  nameOfResource,
   nearest,
   registry,
   type Resource,
@@ -21,6 +22,7 @@ import {
   SecretSchema,
   ServiceRuntimeSchema,
   TypedExtensionConfigSchema,
+  typeNameOf,
   VirtualHostSchema,
 } from '@dragoman/api';
 import { ConfigError } from '@dragoman/core';
@@ -100,7 +102,7 @@ function typeWritten(text: string, isJson: boolean): DescMessage {
 /** @throws ConfigError */
 function typeNamed(given: string): DescMessage {
   const all = [...RESOURCES, ...RESPONSES];
-  const name = given.slice(given.lastIndexOf('/') + 1);
+  const name = typeNameOf(given);
   const found = all.find((one) => one.typeName === name || shortName(one) === name);
   if (found !== undefined) return found;
   throw ConfigError.at(
@@ -150,10 +152,5 @@ function resource(message: Message, name: string | undefined, path: string): Rea
       path,
       `a ${message.$typeName} is nothing that config sources give: ${RESOURCES.map(shortName).join(', ')}`,
     );
-  return { type, name: name || nameOf(message), message, path };
-}
-
-function nameOf(message: Message): string {
-  const { name, clusterName } = message as unknown as Readonly<Record<string, string | undefined>>;
-  return name ?? clusterName ?? '';
+  return { type, name: name || nameOfResource(message), message, path };
 }

@@ -25,7 +25,7 @@ export function subClusterPlan(cluster: Cluster, registry: ExtensionRegistry): S
   return type?.subClusters?.(complete as never);
 }
 
-/** The same on a worker, which leaves it to main to say that there is none. */
+/** As {@link findDiscovery}, on a worker, which leaves it to main to say that there is none. */
 export function discoveryOf(cluster: Cluster, registry: ExtensionRegistry): DiscoveryExtension | undefined {
   try {
     return findDiscovery(cluster, registry);

@@ -12,12 +12,12 @@ import {
   type ExtensionRegistry,
   type FactoryContext,
   type ProblemCollector,
+  readHeaderLimits,
   refuseUnsupported,
 } from '@dragoman/core';
 import type { ClientCodecSettings } from '../pool/pool-options.ts';
 import { type Http2Settings, readHttp2Settings } from './http2-settings.ts';
 import { type ProtocolChoice, readProtocolOptions } from './protocol-choice.ts';
-import { readHeaderLimits } from './header-limits.ts';
 import { readServerNames, type ServerNameSettings } from './server-names.ts';
 
 /** What the connections of a cluster's HTTP pools keep to. */
@@ -94,7 +94,12 @@ export function readHttpOptions(
     protocol: choice,
     protocolPath: options.choicePath,
     codec: {
-      ...readHeaderLimits(message, context.runtime),
+      ...readHeaderLimits(
+        'response',
+        message?.maxResponseHeadersKb,
+        message?.maxHeadersCount,
+        context.runtime,
+      ),
       enableTrailers: http1Options?.enableTrailers ?? false,
       allowChunkedLength: http1Options?.allowChunkedLength ?? false,
       headerKeyFormat: names?.format ?? 'default',

@@ -52,8 +52,10 @@ const POLICY_PREFIX = 'envoy.load_balancing_policies.';
 const PROVIDED = 'CLUSTER_PROVIDED';
 const SUBSET = `${POLICY_PREFIX}subset`;
 
-/** Reads `common_lb_config`. */
-/** @param discovered there are hosts for it to speak of, the cluster's or those of clusters that inherit it */
+/**
+ * Reads `common_lb_config`.
+ * @param discovered there are hosts for it to speak of, the cluster's or those of clusters that inherit it
+ */
 export function readCommonLb(
   cluster: Cluster,
   problems: ProblemCollector,

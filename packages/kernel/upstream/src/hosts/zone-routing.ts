@@ -1,4 +1,4 @@
-import type { Host, HostSet, Locality, LocalityRouting } from '@dragoman/core';
+import { type Host, type HostSet, type Locality, type LocalityRouting, totalWeight } from '@dragoman/core';
 import { type LocalZone, sameLocality } from './local-zone.ts';
 
 type ZoneAware = Extract<LocalityRouting, { kind: 'zone-aware' }>;
@@ -73,10 +73,6 @@ function residual(own: number, upstream: readonly number[], senders: readonly nu
 
 function count(hosts: readonly Host[]): number {
   return hosts.length;
-}
-
-function totalWeight(hosts: readonly Host[]): number {
-  return hosts.reduce((sum, { weight }) => sum + weight, 0);
 }
 
 function shares(sizes: readonly number[], total = sizes.reduce((sum, size) => sum + size, 0)): number[] {

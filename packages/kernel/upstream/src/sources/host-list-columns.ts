@@ -1,5 +1,5 @@
 import { deserialize, serialize } from 'node:v8';
-import type { EndpointData, MetadataValue } from '@dragoman/core';
+import { type EndpointData, type MetadataValue, sameValue } from '@dragoman/core';
 
 export type EndpointMetadata = NonNullable<EndpointData['metadata']>;
 
@@ -121,36 +121,4 @@ function saidByJson(value: MetadataValue | undefined): boolean {
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0);
   if (typeof value !== 'object' || value === null) return true;
   return Object.values(value).every(saidByJson);
-}
-
-/** Whether two endpoints say the same, whatever objects say it. */
-export function sameEndpoint(one: EndpointData, other: EndpointData): boolean {
-  return (
-    one === other ||
-    (one.address === other.address &&
-      one.id === other.id &&
-      one.hostname === other.hostname &&
-      one.weight === other.weight &&
-      one.health === other.health &&
-      one.healthCheckAddress === other.healthCheckAddress &&
-      one.healthCheckHostname === other.healthCheckHostname &&
-      one.noHealthCheck === other.noHealthCheck &&
-      one.checked === other.checked &&
-      one.outcomeRow === other.outcomeRow &&
-      sameValue(one.metadata, other.metadata))
-  );
-}
-
-function sameValue(one: MetadataValue | undefined, other: MetadataValue | undefined): boolean {
-  if (Object.is(one, other)) return true;
-  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
-  if (Array.isArray(one) !== Array.isArray(other)) return false;
-  const [left, right] = [one, other] as { readonly [key: string]: MetadataValue }[];
-  let surplus = 0;
-  for (const key in left) {
-    if (!Object.hasOwn(right, key) || !sameValue(left[key], right[key])) return false;
-    surplus++;
-  }
-  for (const _ in right) surplus--;
-  return surplus === 0;
 }

@@ -1,13 +1,15 @@
-import type {
-  EndpointData,
-  HostListPolicy,
-  HostListUpdate,
-  Locality,
-  LocalityEndpoints,
+import {
+  type EndpointData,
+  type HostListPolicy,
+  type HostListUpdate,
+  type Locality,
+  type LocalityEndpoints,
+  sameDrops,
+  sameEndpoint,
 } from '@dragoman/core';
 import { identityOf } from '../hosts/identity.ts';
 import { sameLocality } from '../hosts/local-zone.ts';
-import { MetadataTable, sameEndpoint, writeColumns } from './host-list-columns.ts';
+import { MetadataTable, writeColumns } from './host-list-columns.ts';
 import { AMEND, FRESH, flatEndpoints, KEEP, type WireGroup, type WireList } from './host-list-message.ts';
 
 const NOTHING: HostListUpdate = { localities: [] };
@@ -19,8 +21,7 @@ function samePolicy(one: HostListPolicy, other: HostListPolicy): boolean {
   return (
     one.overprovisioningFactor === other.overprovisioningFactor &&
     one.weightedPriorityHealth === other.weightedPriorityHealth &&
-    one.dropOverload?.ratio === other.dropOverload?.ratio &&
-    one.dropOverload?.category === other.dropOverload?.category
+    sameDrops(one, other)
   );
 }
 
